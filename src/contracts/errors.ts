@@ -1,0 +1,75 @@
+/** One refusal code's consequences: HTTP status, CLI exit code, and whether a retry of the same call can succeed. */
+interface Consequence {
+  readonly status: number;
+  readonly exit: number;
+  readonly title: string;
+}
+
+/**
+ * The one table of everything the product refuses, by stable code. A code's HTTP status and CLI exit code
+ * stand here and nowhere else. Exit codes: 2 the caller's request, 3 not allowed, 4 not there, 5 conflict,
+ * 6 refused by the fleet's state, 69 a service is unavailable (as sysexits.h), 78 configuration.
+ */
+export const errorTable = {
+  invalid_request: { status: 400, exit: 2, title: 'The request is not valid' },
+  body_too_large: { status: 413, exit: 2, title: 'The body is larger than its limit' },
+  unsupported_media_type: { status: 415, exit: 2, title: 'The content type is not application/json' },
+  unauthenticated: { status: 401, exit: 3, title: 'No valid token' },
+  forbidden: { status: 403, exit: 3, title: 'The token does not allow this' },
+  host_refused: { status: 403, exit: 3, title: 'The Host or Origin header is not allowed' },
+  capability_disabled: { status: 403, exit: 3, title: 'The manager does not offer this function' },
+  relationship_refused: { status: 403, exit: 3, title: 'The manager accepts no requests from this party' },
+  not_found: { status: 404, exit: 4, title: 'There is no such thing' },
+  idempotency_conflict: { status: 409, exit: 5, title: 'The same key was used with another request' },
+  state_conflict: { status: 409, exit: 5, title: 'The present state does not allow this' },
+  offer_below_held: { status: 409, exit: 5, title: 'The offer is below what is already held' },
+  stale_lease: { status: 409, exit: 5, title: 'The lease is no longer held' },
+  operation_ended: { status: 409, exit: 5, title: 'The operation has already ended' },
+  insufficient_agents: { status: 422, exit: 6, title: 'The fleet cannot satisfy the request' },
+  invitations_declined: { status: 422, exit: 6, title: 'Too few agents accepted their invitation' },
+  reservation_lost: { status: 409, exit: 6, title: 'The reservation was released before the cluster was formed' },
+  deadline_exceeded: { status: 504, exit: 6, title: 'The deadline passed' },
+  cancelled: { status: 409, exit: 6, title: 'The operation was cancelled' },
+  too_many_requests: { status: 429, exit: 69, title: 'Too many requests' },
+  service_unavailable: { status: 503, exit: 69, title: 'A service this needs is unavailable' },
+  incompatible_service: { status: 503, exit: 69, title: 'A service has a version this cannot work with' },
+  internal: { status: 500, exit: 70, title: 'Something failed inside the manager' },
+  invalid_configuration: { status: 500, exit: 78, title: 'The configuration is not valid' },
+  port_busy: { status: 500, exit: 78, title: 'A port is already in use' },
+  state_folder_busy: { status: 500, exit: 78, title: 'Another manager owns the state folder' },
+  state_folder_corrupt: { status: 500, exit: 78, title: 'The state folder cannot be used' },
+} as const satisfies Record<string, Consequence>;
+
+export type ErrorCode = keyof typeof errorTable;
+
+/** One thing wrong with an input: where (`size.min`) and what was seen, what is allowed. */
+export interface Problem {
+  readonly path: string;
+  readonly message: string;
+}
+
+/**
+ * A refusal with a stable code. Its message says what was seen, what is allowed and what to do.
+ * Anything else thrown is a fault, and is retried where a retry can help.
+ */
+export class ManagerError extends Error {
+  override readonly name = 'ManagerError';
+  readonly code: ErrorCode;
+  readonly problems: readonly Problem[];
+
+  constructor(code: ErrorCode, message: string, options: { problems?: readonly Problem[]; cause?: unknown } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    this.problems = options.problems ?? [];
+  }
+}
+
+/** The Temporal failure type of a code: `invalid_request` becomes `InvalidRequest`. Callers in any SDK match on it. */
+export const failureTypeOf = (code: ErrorCode): string =>
+  code.replace(/(^|_)([a-z])/g, (_match, _underscore: string, letter: string) => letter.toUpperCase());
+
+const codesByFailureType = new Map((Object.keys(errorTable) as ErrorCode[]).map((code) => [failureTypeOf(code), code]));
+
+/** The code behind a Temporal failure type, or undefined when the failure is not one of ours. */
+export const codeOfFailureType = (type: string | null | undefined): ErrorCode | undefined =>
+  type ? codesByFailureType.get(type) : undefined;
