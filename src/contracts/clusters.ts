@@ -1,0 +1,36 @@
+import { z } from 'zod';
+
+export const clusterState = z.enum(['forming', 'active', 'dissolving', 'dissolved', 'failed']);
+export type ClusterState = z.infer<typeof clusterState>;
+
+export const clusterView = z.object({
+  id: z.string(),
+  name: z.string(),
+  state: clusterState,
+  epoch: z.int(),
+  size: z.object({ min: z.int(), desired: z.int(), max: z.int() }),
+  coordinator: z.string().nullable(),
+  members: z.array(
+    z.object({
+      agentId: z.string(),
+      roles: z.array(z.string()),
+      state: z.enum(['reserved', 'active']),
+      joinedAt: z.iso.datetime().nullable(),
+    }),
+  ),
+  links: z.array(z.tuple([z.string(), z.string()])),
+  requiredCapabilities: z.array(z.string()),
+  labels: z.record(z.string(), z.string()),
+  operationId: z.string(),
+  createdAt: z.iso.datetime(),
+  activatedAt: z.iso.datetime().nullable(),
+  endedAt: z.iso.datetime().nullable(),
+  /** Null until there is data to score: "unknown" is never shown as 1. */
+  stability: z.object({ score: z.number().nullable(), parts: z.record(z.string(), z.number().nullable()) }),
+});
+export type ClusterView = z.infer<typeof clusterView>;
+
+export const dissolveRequest = z.strictObject({
+  drainSeconds: z.int().min(0).max(3600).default(30),
+});
+export type DissolveRequest = z.input<typeof dissolveRequest>;

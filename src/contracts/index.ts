@@ -1,0 +1,10 @@
+export * from './agents.js';
+export * from './clusters.js';
+export * from './errors.js';
+export * from './formation.js';
+export * from './ids.js';
+export * from './inbox.js';
+export * from './operations.js';
+export * from './problem.js';
+export * from './steps.js';
+export { createToken, tokenView, role as tokenRole, type Role, type TokenView } from './tokens.js';

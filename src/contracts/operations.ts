@@ -1,0 +1,47 @@
+import { z } from 'zod';
+import { formationRequest } from './formation.js';
+
+export const operationState = z.enum(['running', 'queued', 'completed', 'compensated', 'refused', 'cancelled']);
+export type OperationState = z.infer<typeof operationState>;
+
+export const operationKind = z.enum(['FORMATION', 'REPAIR', 'DISSOLUTION']);
+export type OperationKind = z.infer<typeof operationKind>;
+
+/** The seed's `process_request`: one envelope, told apart by `type`. */
+export const processRequest = z.discriminatedUnion('type', [
+  z.strictObject({ type: z.literal('FORMATION'), ...formationRequest.shape }),
+]);
+export type ProcessRequest = z.input<typeof processRequest>;
+
+export const stepView = z.object({
+  name: z.string(),
+  state: z.enum(['pending', 'running', 'retrying', 'completed', 'undone']),
+  attempts: z.int(),
+  startedAt: z.iso.datetime().nullable(),
+  endedAt: z.iso.datetime().nullable(),
+  error: z.string().optional(),
+});
+export type StepView = z.infer<typeof stepView>;
+
+export const operationError = z.object({
+  code: z.string(),
+  detail: z.string(),
+  problems: z.array(z.object({ path: z.string(), message: z.string() })).optional(),
+});
+export type OperationError = z.infer<typeof operationError>;
+
+export const operationView = z.object({
+  id: z.string(),
+  type: operationKind,
+  state: operationState,
+  clusterId: z.string().nullable(),
+  workflowId: z.string(),
+  temporalUrl: z.string().nullable(),
+  requestedBy: z.string(),
+  createdAt: z.iso.datetime(),
+  endedAt: z.iso.datetime().nullable(),
+  steps: z.array(stepView),
+  result: z.unknown().optional(),
+  error: operationError.optional(),
+});
+export type OperationView = z.infer<typeof operationView>;
