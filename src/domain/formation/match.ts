@@ -1,0 +1,82 @@
+import { rankAlternates } from './alternates.js';
+import { assignRoles } from './assign-roles.js';
+import { diagnose, poolGroups, spreadAllows } from './diagnose.js';
+import { prepare } from './problem.js';
+import type { Option, Problem } from './problem.js';
+import { emptySeats, openRoles } from './seating.js';
+import { isCovered } from './selection.js';
+import type { Selection } from './selection.js';
+import { greedyCover } from './set-cover.js';
+import type { Candidate, Match, MatchRequest, Shortfall } from './types.js';
+
+/**
+ * Chooses the members of a cluster, or the members to add to the ones it keeps.
+ *
+ * Hard, in every answer without a shortfall: size.min..size.max, every required capability held, every role at its
+ * minimum and not above its maximum, hard spread. A member holds at most one of the request's roles, and serves all
+ * its capabilities beside. Roles of kept members are left as they are.
+ * Then, in this order: as near `size.desired` as the hard rules allow (smaller before larger under a hard spread; larger
+ * only where the rules need more members), as many required capabilities as possible held twice, lowest cost.
+ *
+ * @param candidates eligible agents, in any order: the order changes nothing.
+ * @returns `members` are additions only; with a shortfall they are the best that could be found, for showing why.
+ * Source: weighted greedy set cover; costs after Orleans `ResourceOptimizedPlacement`.
+ */
+export const match = (candidates: readonly Candidate[], request: MatchRequest): Match => {
+  const problem = prepare(candidates, request);
+  const impossible = diagnose(problem);
+  const { chosen, shortfall } =
+    impossible.length > 0 ? { chosen: bestEffort(problem).chosen, shortfall: impossible } : choose(problem);
+  return {
+    members: assignRoles(problem, chosen),
+    alternates: rankAlternates(problem, chosen, 2 * request.size.desired),
+    shortfall,
+  };
+};
+
+interface Choice {
+  readonly chosen: readonly Option[];
+  readonly shortfall: readonly Shortfall[];
+}
+
+const choose = (problem: Problem): Choice => {
+  for (const { target, ceiling } of attempts(problem)) {
+    const greedy = greedyCover(problem, target, ceiling);
+    if (isCovered(greedy)) return { chosen: greedy.chosen, shortfall: [] };
+  }
+  const nearest = bestEffort(problem);
+  return {
+    chosen: nearest.chosen,
+    shortfall: [{ kind: 'room', max: problem.request.size.max, unmet: unmet(nearest) }],
+  };
+};
+
+/** The sizes worth trying, best first. Without a hard spread one try is enough: a cover may grow up to the maximum. */
+const attempts = (problem: Problem): { target: number; ceiling: number }[] => {
+  const { size, kept, spread } = problem.request;
+  const largest = Math.min(size.max, kept.length + problem.options.length);
+  const smallest = Math.max(size.min, kept.length);
+  const desired = Math.min(Math.max(size.desired, smallest), largest);
+  if (spread?.mode !== 'hard') return [{ target: desired, ceiling: largest }];
+  const groups = poolGroups(problem);
+  const sizes: number[] = [];
+  for (let n = desired; n >= smallest; n -= 1) sizes.push(n);
+  for (let n = desired + 1; n <= largest; n += 1) sizes.push(n);
+  return sizes.filter((n) => spreadAllows(problem, groups, n)).map((n) => ({ target: n, ceiling: n }));
+};
+
+const bestEffort = (problem: Problem): Selection => {
+  const { size, kept } = problem.request;
+  const ceiling = Math.max(size.max, kept.length);
+  const target = Math.min(Math.max(size.desired, kept.length), ceiling);
+  return greedyCover(problem, target, problem.request.spread?.mode === 'hard' ? target : ceiling);
+};
+
+const unmet = (selection: Selection): string[] => {
+  const { capabilities, request } = selection.problem;
+  const open = emptySeats(selection.seating) > 0 ? openRoles(selection.seating) : [];
+  return [
+    ...capabilities.filter((_, index) => selection.providing[index] === 0),
+    ...request.roles.filter((_, index) => open[index]).map((role) => role.name),
+  ];
+};

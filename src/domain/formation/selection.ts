@@ -1,0 +1,65 @@
+import { sameGroupMicros } from './cost.js';
+import type { Option, Problem } from './problem.js';
+import { emptySeating, emptySeats, seat } from './seating.js';
+import type { Seating } from './seating.js';
+import { allowedPerGroup } from './spread.js';
+
+/** Members chosen so far, with the counts the next choice depends on. Kept members are in the counts. */
+export interface Selection {
+  readonly problem: Problem;
+  /** How many may share a group; Infinity without a hard spread. */
+  readonly groupLimit: number;
+  readonly chosen: Option[];
+  readonly isChosen: Set<string>;
+  readonly providing: number[];
+  readonly inGroup: number[];
+  readonly seating: Seating;
+}
+
+/** @param size the final number of members, kept ones included: a hard spread's limit depends on it. */
+export const emptySelection = (problem: Problem, size: number): Selection => ({
+  problem,
+  groupLimit: problem.request.spread?.mode === 'hard' ? allowedPerGroup(size) : Infinity,
+  chosen: [],
+  isChosen: new Set(),
+  providing: [...problem.keptProviding],
+  inGroup: [...problem.keptInGroup],
+  seating: emptySeating(problem.seatsNeeded),
+});
+
+export const canAdd = (selection: Selection, option: Option): boolean =>
+  !selection.isChosen.has(option.id) && (selection.inGroup[option.group] ?? 0) < selection.groupLimit;
+
+export const add = (selection: Selection, option: Option): void => {
+  selection.isChosen.add(option.id);
+  for (const capability of option.provides) {
+    selection.providing[capability] = (selection.providing[capability] ?? 0) + 1;
+  }
+  if (option.group >= 0) selection.inGroup[option.group] = (selection.inGroup[option.group] ?? 0) + 1;
+  seat(selection.seating, selection.chosen.length, option.capable);
+  selection.chosen.push(option);
+};
+
+/** What one more member costs here: its own cost and the price of each member already on its host or zone. */
+export const marginalMicros = (selection: Selection, option: Option): number =>
+  option.costMicros + sameGroupMicros * (selection.inGroup[option.group] ?? 0);
+
+/** Every required capability is held and every role has its minimum. Size and spread are not looked at. */
+export const isCovered = (selection: Selection): boolean =>
+  emptySeats(selection.seating) === 0 && selection.providing.every((count) => count > 0);
+
+/** The value a search makes small, in this order: required capabilities held only once, then cost. */
+export interface Score {
+  readonly heldOnce: number;
+  readonly costMicros: number;
+}
+
+export const scoreOf = (problem: Problem, chosen: readonly Option[]): Score => {
+  const selection = emptySelection(problem, Infinity);
+  let costMicros = 0;
+  for (const option of chosen) {
+    costMicros += marginalMicros(selection, option);
+    add(selection, option);
+  }
+  return { heldOnce: selection.providing.filter((count) => count < 2).length, costMicros };
+};

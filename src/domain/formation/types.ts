@@ -1,0 +1,100 @@
+/** An agent the store already found eligible: lease valid, ready, labels matched, capacity and resources left. */
+export interface Candidate {
+  readonly id: string;
+  readonly host: string | null;
+  readonly zone: string | null;
+  /** Tokens compared as they stand; a versioned capability is there twice: `translate` and `translate@1.2`. */
+  readonly capabilities: readonly string[];
+  /** In-flight work over concurrency, 0..1, as the agent reports it. */
+  readonly load: number;
+  /** Highest used/offered over its resources once this formation's reservation is counted, 0..1. */
+  readonly usageRatio: number;
+  /** Memberships held over `maxClusters`, 0..1. */
+  readonly clusterRatio: number;
+  /** Times it went down and came back inside the flap window. */
+  readonly recentFlaps: number;
+}
+
+/** A position in a cluster: at least `min` (hard) and at most `max` members with `capability` hold it. */
+export interface Role {
+  readonly name: string;
+  readonly capability: string;
+  readonly min: number;
+  readonly max: number;
+}
+
+export interface SizeBounds {
+  readonly min: number;
+  readonly desired: number;
+  readonly max: number;
+}
+
+export interface Spread {
+  readonly by: 'host' | 'zone';
+  readonly mode: 'soft' | 'hard';
+}
+
+/** What a member must show to be checked against a request: where it is, what it can do, which roles it holds. */
+export interface Placed extends Pick<Candidate, 'id' | 'host' | 'zone' | 'capabilities'> {
+  readonly roles: readonly string[];
+}
+
+/** The part of a request that says when a set of members is a cluster. */
+export interface FormationRule {
+  readonly requiredCapabilities: readonly string[];
+  readonly roles: readonly Role[];
+  readonly size: SizeBounds;
+  readonly spread: Spread | null;
+}
+
+export interface MatchRequest extends FormationRule {
+  /** Members that stay (repair). They count toward size, coverage, roles and spread. Empty for a new cluster. */
+  readonly kept: readonly (Candidate & { readonly roles: readonly string[] })[];
+  /** The operation id: feeds the stable hash that breaks ties. */
+  readonly seed: string;
+}
+
+export interface Member {
+  readonly agentId: string;
+  /** At most one of the request's roles, or empty. */
+  readonly roles: readonly string[];
+}
+
+export interface Match {
+  /** Additions only, in order of choice. When `shortfall` is not empty: the best that could be found. */
+  readonly members: readonly Member[];
+  /** Ids of unchosen agents, best substitute first, at most 2 x `size.desired`. */
+  readonly alternates: readonly string[];
+  /** Empty means feasible. */
+  readonly shortfall: readonly Shortfall[];
+}
+
+/**
+ * One reason why a set of agents is not the cluster asked for.
+ * - `capability`: nobody eligible (or, for a finished set, no member) has it.
+ * - `role`: `found` agents can hold it, outside min..max.
+ * - `size`: `found` agents, outside min..max.
+ * - `spread`: of `needed` members at most `allowedPerGroup` may share a host or zone, and only `placeable` could be
+ *   placed so; `unknown` agents name no host or zone and cannot be counted on.
+ * - `room`: each need can be met alone, but not all of them by `max` members; `unmet` names capabilities and roles.
+ */
+export type Shortfall =
+  | { readonly kind: 'capability'; readonly capability: string; readonly found: 0 }
+  | {
+      readonly kind: 'role';
+      readonly role: string;
+      readonly capability: string;
+      readonly min: number;
+      readonly max: number;
+      readonly found: number;
+    }
+  | { readonly kind: 'size'; readonly min: number; readonly max: number; readonly found: number }
+  | {
+      readonly kind: 'spread';
+      readonly by: 'host' | 'zone';
+      readonly needed: number;
+      readonly allowedPerGroup: number;
+      readonly placeable: number;
+      readonly unknown: number;
+    }
+  | { readonly kind: 'room'; readonly max: number; readonly unmet: readonly string[] };
