@@ -1,0 +1,25 @@
+import { tieBreak } from './hash.js';
+
+/**
+ * Elects the member that coordinates a cluster: the least loaded, ties by stable hash, then id.
+ * @param members `load` is in-flight work over concurrency, 0..1.
+ * @param seed the operation id, or whatever must be able to change who wins a tie.
+ * @returns an agent id; null when there are no members.
+ */
+export const electCoordinator = (
+  members: readonly { readonly agentId: string; readonly load: number }[],
+  seed: string,
+): string | null => {
+  let winner: { readonly agentId: string; readonly load: number; readonly tie: number } | null = null;
+  for (const { agentId, load } of members) {
+    const tie = tieBreak(seed, agentId);
+    if (
+      winner === null ||
+      load < winner.load ||
+      (load === winner.load && (tie < winner.tie || (tie === winner.tie && agentId < winner.agentId)))
+    ) {
+      winner = { agentId, load, tie };
+    }
+  }
+  return winner?.agentId ?? null;
+};

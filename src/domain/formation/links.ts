@@ -1,0 +1,28 @@
+/** Up to this many members, everybody is linked with everybody. */
+const fullMeshUpTo = 5;
+/** Above it, each member is linked with this many that follow it on the ring. */
+const ringNeighbours = 3;
+
+/**
+ * Who is linked with whom: a full mesh up to 5 members, else a ring in which each member is also linked with its
+ * second and third next, so a cluster stays in one piece when any five members are lost.
+ * @param memberIds in any order; ids that come twice count once.
+ * @returns undirected pairs, the smaller id first, sorted: the same members always give the same links.
+ * Source: the circulant graph C_n(1, 2, 3), a Harary graph, is 6-connected.
+ */
+export const planLinks = (memberIds: readonly string[]): [string, string][] => {
+  const ring = [...new Set(memberIds)].sort(byText);
+  const reach = ring.length <= fullMeshUpTo ? ring.length - 1 : ringNeighbours;
+  const links = new Map<string, [string, string]>();
+  for (const [index, from] of ring.entries()) {
+    for (let step = 1; step <= reach; step += 1) {
+      const to = ring[(index + step) % ring.length];
+      if (to === undefined || to === from) continue;
+      const pair: [string, string] = from < to ? [from, to] : [to, from];
+      links.set(pair.join('\u0000'), pair);
+    }
+  }
+  return [...links.values()].sort(([a, b], [c, d]) => byText(a, c) || byText(b, d));
+};
+
+const byText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);

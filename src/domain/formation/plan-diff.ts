@@ -1,0 +1,52 @@
+/** What the formation job would change. Lists may be empty; a cluster is `unchanged` or has joins and leaves. */
+export interface PlanDiff {
+  readonly joins: readonly {
+    readonly clusterId: string;
+    readonly agentId: string;
+    readonly roles: readonly string[];
+  }[];
+  /** `reason` as a person reads it: `lease expired 43 s ago`. */
+  readonly leaves: readonly { readonly clusterId: string; readonly agentId: string; readonly reason: string }[];
+  readonly unchanged: readonly string[];
+  /** Queued formations, first come first. `blockedBy` says what is still missing; null when it can be served now. */
+  readonly queue: readonly { readonly operationId: string; readonly blockedBy: string | null }[];
+  /** Clusters below their minimum that cannot be repaired now. */
+  readonly unrepairable: readonly { readonly clusterId: string; readonly reason: string }[];
+  readonly releases: readonly { readonly agentId: string; readonly operationId: string }[];
+}
+
+/**
+ * Writes a plan as a diff for `--dry-run`: `-` leaves, `+` joins, `!` cannot be repaired, `~` queue and reservations,
+ * `=` unchanged. Clusters come in order of id, so the same plan always reads the same.
+ * @returns one line a change, or one line that says there is none.
+ */
+export const describePlan = (diff: PlanDiff): string[] => {
+  const clusters = [
+    ...diff.leaves.map(({ clusterId, agentId, reason }) => ({
+      clusterId,
+      line: `- ${agentId} leaves ${clusterId} (${reason})`,
+    })),
+    ...diff.joins.map(({ clusterId, agentId, roles }) => ({
+      clusterId,
+      line: `+ ${agentId} joins ${clusterId}${roles.length > 0 ? ` as ${roles.join(', ')}` : ''}`,
+    })),
+    ...diff.unrepairable.map(({ clusterId, reason }) => ({
+      clusterId,
+      line: `! ${clusterId} cannot be repaired: ${reason}`,
+    })),
+    ...diff.unchanged.map((clusterId) => ({ clusterId, line: `= ${clusterId} unchanged` })),
+  ];
+  clusters.sort((a, b) => (a.clusterId < b.clusterId ? -1 : a.clusterId > b.clusterId ? 1 : 0));
+  const lines = [
+    ...clusters.map(({ line }) => line),
+    ...diff.releases.map(
+      ({ agentId, operationId }) => `~ reservation of ${agentId} by ${operationId} has expired and is released`,
+    ),
+    ...diff.queue.map(({ operationId, blockedBy }) =>
+      blockedBy === null
+        ? `~ queue: ${operationId} can be served now`
+        : `~ queue: ${operationId} waits on: ${blockedBy}`,
+    ),
+  ];
+  return lines.length > 0 ? lines : ['= nothing to change'];
+};
