@@ -1,0 +1,56 @@
+import type { Problem } from '../contracts/errors.js';
+import type { Environment } from './environment.js';
+import { shown } from './problems.js';
+
+const databaseKeys = ['clusters', 'communication', 'resources'] as const;
+type DatabaseKey = (typeof databaseKeys)[number];
+
+/** The three databases' `postgres://` URLs. They may hold passwords: never log them. */
+export type DatabaseUrls = Readonly<Record<DatabaseKey, string>>;
+
+/**
+ * The address of each database: its own variable, else the file's URL, else the file's name on `DATABASE_URL`'s server.
+ * Two of the three at one place would mix their tables, so that is a problem too.
+ */
+export function resolveDatabases(
+  named: DatabaseUrls,
+  urls: Environment['databaseUrls'],
+): { readonly databases?: DatabaseUrls; readonly problems: readonly Problem[] } {
+  const problems: Problem[] = [];
+  const databases: Partial<Record<DatabaseKey, string>> = {};
+  for (const key of databaseKeys) {
+    const url = urls[key] ?? (named[key].includes('://') ? named[key] : onServer(urls.base, named[key]));
+    if (url !== undefined) databases[key] = url;
+    else {
+      problems.push({
+        path: `cluster_manager.databases.${key}`,
+        message:
+          `is the name ${shown(named[key])} without a server; set ${key.toUpperCase()}_DATABASE_URL, or DATABASE_URL ` +
+          'for all three, or run `npm start`, which starts a server of its own',
+      });
+    }
+  }
+  const { clusters, communication, resources } = databases;
+  if (clusters === undefined || communication === undefined || resources === undefined) return { problems };
+  const resolved = { clusters, communication, resources };
+  const places = databaseKeys.map((key) => ({ key, place: placeOf(resolved[key]) }));
+  for (const [index, { key, place }] of places.entries()) {
+    const other = places.slice(0, index).find((earlier) => earlier.place === place);
+    if (!other) continue;
+    const path = `cluster_manager.databases.${key}`;
+    problems.push({ path, message: `is the same database as ${other.key} (${place}); allowed: three separate ones` });
+  }
+  return problems.length > 0 ? { problems } : { databases: resolved, problems };
+}
+
+function onServer(base: string | undefined, name: string): string | undefined {
+  if (base === undefined) return undefined;
+  const url = new URL(base);
+  url.pathname = `/${name}`;
+  return url.href;
+}
+
+function placeOf(address: string): string {
+  const url = new URL(address);
+  return `${url.hostname}:${url.port || '5432'}${url.pathname}`;
+}

@@ -1,0 +1,85 @@
+import type { Problem } from '../contracts/errors.js';
+import { type DatabaseUrls, resolveDatabases } from './databases.js';
+import { checkEnvironment, type Environment, type RawEnvironment } from './environment.js';
+import { configurationError } from './problems.js';
+import type { SettingsFile } from './schema.js';
+import { readSettings } from './settings.js';
+
+/** When a periodic job runs. */
+export type Interval = { readonly everySeconds: number } | { readonly cron: string };
+
+type File = SettingsFile['cluster_manager'];
+
+/** The settings file after its one renaming: camelCase, with the unit in each number's name. */
+export interface Settings {
+  /** Also the Temporal task queue. */
+  readonly id: string;
+  readonly name: string;
+  readonly capabilities: File['capabilities'];
+  readonly relationships: File['relationships'];
+  readonly formationInterval: Interval;
+  readonly scalingInterval: Interval;
+  /** Members, both ends included. */
+  readonly clusterSize: { readonly min: number; readonly max: number };
+  readonly communicationLatencyMs: number;
+  /** Used over capacity, 0 to 1. */
+  readonly resourceUsageRatio: number;
+  /** 0 to 1. */
+  readonly stabilityScore: number;
+  readonly leaseSeconds: number;
+  readonly heartbeatSeconds: number;
+  /** How long the server gathers heartbeats into one statement. */
+  readonly heartbeatWindowMs: number;
+  readonly invitationTimeoutSeconds: number;
+  readonly invitationTries: number;
+  readonly bodyLimitBytes: number;
+}
+
+/** Everything a worker or server is told from outside, checked. */
+export interface ManagerConfig extends Settings, Omit<Environment, 'databaseUrls'> {
+  readonly databases: DatabaseUrls;
+}
+
+/**
+ * Reads the settings file and the environment, the only two sources of configuration; the environment wins.
+ * @param options.path of the settings file; without it `CLUSTER_MANAGER_CONFIG`, then `cluster-manager.yaml`.
+ * @throws ManagerError `invalid_configuration` that lists every problem of both, each with its key, what was seen and
+ * what is allowed.
+ */
+export function loadConfig(options: { readonly path?: string; readonly env: RawEnvironment }): ManagerConfig {
+  const { environment, problems: environmentProblems } = checkEnvironment(options.env);
+  const path = options.path ?? (options.env['CLUSTER_MANAGER_CONFIG'] || 'cluster-manager.yaml');
+  const { settings, problems: fileProblems } = readSettings(path);
+  const problems: Problem[] = [...fileProblems, ...environmentProblems];
+  if (!environment || !settings) throw configurationError(`The configuration (${path} and the environment)`, problems);
+  const { databases, problems: databaseProblems } = resolveDatabases(settings.databases, environment.databaseUrls);
+  if (!databases) throw configurationError(`The configuration (${path} and the environment)`, databaseProblems);
+  const { databaseUrls: _resolved, ...rest } = environment;
+  return { ...rest, ...renamed(settings), configPath: path, databases };
+}
+
+const intervalOf = (value: number | string): Interval =>
+  typeof value === 'number' ? { everySeconds: value } : { cron: value.trim() };
+
+/** The one place where the file's snake_case becomes camelCase and units join the names. */
+function renamed(file: File): Settings {
+  const [min, max] = file.alert_thresholds.cluster_size;
+  return {
+    id: file.id,
+    name: file.name,
+    capabilities: file.capabilities,
+    relationships: file.relationships,
+    formationInterval: intervalOf(file.formation_interval),
+    scalingInterval: intervalOf(file.scaling_interval),
+    clusterSize: { min, max },
+    communicationLatencyMs: file.alert_thresholds.communication_latency,
+    resourceUsageRatio: file.alert_thresholds.resource_usage,
+    stabilityScore: file.alert_thresholds.stability_score,
+    leaseSeconds: file.agents.lease,
+    heartbeatSeconds: file.agents.heartbeat_interval,
+    heartbeatWindowMs: Math.round(file.agents.heartbeat_window * 1000),
+    invitationTimeoutSeconds: file.formation.invitation_timeout,
+    invitationTries: file.formation.invitation_tries,
+    bodyLimitBytes: file.limits.body_kib * 1024,
+  };
+}

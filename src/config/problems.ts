@@ -1,0 +1,26 @@
+import { ManagerError, type Problem } from '../contracts/errors.js';
+
+/** Removes credentials from a URL so that it can be shown: `postgres://ada:***@db/clusters_db`. */
+export function withoutCredentials(text: string): string {
+  return text
+    .replace(/(\/\/[^:/@\s]*):[^/\s]*@/, '$1:***@')
+    .replace(/([?&](?:password|sslpassword)=)[^&\s]*/gi, '$1***');
+}
+
+/** What was seen, as a person would write it, short enough for one line and without credentials. */
+export function shown(value: unknown): string {
+  if (value === undefined) return 'missing';
+  if (value === null || value === '') return 'empty';
+  const text = withoutCredentials(JSON.stringify(value));
+  return text.length > 80 ? `${text.slice(0, 77)}...` : text;
+}
+
+/**
+ * The one error of a configuration that cannot be used, whose text lists every problem, one a line.
+ * @param source what was read, as the sentence's subject: `cluster-manager.yaml`
+ */
+export function configurationError(source: string, problems: readonly Problem[]): ManagerError {
+  const count = problems.length === 1 ? '1 problem' : `${problems.length} problems`;
+  const lines = problems.map(({ path, message }) => `  ${path} ${message}`);
+  return new ManagerError('invalid_configuration', `${source}: ${count}\n${lines.join('\n')}`, { problems });
+}

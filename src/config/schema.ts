@@ -1,0 +1,122 @@
+import { z } from 'zod';
+import { identifierPattern } from '../contracts/ids.js';
+import { functions } from '../contracts/steps.js';
+import { cronProblem } from './cron.js';
+
+/*
+ * The settings file as it is written: snake_case, all durations in seconds except `communication_latency`, whose
+ * milliseconds are the seed's. A leaf's message is the sentence after "allowed:"; what was seen is added on report.
+ */
+
+const wholeNumber = (min: number, max: number, unit: string) => {
+  const allowed = `a whole number of ${unit} from ${min} to ${max}`;
+  return z.int(allowed).min(min, allowed).max(max, allowed);
+};
+
+const ratio = z.number('a number from 0 to 1').min(0, 'a number from 0 to 1').max(1, 'a number from 0 to 1');
+
+const section = <Shape extends z.ZodRawShape>(shape: Shape) =>
+  z.strictObject(shape, `a section with the keys ${Object.keys(shape).join(', ')}`);
+
+/** A list of known words, at least one, none twice. */
+const wordsOf = <const Words extends readonly [string, ...string[]]>(words: Words) => {
+  const allowed = `a list of one or more of ${words.join(', ')}, each once`;
+  return z
+    .array(z.enum(words, `one of ${words.join(', ')}`), allowed)
+    .min(1, allowed)
+    .refine((list) => new Set(list).size === list.length, allowed);
+};
+
+const intervalAllowed = 'whole seconds from 10 to 2592000, or a cron expression of five fields such as "*/5 * * * *"';
+const interval = z.union([z.number(), z.string()], intervalAllowed).superRefine((value, context) => {
+  if (typeof value === 'number') {
+    if (Number.isInteger(value) && value >= 10 && value <= 2_592_000) return;
+    context.addIssue({ code: 'custom', message: intervalAllowed });
+    return;
+  }
+  const problem = cronProblem(value);
+  if (problem) context.addIssue({ code: 'custom', message: `${intervalAllowed}; as cron, ${problem}` });
+});
+
+/** A PostgreSQL name that needs no quoting anywhere: it becomes part of a URL and of log lines. */
+const databaseName = /^[a-z_][a-z0-9_]{0,62}$/;
+const databaseAllowed =
+  'a name of 1 to 63 small letters, digits or "_" that begins with no digit, or a postgres:// URL without a password';
+const database = z.string(databaseAllowed).superRefine((text, context) => {
+  if (databaseName.test(text)) return;
+  const url = /^postgres(ql)?:\/\//.test(text) && URL.canParse(text) ? new URL(text) : undefined;
+  if (url && (url.password !== '' || url.searchParams.has('password'))) {
+    context.addIssue({
+      code: 'custom',
+      message: `${databaseAllowed}. Secrets come from the environment only: set the database's *_DATABASE_URL variable`,
+    });
+  } else if (!url || url.hostname === '' || url.pathname.length < 2) {
+    context.addIssue({ code: 'custom', message: databaseAllowed });
+  }
+});
+
+const idAllowed = '1 to 128 letters, digits, ".", "_", ":" or "-", the first a letter or digit';
+const nameAllowed = 'a text of 1 to 200 characters';
+
+const sizeBound = wholeNumber(1, 1000, 'members');
+const sizeAllowed = 'a list [min, max] of two whole numbers from 1 to 1000, min <= max';
+
+export const capabilityNames = functions.map((f) => f.capability) as [Capability, ...Capability[]];
+export type Capability = (typeof functions)[number]['capability'];
+
+export const settingsFile = section({
+  cluster_manager: section({
+    id: z.string(idAllowed).regex(identifierPattern, idAllowed),
+    name: z.string(nameAllowed).trim().min(1, nameAllowed).max(200, nameAllowed),
+    capabilities: wordsOf(capabilityNames),
+    relationships: wordsOf(['orchestrator', 'all_agents']),
+    databases: section({ clusters: database, communication: database, resources: database }),
+    formation_interval: interval.default(300),
+    scaling_interval: interval.default(600),
+    alert_thresholds: section({
+      cluster_size: z
+        .tuple([sizeBound, sizeBound], sizeAllowed)
+        .refine(([min, max]) => min <= max, sizeAllowed)
+        .default([3, 10]),
+      communication_latency: z
+        .number('milliseconds above 0, at most 3600000')
+        .positive('milliseconds above 0, at most 3600000')
+        .max(3_600_000, 'milliseconds above 0, at most 3600000')
+        .default(1000),
+      resource_usage: ratio.default(0.8),
+      stability_score: ratio.default(0.9),
+    }).prefault({}),
+    agents: section({
+      lease: wholeNumber(2, 86_400, 'seconds').default(30),
+      heartbeat_interval: wholeNumber(1, 3600, 'seconds').default(5),
+      heartbeat_window: z
+        .number('seconds from 0.01 to 5')
+        .min(0.01, 'seconds from 0.01 to 5')
+        .max(5, 'seconds from 0.01 to 5')
+        .default(0.25),
+    })
+      .prefault({})
+      .refine(
+        (agents) => agents.lease >= 2 * agents.heartbeat_interval,
+        'a lease of at least two heartbeat_intervals, so that one lost heartbeat is no lost agent; raise agents.lease or lower agents.heartbeat_interval',
+      ),
+    formation: section({
+      invitation_timeout: wholeNumber(1, 600, 'seconds').default(10),
+      invitation_tries: wholeNumber(1, 10, 'tries').default(3),
+    }).prefault({}),
+    limits: section({
+      body_kib: wholeNumber(1, 10_240, 'KiB').default(256),
+    }).prefault({}),
+  }),
+});
+export type SettingsFile = z.output<typeof settingsFile>;
+
+/** Every key below a schema by dotted path, sections included: what a typo can be compared with. */
+export function knownPaths(schema: z.ZodType, path = ''): string[] {
+  const bare = schema instanceof z.ZodPrefault || schema instanceof z.ZodDefault ? schema.unwrap() : schema;
+  if (!(bare instanceof z.ZodObject)) return [];
+  return Object.entries(bare.shape).flatMap(([key, child]) => {
+    const childPath = path === '' ? key : `${path}.${key}`;
+    return [childPath, ...knownPaths(child, childPath)];
+  });
+}

@@ -1,0 +1,99 @@
+import { readFileSync } from 'node:fs';
+import { type Document, isCollection, isMap, isScalar, LineCounter, parseDocument } from 'yaml';
+import type { z } from 'zod';
+import type { Problem } from '../contracts/errors.js';
+import { nearest } from './nearest.js';
+import { shown } from './problems.js';
+import { knownPaths, type SettingsFile, settingsFile } from './schema.js';
+
+/** A file's settings when all of it is valid; else what is wrong, each with its key and line. */
+export interface ReadSettings {
+  readonly settings?: SettingsFile['cluster_manager'];
+  readonly problems: readonly Problem[];
+}
+
+/** @param path of the YAML file, absolute or relative to the working directory. Never throws: a missing file is a problem. */
+export function readSettings(path: string): ReadSettings {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    const reason = (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'there is no such file' : String(error);
+    return problem(path, `cannot be read: ${reason}; set CLUSTER_MANAGER_CONFIG to the settings file`);
+  }
+  return parseSettings(text);
+}
+
+/** The same for a text already read. */
+export function parseSettings(text: string): ReadSettings {
+  const lineCounter = new LineCounter();
+  const document = parseDocument(text, { lineCounter, uniqueKeys: true, prettyErrors: false });
+  const broken = [...document.errors, ...document.warnings];
+  if (broken.length > 0) {
+    return {
+      problems: broken.map((error) => ({
+        path: `line ${lineCounter.linePos(error.pos[0]).line}`,
+        message: `is not valid YAML: ${error.message}`,
+      })),
+    };
+  }
+  const input: unknown = document.toJS();
+  const parsed = settingsFile.safeParse(input);
+  if (parsed.success) return { settings: parsed.data.cluster_manager, problems: [] };
+  const lineOf = (keys: readonly PropertyKey[]) => lineAt(document, lineCounter, keys);
+  return { problems: parsed.error.issues.flatMap((issue) => problemsOfIssue(issue, input, lineOf)) };
+}
+
+const problem = (path: string, message: string): ReadSettings => ({ problems: [{ path, message }] });
+
+function problemsOfIssue(
+  issue: z.core.$ZodIssue,
+  input: unknown,
+  lineOf: (keys: readonly PropertyKey[]) => string,
+): Problem[] {
+  if (issue.code === 'unrecognized_keys') {
+    return issue.keys.map((key) => ({
+      path: dotted([...issue.path, key]),
+      message: unknownKey(dotted(issue.path), key) + lineOf([...issue.path, key]),
+    }));
+  }
+  const value = issue.path.reduce<unknown>(
+    (at, key) => (typeof at === 'object' && at !== null ? (at as Record<PropertyKey, unknown>)[key] : undefined),
+    input,
+  );
+  return [
+    {
+      path: issue.path.length === 0 ? 'the file' : dotted(issue.path),
+      message: `is ${shown(value)}; allowed: ${issue.message}${lineOf(issue.path)}`,
+    },
+  ];
+}
+
+/** The sentence after an unknown key: its likely spelling, or the section it belongs to, or what the section knows. */
+function unknownKey(section: string, key: string): string {
+  const paths = knownPaths(settingsFile);
+  const prefix = section === '' ? '' : `${section}.`;
+  const here = paths.filter((p) => p.startsWith(prefix) && !p.slice(prefix.length).includes('.'));
+  const siblings = here.map((p) => p.slice(prefix.length));
+  const elsewhere = paths.find((p) => p.split('.').at(-1) === key);
+  const meant = nearest(key, siblings);
+  if (elsewhere) return `is not a known key here; did you mean ${elsewhere}?`;
+  if (meant) return `is not a known key; did you mean ${meant}?`;
+  return `is not a known key; allowed here: ${siblings.join(', ')}`;
+}
+
+const dotted = (keys: readonly PropertyKey[]): string => keys.map(String).join('.');
+
+/** ` (line 7)` of the key, or of the nearest section that is there when the key is missing. */
+function lineAt(document: Document, lineCounter: LineCounter, keys: readonly PropertyKey[]): string {
+  for (let depth = keys.length; depth > 0; depth -= 1) {
+    const parent = depth === 1 ? document.contents : document.getIn(keys.slice(0, depth - 1), true);
+    if (!isCollection(parent)) continue;
+    const key = keys[depth - 1];
+    const pair = isMap(parent) ? parent.items.find((item) => isScalar(item.key) && item.key.value === key) : undefined;
+    const node = pair ? pair.key : parent.get(key, true);
+    const start = typeof node === 'object' && node !== null && 'range' in node ? (node.range as number[] | null) : null;
+    if (start?.[0] !== undefined) return ` (line ${lineCounter.linePos(start[0]).line})`;
+  }
+  return '';
+}
