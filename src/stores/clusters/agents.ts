@@ -1,0 +1,117 @@
+import { sql } from 'kysely';
+import type { AgentView, Readiness, RegisterAgent } from '../../contracts/agents.js';
+import { ManagerError } from '../../contracts/errors.js';
+import { isDatabaseError } from '../database.js';
+import { agentColumns, toAgentView, type AgentRow } from './agent-rows.js';
+import type { ClustersDb } from './schema.js';
+
+const tokensOf = (capabilities: RegisterAgent['capabilities']): string[] => [
+  ...new Set(
+    capabilities.flatMap((entry) => {
+      if (typeof entry !== 'string')
+        return entry.version ? [entry.name, `${entry.name}@${entry.version}`] : [entry.name];
+      const [name] = entry.split('@');
+      return [name ?? entry, entry];
+    }),
+  ),
+];
+
+/**
+ * Writes an agent, or updates it as a new incarnation with a fresh lease.
+ * @param enrolledBy the token that registers it; a known agent keeps its first.
+ * @throws ManagerError `offer_below_held` when it now offers less, or fewer clusters, than its memberships hold.
+ */
+export async function registerAgent(
+  tx: ClustersDb,
+  agent: RegisterAgent,
+  { leaseSeconds, enrolledBy }: { leaseSeconds: number; enrolledBy: string },
+): Promise<{ readonly agent: AgentView; readonly created: boolean }> {
+  try {
+    const { rows } = await sql<AgentRow & { created: boolean }>`
+      insert into agents as a (id, name, host, zone, labels, capabilities, resources, max_clusters, acceptance,
+        concurrency, lease_expires_at, enrolled_by)
+      values (${agent.id}, ${agent.name ?? null}, ${agent.host ?? null}, ${agent.zone ?? null},
+        ${JSON.stringify(agent.labels)}::jsonb, ${tokensOf(agent.capabilities)}::text[],
+        ${JSON.stringify(agent.resources)}::jsonb, ${agent.maxClusters}, ${agent.acceptance}, ${agent.concurrency},
+        clock_timestamp() + make_interval(secs => ${leaseSeconds}), ${enrolledBy})
+      on conflict (id) do update set
+        name = excluded.name, host = excluded.host, zone = excluded.zone, labels = excluded.labels,
+        capabilities = excluded.capabilities, resources = excluded.resources, max_clusters = excluded.max_clusters,
+        acceptance = excluded.acceptance, concurrency = excluded.concurrency,
+        lease_expires_at = excluded.lease_expires_at, incarnation = a.incarnation + 1, readiness = 'ready', load = 0,
+        left_at = null, registered_at = case when a.left_at is null then a.registered_at else now() end
+      returning ${agentColumns}, (xmax = 0) as created`.execute(tx);
+    const row = rows[0];
+    if (!row) throw new Error(`Agent ${agent.id} was not written`);
+    return { agent: toAgentView(row), created: row.created };
+  } catch (error) {
+    if (isDatabaseError(error, 'agents_at_most_max_clusters') || isDatabaseError(error, 'agents_held_within_offer')) {
+      throw new ManagerError(
+        'offer_below_held',
+        `Agent "${agent.id}" offers maxClusters ${agent.maxClusters} and resources ${JSON.stringify(agent.resources)}, ` +
+          'which is below what its clusters hold; keep the offer, or drain the agent first',
+        { cause: error },
+      );
+    }
+    throw error;
+  }
+}
+
+export async function findAgent(db: ClustersDb, id: string): Promise<AgentView | undefined> {
+  const { rows } = await sql<AgentRow>`select ${agentColumns} from agents a where a.id = ${id}`.execute(db);
+  return rows[0] && toAgentView(rows[0]);
+}
+
+/** Who registered the agent, to decide who may register it again. */
+export async function enrolmentOf(
+  db: ClustersDb,
+  id: string,
+): Promise<{ readonly enrolledBy: string | null } | undefined> {
+  return db.selectFrom('agents').select('enrolled_by as enrolledBy').where('id', '=', id).executeTakeFirst();
+}
+
+export interface AgentFilter {
+  readonly capability?: string;
+  readonly state?: 'alive' | 'expired' | 'left';
+  /** Only agents with ids after this one: the last id of the page before. */
+  readonly after?: string;
+  readonly limit: number;
+}
+
+export async function listAgents(db: ClustersDb, filter: AgentFilter): Promise<AgentView[]> {
+  const state = {
+    alive: sql`and a.left_at is null and a.lease_expires_at > now()`,
+    expired: sql`and a.left_at is null and a.lease_expires_at <= now()`,
+    left: sql`and a.left_at is not null`,
+    any: sql``,
+  }[filter.state ?? 'any'];
+  const { rows } = await sql<AgentRow>`
+    select ${agentColumns} from agents a where a.id > ${filter.after ?? ''} ${state}
+      ${filter.capability ? sql`and a.capabilities @> ${[filter.capability]}::text[]` : sql``}
+    order by a.id limit ${filter.limit}`.execute(db);
+  return rows.map(toAgentView);
+}
+
+/** Sets what the agent says of its own readiness. `draining` keeps its memberships and takes no new ones. */
+export async function setReadiness(db: ClustersDb, id: string, readiness: Readiness): Promise<AgentView> {
+  await sql`update agents set readiness = ${readiness} where id = ${id} and left_at is null`.execute(db);
+  const agent = await findAgent(db, id);
+  if (!agent) throw new ManagerError('not_found', `There is no agent "${id}"`);
+  return agent;
+}
+
+/** A leave is not a failure: the lease ends now, reservations are released, clusters see the member as gone. */
+export async function leave(tx: ClustersDb, id: string): Promise<boolean> {
+  const { numAffectedRows } = await sql`
+    update agents set left_at = now(), lease_expires_at = now(), readiness = 'unavailable'
+    where id = ${id} and left_at is null`.execute(tx);
+  return numAffectedRows === 1n;
+}
+
+export async function countAgents(db: ClustersDb): Promise<Readonly<Record<'alive' | 'expired' | 'left', number>>> {
+  const { rows } = await sql<{ alive: number; expired: number; left: number }>`
+    select count(*) filter (where left_at is null and lease_expires_at > now()) as alive,
+      count(*) filter (where left_at is null and lease_expires_at <= now()) as expired,
+      count(*) filter (where left_at is not null) as left from agents`.execute(db);
+  return rows[0] ?? { alive: 0, expired: 0, left: 0 };
+}

@@ -1,0 +1,128 @@
+import { sql } from 'kysely';
+import type { FormationSpec } from '../../contracts/formation.js';
+import type { ClusterState } from '../../contracts/clusters.js';
+import { ManagerError } from '../../contracts/errors.js';
+import type { ClustersDb } from './schema.js';
+
+export interface ClusterRow {
+  readonly id: string;
+  readonly name: string;
+  readonly state: ClusterState;
+  readonly epoch: number;
+  readonly spec: FormationSpec;
+  readonly coordinator: string | null;
+  readonly links: readonly (readonly [string, string])[];
+  readonly operationId: string;
+  readonly createdAt: Date;
+  readonly activatedAt: Date | null;
+  readonly endedAt: Date | null;
+}
+
+export const clusterColumns = sql<ClusterRow>`
+  c.id, c.name, c.state, c.epoch, c.spec, c.coordinator, c.links, c.operation_id as "operationId",
+  c.created_at as "createdAt", c.activated_at as "activatedAt", c.ended_at as "endedAt"`;
+
+export async function findCluster(db: ClustersDb, id: string): Promise<ClusterRow | undefined> {
+  const { rows } = await sql<ClusterRow>`select ${clusterColumns} from clusters c where c.id = ${id}`.execute(db);
+  return rows[0];
+}
+
+/** Locks the row until the end of the transaction: who changes membership holds this lock. */
+export async function lockCluster(tx: ClustersDb, id: string): Promise<ClusterRow> {
+  const { rows } =
+    await sql<ClusterRow>`select ${clusterColumns} from clusters c where c.id = ${id} for update`.execute(tx);
+  const cluster = rows[0];
+  if (!cluster) throw new ManagerError('not_found', `There is no cluster "${id}"`);
+  return cluster;
+}
+
+/** Writes a new cluster in state `forming`, epoch 0. */
+export async function insertCluster(
+  tx: ClustersDb,
+  cluster: { readonly id: string; readonly spec: FormationSpec; readonly operationId: string },
+): Promise<void> {
+  await sql`
+    insert into clusters (id, name, state, epoch, spec, operation_id)
+    values (${cluster.id}, ${cluster.spec.name}, 'forming', 0, ${JSON.stringify(cluster.spec)}::jsonb, ${cluster.operationId})
+  `.execute(tx);
+}
+
+export async function saveLinks(
+  tx: ClustersDb,
+  clusterId: string,
+  links: readonly (readonly [string, string])[],
+): Promise<void> {
+  await sql`update clusters set links = ${JSON.stringify(links)}::jsonb where id = ${clusterId}`.execute(tx);
+}
+
+/**
+ * The commit point of a formation or repair: its reservations become members of `epoch`, lost members are released,
+ * the cluster turns active. Compare-and-set on the epoch before.
+ * @throws ManagerError `reservation_lost` when fewer reservations are left than `joining` counts, `state_conflict`
+ * when the cluster is no longer in the state and epoch that the plan was made for.
+ */
+export async function activateCluster(
+  tx: ClustersDb,
+  plan: {
+    readonly clusterId: string;
+    readonly operationId: string;
+    readonly epoch: number;
+    readonly coordinator: string;
+    readonly joining: readonly string[];
+    readonly leaving: readonly string[];
+  },
+): Promise<void> {
+  const { numAffectedRows: clusters } = await sql`
+    update clusters set state = 'active', epoch = ${plan.epoch}, coordinator = ${plan.coordinator},
+      activated_at = coalesce(activated_at, now())
+    where id = ${plan.clusterId} and state in ('forming', 'active') and epoch = ${plan.epoch - 1}`.execute(tx);
+  if (clusters !== 1n) {
+    throw new ManagerError(
+      'state_conflict',
+      `Cluster ${plan.clusterId} is no longer at epoch ${plan.epoch - 1}; it changed while members were chosen`,
+    );
+  }
+  if (plan.leaving.length > 0) {
+    await sql`
+      update memberships set state = 'released', left_at = now()
+      where cluster_id = ${plan.clusterId} and state = 'active' and agent_id = any(${plan.leaving}::text[])`.execute(
+      tx,
+    );
+  }
+  const { numAffectedRows: members } = await sql`
+    update memberships set state = 'active', epoch = ${plan.epoch}, joined_at = now(), expires_at = null
+    where cluster_id = ${plan.clusterId} and operation_id = ${plan.operationId} and state = 'reserved'`.execute(tx);
+  if (members !== BigInt(plan.joining.length)) {
+    throw new ManagerError(
+      'reservation_lost',
+      `${plan.joining.length - Number(members)} of ${plan.joining.length} reservations of ${plan.clusterId} were released ` +
+        'before it was formed; raise deadlineSeconds or ask again',
+    );
+  }
+  await sql`
+    insert into membership_epochs (cluster_id, epoch, agent_id, roles)
+    select cluster_id, ${plan.epoch}, agent_id, roles from memberships
+    where cluster_id = ${plan.clusterId} and state = 'active'`.execute(tx);
+}
+
+/** Moves a cluster out of service. `epoch` rises, so that what was routed for the old one is known to be stale. */
+export async function retireCluster(tx: ClustersDb, clusterId: string, state: 'dissolving' | 'failed'): Promise<void> {
+  await sql`
+    update clusters set state = ${state}, epoch = epoch + 1, coordinator = null
+    where id = ${clusterId} and state in ('forming', 'active')`.execute(tx);
+}
+
+/** The last word on a cluster. A cluster that already ended keeps its first end. */
+export async function endCluster(tx: ClustersDb, clusterId: string, state: 'dissolved' | 'failed'): Promise<void> {
+  await sql`
+    update clusters set state = ${state}, coordinator = null, ended_at = now()
+    where id = ${clusterId} and ended_at is null`.execute(tx);
+}
+
+/** Releases every live membership of a cluster, in agent order. */
+export async function releaseMembers(tx: ClustersDb, clusterId: string): Promise<void> {
+  await sql`
+    with held as (select id from memberships where cluster_id = ${clusterId} and state <> 'released'
+      order by agent_id for update)
+    update memberships m set state = 'released', left_at = now() from held where m.id = held.id`.execute(tx);
+}

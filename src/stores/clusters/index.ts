@@ -1,0 +1,14 @@
+export * from './agents.js';
+export * from './candidates.js';
+export * from './cluster-views.js';
+export * from './events.js';
+export * from './formation.js';
+export * from './heartbeats.js';
+export * from './intervals.js';
+export * from './invitations.js';
+export * from './operations.js';
+export * from './reservations.js';
+export * from './steps.js';
+export * from './tokens.js';
+export { clustersMigrations } from './migrations/index.js';
+export type { ClustersDb, ClustersSchema } from './schema.js';

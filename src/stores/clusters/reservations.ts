@@ -1,0 +1,104 @@
+import { sql } from 'kysely';
+import type { ClustersDb } from './schema.js';
+
+export interface NewReservation {
+  readonly agentId: string;
+  readonly roles: readonly string[];
+}
+
+/**
+ * Reserves agents for a cluster. The trigger on memberships counts each one on its agent's row, whose check
+ * constraint refuses one too many.
+ * @param expiresInSeconds after which the formation interval may release them if nobody did.
+ */
+export async function reserve(
+  tx: ClustersDb,
+  into: {
+    readonly clusterId: string;
+    readonly operationId: string;
+    readonly resources: Readonly<Record<string, number>>;
+    readonly expiresInSeconds: number;
+  },
+  reservations: readonly NewReservation[],
+): Promise<void> {
+  if (reservations.length === 0) return;
+  await sql`
+    insert into memberships (cluster_id, agent_id, state, roles, resources, operation_id, expires_at)
+    select ${into.clusterId}, r ->> 'agentId', 'reserved', array(select jsonb_array_elements_text(r -> 'roles')),
+      ${JSON.stringify(into.resources)}::jsonb, ${into.operationId},
+      now() + make_interval(secs => ${into.expiresInSeconds})
+    from jsonb_array_elements(${JSON.stringify(reservations)}::jsonb) r order by r ->> 'agentId'`.execute(tx);
+}
+
+/** Releases what an operation reserved and never activated. Agents are touched in id order, so two releases cannot deadlock. */
+export async function releaseReservations(tx: ClustersDb, operationId: string): Promise<void> {
+  await sql`
+    with held as (select id from memberships where operation_id = ${operationId} and state = 'reserved'
+      order by agent_id for update)
+    update memberships m set state = 'released', left_at = now() from held where m.id = held.id`.execute(tx);
+}
+
+/** Releases one agent's reservation, as when it declined. */
+export async function releaseReservation(
+  tx: ClustersDb,
+  membershipId: number,
+  answer: 'declined' | 'silent',
+): Promise<void> {
+  await sql`
+    update memberships set state = 'released', left_at = now(), answer = ${answer}
+    where id = ${membershipId} and state = 'reserved'`.execute(tx);
+}
+
+/**
+ * Releases reservations past their expiry whose operation no longer needs them or never will: nobody is left
+ * reserved for ever because a workflow was terminated.
+ * @returns how many were released.
+ */
+export async function releaseExpiredReservations(db: ClustersDb): Promise<number> {
+  const { rows } = await sql`
+    with expired as (
+      select id from memberships where state = 'reserved' and expires_at < now() order by agent_id
+      for update skip locked limit 1000
+    )
+    update memberships m set state = 'released', left_at = now() from expired where m.id = expired.id
+    returning m.id`.execute(db);
+  return rows.length;
+}
+
+export interface MembershipRow {
+  readonly id: number;
+  readonly agentId: string;
+  readonly state: 'reserved' | 'active';
+  readonly roles: readonly string[];
+  readonly operationId: string;
+  readonly answer: 'none' | 'invited' | 'accepted' | 'declined' | 'silent';
+  readonly answerReason: string | null;
+  readonly tries: number;
+  /** Seconds since the last invitation, by the database's clock. */
+  readonly invitedSecondsAgo: number | null;
+  readonly acceptance: 'auto' | 'ask';
+  readonly load: number;
+  readonly host: string | null;
+  readonly zone: string | null;
+  readonly capabilities: readonly string[];
+  readonly alive: boolean;
+  readonly clusterCount: number;
+  readonly maxClusters: number;
+  readonly recentFlaps: number;
+  readonly resources: Readonly<Record<string, number>>;
+  readonly held: Readonly<Record<string, number>>;
+}
+
+/** The live memberships of a cluster with what its agents are, by agent id. */
+export async function membershipsOf(tx: ClustersDb, clusterId: string): Promise<MembershipRow[]> {
+  const { rows } = await sql<MembershipRow>`
+    select m.id, m.agent_id as "agentId", m.state, m.roles, m.operation_id as "operationId", m.answer,
+      m.answer_reason as "answerReason", m.tries,
+      extract(epoch from clock_timestamp() - m.invited_at)::float8 as "invitedSecondsAgo",
+      a.acceptance, a.load, a.host, a.zone, a.capabilities, a.resources, a.held,
+      a.cluster_count as "clusterCount", a.max_clusters as "maxClusters", a.recent_flaps as "recentFlaps",
+      (a.left_at is null and a.lease_expires_at > now()) as alive
+    from memberships m join agents a on a.id = m.agent_id
+    where m.cluster_id = ${clusterId} and m.state <> 'released' order by m.agent_id`.execute(tx);
+  return rows;
+}

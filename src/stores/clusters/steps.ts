@@ -1,0 +1,101 @@
+import { sql } from 'kysely';
+import { ManagerError } from '../../contracts/errors.js';
+import { inTransaction } from '../database.js';
+import { failpoint } from '../failpoint.js';
+import { operationColumns, type OperationRow } from './operations.js';
+import type { ClustersDb } from './schema.js';
+
+export interface StepKey {
+  readonly operationId: string;
+  readonly step: string;
+  /** 0, or how often a queued operation was tried before. */
+  readonly round: number;
+}
+
+export interface Attempt {
+  /** 1 for the first attempt of the activity. */
+  readonly number: number;
+  readonly startedAt: Date;
+}
+
+/** The decision of a step that is not finished yet: save what changed, but do not record the step as done. */
+export const unfinished = Symbol('unfinished');
+
+/**
+ * Saves one step at most once. All its writes and its result commit together under the operation's row lock, so the
+ * same attempt again, or a late attempt that was thought dead, changes nothing and gets the first result.
+ * @param work reads, decides and writes inside the transaction. `[unfinished, value]` saves its writes without ending the step.
+ * @throws ManagerError `operation_ended` when the operation ended or this step was already undone; `not_found`.
+ */
+export async function saveStep<Result>(
+  db: ClustersDb,
+  key: StepKey,
+  attempt: Attempt,
+  work: (tx: ClustersDb, operation: OperationRow) => Promise<Result | readonly [typeof unfinished, Result]>,
+): Promise<Result> {
+  failpoint(`${key.step}:before`);
+  const result = await inTransaction(db, async (tx) => {
+    const operation = await lockOperation(tx, key.operationId);
+    const { rows } = await sql<{ step: string; result: Result }>`
+      select step, result from operation_steps
+      where operation_id = ${key.operationId}
+        and ((step = ${key.step} and round = ${key.round}) or step = ${`undo:${key.step}`})`.execute(tx);
+    const done = rows.find((row) => row.step === key.step);
+    if (done) return done.result;
+    if (rows.length > 0 || operation.endedAt) {
+      throw new ManagerError(
+        'operation_ended',
+        `Operation ${key.operationId} is ${operation.state}${rows.length > 0 ? ' and is being undone' : ''}; ` +
+          `${key.step} came too late and changed nothing`,
+      );
+    }
+    const outcome = await work(tx, operation);
+    const [saved, isDone] = isUnfinished(outcome) ? [outcome[1], false] : [outcome, true];
+    if (isDone) {
+      await sql`
+        insert into operation_steps (operation_id, step, round, attempt, started_at, result)
+        values (${key.operationId}, ${key.step}, ${key.round}, ${attempt.number}, ${attempt.startedAt},
+          ${JSON.stringify(saved)}::jsonb)`.execute(tx);
+    }
+    failpoint(`${key.step}:before-commit`);
+    return saved;
+  });
+  failpoint(`${key.step}:after-commit`);
+  return result;
+}
+
+const isUnfinished = <Result>(
+  outcome: Result | readonly [typeof unfinished, Result],
+): outcome is readonly [typeof unfinished, Result] => Array.isArray(outcome) && outcome[0] === unfinished;
+
+/**
+ * Undoes a step at most once, whether or not it ever happened. The record bars any attempt of the step that is still
+ * on its way.
+ */
+export async function undoStep(
+  db: ClustersDb,
+  key: Omit<StepKey, 'round'>,
+  attempt: Attempt,
+  work: (tx: ClustersDb, operation: OperationRow) => Promise<void>,
+): Promise<void> {
+  const step = `undo:${key.step}`;
+  failpoint(`${step}:before`);
+  await inTransaction(db, async (tx) => {
+    const operation = await lockOperation(tx, key.operationId);
+    const { rows } = await sql`
+      insert into operation_steps (operation_id, step, round, attempt, started_at, result)
+      values (${key.operationId}, ${step}, 0, ${attempt.number}, ${attempt.startedAt}, 'null'::jsonb)
+      on conflict do nothing returning step`.execute(tx);
+    if (rows.length > 0) await work(tx, operation);
+    failpoint(`${step}:before-commit`);
+  });
+  failpoint(`${step}:after-commit`);
+}
+
+export async function lockOperation(tx: ClustersDb, id: string): Promise<OperationRow> {
+  const { rows } = await sql<OperationRow>`
+    select ${operationColumns} from operations o where o.id = ${id} for update`.execute(tx);
+  const operation = rows[0];
+  if (!operation) throw new ManagerError('not_found', `There is no operation "${id}"`);
+  return operation;
+}

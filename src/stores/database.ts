@@ -1,0 +1,107 @@
+import { Kysely, Migrator, PostgresDialect, sql, type Migration } from 'kysely';
+import pg from 'pg';
+import { ManagerError } from '../contracts/errors.js';
+
+export interface DatabaseOptions {
+  readonly url: string;
+  /** Shown in pg_stat_activity, so that an operator sees whose connection it is. */
+  readonly applicationName: string;
+  /** Connections at most. Higher serves more activities at once; each costs the server about 10 MB. */
+  readonly maxConnections?: number;
+  readonly statementTimeoutMs?: number;
+}
+
+// int8 and numeric are counts and amounts below 2^53 here, so numbers are exact and easier to use than strings.
+pg.types.setTypeParser(pg.types.builtins.INT8, Number);
+pg.types.setTypeParser(pg.types.builtins.NUMERIC, Number);
+
+/** Opens a pool on one database. Lost connections are replaced on the next use; nothing is thrown in the background. */
+export function openDatabase<Schema>(options: DatabaseOptions): Kysely<Schema> {
+  const pool = new pg.Pool({
+    connectionString: options.url,
+    application_name: options.applicationName,
+    max: options.maxConnections ?? 20,
+    statement_timeout: options.statementTimeoutMs ?? 15_000,
+    idle_in_transaction_session_timeout: 30_000,
+    connectionTimeoutMillis: 10_000,
+    keepAlive: true,
+  });
+  // An idle client whose server died emits 'error' on the pool; unhandled, it would end the process.
+  pool.on('error', () => undefined);
+  return new Kysely<Schema>({ dialect: new PostgresDialect({ pool }) });
+}
+
+/**
+ * Brings one database to the newest schema. Forward only, and under kysely's advisory lock, so any number of
+ * processes may start at once.
+ * @throws ManagerError `service_unavailable` when the database cannot be reached, `incompatible_service` when its
+ * schema is newer than this code or its server is older than PostgreSQL 14.
+ */
+export async function migrate<Schema>(
+  db: Kysely<Schema>,
+  name: string,
+  migrations: Readonly<Record<string, Migration>>,
+): Promise<void> {
+  await refuseUnusableServer(db, name);
+  const migrator = new Migrator({
+    db: db as Kysely<unknown>,
+    provider: { getMigrations: () => Promise.resolve({ ...migrations }) },
+  });
+  const { error, results } = await migrator.migrateToLatest();
+  if (error === undefined) return;
+  if (error instanceof Error && /corrupted migrations|not found|missing/i.test(error.message)) {
+    throw new ManagerError(
+      'incompatible_service',
+      `The schema of ${name} was written by another version of the manager (${error.message}); start that version or a newer one`,
+      { cause: error },
+    );
+  }
+  const failed = results?.find((r) => r.status === 'Error')?.migrationName ?? 'the first migration';
+  throw new Error(`Migration ${failed} of ${name} failed: ${error instanceof Error ? error.message : String(error)}`, {
+    cause: error,
+  });
+}
+
+async function refuseUnusableServer<Schema>(db: Kysely<Schema>, name: string): Promise<void> {
+  let version: number;
+  try {
+    const { rows } = await sql<{
+      version: number;
+    }>`select current_setting('server_version_num')::int as version`.execute(db);
+    version = rows[0]?.version ?? 0;
+  } catch (cause) {
+    throw new ManagerError(
+      'service_unavailable',
+      `The database ${name} cannot be used: ${cause instanceof Error ? cause.message : String(cause)}. ` +
+        'Check its address and password, or run "cluster-manager doctor"',
+      { cause },
+    );
+  }
+  if (version < 140_000) {
+    throw new ManagerError(
+      'incompatible_service',
+      `The database ${name} runs PostgreSQL ${Math.floor(version / 10_000)}; version 14 or newer is needed`,
+    );
+  }
+}
+
+/**
+ * Runs `work` in one transaction, again when PostgreSQL refused it for a reason that a second try removes:
+ * serialization failure (40001) or deadlock (40P01).
+ */
+export async function inTransaction<Schema, Result>(
+  db: Kysely<Schema>,
+  work: (tx: Kysely<Schema>) => Promise<Result>,
+): Promise<Result> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await db.transaction().execute(work);
+    } catch (error) {
+      const code = (error as { code?: string }).code;
+      if ((code !== '40001' && code !== '40P01') || attempt >= 5) throw error;
+    }
+  }
+}
+
+export const isDatabaseError = (error: unknown, constraint: string): boolean =>
+  (error as { constraint?: string }).constraint === constraint;

@@ -1,0 +1,3 @@
+export * from './accounts.js';
+export { resourcesMigrations } from './migrations/index.js';
+export type { ResourcesDb, ResourcesSchema } from './schema.js';
