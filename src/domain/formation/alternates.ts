@@ -7,28 +7,24 @@ import type { Option, Problem } from './problem.js';
  * @returns agent ids, best first.
  */
 export const rankAlternates = (problem: Problem, chosen: readonly Option[], limit: number): string[] => {
-  const left = new Map(problem.options.map((option) => [option.id, option]));
-  for (const { id } of chosen) left.delete(id);
+  const out = new Set(chosen.map(({ id }) => id));
   const ranked: string[] = [];
-  while (ranked.length < limit && left.size > 0) {
-    const round = new Set<string>();
-    const offered = new Set<string>();
-    for (const option of left.values()) {
-      if (ranked.length + round.size >= limit) break;
-      const skills = skillsOf(option);
-      if (round.size > 0 && !skills.some((skill) => !offered.has(skill))) continue;
-      round.add(option.id);
-      for (const skill of skills) offered.add(skill);
-    }
-    for (const id of round) {
-      ranked.push(id);
-      left.delete(id);
+  const total = Math.min(limit, problem.options.length - out.size);
+  while (ranked.length < total) {
+    const offered = new Set<number>();
+    const all = problem.capabilities.length + problem.request.roles.length;
+    let isFirst = true;
+    for (const option of problem.options) {
+      if (ranked.length === total || (!isFirst && offered.size === all)) break;
+      if (out.has(option.id)) continue;
+      const before = offered.size;
+      for (const index of option.provides) offered.add(index);
+      for (const index of option.capable) offered.add(problem.capabilities.length + index);
+      if (!isFirst && offered.size === before) continue;
+      isFirst = false;
+      out.add(option.id);
+      ranked.push(option.id);
     }
   }
   return ranked;
 };
-
-const skillsOf = (option: Option): string[] => [
-  ...option.provides.map((index) => `capability ${index}`),
-  ...option.capable.map((index) => `role ${index}`),
-];

@@ -1,4 +1,4 @@
-import { tieBreak } from './hash.js';
+import { tieBreaker } from './hash.js';
 
 /**
  * Elects the member that coordinates a cluster: the least loaded, ties by stable hash, then id.
@@ -10,9 +10,10 @@ export const electCoordinator = (
   members: readonly { readonly agentId: string; readonly load: number }[],
   seed: string,
 ): string | null => {
+  const tieOf = tieBreaker(seed);
   let winner: { readonly agentId: string; readonly load: number; readonly tie: number } | null = null;
   for (const { agentId, load } of members) {
-    const tie = tieBreak(seed, agentId);
+    const tie = tieOf(agentId);
     if (
       winner === null ||
       load < winner.load ||

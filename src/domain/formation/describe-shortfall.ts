@@ -65,7 +65,7 @@ const adviceFor = (short: Shortfall): string[] => {
         'ask for a soft spread',
       ];
     case 'room':
-      return ['raise size.max', 'register agents that have several of these capabilities'];
+      return ['register more agents that meet these needs', 'raise size.max'];
     default:
       return short satisfies never;
   }

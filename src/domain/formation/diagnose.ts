@@ -12,7 +12,7 @@ export const poolGroups = (problem: Problem): number[] => {
 /** Whether a hard spread can place exactly `size` members; true where there is none. */
 export const spreadAllows = (problem: Problem, groups: readonly number[], size: number): boolean =>
   problem.request.spread?.mode !== 'hard' ||
-  (placeable(groups, size) >= size && Math.max(0, ...problem.keptInGroup) <= allowedPerGroup(size));
+  (placeable(groups, size) >= size && problem.keptInGroup.every((count) => count <= allowedPerGroup(size)));
 
 /**
  * What makes a request impossible whatever is chosen: each need looked at alone, against everybody there is.

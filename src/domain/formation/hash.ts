@@ -1,25 +1,40 @@
 const utf8 = new TextEncoder();
+const offsetBasis = 0x811c9dc5;
 
 /**
  * FNV-1a, 32 bit, over the UTF-8 bytes of a text.
+ * @param from the hash of what comes before the text, so that a common beginning is hashed once.
  * @returns an unsigned 32-bit integer.
  * Source: Fowler, Noll, Vo, "The FNV Non-Cryptographic Hash Algorithm"; offset basis 2166136261, prime 16777619.
  */
-export const fnv1a = (text: string): number => {
-  let hash = 0x811c9dc5;
-  for (const byte of utf8.encode(text)) hash = Math.imul(hash ^ byte, 0x01000193);
+export const fnv1a = (text: string, from = offsetBasis): number => {
+  let hash = from;
+  for (let index = 0; index < text.length; index += 1) {
+    const unit = text.charCodeAt(index);
+    if (unit > 0x7f) return hashBytes(utf8.encode(text.slice(index)), hash);
+    hash = Math.imul(hash ^ unit, 0x01000193);
+  }
+  return hash >>> 0;
+};
+
+const hashBytes = (bytes: Uint8Array, from: number): number => {
+  let hash = from;
+  for (const byte of bytes) hash = Math.imul(hash ^ byte, 0x01000193);
   return hash >>> 0;
 };
 
 /**
- * A number that orders agents differently for every seed, and always alike for the same seed: who wins a tie.
+ * For one seed, a number for each agent that orders them differently than another seed would: who wins a tie.
  * FNV-1a alone would order `agent-1`, `agent-2` almost by their last digit, so its bits are mixed once more.
- * @returns an unsigned 32-bit integer.
+ * @returns a function from agent id to an unsigned 32-bit integer.
  * Source: FNV-1a as above; the finaliser fmix32 of MurmurHash3 (Appleby).
  */
-export const tieBreak = (seed: string, agentId: string): number => {
-  let hash = fnv1a(`${seed}\u0000${agentId}`);
-  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
-  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
-  return (hash ^ (hash >>> 16)) >>> 0;
+export const tieBreaker = (seed: string): ((agentId: string) => number) => {
+  const from = fnv1a(`${seed}\u0000`);
+  return (agentId) => {
+    let hash = fnv1a(agentId, from);
+    hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+    hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
+    return (hash ^ (hash >>> 16)) >>> 0;
+  };
 };

@@ -1,6 +1,9 @@
 import { rankAlternates } from './alternates.js';
 import { assignRoles } from './assign-roles.js';
 import { diagnose, poolGroups, spreadAllows } from './diagnose.js';
+import { coreSearch } from './core-search.js';
+import { exactLimits, exactSearch } from './exact-search.js';
+import type { Budget } from './exact-search.js';
 import { prepare } from './problem.js';
 import type { Option, Problem } from './problem.js';
 import { emptySeats, openRoles } from './seating.js';
@@ -20,6 +23,8 @@ import type { Candidate, Match, MatchRequest, Shortfall } from './types.js';
  *
  * @param candidates eligible agents, in any order: the order changes nothing.
  * @returns `members` are additions only; with a shortfall they are the best that could be found, for showing why.
+ * The choice is exact for at most 20 candidates and 10 members to add, greedy above; a request is refused only after a
+ * search has found no way, or has spent its steps.
  * Source: weighted greedy set cover; costs after Orleans `ResourceOptimizedPlacement`.
  */
 export const match = (candidates: readonly Candidate[], request: MatchRequest): Match => {
@@ -39,20 +44,63 @@ interface Choice {
   readonly shortfall: readonly Shortfall[];
 }
 
+/** Steps the searches of one match may take in all: some tens of milliseconds at worst. */
+const searchSteps = 100_000;
+
 const choose = (problem: Problem): Choice => {
-  for (const { target, ceiling } of attempts(problem)) {
-    const greedy = greedyCover(problem, target, ceiling);
-    if (isCovered(greedy)) return { chosen: greedy.chosen, shortfall: [] };
+  const budget = { steps: searchSteps };
+  const tried = attempts(problem);
+  for (const attempt of tried) {
+    const chosen = isSmall(problem, attempt)
+      ? chooseExactly(problem, attempt, budget)
+      : chooseWell(problem, attempt, budget);
+    if (chosen) return { chosen, shortfall: [] };
   }
-  const nearest = bestEffort(problem);
-  return {
-    chosen: nearest.chosen,
-    shortfall: [{ kind: 'room', max: problem.request.size.max, unmet: unmet(nearest) }],
-  };
+  const nearest = tried[0] ? greedyCover(problem, tried[0].target, tried[0].ceiling) : bestEffort(problem);
+  const room: Shortfall = { kind: 'room', max: problem.request.size.max, unmet: unmet(nearest) };
+  return { chosen: nearest.chosen, shortfall: [room] };
+};
+
+interface Attempt {
+  /** Members aimed at, kept ones included. */
+  readonly target: number;
+  /** Members allowed where the needs ask for more than `target`. */
+  readonly ceiling: number;
+}
+
+const isSmall = (problem: Problem, { target }: Attempt): boolean =>
+  problem.options.length <= exactLimits.candidates && target - problem.request.kept.length <= exactLimits.members;
+
+const chooseExactly = (problem: Problem, { target, ceiling }: Attempt, budget: Budget): readonly Option[] | null => {
+  const greedy = greedyCover(problem, target, ceiling);
+  const greedySize = isCovered(greedy) ? problem.request.kept.length + greedy.chosen.length : Infinity;
+  for (let size = target; size <= Math.min(ceiling, greedySize); size += 1) {
+    const found = exactSearch(problem, size, size === greedySize ? greedy.chosen : null, budget);
+    if (found) return inOrderOfChoice(problem, found);
+  }
+  return Number.isFinite(greedySize) ? greedy.chosen : null;
+};
+
+const chooseWell = (problem: Problem, { target, ceiling }: Attempt, budget: Budget): readonly Option[] | null => {
+  const greedy = greedyCover(problem, target, ceiling);
+  if (isCovered(greedy)) return greedy.chosen;
+  const core = coreSearch(problem, ceiling, budget);
+  return (
+    core && greedyCover(problem, Math.max(target, problem.request.kept.length + core.length), ceiling, core).chosen
+  );
+};
+
+/** A search returns a set; the greedy passes over that set alone say who was needed first. */
+const inOrderOfChoice = (problem: Problem, chosen: readonly Option[]): readonly Option[] => {
+  const ids = new Set(chosen.map(({ id }) => id));
+  const size = problem.request.kept.length + chosen.length;
+  const alone = { ...problem, options: problem.options.filter(({ id }) => ids.has(id)) };
+  const ordered = greedyCover(alone, size, size).chosen;
+  return ordered.length === chosen.length ? ordered : chosen;
 };
 
 /** The sizes worth trying, best first. Without a hard spread one try is enough: a cover may grow up to the maximum. */
-const attempts = (problem: Problem): { target: number; ceiling: number }[] => {
+const attempts = (problem: Problem): Attempt[] => {
   const { size, kept, spread } = problem.request;
   const largest = Math.min(size.max, kept.length + problem.options.length);
   const smallest = Math.max(size.min, kept.length);

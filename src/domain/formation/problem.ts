@@ -1,7 +1,7 @@
 import { agentCostMicros } from './cost.js';
-import { tieBreak } from './hash.js';
+import { tieBreaker } from './hash.js';
 import { groupOf } from './spread.js';
-import type { Candidate, MatchRequest } from './types.js';
+import type { Candidate, MatchRequest, Role } from './types.js';
 
 /** A candidate as the searches see it: numbers instead of names. */
 export interface Option {
@@ -38,7 +38,8 @@ export interface Problem {
 export const prepare = (candidates: readonly Candidate[], request: MatchRequest): Problem => {
   const { kept, roles, spread, seed } = request;
   const capabilities = [...new Set(request.requiredCapabilities)];
-  const capabilityIndex = new Map(capabilities.map((name, index) => [name, index]));
+  const needs = needsByToken(capabilities, roles);
+  const tieOf = tieBreaker(seed);
   const asks = capabilities.length > 0 || roles.length > 0;
   const taken = new Set(kept.map((member) => member.id));
   const hard = spread?.mode === 'hard';
@@ -75,12 +76,16 @@ export const prepare = (candidates: readonly Candidate[], request: MatchRequest)
       continue;
     }
     const provides: number[] = [];
-    const has = new Set(agent.capabilities);
-    for (const token of has) {
-      const index = capabilityIndex.get(token);
-      if (index !== undefined) provides.push(index);
+    const capable: number[] = [];
+    for (const token of agent.capabilities) {
+      const need = needs.get(token);
+      // A token listed twice must not count twice.
+      if (need?.capability !== undefined && !provides.includes(need.capability)) provides.push(need.capability);
+      for (const role of need?.roles ?? []) if (!capable.includes(role)) capable.push(role);
     }
-    const capable = roles.flatMap((role, index) => (has.has(role.capability) ? [index] : []));
+    // Order must not tell how an agent listed its capabilities.
+    capable.sort((a, b) => a - b);
+    provides.sort((a, b) => a - b);
     const related = !asks || provides.length > 0 || capable.length > 0;
     ranked.push({
       id: agent.id,
@@ -88,7 +93,7 @@ export const prepare = (candidates: readonly Candidate[], request: MatchRequest)
       provides,
       capable,
       group: groupIndex(agent),
-      tie: tieBreak(seed, agent.id),
+      tie: tieOf(agent.id),
     });
   }
   ranked.sort((a, b) => a.costMicros - b.costMicros || a.tie - b.tie || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0));
@@ -105,4 +110,19 @@ export const prepare = (candidates: readonly Candidate[], request: MatchRequest)
     keptInGroup,
     unknown: unknown.size,
   };
+};
+
+/** What a capability token answers to: a required capability, roles, or both. */
+const needsByToken = (
+  capabilities: readonly string[],
+  roles: readonly Role[],
+): Map<string, { capability?: number; readonly roles: number[] }> => {
+  const needs = new Map<string, { capability?: number; readonly roles: number[] }>();
+  for (const [capability, token] of capabilities.entries()) needs.set(token, { capability, roles: [] });
+  for (const [role, { capability: token }] of roles.entries()) {
+    const need = needs.get(token);
+    if (need) need.roles.push(role);
+    else needs.set(token, { roles: [role] });
+  }
+  return needs;
 };

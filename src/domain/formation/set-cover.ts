@@ -27,39 +27,49 @@ export const greedyCover = (
 
   while (size() < ceiling && !isCovered(selection)) {
     const open = openRoles(selection.seating);
+    const most = heldAtMost(selection, 0) + 1;
     const next = best(
       selection,
-      (option) => held(selection, option, 0) + (option.capable.some((r) => open[r]) ? 1 : 0),
+      most,
+      (option) => brings(selection, option, 0) + (option.capable.some((role) => open[role]) ? 1 : 0),
     );
     if (!next) break;
     add(selection, next);
   }
   while (size() < target) {
-    const next = best(selection, (option) => held(selection, option, 1));
+    const next = best(selection, heldAtMost(selection, 1), (option) => brings(selection, option, 1));
     if (!next) break;
     add(selection, next);
   }
   while (size() < target) {
-    const next = best(selection, () => 1);
+    const next = best(selection, 1, () => 1);
     if (!next) break;
     add(selection, next);
   }
   return selection;
 };
 
-/** Required capabilities an option would bring that at most `already` members hold. */
-const held = (selection: Selection, option: Option, already: number): number => {
-  let count = 0;
-  for (const capability of option.provides) if ((selection.providing[capability] ?? 0) <= already) count += 1;
-  return count;
+/** Required capabilities that at most `count` members hold. */
+const heldAtMost = (selection: Selection, count: number): number =>
+  selection.providing.filter((held) => held <= count).length;
+
+/** Required capabilities an option would bring of those that at most `count` members hold. */
+const brings = (selection: Selection, option: Option, count: number): number => {
+  let gain = 0;
+  for (const capability of option.provides) if ((selection.providing[capability] ?? 0) <= count) gain += 1;
+  return gain;
 };
 
-/** The option of most gain per price; the options' own order settles ties. */
-const best = (selection: Selection, gainOf: (option: Option) => number): Option | null => {
+/**
+ * The option of most gain per price; the options' own order settles ties.
+ * @param most no option gains more: options come by cost, so the search ends where even that would be too little.
+ */
+const best = (selection: Selection, most: number, gainOf: (option: Option) => number): Option | null => {
   let winner: Option | null = null;
   let winnerGain = 0;
   let winnerPrice = 1;
   for (const option of selection.problem.options) {
+    if (winner !== null && most * winnerPrice <= winnerGain * (microsPerCost + option.costMicros)) break;
     if (!canAdd(selection, option)) continue;
     const gain = gainOf(option);
     if (gain === 0) continue;

@@ -1,0 +1,131 @@
+import { sameGroupMicros } from './cost.js';
+import type { Option, Problem } from './problem.js';
+import { emptySeating, seat } from './seating.js';
+import { scoreOf } from './selection.js';
+import type { Score } from './selection.js';
+import { allowedPerGroup } from './spread.js';
+
+/** The exact search is for at most this many candidates, and this many members to add. */
+export const exactLimits = { candidates: 20, members: 10 } as const;
+
+/** Search steps left, shared by all searches of one match: the answer may take work, never for ever. */
+export interface Budget {
+  steps: number;
+}
+
+/**
+ * The best members for a cluster of exactly `size`: fewest required capabilities held only once, then lowest cost.
+ * Branch and bound over the candidates in order of cost: take one or leave it, and give up a branch that cannot cover,
+ * cannot fill, or cannot beat the best so far by its cheapest completion.
+ * @param problem at most 20 options (its sets of candidates are 32-bit masks).
+ * @param size members, kept ones included.
+ * @param incumbent a feasible choice of that size to be beaten, for instance the greedy one.
+ * @param budget is spent; when it runs out the best so far stands.
+ * @returns null when no choice of this size is feasible. Equal to `incumbent` when nothing beats it.
+ * Source: branch and bound (Land, Doig 1960).
+ */
+export const exactSearch = (
+  problem: Problem,
+  size: number,
+  incumbent: readonly Option[] | null,
+  budget: Budget,
+): readonly Option[] | null => {
+  const { options, request, keptProviding, seatsNeeded } = problem;
+  const wanted = size - request.kept.length;
+  if (wanted < 0 || wanted > options.length) return null;
+  const limit = request.spread?.mode === 'hard' ? allowedPerGroup(size) : Infinity;
+
+  const holders = problem.capabilities.map((_, index) => maskOf(options, (option) => option.provides.includes(index)));
+  const capable = seatsNeeded.map((_, index) => maskOf(options, (option) => option.capable.includes(index)));
+  const cheapest = prefixSums(options);
+  const mostProvided = suffixMax(options);
+
+  let best: readonly Option[] | null = incumbent;
+  let bestScore: Score | null = incumbent && scoreOf(problem, incumbent);
+  const chosen: Option[] = [];
+  const inGroup = [...problem.keptInGroup];
+
+  /** What the best completion of a branch could score, or null when it has no feasible one. */
+  const bound = (index: number, mask: number, costMicros: number): Score | null => {
+    const slots = wanted - chosen.length;
+    if (options.length - index < slots) return null;
+    const reach = mask | (slots > 0 ? (1 << options.length) - (1 << index) : 0);
+    let heldOnce = 0;
+    let lacking = 0;
+    let uncovered = 0;
+    for (const [capability, who] of holders.entries()) {
+      const kept = keptProviding[capability] ?? 0;
+      const most = kept + bits(who & reach);
+      if (most === 0) return null;
+      if (most === 1) heldOnce += 1;
+      const now = kept + bits(who & mask);
+      if (now === 0) uncovered += 1;
+      lacking += Math.max(0, 2 - now);
+    }
+    const gain = slots * (mostProvided[index] ?? 0);
+    if (uncovered > gain) return null;
+    for (const [role, who] of capable.entries()) if (bits(who & reach) < (seatsNeeded[role] ?? 0)) return null;
+    const cheapestRest = (cheapest[index + slots] ?? 0) - (cheapest[index] ?? 0);
+    return { heldOnce: Math.max(heldOnce, lacking - gain), costMicros: costMicros + cheapestRest };
+  };
+
+  const explore = (index: number, mask: number, costMicros: number): void => {
+    if (budget.steps <= 0) return;
+    budget.steps -= 1;
+    const possible = bound(index, mask, costMicros);
+    if (!possible || (bestScore && !isBetter(possible, bestScore))) return;
+    if (chosen.length === wanted) {
+      if (!fillsSeats(seatsNeeded, chosen)) return;
+      best = [...chosen];
+      bestScore = possible;
+      return;
+    }
+    const option = options[index];
+    if (!option) return;
+    const sharing = inGroup[option.group] ?? 0;
+    if (sharing < limit) {
+      chosen.push(option);
+      if (option.group >= 0) inGroup[option.group] = sharing + 1;
+      explore(index + 1, mask | (1 << index), costMicros + option.costMicros + sameGroupMicros * sharing);
+      if (option.group >= 0) inGroup[option.group] = sharing;
+      chosen.pop();
+    }
+    explore(index + 1, mask, costMicros);
+  };
+  explore(0, 0, 0);
+  return best;
+};
+
+export const isBetter = (a: Score, b: Score): boolean =>
+  a.heldOnce < b.heldOnce || (a.heldOnce === b.heldOnce && a.costMicros < b.costMicros);
+
+const fillsSeats = (needs: readonly number[], chosen: readonly Option[]): boolean => {
+  const seating = emptySeating(needs);
+  for (const [member, option] of chosen.entries()) seat(seating, member, option.capable);
+  return seating.free.every((count) => count === 0);
+};
+
+const maskOf = (options: readonly Option[], has: (option: Option) => boolean): number =>
+  options.reduce((mask, option, index) => (has(option) ? mask | (1 << index) : mask), 0);
+
+/** Set bits of a 32-bit number. Source: Warren, Hacker's Delight, population count. */
+const bits = (mask: number): number => {
+  let n = mask - ((mask >>> 1) & 0x55555555);
+  n = (n & 0x33333333) + ((n >>> 2) & 0x33333333);
+  return Math.imul((n + (n >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24;
+};
+
+const prefixSums = (options: readonly Option[]): number[] => {
+  const sums = [0];
+  for (const option of options) sums.push((sums.at(-1) ?? 0) + option.costMicros);
+  return sums;
+};
+
+/** At each index, the most required capabilities one option from there on has. */
+const suffixMax = (options: readonly Option[]): number[] => {
+  const most = new Array<number>(options.length + 1).fill(0);
+  for (let index = options.length - 1; index >= 0; index -= 1) {
+    most[index] = Math.max(most[index + 1] ?? 0, options[index]?.provides.length ?? 0);
+  }
+  return most;
+};
