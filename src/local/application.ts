@@ -1,0 +1,99 @@
+import { existsSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { ManagerError } from '../contracts/errors.js';
+import { portFor, preferredPorts } from './data-services.js';
+import { reserveExactPort } from './free-port.js';
+import { packageFolder } from './paths.js';
+import type { Launch } from './stack.js';
+import type { ProcessSpec } from './supervise.js';
+
+const configFile = (launch: Launch): string => {
+  const chosen = launch.environment['CLUSTER_MANAGER_CONFIG'];
+  if (chosen) return resolve(chosen);
+  const here = resolve('cluster-manager.yaml');
+  return existsSync(here) ? here : join(packageFolder, 'cluster-manager.yaml');
+};
+
+const apiPort = async (launch: Launch): Promise<number> => {
+  const { apiPort: chosen, ports } = launch.options;
+  if (chosen === undefined && ports === 'free') return portFor(launch, 'api');
+  const port = chosen ?? preferredPorts.api;
+  const reserved = await reserveExactPort(port);
+  if (!reserved) {
+    throw new ManagerError(
+      'port_busy',
+      `Port ${port} on 127.0.0.1 is in use by another program. Stop it, or choose another port: --port ${port + 1}.`,
+    );
+  }
+  launch.onStopped(reserved.release);
+  return port;
+};
+
+const nodeProcess = (
+  launch: Launch,
+  name: string,
+  script: string,
+  env: Readonly<Record<string, string>>,
+  isReady: ProcessSpec['isReady'],
+): ProcessSpec => ({
+  name,
+  command: process.execPath,
+  args: ['--enable-source-maps', script],
+  env: { ...launch.environment, ...env },
+  cwd: process.cwd(),
+  logFile: join(launch.options.stateDir, 'logs', `${name}.log`),
+  marker: script,
+  stopSignals: ['SIGTERM'],
+  graceMs: 20_000,
+  readyTimeoutMs: 60_000,
+  isReady,
+});
+
+const answersOk = async (url: string): Promise<boolean> => {
+  try {
+    const response = await fetch(url, { signal: AbortSignal.timeout(2_000) });
+    await response.arrayBuffer();
+    return response.status === 200;
+  } catch {
+    return false;
+  }
+};
+
+/** Starts the workers and the HTTP server. @throws ManagerError port_busy when the API's port is taken. */
+export const startApplication = async (
+  launch: Launch,
+  data: Readonly<Record<string, string>>,
+): Promise<{ readonly env: Readonly<Record<string, string>>; readonly urls: { readonly api: string } }> => {
+  const scripts = {
+    worker: join(packageFolder, 'dist', 'worker.js'),
+    server: join(packageFolder, 'dist', 'server.js'),
+  };
+  for (const script of Object.values(scripts)) {
+    if (!existsSync(script))
+      throw new ManagerError(
+        'service_unavailable',
+        `${script} is not there: the build has not run. Run: npm run setup`,
+      );
+  }
+  const port = await apiPort(launch);
+  const url = `http://127.0.0.1:${port}`;
+  const env: Record<string, string> = {
+    CLUSTER_MANAGER_CONFIG: configFile(launch),
+    CLUSTER_MANAGER_ADMIN_TOKEN: launch.environment['CLUSTER_MANAGER_ADMIN_TOKEN'] || launch.secrets.adminToken,
+    CLUSTER_MANAGER_ENROLMENT_TOKEN:
+      launch.environment['CLUSTER_MANAGER_ENROLMENT_TOKEN'] || launch.secrets.enrolmentToken,
+  };
+  const serverEnv = { ...data, ...env, CLUSTER_MANAGER_HOST: '127.0.0.1', CLUSTER_MANAGER_PORT: String(port) };
+  const starts = [
+    launch.start(nodeProcess(launch, 'server', scripts.server, serverEnv, () => answersOk(`${url}/readyz`))),
+  ];
+  for (let number = 1; number <= (launch.options.workers ?? 1); number++) {
+    const workerEnv = { ...data, ...env, WORKER_METRICS_PORT: String(await portFor(launch, 'workerMetrics')) };
+    const isReady: ProcessSpec['isReady'] = async ({ logSinceStart }) =>
+      logSinceStart().includes('"msg":"worker ready"');
+    starts.push(launch.start(nodeProcess(launch, `worker-${number}`, scripts.worker, workerEnv, isReady)));
+  }
+  await Promise.allSettled(starts);
+  await Promise.all(starts);
+  return { env: { ...env, CLUSTER_MANAGER_URL: url }, urls: { api: url } };
+};
