@@ -6,5 +6,7 @@ export * from './ids.js';
 export * from './inbox.js';
 export * from './operations.js';
 export * from './problem.js';
+export * from './search-attributes.js';
 export * from './steps.js';
+export * from './workflow-inputs.js';
 export { createToken, tokenView, role as tokenRole, type Role, type TokenView } from './tokens.js';

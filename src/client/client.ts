@@ -1,0 +1,170 @@
+import {
+  WorkflowExecutionAlreadyStartedError,
+  WorkflowNotFoundError,
+  type Client,
+  type WorkflowHandle,
+} from '@temporalio/client';
+import { v7 as uuidv7 } from 'uuid';
+import { ManagerError } from '../contracts/errors.js';
+import type { FormationRequest, FormationResult } from '../contracts/formation.js';
+import { clusterIdOf, workflowIds, type ClusterId, type OperationId } from '../contracts/ids.js';
+import type { ProcessRequest } from '../contracts/operations.js';
+import { wakeSignal, workflowTypes, type FormationIntervalReport } from '../contracts/workflow-inputs.js';
+import type { DissolveClusterInput, RepairClusterInput } from '../contracts/workflow-inputs.js';
+import { connectTemporal, type TemporalAddress } from './connect.js';
+import { refusalOf } from './failures.js';
+import { progressOf, type Progress } from './progress.js';
+import { ensureFormationSchedule, scheduleIds, type Interval } from './schedules.js';
+import { attributesOf } from './search-attributes.js';
+
+export interface ClientOptions extends TemporalAddress {
+  /** The manager's id, which is its Temporal task queue. */
+  readonly managerId: string;
+}
+
+export interface Started {
+  readonly operationId: OperationId;
+  readonly clusterId: ClusterId;
+  readonly workflowId: string;
+}
+
+/** What an orchestrator holds: it starts the three functions, waits for them, and owns the schedules. */
+export type ClusterManagerClient = ReturnType<typeof createClusterManagerClient>;
+
+/**
+ * Connects to the manager through Temporal.
+ * @throws ManagerError `service_unavailable` when Temporal cannot be reached.
+ * @example
+ * const manager = await connectClusterManager({ address: '127.0.0.1:7233', namespace: 'default', managerId: 'cluster-manager-1' });
+ * const { clusterId, members } = await manager.formCluster({ name: 'translators', requiredCapabilities: ['translate'] });
+ * await manager.close();
+ */
+export async function connectClusterManager(options: ClientOptions): Promise<ClusterManagerClient> {
+  const { client, close } = await connectTemporal(options);
+  return createClusterManagerClient(client, options.managerId, close);
+}
+
+/** The same over a Temporal client that the caller already has. */
+export function createClusterManagerClient(
+  client: Client,
+  managerId: string,
+  close = async (): Promise<void> => undefined,
+) {
+  const startFormation = async (request: FormationRequest, requestedBy = 'client'): Promise<Started> => {
+    const operationId: OperationId = request.requestId ?? `op_${uuidv7()}`;
+    const clusterId = clusterIdOf(operationId);
+    const workflowId = workflowIds.formation(operationId);
+    await start(client, workflowTypes.formCluster, {
+      workflowId,
+      taskQueue: managerId,
+      args: [{ ...request, requestId: operationId }],
+      staticSummary: `Form cluster "${String(request.name).slice(0, 100)}"`,
+      typedSearchAttributes: attributesOf({ component: 'formation', clusterId, requestedBy }),
+    });
+    return { operationId, clusterId, workflowId };
+  };
+
+  const formCluster = async (request: FormationRequest): Promise<FormationResult> => {
+    const { workflowId } = await startFormation(request);
+    return resultOf<FormationResult>(client.workflow.getHandle(workflowId));
+  };
+
+  return {
+    managerId,
+    startFormation,
+    /**
+     * Forms a cluster and waits for it. The same requestId again gives the same result.
+     * @throws ManagerError with the refusal's code: `invalid_request`, `insufficient_agents`, `deadline_exceeded`, …
+     */
+    formCluster,
+    /** The seed's `process_request`: tells the three functions apart by `type`. */
+    processRequest: async ({ type, ...request }: ProcessRequest): Promise<FormationResult> => {
+      switch (type) {
+        case 'FORMATION':
+          return formCluster(request);
+        default:
+          throw new ManagerError(
+            'invalid_request',
+            `type "${String(type)}" is not known; allowed: FORMATION` satisfies string,
+          );
+      }
+    },
+    startRepair: async (input: RepairClusterInput): Promise<string> => {
+      const workflowId = workflowIds.repair(input.clusterId);
+      await start(client, workflowTypes.repairCluster, {
+        workflowId,
+        taskQueue: managerId,
+        args: [input],
+        staticSummary: `Repair cluster ${input.clusterId}`,
+        typedSearchAttributes: attributesOf({ component: 'formation', clusterId: input.clusterId }),
+      });
+      return workflowId;
+    },
+    startDissolution: async (input: DissolveClusterInput, requestedBy = 'client'): Promise<string> => {
+      const workflowId = workflowIds.dissolution(input.clusterId);
+      await start(client, workflowTypes.dissolveCluster, {
+        workflowId,
+        taskQueue: managerId,
+        args: [input],
+        staticSummary: `Dissolve cluster ${input.clusterId}`,
+        typedSearchAttributes: attributesOf({ component: 'formation', clusterId: input.clusterId, requestedBy }),
+      });
+      return workflowId;
+    },
+    /** Waits for a workflow that was started before, by whoever. */
+    result: <Result>(workflowId: string): Promise<Result> => resultOf<Result>(client.workflow.getHandle(workflowId)),
+    /** What a running workflow is at: its steps in flight, their attempts and last errors. Undefined when Temporal no longer knows it. */
+    progress: (workflowId: string): Promise<Progress | undefined> => progressOf(client, workflowId),
+    /** Wakes a formation that waits for an agent's answer. A workflow that has ended is left alone. */
+    wake: (workflowId: string): Promise<void> => quietly(client.workflow.getHandle(workflowId).signal(wakeSignal)),
+    /** Asks a workflow to stop and undo what it did. */
+    cancel: async (workflowId: string): Promise<void> => {
+      await quietly(client.workflow.getHandle(workflowId).cancel());
+    },
+    /** Runs the formation interval's work now; with dryRun only says what it would do. */
+    runFormationInterval: async ({ dryRun }: { dryRun: boolean }): Promise<FormationIntervalReport> => {
+      const handle = await client.workflow.start(workflowTypes.formationInterval, {
+        workflowId: `${managerId}/formation-interval/${uuidv7()}`,
+        taskQueue: managerId,
+        args: [{ dryRun }],
+        staticSummary: dryRun ? 'Say what the formation interval would do' : 'Run the formation interval now',
+        typedSearchAttributes: attributesOf({ component: 'formation-interval' }),
+      });
+      return resultOf<FormationIntervalReport>(handle);
+    },
+    schedules: {
+      ensure: (formationInterval: Interval): Promise<void> =>
+        ensureFormationSchedule(client, { managerId, interval: formationInterval }),
+      pause: (note: string): Promise<void> => client.schedule.getHandle(scheduleIds.formation(managerId)).pause(note),
+      unpause: (note: string): Promise<void> =>
+        client.schedule.getHandle(scheduleIds.formation(managerId)).unpause(note),
+      trigger: (): Promise<void> => client.schedule.getHandle(scheduleIds.formation(managerId)).trigger(),
+    },
+    close,
+  };
+}
+
+/** Starts a workflow, or joins the one that runs under its business id. */
+async function start(client: Client, type: string, options: Parameters<Client['workflow']['start']>[1]): Promise<void> {
+  try {
+    await client.workflow.start(type, { ...options, workflowIdConflictPolicy: 'USE_EXISTING' });
+  } catch (error) {
+    if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+  }
+}
+
+async function resultOf<Result>(handle: Pick<WorkflowHandle, 'result'>): Promise<Result> {
+  try {
+    return (await handle.result()) as Result;
+  } catch (error) {
+    throw refusalOf(error);
+  }
+}
+
+async function quietly(call: Promise<unknown>): Promise<void> {
+  try {
+    await call;
+  } catch (error) {
+    if (!(error instanceof WorkflowNotFoundError)) throw error;
+  }
+}

@@ -1,0 +1,33 @@
+import { WorkflowFailedError } from '@temporalio/client';
+import {
+  ActivityFailure,
+  ApplicationFailure,
+  CancelledFailure,
+  ChildWorkflowFailure,
+  TimeoutFailure,
+} from '@temporalio/common';
+import { codeOfFailureType, ManagerError, type Problem } from '../contracts/errors.js';
+
+/** Turns what a workflow failed with into the refusal behind it; anything that is not ours stays a fault. */
+export function refusalOf(error: unknown): unknown {
+  const cause = rootOf(error instanceof WorkflowFailedError ? error.cause : error);
+  if (cause instanceof ApplicationFailure) {
+    const code = codeOfFailureType(cause.type);
+    const problems = (cause.details?.[0] ?? []) as readonly Problem[];
+    if (code)
+      return new ManagerError(code, cause.message, { problems: Array.isArray(problems) ? problems : [], cause });
+  }
+  if (cause instanceof CancelledFailure) return new ManagerError('cancelled', 'The operation was cancelled', { cause });
+  if (cause instanceof TimeoutFailure) {
+    return new ManagerError('deadline_exceeded', 'The deadline passed before the operation ended', { cause });
+  }
+  return error;
+}
+
+function rootOf(error: unknown): unknown {
+  let current = error;
+  while ((current instanceof ActivityFailure || current instanceof ChildWorkflowFailure) && current.cause) {
+    current = current.cause;
+  }
+  return current;
+}

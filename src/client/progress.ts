@@ -1,0 +1,34 @@
+import { WorkflowNotFoundError, type Client } from '@temporalio/client';
+
+export interface PendingStep {
+  readonly step: string;
+  readonly attempts: number;
+  readonly startedAt: string | null;
+  readonly error?: string;
+}
+
+export interface Progress {
+  readonly runId: string;
+  readonly running: boolean;
+  readonly pending: readonly PendingStep[];
+}
+
+/** Reads a workflow's activities in flight from Temporal. */
+export async function progressOf(client: Client, workflowId: string): Promise<Progress | undefined> {
+  try {
+    const { raw, runId, status } = await client.workflow.getHandle(workflowId).describe();
+    const pending = (raw.pendingActivities ?? []).map((activity) => {
+      const started = activity.lastStartedTime?.seconds;
+      return {
+        step: activity.activityType?.name ?? '',
+        attempts: activity.attempt ?? 1,
+        startedAt: started ? new Date(Number(started) * 1000).toISOString() : null,
+        ...(activity.lastFailure?.message ? { error: activity.lastFailure.message } : {}),
+      };
+    });
+    return { runId, running: status.name === 'RUNNING', pending };
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,42 @@
+import type { FormationRequest } from './formation.js';
+import type { ClusterId, OperationId } from './ids.js';
+
+/** Argument of `formCluster`: the request itself, as any SDK would write it. Without requestId the workflow id names it. */
+export type FormClusterInput = FormationRequest & { readonly requestId?: string };
+
+export interface RepairClusterInput {
+  readonly operationId: OperationId;
+  readonly clusterId: ClusterId;
+}
+
+export interface DissolveClusterInput {
+  readonly operationId: OperationId;
+  readonly clusterId: ClusterId;
+  /** How long members may still take to ack their mail. */
+  readonly drainSeconds: number;
+}
+
+export interface FormationIntervalInput {
+  /** Report what would be done, do nothing. */
+  readonly dryRun?: boolean;
+}
+
+/** What one run of the formation interval did, or with dryRun would do, a line each. */
+export interface FormationIntervalReport {
+  readonly dryRun: boolean;
+  readonly lines: readonly string[];
+  readonly releasedReservations: number;
+  readonly served: readonly string[];
+  readonly repaired: readonly string[];
+  readonly resumed: readonly string[];
+}
+
+export const workflowTypes = {
+  formCluster: 'formCluster',
+  repairCluster: 'repairCluster',
+  dissolveCluster: 'dissolveCluster',
+  formationInterval: 'formationInterval',
+} as const;
+
+/** Sent when an invited agent answered or a queued request may be tried again, so that no one waits for a timer. */
+export const wakeSignal = 'wake';
