@@ -18,8 +18,8 @@ export const coreSearch = (problem: Problem, ceiling: number, budget: Budget): r
   const most = Math.max(0, ...options.map((option) => option.provides.length));
 
   const explore = (path: readonly Option[], banned: ReadonlySet<string>): readonly Option[] | null => {
-    if (budget.steps <= 0) return null;
-    budget.steps -= 1;
+    if (budget.looks <= 0) return null;
+    budget.looks -= 1 + options.length;
     const selection = emptySelection(problem, ceiling);
     for (const option of path) add(selection, option);
     if (isCovered(selection)) return path;

@@ -25,7 +25,7 @@ export const diagnose = (problem: Problem): Shortfall[] => {
   const pool = kept.length + options.length;
   const eligible = pool + problem.unknown;
   if (eligible < size.min || kept.length > size.max) {
-    const found = Math.max(eligible, kept.length);
+    const found = kept.length > size.max ? kept.length : eligible;
     shortfall.push({ kind: 'size', min: size.min, max: size.max, found });
   }
   for (const [index, capability] of problem.capabilities.entries()) {

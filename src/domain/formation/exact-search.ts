@@ -8,9 +8,9 @@ import { allowedPerGroup } from './spread.js';
 /** The exact search is for at most this many candidates, and this many members to add. */
 export const exactLimits = { candidates: 20, members: 10 } as const;
 
-/** Search steps left, shared by all searches of one match: the answer may take work, never for ever. */
+/** Looks at a candidate or a need that are left, shared by all searches of one match: work is bounded, never time. */
 export interface Budget {
-  steps: number;
+  looks: number;
 }
 
 /**
@@ -70,8 +70,8 @@ export const exactSearch = (
   };
 
   const explore = (index: number, mask: number, costMicros: number): void => {
-    if (budget.steps <= 0) return;
-    budget.steps -= 1;
+    if (budget.looks <= 0) return;
+    budget.looks -= 1 + holders.length + capable.length;
     const possible = bound(index, mask, costMicros);
     if (!possible || (bestScore && !isBetter(possible, bestScore))) return;
     if (chosen.length === wanted) {

@@ -6,7 +6,6 @@ import { exactLimits, exactSearch } from './exact-search.js';
 import type { Budget } from './exact-search.js';
 import { prepare } from './problem.js';
 import type { Option, Problem } from './problem.js';
-import { emptySeats, openRoles } from './seating.js';
 import { isCovered } from './selection.js';
 import type { Selection } from './selection.js';
 import { greedyCover } from './set-cover.js';
@@ -24,7 +23,7 @@ import type { Candidate, Match, MatchRequest, Shortfall } from './types.js';
  * @param candidates eligible agents, in any order: the order changes nothing.
  * @returns `members` are additions only; with a shortfall they are the best that could be found, for showing why.
  * The choice is exact for at most 20 candidates and 10 members to add, greedy above; a request is refused only after a
- * search has found no way, or has spent its steps.
+ * search has found no way or has spent its budget.
  * Source: weighted greedy set cover; costs after Orleans `ResourceOptimizedPlacement`.
  */
 export const match = (candidates: readonly Candidate[], request: MatchRequest): Match => {
@@ -44,11 +43,11 @@ interface Choice {
   readonly shortfall: readonly Shortfall[];
 }
 
-/** Steps the searches of one match may take in all: some tens of milliseconds at worst. */
-const searchSteps = 100_000;
+/** How much the searches of one match may look at, in all: some tens of milliseconds at worst. */
+const searchLooks = 2_000_000;
 
 const choose = (problem: Problem): Choice => {
-  const budget = { steps: searchSteps };
+  const budget = { looks: searchLooks };
   const tried = attempts(problem);
   for (const attempt of tried) {
     const chosen = isSmall(problem, attempt)
@@ -122,9 +121,8 @@ const bestEffort = (problem: Problem): Selection => {
 
 const unmet = (selection: Selection): string[] => {
   const { capabilities, request } = selection.problem;
-  const open = emptySeats(selection.seating) > 0 ? openRoles(selection.seating) : [];
   return [
     ...capabilities.filter((_, index) => selection.providing[index] === 0),
-    ...request.roles.filter((_, index) => open[index]).map((role) => role.name),
+    ...request.roles.filter((_, index) => (selection.seating.free[index] ?? 0) > 0).map((role) => role.name),
   ];
 };
