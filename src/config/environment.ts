@@ -31,11 +31,8 @@ export interface Environment {
   readonly token?: string;
   readonly adminToken?: string;
   readonly enrolmentToken?: string;
-  readonly homePath?: string;
-  readonly cachePath?: string;
   readonly workerMetricsPort?: number;
   readonly logLevel: LogLevel;
-  readonly failpoints?: string;
 }
 
 const portAllowed =
@@ -98,18 +95,15 @@ const schema = z.object({
     .optional(),
   CLUSTER_MANAGER_ADMIN_TOKEN: token.optional(),
   CLUSTER_MANAGER_ENROLMENT_TOKEN: token.optional(),
-  CLUSTER_MANAGER_HOME: z.string().optional(),
-  CLUSTER_MANAGER_CACHE: z.string().optional(),
   WORKER_METRICS_PORT: port.optional(),
   LOG_LEVEL: z.enum(logLevels, `one of ${logLevels.join(', ')}`).default('info'),
-  CLUSTER_MANAGER_FAILPOINTS: z.string().optional(),
 });
 
 /** Environment variables and their values, as `process.env` gives them. An empty value counts as unset. */
 export type RawEnvironment = Readonly<Record<string, string | undefined>>;
 
 /**
- * Reads and checks every variable of {@link environmentVariables}; others are ignored.
+ * Reads and checks the variables that worker, server and command line need; others are ignored.
  * @throws ManagerError `invalid_configuration` that lists every problem.
  */
 export function readEnvironment(env: RawEnvironment): Environment {
@@ -172,10 +166,7 @@ function environmentOf(values: z.output<typeof schema>, temporal: TemporalSettin
       token: values.CLUSTER_MANAGER_TOKEN,
       adminToken: values.CLUSTER_MANAGER_ADMIN_TOKEN,
       enrolmentToken: values.CLUSTER_MANAGER_ENROLMENT_TOKEN,
-      homePath: values.CLUSTER_MANAGER_HOME,
-      cachePath: values.CLUSTER_MANAGER_CACHE,
       workerMetricsPort: values.WORKER_METRICS_PORT,
-      failpoints: values.CLUSTER_MANAGER_FAILPOINTS,
     }),
   };
 }

@@ -27,6 +27,7 @@ export const environmentVariables: readonly EnvironmentVariable[] = [
   { name: 'TEMPORAL_TLS_SERVER_NAME', meaning: "Name expected in the Temporal server's certificate." },
   { name: 'TEMPORAL_UI_URL', meaning: "Base URL of Temporal's web UI, for the links shown with operations." },
   { name: 'TEMPORAL_CLI_PATH', meaning: 'The temporal executable to run where the manager starts its own server.' },
+  { name: 'POSTGRES_BIN_DIR', meaning: "Folder of PostgreSQL's executables for a server of the manager's own." },
   { name: 'CLUSTER_MANAGER_HOST', meaning: 'Address the API listens on.', default: '127.0.0.1' },
   { name: 'CLUSTER_MANAGER_PORT', meaning: 'Port the API listens on; 0 takes a free one.', default: '8420' },
   { name: 'CLUSTER_MANAGER_TLS_CERT', meaning: "PEM file with the API's certificate chain." },
@@ -60,5 +61,8 @@ export const environmentVariables: readonly EnvironmentVariable[] = [
     meaning: 'The least level logged: trace, debug, info, warn, error, fatal or silent.',
     default: 'info',
   },
-  { name: 'CLUSTER_MANAGER_FAILPOINTS', meaning: 'Faults to inject, for tests of crashes only.' },
+  {
+    name: 'CLUSTER_MANAGER_FAILPOINTS',
+    meaning: 'File that lists the points at which to crash, one a line: for fault tests only.',
+  },
 ];

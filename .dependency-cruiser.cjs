@@ -1,0 +1,192 @@
+/*
+ * What each room of src/ may import. A room's `sentence` stands in ARCHITECTURE.md in the same words. A room always may
+ * import itself; Node's built-ins are open to it unless `builtins` lists the few it may use.
+ */
+const rooms = {
+  contracts: {
+    sentence: 'contracts imports zod and node:crypto',
+    packages: ['zod'],
+    builtins: ['crypto'],
+  },
+  domain: {
+    sentence: 'domain imports contracts as types, and nothing else: no clock, no randomness, no I/O',
+    types: ['contracts'],
+    builtins: [],
+  },
+  workflows: {
+    sentence: 'workflows imports @temporalio/workflow and contracts; activities as types',
+    packages: ['@temporalio/workflow', '@temporalio/common'],
+    rooms: ['contracts'],
+    types: ['activities'],
+    builtins: [],
+  },
+  activities: {
+    sentence: 'activities imports @temporalio/activity, contracts, domain and stores; config and telemetry as types',
+    packages: ['@temporalio/activity', '@temporalio/common'],
+    rooms: ['contracts', 'domain', 'stores'],
+    types: ['config', 'telemetry'],
+  },
+  stores: {
+    sentence: 'stores imports kysely, pg and contracts; no store imports another',
+    packages: ['kysely', 'pg'],
+    rooms: ['contracts'],
+  },
+  client: {
+    sentence: 'client imports @temporalio/client, uuid and contracts; workflows as types',
+    packages: ['@temporalio/client', '@temporalio/common', 'uuid'],
+    rooms: ['contracts'],
+    types: ['workflows'],
+  },
+  agent: {
+    sentence: 'agent imports contracts and nothing else',
+    rooms: ['contracts'],
+  },
+  api: {
+    sentence: 'api imports hono, contracts, client and stores; config and telemetry as types',
+    packages: ['hono', '@hono/node-server', '@hono/zod-openapi', 'zod'],
+    rooms: ['contracts', 'client', 'stores'],
+    types: ['config', 'telemetry'],
+  },
+  dashboard: {
+    sentence: 'dashboard imports hono/jsx and contracts',
+    packages: ['hono'],
+    rooms: ['contracts'],
+  },
+  cli: {
+    sentence: 'cli imports commander, client, contracts, config and local',
+    packages: ['commander'],
+    rooms: ['client', 'contracts', 'config', 'local'],
+  },
+  config: {
+    sentence: 'config imports zod, yaml, @temporalio/envconfig and contracts',
+    packages: ['zod', 'yaml', '@temporalio/envconfig'],
+    rooms: ['contracts'],
+  },
+  telemetry: {
+    sentence: 'telemetry imports pino, pino-pretty, prom-client and @temporalio/worker',
+    packages: ['pino', 'pino-pretty', 'prom-client', '@temporalio/worker'],
+  },
+  local: {
+    sentence: "local imports Node's built-ins and contracts",
+    rooms: ['contracts'],
+  },
+};
+
+const roots = {
+  worker: {
+    sentence: 'worker.ts imports everything but api, dashboard, cli and agent',
+    never: 'api|dashboard|cli|agent',
+  },
+  server: {
+    sentence: 'server.ts imports everything but activities, workflows and the worker',
+    never: 'activities|workflows',
+  },
+  cli: {
+    sentence: 'cli.ts imports cli, client, contracts, config and local',
+    never: 'activities|agent|api|dashboard|domain|stores|telemetry|workflows',
+  },
+};
+
+const folder = (room) => `^src/${room}(/|\\.ts$)`;
+const npmPackage = (name) => `node_modules/(@types/)?${name}/`;
+
+function rulesOfRoom([room, { sentence, packages = [], rooms: open = [], types = [], builtins }]) {
+  const rule = (what, to) => ({
+    name: `${room}: ${what}`,
+    severity: 'error',
+    comment: sentence,
+    from: { path: `^src/${room}/` },
+    to,
+  });
+  const allowed = [folder(room), ...open.map(folder), ...types.map(folder), ...packages.map(npmPackage)];
+  return [
+    rule('imports', { pathNot: allowed, dependencyTypesNot: ['core'] }),
+    ...types.map((other) => rule(`${other} as types`, { path: folder(other), dependencyTypesNot: ['type-only'] })),
+    ...(builtins
+      ? [rule('built-ins', { dependencyTypes: ['core'], pathNot: builtins.map((name) => `^(node:)?${name}$`) })]
+      : []),
+  ];
+}
+
+function rulesOfRoot([root, { sentence, never }]) {
+  return {
+    name: `${root}.ts`,
+    severity: 'error',
+    comment: sentence,
+    from: { path: `^src/${root}\\.ts$` },
+    to: { path: `^src/(${never})/` },
+  };
+}
+
+module.exports = {
+  forbidden: [
+    ...Object.entries(rooms).flatMap(rulesOfRoom),
+    ...Object.entries(roots).map(rulesOfRoot),
+    {
+      name: 'the bare contracts',
+      severity: 'error',
+      comment: 'contracts/steps.ts, errors.ts and ids.ts import nothing: workflows and every error path load them',
+      from: { path: '^src/contracts/(steps|errors|ids)\\.ts$' },
+      to: { pathNot: '^src/contracts/(steps|errors|ids)\\.ts$' },
+    },
+    {
+      name: 'stores apart',
+      severity: 'error',
+      comment: 'no store imports another: the three databases may be three servers',
+      from: { path: '^src/stores/([^/]+)/' },
+      to: { path: '^src/stores/[^/]+/', pathNot: '^src/stores/$1/' },
+    },
+    {
+      name: 'no worker in the server',
+      severity: 'error',
+      comment: "the server does without Temporal's native worker",
+      from: { path: '^src/(server\\.ts$|api/|client/|agent/|dashboard/)' },
+      to: {
+        path: ['node_modules/@temporalio/worker/', '^src/telemetry/temporal-runtime'],
+        dependencyTypesNot: ['type-only'],
+      },
+    },
+    {
+      name: 'no circle',
+      severity: 'error',
+      comment: 'no circle of imports',
+      from: {},
+      to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
+    },
+    {
+      name: 'resolvable',
+      severity: 'error',
+      comment: 'every import is there',
+      from: {},
+      to: { couldNotResolve: true },
+    },
+    {
+      name: 'src apart',
+      severity: 'error',
+      comment: 'src imports nothing from test, bench, examples or scripts',
+      from: { path: '^src/' },
+      to: { path: '^(test|bench|examples|scripts)/' },
+    },
+    {
+      name: 'declared',
+      severity: 'error',
+      comment: 'src imports only what package.json lists under dependencies',
+      from: { path: '^src/' },
+      to: {
+        dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown'],
+        dependencyTypesNot: ['type-only'],
+        pathNot: 'node_modules/@types/',
+      },
+    },
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: 'tsconfig.json' },
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'require', 'node', 'default', 'types'],
+      mainFields: ['main', 'types'],
+    },
+  },
+};
