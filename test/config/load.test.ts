@@ -1,0 +1,117 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { loadConfig } from '../../src/config/index.js';
+import type { ManagerError } from '../../src/contracts/errors.js';
+
+const shipped = 'cluster-manager.yaml';
+let folder: string;
+beforeAll(() => (folder = mkdtempSync(join(tmpdir(), 'cluster-manager-config-'))));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+/** Writes a settings file with these databases and further lines; gives back its path. */
+function settingsFile(databases: Record<string, string>, more = ''): string {
+  const path = join(
+    folder,
+    `${Math.abs(JSON.stringify([databases, more]).length)}-${Object.keys(databases).length}.yaml`,
+  );
+  const head = 'cluster_manager:\n  id: m\n  name: M\n  capabilities: [scaling]\n  relationships: [orchestrator]\n';
+  writeFileSync(path, `${head}  databases: ${JSON.stringify(databases)}\n${more}`);
+  return path;
+}
+const names = { clusters: 'clusters_db', communication: 'communication_db', resources: 'resources_db' };
+
+const problemsOf = (options: Parameters<typeof loadConfig>[0]) => {
+  try {
+    loadConfig(options);
+  } catch (error) {
+    expect((error as ManagerError).code).toBe('invalid_configuration');
+    return (error as ManagerError).problems;
+  }
+  throw new Error('the configuration was accepted');
+};
+
+describe('loadConfig', () => {
+  it('gives each setting a name with its unit', () => {
+    expect(
+      loadConfig({ path: shipped, env: { DATABASE_URL: 'postgres://u:p@h:5433/any?sslmode=disable' } }),
+    ).toMatchObject({
+      id: 'cluster-manager-1',
+      name: 'ClusterManager',
+      formationInterval: { everySeconds: 300 },
+      scalingInterval: { everySeconds: 600 },
+      clusterSize: { min: 3, max: 10 },
+      communicationLatencyMs: 1000,
+      resourceUsageRatio: 0.8,
+      stabilityScore: 0.9,
+      leaseSeconds: 30,
+      heartbeatSeconds: 5,
+      heartbeatWindowMs: 250,
+      invitationTimeoutSeconds: 10,
+      invitationTries: 3,
+      bodyLimitBytes: 262_144,
+      host: '127.0.0.1',
+      port: 8420,
+      databases: {
+        clusters: 'postgres://u:p@h:5433/clusters_db?sslmode=disable',
+        communication: 'postgres://u:p@h:5433/communication_db?sslmode=disable',
+        resources: 'postgres://u:p@h:5433/resources_db?sslmode=disable',
+      },
+    });
+  });
+
+  it('takes a cron expression for an interval', () => {
+    const path = settingsFile(names, '  formation_interval: "*/5 * * * *"\n');
+    const env = { DATABASE_URL: 'postgres://h/any' };
+    expect(loadConfig({ path, env }).formationInterval).toEqual({ cron: '*/5 * * * *' });
+  });
+
+  it("lets a database's own variable win over the file's URL, and that over DATABASE_URL", () => {
+    const path = settingsFile({ ...names, clusters: 'postgres://file/a', communication: 'postgres://file/b' });
+    const env = { DATABASE_URL: 'postgres://base/x', CLUSTERS_DATABASE_URL: 'postgres://own:secret@own/c' };
+    expect(loadConfig({ path, env }).databases).toEqual({
+      clusters: 'postgres://own:secret@own/c',
+      communication: 'postgres://file/b',
+      resources: 'postgres://base/resources_db',
+    });
+  });
+
+  it('says for each name without a server which variables would give it one', () => {
+    const problems = problemsOf({ path: shipped, env: { RESOURCES_DATABASE_URL: 'postgres://h/r' } });
+    expect(problems.map((p) => p.path)).toEqual([
+      'cluster_manager.databases.clusters',
+      'cluster_manager.databases.communication',
+    ]);
+    expect(problems[0]?.message).toMatch(/CLUSTERS_DATABASE_URL, or DATABASE_URL for all three, or run `npm start`/);
+  });
+
+  it('refuses one database for two purposes, whatever the credentials', () => {
+    const env = {
+      CLUSTERS_DATABASE_URL: 'postgres://a:x@h/same',
+      COMMUNICATION_DATABASE_URL: 'postgres://b:y@h:5432/same',
+      RESOURCES_DATABASE_URL: 'postgres://h/other',
+    };
+    const problems = problemsOf({ path: shipped, env });
+    expect(problems).toHaveLength(1);
+    expect(problems[0]?.message).toBe('is the same database as clusters (h:5432/same); allowed: three separate ones');
+  });
+
+  it("lists the file's problems and the environment's together", () => {
+    const path = settingsFile(names, '  formation_intervall: 300\n');
+    const problems = problemsOf({ path, env: { CLUSTER_MANAGER_PORT: 'abc' } });
+    expect(problems.map((p) => p.path)).toEqual(['cluster_manager.formation_intervall', 'CLUSTER_MANAGER_PORT']);
+  });
+
+  it('finds the file by CLUSTER_MANAGER_CONFIG and says when there is none', () => {
+    const env = { CLUSTER_MANAGER_CONFIG: settingsFile(names), DATABASE_URL: 'postgres://h/any' };
+    expect(loadConfig({ env })).toMatchObject({ id: 'm', configPath: env.CLUSTER_MANAGER_CONFIG });
+    const nowhere = join(folder, 'nowhere.yaml');
+    expect(problemsOf({ path: nowhere, env })).toMatchObject([
+      {
+        path: nowhere,
+        message: 'cannot be read: there is no such file; set CLUSTER_MANAGER_CONFIG to the settings file',
+      },
+    ]);
+  });
+});
