@@ -1,0 +1,49 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { exactSearch, isBetter } from '../../../src/domain/formation/exact-search.js';
+import { prepare } from '../../../src/domain/formation/problem.js';
+import { isCovered, scoreOf } from '../../../src/domain/formation/selection.js';
+import { greedyCover } from '../../../src/domain/formation/set-cover.js';
+import { agent, candidates, request, requests } from './builders.js';
+
+const plenty = () => ({ looks: 10_000_000 });
+
+describe('exactSearch', () => {
+  test('is never worse than greed, whether it starts from the greedy choice or from nothing', () => {
+    let better = 0;
+    fc.assert(
+      fc.property(candidates(1, 20), requests(10, 1), (fleet, asked) => {
+        const problem = prepare(fleet, asked);
+        const kept = asked.kept.length;
+        const target = Math.min(Math.max(asked.size.desired, kept), kept + problem.options.length);
+        const greedy = greedyCover(problem, target, target);
+        fc.pre(isCovered(greedy) && kept + greedy.chosen.length === target);
+        const greedyScore = scoreOf(problem, greedy.chosen);
+        for (const incumbent of [greedy.chosen, null]) {
+          const exact = exactSearch(problem, target, incumbent, plenty());
+          expect(exact).toHaveLength(greedy.chosen.length);
+          const score = scoreOf(problem, exact ?? []);
+          expect(isBetter(greedyScore, score)).toBe(false);
+          if (isBetter(score, greedyScore)) better += 1;
+        }
+      }),
+      { numRuns: 300 },
+    );
+    // The comparison would say nothing if the two always chose alike.
+    expect(better).toBeGreaterThan(0);
+  });
+
+  test('keeps the incumbent when its budget is spent', () => {
+    const problem = prepare(
+      ['a', 'b', 'c'].map((id) => agent(id)),
+      request(),
+    );
+    const incumbent = problem.options.slice(1);
+    expect(exactSearch(problem, 2, incumbent, { looks: 0 })).toBe(incumbent);
+    expect(exactSearch(problem, 2, null, { looks: 0 })).toBeNull();
+  });
+
+  test('refuses a size there are not enough candidates for', () => {
+    expect(exactSearch(prepare([agent('a')], request()), 2, null, plenty())).toBeNull();
+  });
+});
