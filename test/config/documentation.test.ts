@@ -38,7 +38,7 @@ describe('docs/configuration.md', () => {
   it.each(environmentVariables)('tells the default, the meaning and the secrecy of $name', (variable) => {
     expect(rows.get(variable.name)?.slice(0, 2)).toEqual([
       variable.default === undefined ? '' : `\`${variable.default}\``,
-      variable.meaning + (variable.secret ? ' *secret*' : ''),
+      variable.meaning + (variable.secret ? ' _secret_' : ''),
     ]);
   });
 });

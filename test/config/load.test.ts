@@ -7,15 +7,14 @@ import type { ManagerError } from '../../src/contracts/errors.js';
 
 const shipped = 'cluster-manager.yaml';
 let folder: string;
+let files = 0;
 beforeAll(() => (folder = mkdtempSync(join(tmpdir(), 'cluster-manager-config-'))));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 /** Writes a settings file with these databases and further lines; gives back its path. */
 function settingsFile(databases: Record<string, string>, more = ''): string {
-  const path = join(
-    folder,
-    `${Math.abs(JSON.stringify([databases, more]).length)}-${Object.keys(databases).length}.yaml`,
-  );
+  files += 1;
+  const path = join(folder, `${files}.yaml`);
   const head = 'cluster_manager:\n  id: m\n  name: M\n  capabilities: [scaling]\n  relationships: [orchestrator]\n';
   writeFileSync(path, `${head}  databases: ${JSON.stringify(databases)}\n${more}`);
   return path;
