@@ -7,6 +7,11 @@ import { packageFolder } from './paths.js';
 import type { Launch } from './stack.js';
 import type { ProcessSpec } from './supervise.js';
 
+const scripts = {
+  worker: join(packageFolder, 'dist', 'worker.js'),
+  server: join(packageFolder, 'dist', 'server.js'),
+};
+
 const configFile = (launch: Launch): string => {
   const chosen = launch.environment['CLUSTER_MANAGER_CONFIG'];
   if (chosen) return resolve(chosen);
@@ -59,23 +64,26 @@ const answersOk = async (url: string): Promise<boolean> => {
   }
 };
 
-/** Starts the workers and the HTTP server. @throws ManagerError port_busy when the API's port is taken. */
+/**
+ * What the application needs before anything is started, so that a refusal costs no start.
+ * @returns the API's port, claimed.
+ * @throws ManagerError port_busy when the API's port is taken, service_unavailable when the build has not run.
+ */
+export const prepareApplication = async (launch: Launch): Promise<number> => {
+  const port = await apiPort(launch);
+  for (const script of Object.values(scripts)) {
+    if (existsSync(script)) continue;
+    throw new ManagerError('service_unavailable', `${script} is not there: the build has not run. Run: npm run setup`);
+  }
+  return port;
+};
+
+/** Starts the workers and the HTTP server, all at once. */
 export const startApplication = async (
   launch: Launch,
+  port: number,
   data: Readonly<Record<string, string>>,
 ): Promise<{ readonly env: Readonly<Record<string, string>>; readonly urls: { readonly api: string } }> => {
-  const scripts = {
-    worker: join(packageFolder, 'dist', 'worker.js'),
-    server: join(packageFolder, 'dist', 'server.js'),
-  };
-  for (const script of Object.values(scripts)) {
-    if (!existsSync(script))
-      throw new ManagerError(
-        'service_unavailable',
-        `${script} is not there: the build has not run. Run: npm run setup`,
-      );
-  }
-  const port = await apiPort(launch);
   const url = `http://127.0.0.1:${port}`;
   const env: Record<string, string> = {
     CLUSTER_MANAGER_CONFIG: configFile(launch),

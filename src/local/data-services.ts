@@ -2,7 +2,6 @@ import { ManagerError } from '../contracts/errors.js';
 import { ensurePostgres } from './ensure-postgres.js';
 import { ensureTemporal } from './ensure-temporal.js';
 import { checkDatabases, checkTemporal, externalDatabases } from './external-services.js';
-import type { DatabaseUrls } from './external-services.js';
 import { reservePort } from './free-port.js';
 import { corruptStateFolder } from './json-file.js';
 import { databaseNames, ensurePostgresData, otherMajor, postgresDataFolder, writtenMajor } from './postgres-data.js';
@@ -51,7 +50,7 @@ const withFreshPorts = async <Result>(start: () => Promise<Result>): Promise<Res
 /** The three databases: those that the environment names, else a server under the state folder. */
 export const startDatabases = async (
   launch: Launch,
-): Promise<{ readonly env: DatabaseUrls; readonly adminUrl?: string }> => {
+): Promise<{ readonly env: Readonly<Record<string, string>>; readonly adminUrl?: string }> => {
   const { stateDir, report, durable = true } = launch.options;
   const external = externalDatabases(launch.environment);
   if (external) {
@@ -110,8 +109,8 @@ export const startTemporal = async (
   const address = environment['TEMPORAL_ADDRESS'];
   if (address) {
     const namespace = environment['TEMPORAL_NAMESPACE'] || temporalNamespace;
-    const version = await checkTemporal(address);
-    reporterFor('temporal', report)(`server ${version} at ${address}`);
+    const version = await checkTemporal(address, environment);
+    reporterFor('temporal', report)(`server ${version ?? 'behind TLS'} at ${address}`);
     const ui = environment['TEMPORAL_UI_URL'];
     return {
       env: { TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: namespace, ...(ui ? { TEMPORAL_UI_URL: ui } : {}) },

@@ -1,5 +1,4 @@
 import { ManagerError } from '../contracts/errors.js';
-import { databaseNames } from './postgres-data.js';
 import { acceptsConnections } from './postgres-server.js';
 import { compareVersions } from './resolution.js';
 import { oldestTemporalServer } from './resolve-temporal.js';
@@ -7,71 +6,62 @@ import { temporalServerVersion } from './temporal-probe.js';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-export interface DatabaseUrls {
-  readonly CLUSTERS_DATABASE_URL: string;
-  readonly COMMUNICATION_DATABASE_URL: string;
-  readonly RESOURCES_DATABASE_URL: string;
-}
-
-const urlNames = ['CLUSTERS_DATABASE_URL', 'COMMUNICATION_DATABASE_URL', 'RESOURCES_DATABASE_URL'] as const;
-
-const parseUrl = (name: string, text: string): URL => {
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url && /^postgres(ql)?:$/.test(url.protocol) && url.hostname) return url;
-  throw new ManagerError(
-    'invalid_configuration',
-    `${name} is not a PostgreSQL URL. Allowed: postgres://user:password@host:port/database.`,
-  );
-};
+const ownUrls = ['CLUSTERS_DATABASE_URL', 'COMMUNICATION_DATABASE_URL', 'RESOURCES_DATABASE_URL'] as const;
 
 /**
- * The databases named by the environment: three URLs, or DATABASE_URL whose server holds all three by their usual names.
- * @returns undefined when the environment names none: then a server is managed here.
- * @throws ManagerError invalid_configuration when only some of the three are set, or one is no URL.
+ * The databases named by the environment: DATABASE_URL for all three, a URL of its own for each, or both.
+ * @returns the variables that are set, undefined when none is: then a server is managed here.
+ * @throws ManagerError invalid_configuration when a database would be without a URL.
  */
-export const externalDatabases = (environment: Environment): DatabaseUrls | undefined => {
-  const shared = environment['DATABASE_URL'];
-  const missing = urlNames.filter((name) => !environment[name]);
-  if (!shared && missing.length === urlNames.length) return undefined;
-  if (!shared && missing.length > 0) {
+export const externalDatabases = (environment: Environment): Readonly<Record<string, string>> | undefined => {
+  const set = ['DATABASE_URL', ...ownUrls].flatMap((name) => {
+    const url = environment[name];
+    return url ? [[name, url] as const] : [];
+  });
+  if (set.length === 0) return undefined;
+  const missing = ownUrls.filter((name) => !environment[name]);
+  if (!environment['DATABASE_URL'] && missing.length > 0) {
     throw new ManagerError(
       'invalid_configuration',
-      `${missing.join(' and ')} is not set, though another database URL is. Set all three, DATABASE_URL alone, or none.`,
+      `${missing.join(' and ')} is not set, though another database URL is. Set all three, DATABASE_URL, or none.`,
     );
   }
-  const urls = urlNames.map((name, index) => {
-    const own = environment[name];
-    if (own) return [name, parseUrl(name, own).href] as const;
-    const url = parseUrl('DATABASE_URL', shared ?? '');
-    url.pathname = `/${databaseNames[index]}`;
-    return [name, url.href] as const;
-  });
-  return Object.fromEntries(urls) as unknown as DatabaseUrls;
+  return Object.fromEntries(set);
 };
 
 /** @throws ManagerError service_unavailable, naming host and port, when a database's server does not let clients in. */
-export const checkDatabases = async (urls: DatabaseUrls): Promise<void> => {
-  for (const name of urlNames) {
-    const url = new URL(urls[name]);
+export const checkDatabases = async (urls: Readonly<Record<string, string>>): Promise<void> => {
+  for (const [name, text] of Object.entries(urls)) {
+    const url = URL.canParse(text) ? new URL(text) : undefined;
+    if (!url || !/^postgres(ql)?:$/.test(url.protocol) || !url.hostname) {
+      throw new ManagerError(
+        'invalid_configuration',
+        `${name} is not a PostgreSQL URL. Allowed: postgres://user:password@host:port/database.`,
+      );
+    }
     const host = url.hostname.replace(/^\[|\]$/g, '');
     const port = Number(url.port || 5432);
     if (await acceptsConnections(host, port, 5_000)) continue;
     throw new ManagerError(
       'service_unavailable',
-      `No PostgreSQL server answers at ${host}:${port} (${name}). Start it or correct the address; unset it to have one managed here.`,
+      `No PostgreSQL server lets clients in at ${host}:${port} (${name}). Start it or correct the address; unset it to have one managed here.`,
     );
   }
 };
 
 /**
- * The version of the Temporal server at TEMPORAL_ADDRESS.
+ * Checks the Temporal server that the environment names.
+ * @returns its version, undefined for a server behind TLS, which only the SDK's own connection can ask.
  * @throws ManagerError service_unavailable when it does not answer, incompatible_service when it is too old.
  */
-export const checkTemporal = async (address: string): Promise<string> => {
+export const checkTemporal = async (address: string, environment: Environment): Promise<string | undefined> => {
+  const secured = Object.keys(environment).some((name) => /^TEMPORAL_(TLS|API_KEY)/.test(name) && environment[name]);
+  if (secured) return undefined;
   const version = await temporalServerVersion(address).catch((error: unknown) => {
     throw new ManagerError(
       'service_unavailable',
-      `No Temporal server answers at TEMPORAL_ADDRESS=${address} (${error instanceof Error ? error.message : String(error)}). Start it or correct the address; unset it to have one managed here.`,
+      `No Temporal server answers at TEMPORAL_ADDRESS=${address} (${error instanceof Error ? error.message : String(error)}). ` +
+        'Start it or correct the address; unset it to have one managed here.',
       { cause: error },
     );
   });

@@ -1,5 +1,5 @@
 import { ManagerError } from '../contracts/errors.js';
-import { startApplication } from './application.js';
+import { prepareApplication, startApplication } from './application.js';
 import { startDatabases, startTemporal } from './data-services.js';
 import { openChildRecords, reapOrphans } from './orphans.js';
 import { takeOwnership } from './owner-lock.js';
@@ -27,6 +27,8 @@ export interface StackOptions {
   /** false turns fsync off: for tests that never cut the power. Default true. */
   readonly durable?: boolean;
   readonly report?: Report;
+  /** Aborted while the stack starts: what runs already is ended, and the start is refused. */
+  readonly signal?: AbortSignal;
 }
 
 export interface Stack {
@@ -72,7 +74,12 @@ export const startStack = async (options: StackOptions): Promise<Stack> => {
     for (const release of releases.toReversed()) release();
   };
   const stop = (): Promise<void> => (stopping ??= stopAll());
+  // Its failure is the one that `stop` gives to whoever waits for the stack's end.
+  const onAbort = (): void => void stop().catch(() => undefined);
+  options.signal?.addEventListener('abort', onAbort, { once: true });
+  releases.push(() => options.signal?.removeEventListener('abort', onAbort));
   try {
+    options.signal?.throwIfAborted();
     const secrets = loadSecrets(options.stateDir);
     await reapOrphans(options.stateDir, options.report);
     const records = openChildRecords(options.stateDir);
@@ -93,9 +100,10 @@ export const startStack = async (options: StackOptions): Promise<Stack> => {
       },
       onStopped: (release) => releases.push(release),
     };
+    const apiPort = options.services === 'data' ? undefined : await prepareApplication(launch);
     const [databases, temporal] = await allSettledOrThrow([startDatabases(launch), startTemporal(launch)]);
     const data = { ...databases.env, ...temporal.env };
-    const application = options.services === 'data' ? { env: {}, urls: {} } : await startApplication(launch, data);
+    const application = apiPort === undefined ? { env: {}, urls: {} } : await startApplication(launch, apiPort, data);
     const env = { ...data, ...application.env };
     const urls = { ...temporal.urls, ...application.urls };
     const self = identityOf(process.pid);

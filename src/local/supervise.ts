@@ -1,8 +1,9 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { closeSync, openSync, readSync, statSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ManagerError } from '../contracts/errors.js';
+import { logSize, readLogFrom, setLargeLogAside } from './log-file.js';
 import type { ChildRecords } from './orphans.js';
 import { hasEnded, identityOf, signalProcess } from './process-identity.js';
 import type { ProcessIdentity } from './process-identity.js';
@@ -76,6 +77,7 @@ export class SupervisedProcess {
 
   /** Starts it and waits until it is ready. @throws ManagerError service_unavailable, with the end of its log. */
   async start(): Promise<void> {
+    setLargeLogAside(this.#spec.logFile);
     this.#spawn();
     const first = this.#child;
     const deadline = performance.now() + this.#spec.readyTimeoutMs;
@@ -149,7 +151,7 @@ export class SupervisedProcess {
 
   #spawn(): void {
     const spec = this.#spec;
-    this.#logOffset = sizeOf(spec.logFile);
+    this.#logOffset = logSize(spec.logFile);
     const log = openSync(spec.logFile, 'a', 0o600);
     const folder = spec.folder === undefined ? undefined : openSync(spec.folder, 'r');
     try {
@@ -210,30 +212,10 @@ export class SupervisedProcess {
   }
 
   #logSinceStart(): string {
-    return readFrom(this.#spec.logFile, this.#logOffset);
+    return readLogFrom(this.#spec.logFile, this.#logOffset);
   }
 
   #logTail(lines: number): string {
     return this.#logSinceStart().trimEnd().split('\n').slice(-lines).join('\n');
   }
 }
-
-const sizeOf = (path: string): number => {
-  try {
-    return statSync(path).size;
-  } catch {
-    return 0;
-  }
-};
-
-const readFrom = (path: string, offset: number): string => {
-  const length = sizeOf(path) - offset;
-  if (length <= 0) return '';
-  const file = openSync(path, 'r');
-  try {
-    const buffer = Buffer.alloc(Math.min(length, 1 << 20));
-    return buffer.subarray(0, readSync(file, buffer, 0, buffer.length, offset)).toString('utf8');
-  } finally {
-    closeSync(file);
-  }
-};

@@ -47,7 +47,7 @@ const firstStartMarker = (stateDir: string): string => join(stateDir, 'temporal'
  * Makes sure that this CLI may open the state folder's Temporal data.
  * @throws ManagerError incompatible_service for an older CLI than the writer, state_folder_corrupt for a file that is not ours.
  */
-const checkTemporalData = (stateDir: string, cli: TemporalCli): void => {
+export const checkTemporalData = (stateDir: string, cli: TemporalCli): void => {
   const file = temporalDataFile(stateDir);
   const stamp = readVersions(stateDir).temporalServer;
   if (!existsSync(file)) {
