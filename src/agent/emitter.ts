@@ -1,0 +1,29 @@
+export interface Emitter<Events extends object> {
+  /** @returns a function that takes the listener off again. */
+  on<Name extends keyof Events>(name: Name, listener: (event: Events[Name]) => void): () => void;
+  emit<Name extends keyof Events>(name: Name, event: Events[Name]): void;
+}
+
+/**
+ * Named events with typed payloads. Unlike node's, an `error` without a listener does not throw, and a listener that
+ * throws hurts neither the other listeners nor the loop that told them.
+ */
+export function createEmitter<Events extends object>(onListenerError: (error: unknown) => void): Emitter<Events> {
+  const listeners: { [Name in keyof Events]?: Set<(event: Events[Name]) => void> } = {};
+  return {
+    on(name, listener) {
+      const all = (listeners[name] ??= new Set());
+      all.add(listener);
+      return () => void all.delete(listener);
+    },
+    emit(name, event) {
+      for (const listener of listeners[name] ?? []) {
+        try {
+          listener(event);
+        } catch (error) {
+          onListenerError(error);
+        }
+      }
+    },
+  };
+}

@@ -1,0 +1,63 @@
+import { z } from 'zod';
+import { agentView, type registerAgent } from './agents.js';
+import { clusterView } from './clusters.js';
+import { deliveryView } from './inbox.js';
+import { operationView } from './operations.js';
+import { tokenView } from './tokens.js';
+
+/* The HTTP API's answers as its callers read them: what they know is checked, what a newer server adds is let by. */
+
+/** What a caller writes to register an agent. */
+export type AgentRegistration = z.input<typeof registerAgent>;
+
+const nextCursor = z.string().nullable();
+
+export const agentAnswer = z.object({ agent: agentView });
+export const agentsPage = z.object({ agents: z.array(agentView), nextCursor });
+export const clusterAnswer = z.object({ cluster: clusterView });
+export const clustersPage = z.object({ clusters: z.array(clusterView), nextCursor });
+export const operationAnswer = z.object({ operation: operationView });
+export const operationsPage = z.object({ operations: z.array(operationView), nextCursor });
+export const inboxAnswer = z.object({ deliveries: z.array(deliveryView) });
+export const tokensAnswer = z.object({ tokens: z.array(tokenView) });
+export const createdTokenAnswer = z.object({ token: tokenView, secret: z.string() });
+export const anyAnswer = z.unknown();
+
+export const formationIntervalAnswer = z.object({
+  dryRun: z.boolean(),
+  lines: z.array(z.string()),
+  releasedReservations: z.int(),
+  served: z.array(z.string()),
+  repaired: z.array(z.string()),
+  resumed: z.array(z.string()),
+});
+
+const counts = z.record(z.string(), z.int());
+export const statusAnswer = z.object({
+  manager: z.object({
+    id: z.string(),
+    name: z.string(),
+    version: z.string(),
+    startedAt: z.iso.datetime(),
+    uptimeSeconds: z.int(),
+    capabilities: z.array(z.string()),
+  }),
+  agents: counts,
+  clusters: counts,
+  operations: counts,
+  formationInterval: z.union([z.object({ everySeconds: z.number() }), z.object({ cron: z.string() })]),
+  thresholds: z.object({
+    clusterSize: z.object({ min: z.int(), max: z.int() }),
+    communicationLatencyMs: z.number(),
+    resourceUsageRatio: z.number(),
+    stabilityScore: z.number(),
+  }),
+});
+export type StatusView = z.infer<typeof statusAnswer>;
+
+/** The data of `cluster.joined` and `cluster.changed`: the whole membership of the message's epoch. */
+export const membershipData = z.object({
+  name: z.string().nullish(),
+  coordinator: z.string().nullish(),
+  members: z.array(z.object({ agentId: z.string(), roles: z.array(z.string()).default([]) })),
+});

@@ -1,0 +1,157 @@
+import type { z } from 'zod';
+import { errorTable, ManagerError, type ErrorCode } from './errors.js';
+import { problem } from './problem.js';
+
+export interface ApiCall {
+  readonly method: 'GET' | 'POST' | 'DELETE';
+  /** Absolute, already encoded: `/v1/agents/a1`. */
+  readonly path: string;
+  readonly query?: Readonly<Record<string, string | number | undefined>>;
+  readonly token?: string;
+  readonly body?: unknown;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly signal?: AbortSignal;
+  readonly timeoutMs?: number;
+}
+
+export interface ApiAnswer {
+  readonly status: number;
+  readonly body: unknown;
+  /** The server's clock when it answered, ms since 1970 with a resolution of one second; undefined when it did not say. */
+  readonly serverTimeMs: number | undefined;
+}
+
+const defaultTimeoutMs = 15_000;
+
+/**
+ * One call of the HTTP API.
+ * @param baseUrl `http://host:port`, with or without a path before `/v1`.
+ * @throws ManagerError with the answer's code; `service_unavailable` when nothing answered in time, `incompatible_service`
+ * when what answered is not this API. When `signal` was aborted: its reason.
+ */
+export async function callApi(baseUrl: string, call: ApiCall): Promise<ApiAnswer> {
+  const url = urlOf(baseUrl, call);
+  const timeoutMs = call.timeoutMs ?? defaultTimeoutMs;
+  // Not AbortSignal.any: it keeps every call's signal alive for as long as the agent's own one.
+  const controller = new AbortController();
+  const forward = (): void => controller.abort(call.signal?.reason);
+  if (call.signal?.aborted) forward();
+  call.signal?.addEventListener('abort', forward, { once: true });
+  const timer = setTimeout(() => controller.abort(new TimeoutPassed()), timeoutMs);
+  try {
+    const response = await fetch(url, {
+      method: call.method,
+      headers: {
+        accept: 'application/json',
+        ...(call.token ? { authorization: `Bearer ${call.token}` } : {}),
+        ...(call.body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...call.headers,
+      },
+      ...(call.body === undefined ? {} : { body: JSON.stringify(call.body) }),
+      redirect: 'error',
+      signal: controller.signal,
+    });
+    const text = await response.text();
+    return answerOf(baseUrl, response, text);
+  } catch (cause) {
+    if (cause instanceof ManagerError) throw cause;
+    if (call.signal?.aborted) throw call.signal.reason;
+    throw unreachable(baseUrl, cause, timeoutMs);
+  } finally {
+    clearTimeout(timer);
+    call.signal?.removeEventListener('abort', forward);
+  }
+}
+
+/** The same, with the answer's body in its shape. @throws ManagerError also `incompatible_service` when it has another. */
+export async function askApi<Shape extends z.ZodType>(
+  baseUrl: string,
+  shape: Shape,
+  call: ApiCall,
+): Promise<z.output<Shape>> {
+  return shaped(baseUrl, shape, await callApi(baseUrl, call));
+}
+
+/** @throws ManagerError `incompatible_service` that names the first place that is not as expected. */
+export function shaped<Shape extends z.ZodType>(baseUrl: string, shape: Shape, answer: ApiAnswer): z.output<Shape> {
+  const parsed = shape.safeParse(answer.body);
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  throw new ManagerError(
+    'incompatible_service',
+    `${baseUrl} gave an answer of another version: ${issue?.path.join('.') || 'the body'}: ` +
+      `${issue?.message ?? 'unexpected'}; run the same version on both sides`,
+  );
+}
+
+class TimeoutPassed extends Error {}
+
+function urlOf(baseUrl: string, { path, query }: ApiCall): string {
+  if (!/^https?:\/\/./.test(baseUrl) || !URL.canParse(baseUrl)) {
+    throw new ManagerError(
+      'invalid_request',
+      `"${baseUrl}" is not an address of the API; write it as http://127.0.0.1:8420`,
+    );
+  }
+  const url = new URL(`${baseUrl.replace(/\/+$/, '')}${path}`);
+  for (const [name, value] of Object.entries(query ?? {})) {
+    if (value !== undefined) url.searchParams.set(name, String(value));
+  }
+  return url.toString();
+}
+
+function answerOf(baseUrl: string, response: Response, text: string): ApiAnswer {
+  const body = parsed(text);
+  const date = Date.parse(response.headers.get('date') ?? '');
+  if (response.ok) {
+    if (body === undefined && text !== '') throw foreign(baseUrl, response.status);
+    return { status: response.status, body, serverTimeMs: Number.isNaN(date) ? undefined : date };
+  }
+  const details = problem.safeParse(body);
+  if (details.success) {
+    const { code, detail, errors } = details.data;
+    if (isErrorCode(code)) throw new ManagerError(code, detail, { problems: errors ?? [] });
+  }
+  if ([502, 503, 504].includes(response.status)) {
+    throw new ManagerError(
+      'service_unavailable',
+      `${baseUrl} answered ${response.status}: what is behind it is not up; try again when it is`,
+    );
+  }
+  throw foreign(baseUrl, response.status);
+}
+
+const parsed = (text: string): unknown => {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return undefined;
+  }
+};
+
+const isErrorCode = (code: string): code is ErrorCode => Object.hasOwn(errorTable, code);
+
+const foreign = (baseUrl: string, status: number): ManagerError =>
+  new ManagerError(
+    'incompatible_service',
+    `${baseUrl} answered ${status} in a way that this version of the cluster manager does not; ` +
+      'check that the address is that of a cluster manager of the same version',
+  );
+
+function unreachable(baseUrl: string, cause: unknown, timeoutMs: number): ManagerError {
+  const why =
+    cause instanceof TimeoutPassed ? `no answer within ${timeoutMs / 1000} s` : (systemCodeOf(cause) ?? String(cause));
+  return new ManagerError(
+    'service_unavailable',
+    `The cluster manager at ${baseUrl} cannot be reached (${why}); start it with "npm start", or give the address of one that runs`,
+    { cause },
+  );
+}
+
+/** `ECONNREFUSED` and the like, which fetch hides behind "fetch failed". */
+function systemCodeOf(error: unknown): string | undefined {
+  for (let at = error, depth = 0; at instanceof Error && depth < 5; at = at.cause, depth++) {
+    if ('code' in at && typeof at.code === 'string') return at.code;
+  }
+  return undefined;
+}
