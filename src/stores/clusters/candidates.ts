@@ -144,7 +144,7 @@ export async function findMoreCandidates(
 }
 
 /**
- * Locks agents until the end of the transaction and says which of them are still eligible.
+ * Locks agents until the end of the transaction and gives back those that are still eligible, in id order.
  * @param wait false: skip agents that another formation is deciding about this moment, which cannot deadlock.
  */
 export async function lockCandidates(
@@ -152,12 +152,17 @@ export async function lockCandidates(
   query: CandidateQuery,
   ids: readonly string[],
   { wait }: { wait: boolean },
-): Promise<ReadonlySet<string>> {
-  const { rows } = await sql<{ id: string; reason: string | null }>`
-    select a.id, ${rejection(query)} as reason from agents a
+): Promise<CandidateRow[]> {
+  const { rows } = await sql<CandidateRow & { reason: string | null }>`
+    select ${columns}, ${rejection(query)} as reason from agents a
     where a.id = any(${ids}::text[]) and a.left_at is null order by a.id
     for no key update of a ${wait ? sql`` : sql`skip locked`}`.execute(tx);
-  return new Set(rows.filter((row) => row.reason === null).map((row) => row.id));
+  return rows.filter((row) => row.reason === null).map(({ reason: _reason, ...row }) => row);
+}
+
+/** Formations that met others at every turn decide one after another, until the end of their transaction. */
+export async function takeTurn(tx: ClustersDb): Promise<void> {
+  await sql`select pg_advisory_xact_lock(hashtext('cluster-manager formation turn'))`.execute(tx);
 }
 
 const countBy = (words: readonly string[]): Record<string, number> => {

@@ -109,7 +109,7 @@ export async function activateCluster(
 export async function retireCluster(tx: ClustersDb, clusterId: string, state: 'dissolving' | 'failed'): Promise<void> {
   await sql`
     update clusters set state = ${state}, epoch = epoch + 1, coordinator = null
-    where id = ${clusterId} and state in ('forming', 'active')`.execute(tx);
+    where id = ${clusterId} and state in ('forming', 'active', 'dissolving')`.execute(tx);
 }
 
 /** The last word on a cluster. A cluster that already ended keeps its first end. */
@@ -125,4 +125,36 @@ export async function releaseMembers(tx: ClustersDb, clusterId: string): Promise
     with held as (select id from memberships where cluster_id = ${clusterId} and state <> 'released'
       order by agent_id for update)
     update memberships m set state = 'released', left_at = now() from held where m.id = held.id`.execute(tx);
+}
+
+/** Moves an active cluster on to a later epoch with the members it has: the one between was announced but never came to be. */
+export async function passEpoch(
+  tx: ClustersDb,
+  clusterId: string,
+  { from, to }: { readonly from: number; readonly to: number },
+): Promise<void> {
+  const { numAffectedRows } = await sql`
+    update clusters set epoch = ${to} where id = ${clusterId} and epoch = ${from} and state = 'active'`.execute(tx);
+  if (numAffectedRows !== 1n) return;
+  await sql`
+    insert into membership_epochs (cluster_id, epoch, agent_id, roles)
+    select cluster_id, ${to}, agent_id, roles from memberships
+    where cluster_id = ${clusterId} and state = 'active'`.execute(tx);
+}
+
+/**
+ * Takes an active cluster out of service for good: from now on it is `dissolving`.
+ * @throws ManagerError `state_conflict` when it is not active.
+ */
+export async function startDissolving(tx: ClustersDb, clusterId: string): Promise<void> {
+  const cluster = await lockCluster(tx, clusterId);
+  if (cluster.state === 'dissolving') return;
+  if (cluster.state !== 'active') {
+    throw new ManagerError(
+      'state_conflict',
+      `Cluster ${clusterId} is ${cluster.state}; only an active cluster can be dissolved` +
+        (cluster.state === 'forming' ? `; cancel operation ${cluster.operationId} instead` : ''),
+    );
+  }
+  await sql`update clusters set state = 'dissolving' where id = ${clusterId}`.execute(tx);
 }

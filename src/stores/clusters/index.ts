@@ -9,6 +9,8 @@ export * from './invitations.js';
 export * from './operations.js';
 export * from './reservations.js';
 export * from './steps.js';
+export * from './summaries.js';
 export * from './tokens.js';
+export { inTransaction } from '../database.js';
 export { clustersMigrations } from './migrations/index.js';
 export type { ClustersDb, ClustersSchema } from './schema.js';

@@ -67,3 +67,14 @@ export async function noteServer(db: ClustersDb, serverId: string): Promise<void
 export async function forgetServer(db: ClustersDb, serverId: string): Promise<void> {
   await sql`delete from servers where id = ${serverId}`.execute(db);
 }
+
+/**
+ * The round in which a queued request is tried next. Agents reserved in it are found by the waiting workflow, which
+ * counts its rounds the same way.
+ */
+export async function nextRound(db: ClustersDb, operationId: string): Promise<number> {
+  const { rows } = await sql<{ round: number }>`
+    select coalesce(max(round), -1) + 1 as round from operation_steps
+    where operation_id = ${operationId} and step = 'defineCluster'`.execute(db);
+  return rows[0]?.round ?? 0;
+}

@@ -23,11 +23,12 @@ export async function reserve(
 ): Promise<void> {
   if (reservations.length === 0) return;
   await sql`
-    insert into memberships (cluster_id, agent_id, state, roles, resources, operation_id, expires_at)
-    select ${into.clusterId}, r ->> 'agentId', 'reserved', array(select jsonb_array_elements_text(r -> 'roles')),
-      ${JSON.stringify(into.resources)}::jsonb, ${into.operationId},
+    insert into memberships (cluster_id, agent_id, state, roles, resources, chosen_load, operation_id, expires_at)
+    select ${into.clusterId}, a.id, 'reserved', array(select jsonb_array_elements_text(r -> 'roles')),
+      ${JSON.stringify(into.resources)}::jsonb, a.load, ${into.operationId},
       now() + make_interval(secs => ${into.expiresInSeconds})
-    from jsonb_array_elements(${JSON.stringify(reservations)}::jsonb) r order by r ->> 'agentId'`.execute(tx);
+    from jsonb_array_elements(${JSON.stringify(reservations)}::jsonb) r join agents a on a.id = r ->> 'agentId'
+    order by a.id`.execute(tx);
 }
 
 /** Releases what an operation reserved and never activated. Agents are touched in id order, so two releases cannot deadlock. */
@@ -65,6 +66,20 @@ export async function releaseExpiredReservations(db: ClustersDb): Promise<number
   return rows.length;
 }
 
+/** What releaseExpiredReservations would release now. */
+export async function expiredReservations(
+  db: ClustersDb,
+): Promise<{ readonly agentId: string; readonly operationId: string }[]> {
+  return db
+    .selectFrom('memberships')
+    .select(['agent_id as agentId', 'operation_id as operationId'])
+    .where('state', '=', 'reserved')
+    .where('expires_at', '<', sql<Date>`now()`)
+    .orderBy('agent_id')
+    .limit(1000)
+    .execute();
+}
+
 export interface MembershipRow {
   readonly id: number;
   readonly agentId: string;
@@ -77,6 +92,7 @@ export interface MembershipRow {
   /** Seconds since the last invitation, by the database's clock. */
   readonly invitedSecondsAgo: number | null;
   readonly acceptance: 'auto' | 'ask';
+  readonly chosenLoad: number;
   readonly load: number;
   readonly host: string | null;
   readonly zone: string | null;
@@ -93,7 +109,7 @@ export interface MembershipRow {
 export async function membershipsOf(tx: ClustersDb, clusterId: string): Promise<MembershipRow[]> {
   const { rows } = await sql<MembershipRow>`
     select m.id, m.agent_id as "agentId", m.state, m.roles, m.operation_id as "operationId", m.answer,
-      m.answer_reason as "answerReason", m.tries,
+      m.answer_reason as "answerReason", m.tries, m.chosen_load as "chosenLoad",
       extract(epoch from clock_timestamp() - m.invited_at)::float8 as "invitedSecondsAgo",
       a.acceptance, a.load, a.host, a.zone, a.capabilities, a.resources, a.held,
       a.cluster_count as "clusterCount", a.max_clusters as "maxClusters", a.recent_flaps as "recentFlaps",
@@ -101,4 +117,12 @@ export async function membershipsOf(tx: ClustersDb, clusterId: string): Promise<
     from memberships m join agents a on a.id = m.agent_id
     where m.cluster_id = ${clusterId} and m.state <> 'released' order by m.agent_id`.execute(tx);
   return rows;
+}
+
+/** Agents that declined this operation's invitation or never answered it. */
+export async function unwillingAgents(tx: ClustersDb, operationId: string): Promise<string[]> {
+  const { rows } = await sql<{ id: string }>`
+    select agent_id as id from memberships where operation_id = ${operationId} and answer in ('declined', 'silent')
+  `.execute(tx);
+  return rows.map((row) => row.id);
 }

@@ -95,6 +95,7 @@ interface MembershipsTable {
   state: 'reserved' | 'active' | 'released';
   roles: readonly string[];
   resources: Amounts;
+  chosen_load: Generated<number>;
   operation_id: string;
   answer: 'none' | 'invited' | 'accepted' | 'declined' | 'silent';
   answer_reason: string | null;

@@ -69,7 +69,7 @@ const isUnfinished = <Result>(
 ): outcome is readonly [typeof unfinished, Result] => Array.isArray(outcome) && outcome[0] === unfinished;
 
 /**
- * Undoes a step at most once, whether or not it ever happened. The record bars any attempt of the step that is still
+ * Undoes a step at most once, whether or not it ever happened; an operation that ended is left alone. The record bars any attempt of the step that is still
  * on its way.
  */
 export async function undoStep(
@@ -82,6 +82,7 @@ export async function undoStep(
   failpoint(`${step}:before`);
   await inTransaction(db, async (tx) => {
     const operation = await lockOperation(tx, key.operationId);
+    if (operation.endedAt) return;
     const { rows } = await sql`
       insert into operation_steps (operation_id, step, round, attempt, started_at, result)
       values (${key.operationId}, ${step}, 0, ${attempt.number}, ${attempt.startedAt}, 'null'::jsonb)
@@ -98,4 +99,22 @@ export async function lockOperation(tx: ClustersDb, id: string): Promise<Operati
   const operation = rows[0];
   if (!operation) throw new ManagerError('not_found', `There is no operation "${id}"`);
   return operation;
+}
+
+/** The saved result of a step, or undefined while it is not done. */
+export async function stepResult<Result>(db: ClustersDb, key: StepKey): Promise<Result | undefined> {
+  const { rows } = await sql<{ result: Result }>`
+    select result from operation_steps
+    where operation_id = ${key.operationId} and step = ${key.step} and round = ${key.round}`.execute(db);
+  return rows[0]?.result;
+}
+
+/** The result of a step that must have been saved before this one was called. */
+export async function requireStepResult<Result>(db: ClustersDb, key: Omit<StepKey, 'round'>): Promise<Result> {
+  const { rows } = await sql<{ result: Result }>`
+    select result from operation_steps where operation_id = ${key.operationId} and step = ${key.step}
+    order by round desc limit 1`.execute(db);
+  if (!rows[0])
+    throw new ManagerError('state_conflict', `Operation ${key.operationId} has no result of ${key.step} yet`);
+  return rows[0].result;
 }

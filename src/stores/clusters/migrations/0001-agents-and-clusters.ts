@@ -101,6 +101,8 @@ export const agentsAndClusters = {
         state text not null check (state in ('reserved', 'active', 'released')),
         roles text[] not null default '{}',
         resources jsonb not null default '{}',
+        -- The agent's load when it was chosen: a retry elects the same coordinator whatever heartbeats say since.
+        chosen_load real not null default 0,
         operation_id text not null,
         answer text not null default 'none' check (answer in ('none', 'invited', 'accepted', 'declined', 'silent')),
         answer_reason text,

@@ -1,0 +1,20 @@
+import type { SizeBounds } from '../contracts/formation.js';
+import type { ClustersDb } from '../stores/clusters/index.js';
+import type { CommunicationDb } from '../stores/communication/index.js';
+import type { ResourcesDb } from '../stores/resources/index.js';
+
+/** What every activity is made with, once per worker. */
+export interface ActivityDeps {
+  readonly clusters: ClustersDb;
+  readonly communication: CommunicationDb;
+  readonly resources: ResourcesDb;
+  readonly settings: {
+    readonly id: string;
+    /** The functions this manager offers: the seed's `capabilities`. */
+    readonly capabilities: readonly string[];
+    readonly clusterSize: SizeBounds;
+    readonly leaseSeconds: number;
+    readonly invitationTimeoutSeconds: number;
+    readonly invitationTries: number;
+  };
+}

@@ -1,0 +1,80 @@
+import { ManagerError } from '../../contracts/errors.js';
+import type { ClusterId, OperationId } from '../../contracts/ids.js';
+import { describeShortfall } from '../../domain/formation/describe-shortfall.js';
+import { checkFormation } from '../../domain/formation/feasible.js';
+import {
+  insertCluster,
+  lockCluster,
+  membershipsOf,
+  queuePosition,
+  requireStepResult,
+  saveStep,
+  setQueued,
+} from '../../stores/clusters/index.js';
+import { asActivity, thisAttempt } from '../as-activity.js';
+import type { ActivityDeps } from '../deps.js';
+import { ruleOf, toPlaced, type FormationPlan } from './plan.js';
+
+export interface DefineClusterInput {
+  readonly operationId: OperationId;
+  readonly clusterId: ClusterId;
+  readonly round: number;
+}
+
+export type DefinedCluster =
+  | { readonly state: 'forming'; readonly members: number }
+  | { readonly state: 'queued'; readonly position: number; readonly reason: string };
+
+/**
+ * Step 2 of form_cluster: checks that the reserved agents are the cluster asked for, then writes it in state
+ * `forming`, epoch 0. A request that cannot be satisfied is queued if it asked for that.
+ * @throws `InsufficientAgents` that says what is missing; `ReservationLost`.
+ */
+export const defineCluster = ({ clusters }: ActivityDeps) =>
+  asActivity(({ operationId, clusterId, round }: DefineClusterInput): Promise<DefinedCluster> =>
+    saveStep<DefinedCluster>(
+      clusters,
+      { operationId, step: 'defineCluster', round },
+      thisAttempt(),
+      async (tx, operation) => {
+        const plan = await requireStepResult<FormationPlan>(tx, { operationId, step: 'identifyAgents' });
+        if (plan.shortfall.length > 0) {
+          const reason = describeShortfall(plan.shortfall, plan.rejected);
+          if (plan.spec.onInsufficient !== 'queue' || operation.kind !== 'FORMATION') {
+            throw new ManagerError('insufficient_agents', reason);
+          }
+          await setQueued(tx, operationId, true);
+          return { state: 'queued', position: await queuePosition(tx, operationId), reason };
+        }
+        const members = await membershipsOf(tx, clusterId);
+        const reserved = members.filter((member) => member.operationId === operationId);
+        if (reserved.length < plan.joining.length) {
+          throw new ManagerError(
+            'reservation_lost',
+            `${plan.joining.length - reserved.length} of ${plan.joining.length} reserved agents were released before the cluster was defined; ask again`,
+          );
+        }
+        const final = members.filter((member) => !plan.leaving.includes(member.agentId));
+        const shortfall = checkFormation(final.map(toPlaced), {
+          ...ruleOf(plan.spec),
+          kept: plan.staying.map((id) => ({ id })),
+        });
+        if (shortfall.length > 0) throw new ManagerError('insufficient_agents', describeShortfall(shortfall));
+        if (operation.kind === 'FORMATION') {
+          await setQueued(tx, operationId, false);
+          await insertCluster(tx, { id: clusterId, spec: plan.spec, operationId });
+        } else {
+          requireUnchanged(await lockCluster(tx, clusterId), plan.epoch);
+        }
+        return { state: 'forming', members: final.length };
+      },
+    ),
+  );
+
+function requireUnchanged(cluster: { id: string; state: string; epoch: number }, epoch: number): void {
+  if (cluster.state === 'active' && cluster.epoch === epoch) return;
+  throw new ManagerError(
+    'state_conflict',
+    `Cluster ${cluster.id} is ${cluster.state} at epoch ${cluster.epoch}; its repair was planned for epoch ${epoch}`,
+  );
+}

@@ -1,0 +1,98 @@
+import { ManagerError } from '../../contracts/errors.js';
+import type { ClusterId, OperationId } from '../../contracts/ids.js';
+import { managerMessageTypes } from '../../contracts/inbox.js';
+import { planLinks } from '../../domain/formation/links.js';
+import {
+  membershipsOf,
+  noteInvited,
+  requireStepResult,
+  saveLinks,
+  saveStep,
+  unfinished,
+} from '../../stores/clusters/index.js';
+import { deliver, openRoutes } from '../../stores/communication/index.js';
+import { asActivity, thisAttempt } from '../as-activity.js';
+import type { ActivityDeps } from '../deps.js';
+import { judgeInvitations } from './judge-invitations.js';
+import type { FormationPlan } from './plan.js';
+
+export interface EstablishConnectionsInput {
+  readonly operationId: OperationId;
+  readonly clusterId: ClusterId;
+}
+
+export interface EstablishedConnections {
+  /** Null when the connections stand; else how long to wait for answers before calling again. */
+  readonly waitSeconds: number | null;
+  readonly invited: readonly string[];
+}
+
+/**
+ * Step 3 of form_cluster: opens inboxes, invites those who want to be asked, replaces those who decline or stay
+ * silent by the next alternate, and links the members. Called again after each answer or time-out until done.
+ * @throws `InvitationsDeclined` when those who accepted cannot be the cluster asked for.
+ */
+export const establishConnections = (deps: ActivityDeps) =>
+  asActivity(async ({ operationId, clusterId }: EstablishConnectionsInput): Promise<EstablishedConnections> => {
+    const { clusters, settings } = deps;
+    const plan = await requireStepResult<FormationPlan>(clusters, { operationId, step: 'identifyAgents' });
+    await openInboxes(deps, plan);
+    const saved = await saveStep<EstablishedConnections>(
+      clusters,
+      { operationId, step: 'establishConnections', round: 0 },
+      thisAttempt(),
+      async (tx) => {
+        const judgement = await judgeInvitations(tx, { plan, operationId, settings });
+        if (judgement.state === 'waiting') {
+          await noteInvited(tx, judgement.toInvite);
+          return [unfinished, { waitSeconds: judgement.waitSeconds, invited: judgement.asked }];
+        }
+        await saveLinks(tx, clusterId, planLinks(judgement.members));
+        return { waitSeconds: null, invited: [] };
+      },
+    );
+    if (saved.waitSeconds !== null) await sendInvitations(deps, plan, operationId);
+    return saved;
+  });
+
+async function openInboxes({ communication }: ActivityDeps, { clusterId, joining, alternates }: FormationPlan) {
+  const everybody = [...joining.map((member) => member.agentId), ...alternates];
+  if (await openRoutes(communication, clusterId, everybody)) return;
+  throw new ManagerError(
+    'operation_ended',
+    `Cluster ${clusterId} was closed to routing; its formation is being undone`,
+  );
+}
+
+/**
+ * Sends what the saved state says was asked. After the commit and by deterministic ids: a crash between the two is
+ * repaired by the next call, and nobody is asked twice for one try.
+ */
+async function sendInvitations(
+  { clusters, communication, settings }: ActivityDeps,
+  plan: FormationPlan,
+  operationId: string,
+) {
+  const members = await membershipsOf(clusters, plan.clusterId);
+  for (const member of members.filter((m) => m.operationId === operationId && m.answer === 'invited')) {
+    await deliver(
+      communication,
+      {
+        id: `msg_${plan.clusterId}_invitation_${member.id}_${member.tries}`,
+        source: settings.id,
+        type: managerMessageTypes.invitation,
+        clusterId: plan.clusterId,
+        epoch: plan.epoch,
+        data: {
+          clusterId: plan.clusterId,
+          name: plan.spec.name,
+          roles: member.roles,
+          try: member.tries,
+          tries: settings.invitationTries,
+          answerWithinSeconds: settings.invitationTimeoutSeconds,
+        },
+      },
+      [member.agentId],
+    );
+  }
+}

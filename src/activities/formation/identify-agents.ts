@@ -1,0 +1,194 @@
+import { identifier } from '../../contracts/agents.js';
+import { ManagerError } from '../../contracts/errors.js';
+import { parseFormationRequest, problemsOf } from '../../contracts/formation.js';
+import { clusterIdOf, type ClusterId, type OperationId } from '../../contracts/ids.js';
+import { requestHash } from '../../contracts/request-hash.js';
+import {
+  acceptOperation,
+  findCluster,
+  membershipsOf,
+  saveStep,
+  unfinished,
+  type ClustersDb,
+  type OperationRow,
+  type StepKey,
+} from '../../stores/clusters/index.js';
+import { asActivity, thisAttempt } from '../as-activity.js';
+import type { ActivityDeps } from '../deps.js';
+import { candidateQueryOf, matchRequestOf, type FormationPlan } from './plan.js';
+import { Contended, reserveAgents } from './reserve-agents.js';
+
+export interface IdentifyAgentsInput {
+  readonly operationId: OperationId;
+  readonly workflowId: string;
+  readonly round: number;
+  /** The request as the caller wrote it, unread; or the cluster to repair. */
+  readonly for: { readonly request: unknown } | { readonly repair: ClusterId };
+}
+
+/** What the workflow needs to know of the plan; the rest stays in the database. */
+export interface IdentifiedAgents {
+  readonly reserved: number;
+  readonly alternates: number;
+  readonly rejected: Readonly<Record<string, number>>;
+}
+
+/**
+ * Step 1 of form_cluster: finds who may be a member and says why others may not, chooses, and reserves the chosen in
+ * the same transaction.
+ * @throws `InvalidRequest`, `CapabilityDisabled`, `IdempotencyConflict`, or how the operation ended before.
+ */
+export const identifyAgents = (deps: ActivityDeps) =>
+  asActivity(async (input: IdentifyAgentsInput): Promise<IdentifiedAgents> => {
+    const operation =
+      'request' in input.for
+        ? await acceptRequest(deps, input, input.for.request)
+        : await acceptRepair(deps, input, input.for.repair);
+    refuseEnded(operation);
+    const plan = await planFormation(deps, operation, input.round);
+    return { reserved: plan.joining.length, alternates: plan.alternates.length, rejected: plan.rejected };
+  });
+
+const keyOf = (operation: OperationRow, round: number): StepKey => ({
+  operationId: operation.id,
+  step: 'identifyAgents',
+  round,
+});
+
+/** Makes and saves the plan of one round, feasible or not. */
+const planFormation = (deps: ActivityDeps, operation: OperationRow, round: number): Promise<FormationPlan> =>
+  inTurn((turn) =>
+    saveStep(deps.clusters, keyOf(operation, round), thisAttempt(), (tx) => reserveFor(deps, tx, operation, turn)),
+  );
+
+/**
+ * Reserves agents for a queued operation, if they are there now. A plan that cannot be carried out is not saved, so
+ * the round stays open.
+ * @returns whether the operation can go on.
+ */
+export const serveFromQueue = (deps: ActivityDeps, operation: OperationRow, round: number): Promise<boolean> =>
+  inTurn(async (turn) => {
+    const plan = await saveStep<FormationPlan | null>(
+      deps.clusters,
+      keyOf(operation, round),
+      thisAttempt(),
+      async (tx, locked) => {
+        // Served by another run since the queue was read: reserving again would take agents twice.
+        if (locked.state !== 'queued') return [unfinished, null];
+        const found = await reserveFor(deps, tx, operation, turn);
+        return found.shortfall.length > 0 ? [unfinished, null] : found;
+      },
+    );
+    return plan !== null && plan.shortfall.length === 0;
+  });
+
+/** First without waiting for anybody; where that met other formations at work, once more in turn. */
+async function inTurn<Result>(attempt: (turn: boolean) => Promise<Result>): Promise<Result> {
+  try {
+    return await attempt(false);
+  } catch (error) {
+    if (!(error instanceof Contended)) throw error;
+    return attempt(true);
+  }
+}
+
+async function reserveFor(
+  deps: ActivityDeps,
+  tx: ClustersDb,
+  operation: OperationRow,
+  turn: boolean,
+): Promise<FormationPlan> {
+  const { clusterId } = operation;
+  const cluster = operation.kind === 'REPAIR' ? await findCluster(tx, clusterId) : undefined;
+  const members = cluster ? await membershipsOf(tx, clusterId) : [];
+  const staying = members.filter((member) => member.state === 'active' && member.alive);
+  const leaving = members.filter((member) => member.state === 'active' && !member.alive);
+  const spec = cluster?.spec ?? parseFormationRequest(operation.request, deps.settings.clusterSize);
+  const found = await reserveAgents(
+    tx,
+    {
+      operationId: operation.id,
+      clusterId,
+      spec,
+      query: candidateQueryOf(spec, operation.id, cluster ? clusterId : null),
+      request: matchRequestOf(spec, staying, operation.id),
+    },
+    turn,
+  );
+  return {
+    clusterId,
+    epoch: cluster?.epoch ?? 0,
+    spec,
+    joining: found.shortfall.length === 0 ? found.members : [],
+    staying: staying.map((member) => member.agentId),
+    leaving: leaving.map((member) => member.agentId),
+    alternates: found.alternates,
+    rejected: found.rejected,
+    shortfall: found.shortfall,
+  };
+}
+
+async function acceptRequest(
+  { clusters, settings }: ActivityDeps,
+  { operationId, workflowId }: IdentifyAgentsInput,
+  request: unknown,
+): Promise<OperationRow> {
+  if (!settings.capabilities.includes('cluster_management')) {
+    throw new ManagerError(
+      'capability_disabled',
+      'This manager does not form clusters: "cluster_management" is not among its capabilities',
+    );
+  }
+  const id = identifier.safeParse(operationId);
+  if (!id.success) {
+    const problems = problemsOf(id.error).map((problem) => ({ ...problem, path: 'requestId' }));
+    throw new ManagerError(
+      'invalid_request',
+      `requestId "${String(operationId).slice(0, 140)}" (given, or taken from the workflow id) ${problems[0]?.message ?? 'is not valid'}`,
+      { problems },
+    );
+  }
+  parseFormationRequest(request, settings.clusterSize);
+  const { operation } = await acceptOperation(clusters, {
+    id: operationId,
+    kind: 'FORMATION',
+    clusterId: clusterIdOf(operationId),
+    workflowId,
+    request,
+    requestHash: requestHash('FORMATION', request),
+    requestedBy: 'temporal',
+  });
+  return operation;
+}
+
+async function acceptRepair(
+  { clusters }: ActivityDeps,
+  { operationId, workflowId }: IdentifyAgentsInput,
+  clusterId: ClusterId,
+): Promise<OperationRow> {
+  const cluster = await findCluster(clusters, clusterId);
+  if (cluster?.state !== 'active') {
+    throw new ManagerError(
+      'invalid_request',
+      `Cluster "${clusterId}" is ${cluster?.state ?? 'unknown'}; only an active cluster can be repaired`,
+    );
+  }
+  const request = { clusterId, deadlineSeconds: cluster.spec.deadlineSeconds };
+  const { operation } = await acceptOperation(clusters, {
+    id: operationId,
+    kind: 'REPAIR',
+    clusterId,
+    workflowId,
+    request,
+    requestHash: requestHash('REPAIR', request),
+    requestedBy: 'formation-interval',
+  });
+  return operation;
+}
+
+/** A workflow started again after its operation ended badly gets the same end; one that completed gets its results. */
+function refuseEnded({ id, state, error }: OperationRow): void {
+  if (state === 'running' || state === 'queued' || state === 'completed') return;
+  const code = state === 'cancelled' ? 'cancelled' : 'operation_ended';
+  throw new ManagerError(code, `Operation ${id} has ended as ${state}${error ? `: ${error.detail}` : ''}`);
+}

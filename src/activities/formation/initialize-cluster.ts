@@ -1,0 +1,109 @@
+import { ManagerError } from '../../contracts/errors.js';
+import type { FormationResult } from '../../contracts/formation.js';
+import type { ClusterId, OperationId } from '../../contracts/ids.js';
+import { managerMessageTypes } from '../../contracts/inbox.js';
+import { electCoordinator } from '../../domain/formation/coordinator.js';
+import {
+  activateCluster,
+  appendEvent,
+  endOperation,
+  findCluster,
+  membershipsOf,
+  requireStepResult,
+  saveStep,
+  stepResult,
+} from '../../stores/clusters/index.js';
+import { deliver, saveRoutingTable } from '../../stores/communication/index.js';
+import { openAccount } from '../../stores/resources/index.js';
+import { asActivity, thisAttempt } from '../as-activity.js';
+import type { ActivityDeps } from '../deps.js';
+import type { FormationPlan } from './plan.js';
+
+export interface InitializeClusterInput {
+  readonly operationId: OperationId;
+  readonly clusterId: ClusterId;
+}
+
+/**
+ * Step 4 of form_cluster: routing table and member list in communication_db, account in resources_db, then, as the
+ * commit point of the whole formation, the next membership epoch and state `active` in clusters_db together with the
+ * operation's result. What it decides comes from saved rows only, so every attempt writes the same.
+ * @throws `ReservationLost`, `StateConflict`, `OperationEnded`.
+ */
+export const initializeCluster = (deps: ActivityDeps) =>
+  asActivity(async ({ operationId, clusterId }: InitializeClusterInput): Promise<FormationResult> => {
+    const { clusters } = deps;
+    const key = { operationId, step: 'initializeCluster', round: 0 };
+    const first = await stepResult<FormationResult>(clusters, key);
+    if (first) return first;
+    const plan = await requireStepResult<FormationPlan>(clusters, { operationId, step: 'identifyAgents' });
+    const launch = await decide(deps, plan, operationId);
+    await announce(deps, plan, launch);
+    const result: FormationResult = {
+      clusterId,
+      epoch: launch.epoch,
+      coordinator: launch.coordinator,
+      members: launch.members.map(({ agentId, roles }) => ({ agentId, roles: [...roles] })),
+      alternates: plan.alternates.filter((id) => !launch.joining.includes(id)),
+      rejected: plan.rejected,
+    };
+    return saveStep(clusters, key, thisAttempt(), async (tx, operation) => {
+      await activateCluster(tx, { ...launch, clusterId, operationId, leaving: plan.leaving });
+      await endOperation(tx, operationId, { state: 'completed', result });
+      const type = operation.kind === 'REPAIR' ? 'cluster.repaired' : 'cluster.formed';
+      await appendEvent(tx, { id: `${operationId}:${type}`, type, subject: clusterId, operationId, data: result });
+      return result;
+    });
+  });
+
+interface Launch {
+  readonly epoch: number;
+  readonly coordinator: string;
+  readonly members: readonly { readonly agentId: string; readonly roles: readonly string[] }[];
+  readonly joining: readonly string[];
+}
+
+async function decide({ clusters }: ActivityDeps, plan: FormationPlan, operationId: string): Promise<Launch> {
+  const rows = await membershipsOf(clusters, plan.clusterId);
+  const members = rows.filter((member) => member.operationId === operationId || plan.staying.includes(member.agentId));
+  const before = plan.staying.length > 0 ? (await findCluster(clusters, plan.clusterId))?.coordinator : null;
+  const coordinator =
+    before && plan.staying.includes(before)
+      ? before
+      : electCoordinator(
+          members.map((member) => ({ agentId: member.agentId, load: member.chosenLoad })),
+          operationId,
+        );
+  if (!coordinator) {
+    throw new ManagerError(
+      'reservation_lost',
+      `Cluster ${plan.clusterId} has no member left; its reservations were released`,
+    );
+  }
+  return {
+    epoch: plan.epoch + 1,
+    coordinator,
+    members: members.map(({ agentId, roles }) => ({ agentId, roles })),
+    joining: members.filter((member) => member.operationId === operationId).map((member) => member.agentId),
+  };
+}
+
+async function announce({ communication, resources, settings }: ActivityDeps, plan: FormationPlan, launch: Launch) {
+  const { clusterId, spec, staying } = plan;
+  const { epoch, coordinator, members, joining } = launch;
+  await openAccount(resources, { clusterId, weight: spec.weight, perMember: spec.resources });
+  await communication.transaction().execute(async (tx) => {
+    await saveRoutingTable(tx, { clusterId, epoch, members });
+    const data = { clusterId, name: spec.name, epoch, coordinator, fencingToken: epoch, members };
+    const message = (type: string) => ({
+      id: `msg_${clusterId}_e${epoch}_${type}`,
+      source: settings.id,
+      type,
+      clusterId,
+      epoch,
+      data,
+    });
+    await deliver(tx, message(managerMessageTypes.joined), joining);
+    if (staying.length > 0) await deliver(tx, message(managerMessageTypes.changed), staying);
+  });
+}

@@ -1,0 +1,72 @@
+import type { FormationSpec } from '../../contracts/formation.js';
+import type { Candidate, FormationRule, MatchRequest, Placed, Shortfall } from '../../domain/formation/types.js';
+import type { CandidateQuery, CandidateRow, MembershipRow } from '../../stores/clusters/index.js';
+
+/** What identifyAgents decided: the plan that the later steps carry out. */
+export interface FormationPlan {
+  readonly clusterId: string;
+  /** The cluster's epoch when the plan was made; it becomes `epoch + 1`. */
+  readonly epoch: number;
+  readonly spec: FormationSpec;
+  /** Agents reserved to join. Empty when the plan is not feasible. */
+  readonly joining: readonly { readonly agentId: string; readonly roles: readonly string[] }[];
+  /** Members that stay, and members that are lost, of a cluster under repair. */
+  readonly staying: readonly string[];
+  readonly leaving: readonly string[];
+  readonly alternates: readonly string[];
+  readonly rejected: Readonly<Record<string, number>>;
+  readonly shortfall: readonly Shortfall[];
+}
+
+export const toCandidate = (row: CandidateRow, needed: Readonly<Record<string, number>>): Candidate => ({
+  id: row.id,
+  host: row.host,
+  zone: row.zone,
+  capabilities: row.capabilities,
+  load: row.load,
+  usageRatio: Math.max(
+    0,
+    ...Object.entries(row.resources).map(([name, offered]) =>
+      offered > 0 ? Math.min(1, ((row.held[name] ?? 0) + (needed[name] ?? 0)) / offered) : 0,
+    ),
+  ),
+  clusterRatio: row.clusterCount / row.maxClusters,
+  recentFlaps: row.recentFlaps,
+});
+
+export const toPlaced = (member: MembershipRow): Placed => ({
+  id: member.agentId,
+  host: member.host,
+  zone: member.zone,
+  capabilities: member.capabilities,
+  roles: member.roles,
+});
+
+export const ruleOf = ({ requiredCapabilities, roles, size, spread }: FormationSpec): FormationRule => ({
+  requiredCapabilities,
+  roles,
+  size,
+  spread,
+});
+
+export const matchRequestOf = (
+  spec: FormationSpec,
+  kept: readonly MembershipRow[],
+  operationId: string,
+): MatchRequest => ({
+  ...ruleOf(spec),
+  kept: kept.map((member) => ({
+    ...toCandidate({ ...member, id: member.agentId }, {}),
+    roles: member.roles,
+  })),
+  seed: operationId,
+});
+
+export const candidateQueryOf = (spec: FormationSpec, operationId: string, repairs: string | null): CandidateQuery => ({
+  requiredCapabilities: spec.requiredCapabilities,
+  roles: spec.roles,
+  labels: spec.labels,
+  resources: spec.resources,
+  clusterId: repairs ?? '',
+  seed: operationId,
+});

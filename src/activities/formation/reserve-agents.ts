@@ -1,0 +1,77 @@
+import type { FormationSpec } from '../../contracts/formation.js';
+import { match } from '../../domain/formation/match.js';
+import type { Match, MatchRequest } from '../../domain/formation/types.js';
+import {
+  findCandidates,
+  findMoreCandidates,
+  lockCandidates,
+  reserve,
+  takeTurn,
+  type CandidateQuery,
+  type CandidateRow,
+  type ClustersDb,
+} from '../../stores/clusters/index.js';
+import { toCandidate } from './plan.js';
+
+/** How long a reservation outlives its formation's deadline, so that compensation comes before expiry. */
+const reservationGraceSeconds = 30;
+
+export interface ReservationOrder {
+  readonly operationId: string;
+  readonly clusterId: string;
+  readonly spec: FormationSpec;
+  readonly query: CandidateQuery;
+  readonly request: MatchRequest;
+}
+
+export interface Reserved extends Match {
+  readonly rejected: Readonly<Record<string, number>>;
+}
+
+/** Other formations were deciding about the same agents, and without those the request cannot be satisfied. */
+export class Contended extends Error {}
+
+/**
+ * Chooses agents and reserves them in the caller's transaction; reserves nobody when the request cannot be satisfied.
+ * @param turn false: agents that another formation is deciding about are left aside, never waited for. True: wait for
+ * the turn and for those agents, so that a refusal is the truth and not a collision.
+ * @throws Contended only with `turn` false.
+ */
+export async function reserveAgents(tx: ClustersDb, order: ReservationOrder, turn: boolean): Promise<Reserved> {
+  const { query, request, spec } = order;
+  if (turn) await takeTurn(tx);
+  const { eligible, rejected, complete } = await findCandidates(tx, query);
+  const gone = new Set<string>();
+  let pool: readonly CandidateRow[] = eligible;
+  let wide = complete;
+  for (;;) {
+    const candidates = pool.filter((row) => !gone.has(row.id)).map((row) => toCandidate(row, spec.resources));
+    const found = match(candidates, request);
+    if (found.shortfall.length > 0) {
+      if (!wide) {
+        pool = await findMoreCandidates(tx, query, spec.spread?.by ?? 'host');
+        wide = true;
+        continue;
+      }
+      if (gone.size > 0 && !turn) throw new Contended();
+      return { ...found, rejected };
+    }
+    const wanted = found.members.map((member) => member.agentId);
+    const held = new Set((await lockCandidates(tx, query, wanted, { wait: turn })).map((row) => row.id));
+    const lost = wanted.filter((id) => !held.has(id));
+    if (lost.length === 0) {
+      await reserve(
+        tx,
+        {
+          clusterId: order.clusterId,
+          operationId: order.operationId,
+          resources: spec.resources,
+          expiresInSeconds: spec.deadlineSeconds + reservationGraceSeconds,
+        },
+        found.members,
+      );
+      return { ...found, rejected };
+    }
+    for (const id of lost) gone.add(id);
+  }
+}

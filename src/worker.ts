@@ -1,0 +1,87 @@
+import { fileURLToPath } from 'node:url';
+import { existsSync } from 'node:fs';
+import { NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
+import { createActivities } from './activities/index.js';
+import { loadConfig, type ManagerConfig } from './config/index.js';
+import { errorTable, ManagerError } from './contracts/errors.js';
+import { ensureSearchAttributes } from './client/ensure-search-attributes.js';
+import { clustersMigrations, type ClustersSchema } from './stores/clusters/index.js';
+import { communicationMigrations, type CommunicationSchema } from './stores/communication/index.js';
+import { migrate, openDatabase } from './stores/database.js';
+import { resourcesMigrations, type ResourcesSchema } from './stores/resources/index.js';
+import { createLogger, type Logger } from './telemetry/index.js';
+import { installTemporalRuntime } from './telemetry/temporal-runtime.js';
+
+const prebuiltBundle = fileURLToPath(new URL('./workflow-bundle.js', import.meta.url));
+
+/** Bundled ahead of time where `npm run build` did it; bundling at start costs seconds. */
+const workflowSource = (): Pick<WorkerOptions, 'workflowBundle' | 'workflowsPath'> =>
+  existsSync(prebuiltBundle)
+    ? { workflowBundle: { codePath: prebuiltBundle } }
+    : { workflowsPath: fileURLToPath(new URL('./workflows/index.js', import.meta.url)) };
+
+async function openStores({ databases }: ManagerConfig) {
+  const options = { applicationName: 'cluster-manager worker', maxConnections: 20 };
+  const clusters = openDatabase<ClustersSchema>({ ...options, url: databases.clusters });
+  const communication = openDatabase<CommunicationSchema>({ ...options, url: databases.communication });
+  const resources = openDatabase<ResourcesSchema>({ ...options, url: databases.resources });
+  await migrate(clusters, 'clusters', clustersMigrations);
+  await migrate(communication, 'communication', communicationMigrations);
+  await migrate(resources, 'resources', resourcesMigrations);
+  return { clusters, communication, resources };
+}
+
+async function connect({ temporal }: ManagerConfig): Promise<NativeConnection> {
+  try {
+    return await NativeConnection.connect(temporal.connection);
+  } catch (cause) {
+    throw new ManagerError(
+      'service_unavailable',
+      `Temporal at ${temporal.address} cannot be reached; start it with "npm start", or set TEMPORAL_ADDRESS to a server that runs`,
+      { cause },
+    );
+  }
+}
+
+async function run(config: ManagerConfig, logger: Logger): Promise<void> {
+  const stores = await openStores(config);
+  const connection = await connect(config);
+  await ensureSearchAttributes(connection, config.temporal.namespace);
+  const worker = await Worker.create({
+    connection,
+    namespace: config.temporal.namespace,
+    taskQueue: config.id,
+    activities: createActivities({ ...stores, settings: config }),
+    ...workflowSource(),
+    maxConcurrentWorkflowTaskExecutions: 100,
+    maxConcurrentActivityTaskExecutions: 100,
+    maxCachedWorkflows: 500,
+    // A killed worker's cached workflows are offered to it this long before another worker may take them.
+    stickyQueueScheduleToStartTimeout: '2s',
+    shutdownGraceTime: '20s',
+    shutdownForceTime: '40s',
+  });
+  logger.info({ taskQueue: config.id, temporal: config.temporal.address }, 'worker ready');
+  await worker.run();
+  await connection.close();
+  await Promise.all(Object.values(stores).map((store) => store.destroy()));
+}
+
+async function main(): Promise<void> {
+  const config = loadConfig({ env: process.env });
+  const logger = createLogger('worker', config.logLevel);
+  installTemporalRuntime(
+    logger,
+    config.workerMetricsPort === undefined ? {} : { metricsPort: config.workerMetricsPort },
+  );
+  await run(config, logger);
+}
+
+try {
+  await main();
+} catch (error) {
+  process.stderr.write(
+    `${error instanceof ManagerError ? error.message : error instanceof Error ? error.stack : String(error)}\n`,
+  );
+  process.exit(error instanceof ManagerError ? errorTable[error.code].exit : 1);
+}

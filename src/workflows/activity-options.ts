@@ -1,0 +1,30 @@
+import { proxyActivities } from '@temporalio/workflow';
+import type { FormationActivities } from '../activities/formation/index.js';
+
+/**
+ * A step is tried again until the operation's deadline: 0.2 s after a failure, then twice as long each time, 5 s at
+ * most. A worker that dies is noticed when its heartbeats stop for 5 s; a step that hangs, after 30 s.
+ * @param deadlineMs epoch milliseconds.
+ * @param summary what this call is about, shown beside the step in the Temporal UI.
+ */
+export const stepsUntil = (deadlineMs: number, summary: string): FormationActivities =>
+  proxyActivities<FormationActivities>({
+    startToCloseTimeout: '30s',
+    heartbeatTimeout: '5s',
+    scheduleToCloseTimeout: Math.max(1_000, deadlineMs - Date.now()),
+    retry: { initialInterval: '200ms', backoffCoefficient: 2, maximumInterval: '5s' },
+    summary,
+  });
+
+/** Undoing is never given up: what stays reserved because a database was away for an hour would stay for ever. */
+export const undoing = proxyActivities<FormationActivities>({
+  startToCloseTimeout: '30s',
+  heartbeatTimeout: '5s',
+  retry: { initialInterval: '200ms', backoffCoefficient: 2, maximumInterval: '10s' },
+});
+
+export const jobs = proxyActivities<FormationActivities>({
+  startToCloseTimeout: '5m',
+  heartbeatTimeout: '10s',
+  retry: { initialInterval: '1s', backoffCoefficient: 2, maximumInterval: '30s', maximumAttempts: 5 },
+});

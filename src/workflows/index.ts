@@ -1,0 +1,3 @@
+export { dissolveCluster } from './dissolution.js';
+export { formCluster, repairCluster } from './formation.js';
+export { formationInterval } from './intervals.js';

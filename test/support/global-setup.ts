@@ -1,0 +1,25 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { TestProject } from 'vitest/node';
+import { startStack } from '../../src/local/stack.js';
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    readonly temporal: { readonly address: string; readonly namespace: string };
+    readonly adminDatabaseUrl: string;
+  }
+}
+
+/** One PostgreSQL and one Temporal server for the whole run, started by the product's own launcher. */
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const stateDir = mkdtempSync(join(tmpdir(), 'cluster-manager-test-'));
+  const stack = await startStack({ stateDir, ports: 'free', services: 'data' });
+  const { TEMPORAL_ADDRESS: address = '', TEMPORAL_NAMESPACE: namespace = 'default' } = stack.env;
+  project.provide('temporal', { address, namespace });
+  project.provide('adminDatabaseUrl', stack.adminDatabaseUrl);
+  return async () => {
+    await stack.stop();
+    rmSync(stateDir, { recursive: true, force: true });
+  };
+}

@@ -1,0 +1,68 @@
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { Client, Connection } from '@temporalio/client';
+import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
+import { inject } from 'vitest';
+import { createActivities, type ActivityDeps } from '../../src/activities/index.js';
+import { createClusterManagerClient, type ClusterManagerClient } from '../../src/client/index.js';
+import { ensureSearchAttributes } from '../../src/client/ensure-search-attributes.js';
+
+try {
+  Runtime.install({ logger: new DefaultLogger('ERROR') });
+} catch {
+  // Another helper of the same process installed it.
+}
+
+const bundle = fileURLToPath(new URL('../../dist/workflow-bundle.js', import.meta.url));
+
+export interface TestWorker {
+  readonly client: Client;
+  readonly manager: ClusterManagerClient;
+  readonly taskQueue: string;
+  stop(): Promise<void>;
+}
+
+export const testSettings: ActivityDeps['settings'] = {
+  id: 'test-manager',
+  capabilities: ['cluster_management', 'communication_management', 'scaling'],
+  clusterSize: { min: 3, max: 10 },
+  leaseSeconds: 30,
+  invitationTimeoutSeconds: 10,
+  invitationTries: 3,
+};
+
+/** A worker in this process on a task queue of its own, with real activities over the test's databases, or others. */
+export async function startTestWorker(
+  stores: Omit<ActivityDeps, 'settings'>,
+  options: { readonly settings?: Partial<ActivityDeps['settings']>; readonly activities?: object } = {},
+): Promise<TestWorker> {
+  const { address, namespace } = inject('temporal');
+  const taskQueue = `test-${process.pid}-${Math.random().toString(36).slice(2)}`;
+  const connection = await NativeConnection.connect({ address });
+  await ensureSearchAttributes(connection, namespace);
+  const settings = { ...testSettings, ...options.settings, id: taskQueue };
+  const worker = await Worker.create({
+    connection,
+    namespace,
+    taskQueue,
+    activities: { ...createActivities({ ...stores, settings }), ...options.activities },
+    ...(existsSync(bundle)
+      ? { workflowBundle: { codePath: bundle } }
+      : { workflowsPath: fileURLToPath(new URL('../../src/workflows/index.ts', import.meta.url)) }),
+    stickyQueueScheduleToStartTimeout: '2s',
+  });
+  const running = worker.run();
+  const clientConnection = await Connection.connect({ address });
+  const client = new Client({ connection: clientConnection, namespace });
+  return {
+    client,
+    manager: createClusterManagerClient(client, taskQueue),
+    taskQueue,
+    stop: async () => {
+      worker.shutdown();
+      await running;
+      await clientConnection.close();
+      await connection.close();
+    },
+  };
+}
