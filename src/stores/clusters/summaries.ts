@@ -1,19 +1,17 @@
 import { sql } from 'kysely';
-import type { ClusterState } from '../../contracts/clusters.js';
-import type { OperationState } from '../../contracts/operations.js';
 import type { StepRow } from './operations.js';
 import type { ClustersDb } from './schema.js';
 
 /** How many clusters are in each state; a state that none is in is left out. */
-export async function countClusters(db: ClustersDb): Promise<Readonly<Partial<Record<ClusterState, number>>>> {
-  const { rows } = await sql<{ state: ClusterState; count: number }>`
+export async function countClusters(db: ClustersDb): Promise<Readonly<Record<string, number>>> {
+  const { rows } = await sql<{ state: string; count: number }>`
     select state, count(*) as count from clusters group by state`.execute(db);
   return Object.fromEntries(rows.map(({ state, count }) => [state, count]));
 }
 
 /** How many operations are in each state; a state that none is in is left out. */
-export async function countOperations(db: ClustersDb): Promise<Readonly<Partial<Record<OperationState, number>>>> {
-  const { rows } = await sql<{ state: OperationState; count: number }>`
+export async function countOperations(db: ClustersDb): Promise<Readonly<Record<string, number>>> {
+  const { rows } = await sql<{ state: string; count: number }>`
     select state, count(*) as count from operations group by state`.execute(db);
   return Object.fromEntries(rows.map(({ state, count }) => [state, count]));
 }
