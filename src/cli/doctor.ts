@@ -1,0 +1,23 @@
+import type { Command } from 'commander';
+import { checkMachine } from '../local/check.js';
+import { show, table } from './output.js';
+
+export function define(command: Command): void {
+  command.action(doctor);
+}
+
+async function doctor(_options: object, command: Command): Promise<void> {
+  const checks = await checkMachine();
+  const bad = checks.filter((check) => !check.ok);
+  const rows = checks.map(({ part, ok, found, version, from }) => [
+    part,
+    ok ? 'ok' : 'missing',
+    version ?? '',
+    from ? `${found} (${from})` : found,
+  ]);
+  show(command, { ok: bad.length === 0, checks }, [
+    ...table(['PART', 'STATE', 'VERSION', 'FOUND'], rows),
+    ...(bad.length === 0 ? [] : ['', ...bad.map(({ part, fix }) => `${part}: ${fix ?? 'no fix is known'}`)]),
+  ]);
+  if (bad.length > 0) process.exitCode = 1;
+}
