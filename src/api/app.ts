@@ -1,0 +1,35 @@
+import { OpenAPIHono } from '@hono/zod-openapi';
+import { agentRoutes } from './agents.js';
+import { entry, nothingThere, ownNameOnly } from './borders.js';
+import { clusterRoutes } from './clusters.js';
+import type { Api, ApiDeps, ApiEnv } from './deps.js';
+import { healthRoutes } from './health.js';
+import { inboxRoutes } from './inbox.js';
+import { intervalRoutes } from './intervals.js';
+import { openApiRoute } from './openapi.js';
+import { operationRoutes } from './operations.js';
+import { problemResponse } from './problems.js';
+import { requestRoutes } from './requests.js';
+import { statusRoutes } from './status.js';
+import { tokenRoutes } from './tokens.js';
+import { refuseInvalid } from './validation.js';
+
+/** The whole HTTP API over its parts. It listens nowhere: a server, or a test, calls its `fetch`. */
+export function createApi(deps: ApiDeps): Api {
+  const api: Api = new OpenAPIHono<ApiEnv>({ defaultHook: refuseInvalid });
+  api.use(entry(deps));
+  api.use(ownNameOnly(deps));
+  agentRoutes(api, deps);
+  inboxRoutes(api, deps);
+  requestRoutes(api, deps);
+  operationRoutes(api, deps);
+  clusterRoutes(api, deps);
+  intervalRoutes(api, deps);
+  statusRoutes(api, deps);
+  tokenRoutes(api, deps);
+  healthRoutes(api, deps);
+  openApiRoute(api);
+  api.notFound(nothingThere(api.routes.filter(({ method }) => method !== 'ALL')));
+  api.onError(problemResponse);
+  return api;
+}

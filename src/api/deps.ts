@@ -1,0 +1,44 @@
+import type { OpenAPIHono } from '@hono/zod-openapi';
+import type { z } from 'zod';
+import type { ClusterManagerClient } from '../client/index.js';
+import type { ManagerConfig } from '../config/index.js';
+import type { ClustersDb, Principal } from '../stores/clusters/index.js';
+import type { CommunicationDb } from '../stores/communication/index.js';
+import type { ResourcesDb } from '../stores/resources/index.js';
+import type { Logger, Metrics } from '../telemetry/index.js';
+import type { FailedLogins } from './authentication.js';
+import type { HeartbeatBatcher } from './heartbeat-batcher.js';
+import type { MailWatch } from './mail-watch.js';
+import type { PrincipalCache } from './principal-cache.js';
+
+/** What the API is made with, once per server. */
+export interface ApiDeps {
+  readonly clusters: ClustersDb;
+  readonly communication: CommunicationDb;
+  readonly resources: ResourcesDb;
+  readonly client: ClusterManagerClient;
+  /** The settings in force now: a reload replaces them. */
+  readonly config: () => ManagerConfig;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly heartbeats: HeartbeatBatcher;
+  readonly mail: MailWatch;
+  readonly principals: PrincipalCache;
+  /** Aborted when the server begins to stop: whoever waits answers with what there is. */
+  readonly stopping: AbortSignal;
+  readonly server: { readonly id: string; readonly startedAt: Date };
+}
+
+export interface ApiEnv {
+  Variables: {
+    deps: ApiDeps;
+    requestId: string;
+    failedLogins: FailedLogins;
+    /** Of the body, for the words of a refusal. */
+    bodySchema: z.ZodType | undefined;
+    /** Set by the guard of every operation that is not public. */
+    principal: Principal;
+  };
+}
+
+export type Api = OpenAPIHono<ApiEnv>;

@@ -1,0 +1,133 @@
+import { v7 as uuidv7 } from 'uuid';
+import type { ManagerConfig } from '../../config/index.js';
+import { appendEvent, forgetServer, insertToken, inTransaction, noteServer } from '../../stores/clusters/index.js';
+import { createMetrics, type Logger } from '../../telemetry/index.js';
+import { createApi } from '../app.js';
+import type { ApiDeps } from '../deps.js';
+import { HeartbeatBatcher } from '../heartbeat-batcher.js';
+import { MailWatch } from '../mail-watch.js';
+import { PrincipalCache } from '../principal-cache.js';
+import { every } from './every.js';
+import { listen } from './listen.js';
+import { openStores } from './open-stores.js';
+import { openTemporal } from './open-temporal.js';
+import { persist } from './persist.js';
+import { sweepAbandoned } from './sweep.js';
+
+const waitForServicesMs = 60_000;
+const graceMs = 10_000;
+const presenceMs = 5000;
+const sweepMs = 10_000;
+
+export interface RunningServer {
+  readonly url: string;
+  readonly port: number;
+  /** Puts other settings in force: what needs new connections or another port waits for a restart. */
+  reload(next: ManagerConfig): Promise<void>;
+  /** Stops taking requests, finishes those in flight, closes everything. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Opens everything the API needs, then listens.
+ * @param options.signal gives up waiting for services that are not there yet.
+ * @throws ManagerError `service_unavailable`, `incompatible_service`, `port_busy`; nothing stays open then.
+ */
+export async function startServer(
+  initial: ManagerConfig,
+  { logger, signal }: { readonly logger: Logger; readonly signal: AbortSignal },
+): Promise<RunningServer> {
+  const closers: (() => Promise<unknown> | void)[] = [];
+  const closeAll = async (): Promise<void> => {
+    for (const close of closers.splice(0).reverse()) {
+      await Promise.resolve(close()).catch((err: unknown) => logger.warn({ err }, 'a part did not close cleanly'));
+    }
+  };
+  try {
+    const waiting = { logger, signal, limitMs: waitForServicesMs };
+    let config = initial;
+    const stores = await persist('PostgreSQL', () => openStores(config.databases, `${config.id} server`), waiting);
+    closers.push(stores.close);
+    const client = await persist('Temporal', () => openTemporal(config), waiting);
+    closers.push(client.close);
+    const stopping = new AbortController();
+    const metrics = createMetrics();
+    const principals = new PrincipalCache(stores.clusters);
+    const heartbeats = new HeartbeatBatcher(
+      stores.clusters,
+      () => ({ leaseSeconds: config.leaseSeconds, windowMs: config.heartbeatWindowMs }),
+      metrics,
+    );
+    const mail = new MailWatch(stores.communication, logger);
+    closers.push(() => principals.close());
+    closers.push(() => heartbeats.close());
+    closers.push(() => mail.close());
+    const deps: ApiDeps = {
+      clusters: stores.clusters,
+      communication: stores.communication,
+      resources: stores.resources,
+      client,
+      config: () => config,
+      logger,
+      metrics,
+      heartbeats,
+      mail,
+      principals,
+      stopping: stopping.signal,
+      server: { id: `srv_${uuidv7()}`, startedAt: new Date() },
+    };
+    await introduce(deps);
+    const presence = every(presenceMs, 'presence', () => noteServer(deps.clusters, deps.server.id), logger);
+    closers.push(async () => {
+      await presence.stop();
+      await forgetServer(deps.clusters, deps.server.id);
+    });
+    const listener = await listen(createApi(deps), config);
+    closers.push(() => listener.close(graceMs));
+    const sweep = every(sweepMs, 'sweep of abandoned operations', () => sweepAbandoned(deps), logger);
+    closers.push(() => sweep.stop());
+    closers.push(() => {
+      stopping.abort();
+      mail.close();
+    });
+    logger.info({ url: listener.url, serverId: deps.server.id, managerId: config.id }, 'server ready');
+    return {
+      url: listener.url,
+      port: listener.port,
+      reload: async (next) => {
+        config = reloaded(config, next, logger);
+        await client.schedules.ensure(config.formationInterval);
+        logger.info({ path: config.configPath }, 'configuration reloaded');
+      },
+      stop: closeAll,
+    };
+  } catch (error) {
+    await closeAll();
+    throw error;
+  }
+}
+
+/** The first tokens, and the seed's `initialize()`: the manager registers itself and what it can do. */
+async function introduce({ clusters, config, server }: ApiDeps): Promise<void> {
+  const { adminToken, enrolmentToken, id, name, capabilities, relationships } = config();
+  await inTransaction(clusters, async (tx) => {
+    if (adminToken) await insertToken(tx, adminToken, { role: 'admin', name: 'bootstrap admin' });
+    if (enrolmentToken) await insertToken(tx, enrolmentToken, { role: 'agent', name: 'bootstrap enrolment' });
+    await appendEvent(tx, {
+      id: `manager.registered:${server.id}`,
+      type: 'manager.registered',
+      subject: id,
+      data: { id, name, serverId: server.id, capabilities, relationships },
+    });
+  });
+}
+
+const fixed = ['id', 'databases', 'temporal', 'host', 'port', 'tls', 'behindProxy'] as const;
+
+/** What is bound to connections and ports stays as it was at the start. */
+function reloaded(now: ManagerConfig, next: ManagerConfig, logger: Logger): ManagerConfig {
+  const waiting = fixed.filter((key) => JSON.stringify(now[key]) !== JSON.stringify(next[key]));
+  if (waiting.length > 0) logger.warn({ settings: waiting }, 'settings that changed need a restart');
+  const kept = Object.fromEntries(fixed.filter((key) => now[key] !== undefined).map((key) => [key, now[key]]));
+  return { ...next, ...kept };
+}

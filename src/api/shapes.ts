@@ -1,0 +1,123 @@
+import { z } from 'zod';
+import { agentView, heartbeatAnswer, identifier, registeredAgent } from '../contracts/agents.js';
+import { clusterState, clusterView } from '../contracts/clusters.js';
+import { ackResults, deliveryView } from '../contracts/inbox.js';
+import { operationState, operationView } from '../contracts/operations.js';
+import { tokenView } from '../contracts/tokens.js';
+import { pageQuery } from './cursor.js';
+
+/* The answers of the API: the contracts' shapes in their envelopes, named for the OpenAPI document. */
+
+const agent = agentView.meta({ id: 'Agent' });
+const cluster = clusterView.meta({ id: 'Cluster' });
+const operation = operationView.meta({ id: 'Operation' });
+const token = tokenView.meta({ id: 'Token' });
+const nextCursor = z.string().nullable();
+
+export const agentAnswer = z.object({ agent });
+export const registeredAnswer = registeredAgent.extend({ agent }).meta({ id: 'RegisteredAgent' });
+export const agentsPage = z.object({ agents: z.array(agent), nextCursor });
+export const heartbeatDone = heartbeatAnswer.meta({ id: 'HeartbeatAnswer' });
+export const leftAnswer = z.object({ id: z.string(), left: z.literal(true) });
+
+export const inboxAnswer = z.object({ deliveries: z.array(deliveryView.meta({ id: 'Delivery' })) });
+export const acksAnswer = ackResults.meta({ id: 'AckResults' });
+export const ackOne = z.strictObject({ leaseToken: z.string().min(1).max(200) });
+export const ackedAnswer = z.object({ id: z.string(), acked: z.literal(true) });
+export const invitationAnswered = z.object({ clusterId: z.string(), answer: z.enum(['accept', 'decline']) });
+
+export const operationAnswer = z.object({ operation });
+export const operationsPage = z.object({ operations: z.array(operation), nextCursor });
+export const clusterAnswer = z.object({ cluster });
+export const clustersPage = z.object({ clusters: z.array(cluster), nextCursor });
+
+export const intervalRequest = z.strictObject({ dryRun: z.boolean().default(false) });
+export const intervalReport = z
+  .object({
+    dryRun: z.boolean(),
+    lines: z.array(z.string()),
+    releasedReservations: z.int(),
+    served: z.array(z.string()),
+    repaired: z.array(z.string()),
+    resumed: z.array(z.string()),
+  })
+  .meta({ id: 'FormationIntervalReport' });
+
+const counts = z.record(z.string(), z.int());
+const interval = z.union([z.object({ everySeconds: z.number() }), z.object({ cron: z.string() })]);
+export const statusAnswer = z
+  .object({
+    manager: z.object({
+      id: z.string(),
+      name: z.string(),
+      serverId: z.string(),
+      version: z.string(),
+      nodeVersion: z.string(),
+      startedAt: z.iso.datetime(),
+      uptimeSeconds: z.int(),
+      capabilities: z.array(z.string()),
+      relationships: z.array(z.string()),
+    }),
+    agents: z.object({ alive: z.int(), expired: z.int(), left: z.int() }),
+    clusters: counts,
+    operations: counts,
+    formationInterval: interval,
+    thresholds: z.object({
+      clusterSize: z.object({ min: z.int(), max: z.int() }),
+      communicationLatencyMs: z.number(),
+      resourceUsageRatio: z.number(),
+      stabilityScore: z.number(),
+    }),
+  })
+  .meta({ id: 'Status' });
+
+export const eventsPage = z.object({
+  events: z.array(
+    z
+      .object({
+        seq: z.int(),
+        id: z.string(),
+        type: z.string(),
+        subject: z.string(),
+        operationId: z.string().nullable(),
+        time: z.iso.datetime(),
+        data: z.unknown(),
+      })
+      .meta({ id: 'Event' }),
+  ),
+  /** Give it as `after` to go on; equal to the one asked for when there was nothing new. */
+  next: z.int(),
+});
+
+export const tokenCreated = z.object({ token, secret: z.string() });
+export const tokensAnswer = z.object({ tokens: z.array(token) });
+
+const part = z.object({ name: z.string(), ready: z.boolean(), problem: z.string().optional() });
+export const readyAnswer = z.object({ ready: z.boolean(), parts: z.array(part) }).meta({ id: 'Readiness' });
+export const aliveAnswer = z.object({ alive: z.literal(true) });
+
+/** Ids that the manager derives are a caller's id and a prefix: longer than what a caller may give. */
+const derivedId = z
+  .string()
+  .regex(/^[A-Za-z0-9][A-Za-z0-9._:-]{0,199}$/, 'must be an id: letters, digits, ".", "_", ":" or "-", 200 at most');
+export const byAgent = z.object({ id: identifier });
+export const byId = z.object({ id: derivedId });
+export const byAgentAndCluster = z.object({ id: identifier, clusterId: derivedId });
+export const agentsQuery = z.strictObject({
+  ...pageQuery,
+  capability: z.string().min(1).max(151).optional(),
+  state: z.enum(['alive', 'expired', 'left']).optional(),
+});
+export const clustersQuery = z.strictObject({ ...pageQuery, state: clusterState.optional() });
+export const operationsQuery = z.strictObject({
+  ...pageQuery,
+  state: operationState.optional(),
+  clusterId: derivedId.optional(),
+});
+export const eventsQuery = z.strictObject({
+  after: z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER).default(0),
+  limit: pageQuery.limit,
+});
+/** How long to wait for the operation's end before it is answered as it stands. */
+export const waitQuery = z.strictObject({ wait: z.coerce.number().int().min(0).max(60).default(0) });
+export const byTokenId = z.object({ id: z.string().regex(/^tok_[A-Za-z0-9_-]{1,64}$/, 'must be a token id: tok_…') });
