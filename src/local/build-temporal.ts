@@ -29,7 +29,7 @@ export const buildTemporal = async (options: {
   const module = `github.com/temporalio/cli/cmd/temporal@${temporalCliVersion}`;
   const folder = `${target}.${process.pid}.build`;
   const seen = { downloaded: 0, compiled: 0 };
-  say(`building ${module} with Go ${version}: about three minutes, once for this user`);
+  say(`building ${module} with Go ${version}: some minutes, once for this user`);
   const endProgress = showProgress(say, () =>
     seen.compiled === 0
       ? `fetching the Temporal CLI's modules: ${seen.downloaded} so far`

@@ -17,6 +17,10 @@ export const isExecutable = (path: string): boolean => {
   }
 };
 
+/** Why a path cannot be run, for `Attempt.reason`. */
+export const notRunnable = (path: string): string =>
+  existsSync(path) ? `${path} may not be executed` : `${path} is not there`;
+
 /** The first program of this name on PATH. */
 export const findOnPath = (name: string, searchPath: string | undefined): string | undefined =>
   (searchPath ?? '')

@@ -2,7 +2,7 @@ import { readdirSync, realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { ManagerError } from '../contracts/errors.js';
 import { embeddedPostgresFolder } from './install-postgres.js';
-import { compareVersions, findOnPath, isExecutable } from './resolution.js';
+import { compareVersions, findOnPath, isExecutable, notRunnable } from './resolution.js';
 import type { Attempt } from './resolution.js';
 import { runCommand } from './run-command.js';
 
@@ -51,8 +51,7 @@ const inspect = async (
   wantedMajor: number | undefined,
 ): Promise<PostgresBinaries | Attempt> => {
   for (const program of ['postgres', 'initdb']) {
-    if (!isExecutable(join(folder, program)))
-      return { way, reason: `${join(folder, program)} is not an executable file` };
+    if (!isExecutable(join(folder, program))) return { way, reason: notRunnable(join(folder, program)) };
   }
   try {
     const { stdout, stderr } = await runCommand(join(folder, 'postgres'), ['--version'], { timeoutMs: 10_000 });

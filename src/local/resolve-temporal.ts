@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { ManagerError } from '../contracts/errors.js';
 import { cacheFolder } from './paths.js';
-import { compareVersions, findOnPath, isExecutable } from './resolution.js';
+import { compareVersions, findOnPath, isExecutable, notRunnable } from './resolution.js';
 import type { Attempt } from './resolution.js';
 import { runCommand } from './run-command.js';
 
@@ -25,7 +25,7 @@ export const cachedTemporalCli = (environment: Environment): string =>
 
 /** What a CLI says of itself, or why it cannot be used. */
 export const inspectTemporal = async (way: string, path: string): Promise<TemporalCli | Attempt> => {
-  if (!isExecutable(path)) return { way, reason: `${path} is not an executable file` };
+  if (!isExecutable(path)) return { way, reason: notRunnable(path) };
   try {
     const { stdout, stderr } = await runCommand(path, ['--version'], { timeoutMs: 20_000 });
     const serverVersion = /Server (\d+\.\d+\.\d+)/.exec(stdout)?.[1];
