@@ -9,6 +9,7 @@ import { clustersMigrations, type ClustersSchema } from './stores/clusters/index
 import { communicationMigrations, type CommunicationSchema } from './stores/communication/index.js';
 import { migrate, openDatabase } from './stores/database.js';
 import { resourcesMigrations, type ResourcesSchema } from './stores/resources/index.js';
+import { workerOptions } from './worker-options.js';
 import { createLogger, type Logger } from './telemetry/index.js';
 import { installTemporalRuntime } from './telemetry/temporal-runtime.js';
 
@@ -53,13 +54,7 @@ async function run(config: ManagerConfig, logger: Logger): Promise<void> {
     taskQueue: config.id,
     activities: createActivities({ ...stores, settings: config }),
     ...workflowSource(),
-    maxConcurrentWorkflowTaskExecutions: 100,
-    maxConcurrentActivityTaskExecutions: 100,
-    maxCachedWorkflows: 500,
-    // A killed worker's cached workflows are offered to it this long before another worker may take them.
-    stickyQueueScheduleToStartTimeout: '2s',
-    shutdownGraceTime: '20s',
-    shutdownForceTime: '40s',
+    ...workerOptions,
   });
   logger.info({ taskQueue: config.id, temporal: config.temporal.address }, 'worker ready');
   await worker.run();

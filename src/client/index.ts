@@ -1,3 +1,5 @@
 export { connectClusterManager, createClusterManagerClient } from './client.js';
 export type { ClientOptions, ClusterManagerClient, Started } from './client.js';
+export { createHttpClient } from './http-client.js';
+export type { HttpClient, HttpClientOptions } from './http-client.js';
 export type { Interval } from './schedules.js';

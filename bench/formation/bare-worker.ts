@@ -1,0 +1,20 @@
+import { fileURLToPath } from 'node:url';
+import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
+import { workerOptions } from '../../src/worker-options.js';
+
+/** Run as its own process, as the product's worker is. Arguments: address, namespace, task queue. */
+const [address = '', namespace = '', taskQueue = ''] = process.argv.slice(2);
+Runtime.install({ logger: new DefaultLogger('ERROR'), shutdownSignals: ['SIGTERM', 'SIGINT'] });
+const connection = await NativeConnection.connect({ address });
+const nothing = (): Promise<void> => Promise.resolve();
+const worker = await Worker.create({
+  connection,
+  namespace,
+  taskQueue,
+  workflowsPath: fileURLToPath(new URL('./bare-workflows.ts', import.meta.url)),
+  activities: { first: nothing, second: nothing, third: nothing, fourth: nothing },
+  ...workerOptions,
+});
+process.stdout.write('ready\n');
+await worker.run();
+await connection.close();
