@@ -1,10 +1,10 @@
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { ManagerError } from '../contracts/errors.js';
-import { portFor, preferredPorts } from './data-services.js';
+import { portFor, preferredPorts } from './stack-ports.js';
 import { reserveExactPort } from './free-port.js';
 import { packageFolder } from './paths.js';
-import type { Launch } from './stack.js';
+import type { Launch } from './launch.js';
 import type { ProcessSpec } from './supervise.js';
 
 const scripts = {

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { ManagerError } from '../contracts/errors.js';
-import { preferredPorts } from './data-services.js';
+import { preferredPorts } from './stack-ports.js';
 import { checkDatabases, checkTemporal, externalDatabases } from './external-services.js';
 import { isPortFree } from './free-port.js';
 import { packageFolder, stateFolder } from './paths.js';

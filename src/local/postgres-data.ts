@@ -7,6 +7,8 @@ import { runCommand } from './run-command.js';
 import type { CommandOptions } from './run-command.js';
 import type { Secrets } from './secrets.js';
 import { serverUser } from './server-user.js';
+import { reporterFor } from './stack-event.js';
+import type { Report } from './stack-event.js';
 import { readVersions, stampVersion } from './versions.js';
 
 /** The three databases; each belongs to the role of the same name, which can connect to no other. */
@@ -85,20 +87,24 @@ const hostRules = [
  * Makes the data folder with its roles and databases, unless it is there already. It is built beside and moved into place
  * when whole, so a crash half-way leaves nothing that looks like data.
  */
-export const ensurePostgresData = async (
-  stateDir: string,
-  binaries: PostgresBinaries,
-  secrets: Secrets,
-): Promise<void> => {
+export const ensurePostgresData = async (options: {
+  readonly stateDir: string;
+  readonly binaries: PostgresBinaries;
+  readonly secrets: Secrets;
+  readonly durable: boolean;
+  readonly report: Report | undefined;
+}): Promise<void> => {
+  const { stateDir, binaries, secrets, durable } = options;
   const folder = postgresDataFolder(stateDir);
   if (existsSync(folder)) return;
+  reporterFor('postgres', options.report)('making the databases');
   const draft = `${folder}.new`;
   rmSync(draft, { recursive: true, force: true });
   mkdirSync(draft, { mode: 0o700 });
   chmodSync(draft, 0o700);
   const user = serverUser();
   if (user) chownSync(draft, user.uid, user.gid);
-  const options: CommandOptions = {
+  const command: CommandOptions = {
     cwd: '/',
     env: postgresEnvironment(),
     folder: draft,
@@ -109,8 +115,18 @@ export const ensurePostgresData = async (
   await mustSucceed(
     join(binaries.folder, 'initdb'),
     // trust lasts only until the rules below replace it, before the first server listens.
-    ['-D', data, '-U', 'postgres', '--encoding=UTF8', '--locale=C', '--auth=trust', '--data-checksums'],
-    options,
+    [
+      '-D',
+      data,
+      '-U',
+      'postgres',
+      '--encoding=UTF8',
+      '--locale=C',
+      '--auth=trust',
+      '--data-checksums',
+      ...(durable ? [] : ['--no-sync']),
+    ],
+    command,
   );
   writeFileSync(join(draft, 'pg_hba.conf'), hostRules);
   // Passwords travel on standard input: an argument could be read by every user of the machine.
@@ -126,9 +142,11 @@ export const ensurePostgresData = async (
       'log_min_error_statement=panic',
       '-c',
       'password_encryption=scram-sha-256',
+      '-c',
+      `fsync=${durable ? 'on' : 'off'}`,
       'postgres',
     ],
-    { ...options, input: `${bootstrapSql(secrets).join('\n')}\n` },
+    { ...command, input: `${bootstrapSql(secrets).join('\n')}\n` },
   );
   renameSync(draft, folder);
   stampVersion(stateDir, { postgres: binaries.version });

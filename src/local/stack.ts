@@ -1,35 +1,18 @@
 import { ManagerError } from '../contracts/errors.js';
 import { prepareApplication, startApplication } from './application.js';
-import { startDatabases, startTemporal } from './data-services.js';
+import { prepareDatabases } from './databases.js';
+import type { Launch, StackOptions } from './launch.js';
 import { openChildRecords, reapOrphans } from './orphans.js';
 import { takeOwnership } from './owner-lock.js';
 import { identityOf } from './process-identity.js';
 import { removeRunningStack, writeRunningStack } from './running-stack.js';
 import { loadSecrets } from './secrets.js';
-import type { Report } from './stack-event.js';
 import { openStateFolder } from './state-folder.js';
+import { prepareTemporal } from './temporal.js';
 import { SupervisedProcess } from './supervise.js';
-import type { ProcessSpec, ProcessStatus } from './supervise.js';
+import type { ProcessStatus } from './supervise.js';
 
-export interface StackOptions {
-  /** Where data, secrets and logs are kept; made when missing. One live stack a folder. */
-  readonly stateDir: string;
-  /** `preferred`: the documented ports, or the next free ones. `free`: random free ones, for stacks side by side. */
-  readonly ports?: 'preferred' | 'free';
-  /** The HTTP API's port; a busy one is refused, not replaced. */
-  readonly apiPort?: number;
-  /** `data`: PostgreSQL and Temporal only. `all`, the default: with workers and the HTTP server. */
-  readonly services?: 'data' | 'all';
-  /** Number of worker processes, default 1. */
-  readonly workers?: number;
-  /** More environment, for resolution, workers and server. */
-  readonly env?: Readonly<Record<string, string>>;
-  /** false turns fsync off: for tests that never cut the power. Default true. */
-  readonly durable?: boolean;
-  readonly report?: Report;
-  /** Aborted while the stack starts: what runs already is ended, and the start is refused. */
-  readonly signal?: AbortSignal;
-}
+export type { StackOptions };
 
 export interface Stack {
   /** What workers, server and commands need. Holds secrets: pass it on by environment, never print it. */
@@ -42,17 +25,6 @@ export interface Stack {
   signal(name: string, signal: NodeJS.Signals): number;
   waitReady(name: string): Promise<void>;
   stop(): Promise<void>;
-}
-
-/** What the parts of a stack share while it starts. */
-export interface Launch {
-  readonly options: StackOptions;
-  readonly environment: Readonly<Record<string, string | undefined>>;
-  readonly secrets: ReturnType<typeof loadSecrets>;
-  /** Starts a process and keeps it in the stack's order of stopping. */
-  readonly start: (spec: ProcessSpec) => Promise<void>;
-  /** Something to give up after all processes have ended. */
-  readonly onStopped: (release: () => void) => void;
 }
 
 /**
@@ -101,7 +73,8 @@ export const startStack = async (options: StackOptions): Promise<Stack> => {
       onStopped: (release) => releases.push(release),
     };
     const apiPort = options.services === 'data' ? undefined : await prepareApplication(launch);
-    const [databases, temporal] = await allSettledOrThrow([startDatabases(launch), startTemporal(launch)]);
+    const starts = await bothOrThrow(prepareDatabases(launch), prepareTemporal(launch));
+    const [databases, temporal] = await bothOrThrow(starts[0](), starts[1]());
     const data = { ...databases.env, ...temporal.env };
     const application = apiPort === undefined ? { env: {}, urls: {} } : await startApplication(launch, apiPort, data);
     const env = { ...data, ...application.env };
@@ -127,9 +100,9 @@ export const startStack = async (options: StackOptions): Promise<Stack> => {
 };
 
 /** Waits for both even when one fails: a start still under way would escape the clean-up. */
-const allSettledOrThrow = async <A, B>(starts: readonly [Promise<A>, Promise<B>]): Promise<[A, B]> => {
-  await Promise.allSettled(starts);
-  return Promise.all(starts);
+const bothOrThrow = async <A, B>(first: Promise<A>, second: Promise<B>): Promise<[A, B]> => {
+  await Promise.allSettled([first, second]);
+  return Promise.all([first, second]);
 };
 
 const named = (running: readonly SupervisedProcess[], name: string): SupervisedProcess => {

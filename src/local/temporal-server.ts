@@ -50,6 +50,7 @@ const firstStartMarker = (stateDir: string): string => join(stateDir, 'temporal'
 export const checkTemporalData = (stateDir: string, cli: TemporalCli): void => {
   const file = temporalDataFile(stateDir);
   const stamp = readVersions(stateDir).temporalServer;
+  if (stamp === undefined && existsSync(firstStartMarker(stateDir))) return;
   if (!existsSync(file)) {
     if (stamp === undefined) return;
     throw corruptStateFolder(stateDir, `${file} is gone, though version ${stamp} was started on it before`);
@@ -61,7 +62,7 @@ export const checkTemporalData = (stateDir: string, cli: TemporalCli): void => {
   if (stamp === undefined || length < head.length || head.toString('latin1') !== 'SQLite format 3\0') {
     throw corruptStateFolder(stateDir, `${file} is not a SQLite file that this manager wrote`);
   }
-  if (stamp !== undefined && compareVersions(cli.serverVersion, stamp) < 0) {
+  if (compareVersions(cli.serverVersion, stamp) < 0) {
     throw new ManagerError(
       'incompatible_service',
       `The data in ${file} was written by Temporal server ${stamp}, and ${cli.path} carries the older ${cli.serverVersion}. ` +
@@ -74,12 +75,11 @@ export const checkTemporalData = (stateDir: string, cli: TemporalCli): void => {
  * Makes ready for the next start. Until the first one has succeeded a marker file says so: a server killed while it makes its
  * tables leaves a file that no later start can use and that holds nothing yet.
  */
-export const prepareTemporalData = (stateDir: string, cli: TemporalCli): void => {
+export const prepareTemporalData = (stateDir: string): void => {
   const folder = join(stateDir, 'temporal');
   if (readVersions(stateDir).temporalServer === undefined && existsSync(firstStartMarker(stateDir))) {
     rmSync(folder, { recursive: true, force: true });
   }
-  checkTemporalData(stateDir, cli);
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   if (!existsSync(temporalDataFile(stateDir))) writeFileSync(firstStartMarker(stateDir), '', { mode: 0o600 });
 };

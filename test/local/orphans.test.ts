@@ -40,7 +40,7 @@ it('a killed manager leaves servers behind, and the next one ends them before it
   expect(children.filter(isRunning)).toHaveLength(2);
 
   const { events, report } = collector();
-  const stack = await startStack({ stateDir, ports: 'free', services: 'data', report });
+  const stack = await startStack({ stateDir, ports: 'free', services: 'data', durable: false, report });
   onTestFinished(() => stack.stop());
   expect(children.filter(isRunning)).toEqual([]);
   const told = events.filter(({ message }) => message.includes('left')).map(({ message }) => message);
