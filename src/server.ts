@@ -1,13 +1,15 @@
+import { Client, Connection } from '@temporalio/client';
 import { startServer } from './api/lifecycle/start-server.js';
+import { ensureSearchAttributes } from './client/ensure-search-attributes.js';
+import { createClusterManagerClient, type ClusterManagerClient } from './client/index.js';
 import { loadConfig, type ManagerConfig } from './config/index.js';
 import { errorTable, ManagerError } from './contracts/errors.js';
-import { createLogger } from './telemetry/index.js';
+import { createLogger, createMetrics } from './telemetry/index.js';
 
 /** The server's root: configuration, then the HTTP API until a signal. SIGHUP reads the settings file again. */
-async function main(): Promise<void> {
+async function main(stopping: AbortController): Promise<void> {
   const config = loadConfig({ env: process.env });
   const logger = createLogger('server', config.logLevel);
-  const stopping = new AbortController();
   const stopped = new Promise<NodeJS.Signals>((resolve) => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) {
       process.once(signal, () => {
@@ -16,25 +18,69 @@ async function main(): Promise<void> {
       });
     }
   });
-  const server = await startServer(config, { logger, signal: stopping.signal });
+  const options = { logger, metrics: createMetrics(), openClient, signal: stopping.signal };
+  const server = await startServer(config, options);
   process.on('SIGHUP', () => {
-    read(config)
+    readAgain(config)
       .then((next) => server.reload(next))
       .catch((err: unknown) => logger.error({ err }, 'the configuration was not reloaded; the one before stays'));
   });
-  const signal = await stopped;
-  logger.info({ signal }, 'server stopping');
+  logger.info({ signal: await stopped }, 'server stopping');
   await server.stop();
   logger.info('server stopped');
 }
 
-const read = async ({ configPath }: ManagerConfig): Promise<ManagerConfig> =>
+const readAgain = async ({ configPath }: ManagerConfig): Promise<ManagerConfig> =>
   loadConfig({ path: configPath, env: process.env });
 
+/** Connects with what the configuration says of TLS and keys, and makes sure that the server there can hold our runs. */
+async function openClient({ id, temporal }: ManagerConfig): Promise<ClusterManagerClient> {
+  const where = `Temporal at ${temporal.address}, namespace "${temporal.namespace}",`;
+  const connection = await Connection.connect({ ...temporal.connection, connectTimeout: '5s' }).catch(
+    (cause: unknown) => {
+      throw new ManagerError(
+        'service_unavailable',
+        `${where} cannot be reached (${messageOf(cause)}); start it with "npm start", or set TEMPORAL_ADDRESS`,
+        { cause },
+      );
+    },
+  );
+  try {
+    await connection.withDeadline(Date.now() + 5000, () => ensureSearchAttributes(connection, temporal.namespace));
+    const client = new Client({ connection, namespace: temporal.namespace });
+    return createClusterManagerClient(client, id, () => connection.close());
+  } catch (cause) {
+    await connection.close();
+    throw temporalRefusal(cause, where);
+  }
+}
+
+/** By gRPC's status numbers: what may pass by itself is waited out, what a person must change is not. */
+function temporalRefusal(cause: unknown, where: string): unknown {
+  const { code } = cause as { readonly code?: unknown };
+  const [unavailable, deadlineExceeded, notFound] = [14, 4, 5];
+  if (code === unavailable || code === deadlineExceeded) {
+    return new ManagerError('service_unavailable', `${where} does not answer (${messageOf(cause)})`, { cause });
+  }
+  if (code === notFound) {
+    const advice = 'create the namespace, or set TEMPORAL_NAMESPACE';
+    return new ManagerError('service_unavailable', `${where} is not there (${messageOf(cause)}); ${advice}`, { cause });
+  }
+  if (typeof code !== 'number') return cause;
+  return new ManagerError('incompatible_service', `${where} cannot be used: ${messageOf(cause)}`, { cause });
+}
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+const stopping = new AbortController();
 try {
-  await main();
+  await main(stopping);
 } catch (error) {
-  const code = error instanceof ManagerError ? error.code : 'internal';
-  process.stderr.write(`${code}: ${error instanceof ManagerError ? error.message : String((error as Error).stack)}\n`);
-  process.exitCode = errorTable[code].exit;
+  // A signal that came while services were waited for: there was nothing to finish.
+  if (!stopping.signal.aborted) {
+    const code = error instanceof ManagerError ? error.code : 'internal';
+    const text = error instanceof ManagerError ? error.message : error instanceof Error ? error.stack : String(error);
+    process.stderr.write(`${code}: ${text}\n`);
+    process.exitCode = errorTable[code].exit;
+  }
 }

@@ -1,5 +1,5 @@
-import { sql, type Kysely } from 'kysely';
 import { z } from 'zod';
+import { ping } from '../stores/ping.js';
 import type { Api, ApiDeps } from './deps.js';
 import { json, operationRoute } from './operation-route.js';
 import * as shapes from './shapes.js';
@@ -57,14 +57,10 @@ export function healthRoutes(api: Api, deps: ApiDeps): void {
 }
 
 function partsOf(deps: ApiDeps): readonly (() => Promise<Part>)[] {
-  const answers =
-    <Schema>(db: Kysely<Schema>) =>
-    async () =>
-      void (await sql`select 1`.execute(db));
   const checks: Readonly<Record<string, () => Promise<void>>> = {
-    clusters_db: answers(deps.clusters),
-    communication_db: answers(deps.communication),
-    resources_db: answers(deps.resources),
+    clusters_db: () => ping(deps.clusters),
+    communication_db: () => ping(deps.communication),
+    resources_db: () => ping(deps.resources),
     // A workflow that never was: "not found" is an answer, and shows that the namespace is there too.
     temporal: async () => void (await deps.client.progress(`${deps.config().id}/readyz`)),
   };

@@ -1,7 +1,8 @@
 import { v7 as uuidv7 } from 'uuid';
+import type { ClusterManagerClient } from '../../client/index.js';
 import type { ManagerConfig } from '../../config/index.js';
 import { appendEvent, forgetServer, insertToken, inTransaction, noteServer } from '../../stores/clusters/index.js';
-import { createMetrics, type Logger } from '../../telemetry/index.js';
+import type { Logger, Metrics } from '../../telemetry/index.js';
 import { createApi } from '../app.js';
 import type { ApiDeps } from '../deps.js';
 import { HeartbeatBatcher } from '../heartbeat-batcher.js';
@@ -10,7 +11,6 @@ import { PrincipalCache } from '../principal-cache.js';
 import { every } from './every.js';
 import { listen } from './listen.js';
 import { openStores } from './open-stores.js';
-import { openTemporal } from './open-temporal.js';
 import { persist } from './persist.js';
 import { sweepAbandoned } from './sweep.js';
 
@@ -28,14 +28,22 @@ export interface RunningServer {
   stop(): Promise<void>;
 }
 
+export interface ServerOptions {
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  /** Connects to Temporal. @throws ManagerError `service_unavailable` while it may still come. */
+  readonly openClient: (config: ManagerConfig) => Promise<ClusterManagerClient>;
+  /** Gives up waiting for services that are not there yet. */
+  readonly signal: AbortSignal;
+}
+
 /**
  * Opens everything the API needs, then listens.
- * @param options.signal gives up waiting for services that are not there yet.
  * @throws ManagerError `service_unavailable`, `incompatible_service`, `port_busy`; nothing stays open then.
  */
 export async function startServer(
   initial: ManagerConfig,
-  { logger, signal }: { readonly logger: Logger; readonly signal: AbortSignal },
+  { logger, metrics, openClient, signal }: ServerOptions,
 ): Promise<RunningServer> {
   const closers: (() => Promise<unknown> | void)[] = [];
   const closeAll = async (): Promise<void> => {
@@ -48,10 +56,10 @@ export async function startServer(
     let config = initial;
     const stores = await persist('PostgreSQL', () => openStores(config.databases, `${config.id} server`), waiting);
     closers.push(stores.close);
-    const client = await persist('Temporal', () => openTemporal(config), waiting);
-    closers.push(client.close);
+    const client = await persist('Temporal', () => openClient(config), waiting);
+    closers.push(() => client.close());
+    await client.schedules.ensure(config.formationInterval);
     const stopping = new AbortController();
-    const metrics = createMetrics();
     const principals = new PrincipalCache(stores.clusters);
     const heartbeats = new HeartbeatBatcher(
       stores.clusters,
