@@ -1,18 +1,30 @@
-import { existsSync } from 'node:fs';
 import { defineConfig } from 'vitest/config';
 
-const faults = process.env['FAULTS'] === '1';
+/** Tests that need no server, or start servers of their own: they run without waiting for the shared ones. */
+const alone = ['agent', 'architecture', 'cli', 'config', 'contracts', 'domain', 'local', 'telemetry'].map(
+  (folder) => `test/${folder}/**/*.test.ts`,
+);
+/** Long crash runs have a command of their own: npm run test:faults. */
+const faults = process.env['FAULTS'] === '1' ? [] : ['test/faults/**'];
 
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
-    // Long crash runs have a command of their own: npm run test:faults.
-    exclude: faults ? [] : ['test/faults/**'],
     // Temporal's native library and the signals that tests send want a process for each file.
     pool: 'forks',
     maxWorkers: 2,
     testTimeout: 30_000,
     hookTimeout: 120_000,
-    globalSetup: existsSync('test/support/global-setup.ts') ? ['test/support/global-setup.ts'] : [],
+    projects: [
+      { extends: true, test: { name: 'alone', include: alone } },
+      {
+        extends: true,
+        test: {
+          name: 'servers',
+          include: ['test/**/*.test.ts'],
+          exclude: [...alone, ...faults],
+          globalSetup: ['test/support/global-setup.ts'],
+        },
+      },
+    ],
   },
 });
