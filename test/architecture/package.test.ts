@@ -1,0 +1,63 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+
+const manifest = JSON.parse(readFileSync('package.json', 'utf8')) as {
+  exports: Record<string, Record<'types' | 'default', string>>;
+  bin: Record<string, string>;
+  scripts: Record<string, string>;
+};
+
+const tracked = execFileSync('git', ['ls-files'], { encoding: 'utf8' }).split('\n').filter(existsSync);
+
+describe('the package', () => {
+  const targets = [
+    ...Object.entries(manifest.exports).flatMap(([name, files]) => Object.values(files).map((file) => [name, file])),
+    ...Object.entries(manifest.bin),
+  ] as [string, string][];
+
+  it.each(targets)('offers %s from %s, which the build makes from a source that is there', (_name, target) => {
+    expect(target).toMatch(/^(\.\/)?dist\/.+\.(js|d\.ts)$/);
+    const source = target.replace(/^(\.\/)?dist\//, 'src/').replace(/(\.d\.ts|\.js)$/, '.ts');
+    expect(existsSync(source), source).toBe(true);
+  });
+
+  it.each(Object.keys(manifest.exports))('can be imported by the name %s', async (name) => {
+    const source = manifest.exports[name]?.default.replace('./dist/', '../../src/').replace(/\.js$/, '.ts');
+    const module = (await import(source ?? '')) as object;
+    expect(Object.keys(module)).not.toEqual([]);
+  });
+
+  it('names only files that are there in its scripts', () => {
+    const files = Object.values(manifest.scripts)
+      .flatMap((script) => script.split(' '))
+      .filter((word) => /^(scripts|examples|bench|test)\/\S+/.test(word));
+    expect(files.filter((file) => !existsSync(file))).toEqual([]);
+  });
+
+  it('records no download address in its lockfile', () => {
+    expect(readFileSync('package-lock.json', 'utf8')).not.toMatch(/"resolved": "https?:/);
+  });
+});
+
+describe('the texts', () => {
+  const texts = tracked.filter(
+    (path) => path !== 'package-lock.json' && /\.(md|ts|tsx|mjs|cjs|json|ya?ml|sh|py)$|^\.ci\/run$/.test(path),
+  );
+  // A folder of somebody's machine: a home, or the top-level folders that only some machines have.
+  const machinePath = new RegExp(
+    `(^|[^\\w./:-])/(home|Users|${['ro', 'ot'].join('')}|${['wo', 'rk'].join('')})/[\\w.-]`,
+    'm',
+  );
+
+  it('would be caught', () => {
+    expect(`see ${['', 'home', 'ada', 'x'].join('/')}`).toMatch(machinePath);
+    expect('see src/work/x and http://host/work/x').not.toMatch(machinePath);
+  });
+
+  it('name no path of one machine', () => {
+    expect(texts.length).toBeGreaterThan(100);
+    const machineBound = texts.filter((path) => machinePath.test(readFileSync(path, 'utf8')));
+    expect(machineBound).toEqual([]);
+  });
+});

@@ -1,0 +1,56 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import ts from 'typescript';
+import { describe, expect, it } from 'vitest';
+import { functions } from '../../src/contracts/steps.js';
+
+const sources = readdirSync('src', { recursive: true, encoding: 'utf8' })
+  .filter((path) => /\.tsx?$/.test(path))
+  .map((path) => ({ path: join('src', path), text: readFileSync(join('src', path), 'utf8') }));
+
+const kebab = (name: string): string => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+
+/** Where a text lets go of its types: the word `any` as a type, and comments that silence the compiler. */
+function looseTypes(path: string, text: string): string[] {
+  const file = ts.createSourceFile(path, text, ts.ScriptTarget.Latest, true);
+  const found: string[] = [];
+  const at = (position: number) => `${path}:${file.getLineAndCharacterOfPosition(position).line + 1}`;
+  const visit = (node: ts.Node): void => {
+    if (node.kind === ts.SyntaxKind.AnyKeyword) found.push(at(node.getStart()));
+    ts.forEachChild(node, visit);
+  };
+  visit(file);
+  for (const match of text.matchAll(/@ts-(?:ignore|nocheck|expect-error)/g)) found.push(at(match.index));
+  return found;
+}
+
+describe('the source', () => {
+  it('is there to be looked at', () => {
+    expect(sources.length).toBeGreaterThan(50);
+  });
+
+  it('has no file above 300 lines: two concepts in one file', () => {
+    const long = sources.filter(({ text }) => text.split('\n').length > 301).map(({ path }) => path);
+    expect(long).toEqual([]);
+  });
+
+  it('never lets a type go', () => {
+    expect(looseTypes('x.ts', 'const a: any = 1;\n// @ts-ignore\n"any"; // any')).toEqual(['x.ts:1', 'x.ts:2']);
+    expect(sources.flatMap(({ path, text }) => looseTypes(path, text))).toEqual([]);
+  });
+
+  it('names its files in kebab-case', () => {
+    const odd = sources.map(({ path }) => path).filter((path) => !/^src\/([a-z0-9-]+\/)*[a-z0-9-]+\.tsx?$/.test(path));
+    expect(odd).toEqual([]);
+  });
+
+  const builtSoFar = [[functions[0], 'formation']] as const;
+  it.each(builtSoFar.flatMap(([{ steps }, folder]) => steps.map((step) => [step, folder] as const)))(
+    'has the step %s in a file of its own in activities/%s, which exports it',
+    (step, folder) => {
+      const path = `src/activities/${folder}/${kebab(step)}.ts`;
+      expect(existsSync(path), path).toBe(true);
+      expect(readFileSync(path, 'utf8')).toMatch(new RegExp(`export (?:const|(?:async )?function) ${step}\\b`));
+    },
+  );
+});
