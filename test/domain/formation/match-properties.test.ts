@@ -18,7 +18,7 @@ describe('match, whatever is asked of whatever fleet', () => {
         expect(alternates.length).toBeLessThanOrEqual(2 * request.size.desired);
         for (const { roles } of members) expect(roles.length).toBeLessThanOrEqual(1);
       }),
-      { numRuns: 400 },
+      { numRuns: 250 },
     );
   });
 
@@ -29,7 +29,7 @@ describe('match, whatever is asked of whatever fleet', () => {
         const broken = checkFormation(wholeCluster(fleet, request, members), request);
         expect(broken.length === 0).toBe(shortfall.length === 0);
       }),
-      { numRuns: 1000 },
+      { numRuns: 500 },
     );
   });
 
@@ -45,7 +45,7 @@ describe('match, whatever is asked of whatever fleet', () => {
           if (!usable) expect(shortfall).toContainEqual({ kind: 'capability', capability: token, found: 0 });
         }
       }),
-      { numRuns: 400 },
+      { numRuns: 250 },
     );
   });
 
@@ -65,7 +65,7 @@ describe('match, whatever is asked of whatever fleet', () => {
         if (members.length > 2) expect(members.length - fullest).toBeGreaterThan(members.length / 2);
         else expect(fullest).toBe(1);
       }),
-      { numRuns: 400 },
+      { numRuns: 250 },
     );
   });
 
@@ -82,7 +82,7 @@ describe('match, whatever is asked of whatever fleet', () => {
       fc.property(shuffled, requests(10), ([fleet, other], request) => {
         expect(match(other, request)).toEqual(match(fleet, request));
       }),
-      { numRuns: 400 },
+      { numRuns: 250 },
     );
   });
 
@@ -123,7 +123,7 @@ describe('match, whatever is asked of whatever fleet', () => {
         const possible = allClusters([...fleet, ...idle.slice(0, request.size.max)], request);
         expect(shortfall.length === 0).toBe(possible.length > 0);
       }),
-      { numRuns: 1000 },
+      { numRuns: 500 },
     );
   });
 });

@@ -65,7 +65,7 @@ describe('substitute', () => {
         const after = wholeCluster(fleet, ask, [...answer.members.filter(({ agentId }) => agentId !== lost), next]);
         expect(checkFormation(after, ask)).toEqual([]);
       }),
-      { numRuns: 300 },
+      { numRuns: 200 },
     );
     expect(found).toBeGreaterThan(0);
   });
