@@ -78,6 +78,12 @@ export const prepareApplication = async (launch: Launch): Promise<number> => {
   return port;
 };
 
+/** A worker says in its log that it is ready: a quieter log would never say so. */
+const logLevel = (launch: Launch): string => {
+  const chosen = launch.environment['LOG_LEVEL'] || 'info';
+  return ['warn', 'error', 'fatal', 'silent'].includes(chosen) ? 'info' : chosen;
+};
+
 /** Starts the workers and the HTTP server, all at once. */
 export const startApplication = async (
   launch: Launch,
@@ -92,15 +98,15 @@ export const startApplication = async (
       launch.environment['CLUSTER_MANAGER_ENROLMENT_TOKEN'] || launch.secrets.enrolmentToken,
   };
   const serverEnv = { ...data, ...env, CLUSTER_MANAGER_HOST: '127.0.0.1', CLUSTER_MANAGER_PORT: String(port) };
-  const starts = [
-    launch.start(nodeProcess(launch, 'server', scripts.server, serverEnv, () => answersOk(`${url}/readyz`))),
-  ];
+  const specs = [nodeProcess(launch, 'server', scripts.server, serverEnv, () => answersOk(`${url}/readyz`))];
   for (let number = 1; number <= (launch.options.workers ?? 1); number++) {
-    const workerEnv = { ...data, ...env, WORKER_METRICS_PORT: String(await portFor(launch, 'workerMetrics')) };
+    const metricsPort = String(await portFor(launch, 'workerMetrics'));
+    const workerEnv = { ...data, ...env, LOG_LEVEL: logLevel(launch), WORKER_METRICS_PORT: metricsPort };
     const isReady: ProcessSpec['isReady'] = async ({ logSinceStart }) =>
       logSinceStart().includes('"msg":"worker ready"');
-    starts.push(launch.start(nodeProcess(launch, `worker-${number}`, scripts.worker, workerEnv, isReady)));
+    specs.push(nodeProcess(launch, `worker-${number}`, scripts.worker, workerEnv, isReady));
   }
+  const starts = specs.map((spec) => launch.start(spec));
   await Promise.allSettled(starts);
   await Promise.all(starts);
   return { env: { ...env, CLUSTER_MANAGER_URL: url }, urls: { api: url } };
