@@ -15,7 +15,7 @@ const process = operationRoute({
   summary: 'Ask for one of the functions. With Idempotency-Key or requestId the same request is the same operation',
   tags: ['requests'],
   bodyLimitBytes: 64 * 1024,
-  request: { query: shapes.waitQuery, body: jsonRequest(processRequest) },
+  request: { query: shapes.waitQuery, headers: shapes.idempotencyHeader, body: jsonRequest(processRequest) },
   responses: {
     200: json(shapes.operationAnswer, 'The operation has ended'),
     202: json(shapes.operationAnswer, 'Accepted: stored and started'),

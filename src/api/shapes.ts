@@ -121,3 +121,11 @@ export const eventsQuery = z.strictObject({
 /** How long to wait for the operation's end before it is answered as it stands. */
 export const waitQuery = z.strictObject({ wait: z.coerce.number().int().min(0).max(60).default(0) });
 export const byTokenId = z.object({ id: z.string().regex(/^tok_[A-Za-z0-9_-]{1,64}$/, 'must be a token id: tok_…') });
+
+export const idempotencyHeader = z.object({
+  'idempotency-key': z
+    .string()
+    .regex(/^[\x20-\x7e]{1,255}$/, 'must be 1 to 255 visible ASCII characters')
+    .optional()
+    .describe('The same key and request again give the same operation; the same key with another request is a 409'),
+});

@@ -42,6 +42,9 @@ function problemsOfIssue(issue: z.core.$ZodIssue, { input, schema, place }: Seen
     return issue.keys.map((key) => ({ path: pathOf(key), message: unknownField(key, known) }));
   }
   const value = valueAt(input, issue.path);
+  if (value === undefined && issue.code === 'invalid_type') {
+    return [{ path: pathOf(), message: `is missing; a value of type ${issue.expected} is needed` }];
+  }
   return [{ path: pathOf(), message: `is ${shown(value)}; ${allowedBy(issue, schema)}` }];
 }
 
