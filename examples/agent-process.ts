@@ -1,0 +1,90 @@
+/**
+ * One agent as a process of its own. It registers, keeps its lease and writes a journal of what it meets, one JSON
+ * object a line, on stdout.
+ *
+ *   CLUSTER_MANAGER_ENROLMENT_TOKEN=… node --import tsx examples/agent-process.ts --id translator-1 --capability translate
+ *
+ * The address comes from --url or CLUSTER_MANAGER_URL; the token only from the environment, where other users of the
+ * machine cannot read it. Ctrl-C lets the agent leave.
+ */
+import { parseArgs } from 'node:util';
+import { createAgent } from 'cluster-manager/agent';
+
+const { values } = parseArgs({
+  options: {
+    id: { type: 'string' },
+    url: { type: 'string', default: process.env['CLUSTER_MANAGER_URL'] || 'http://127.0.0.1:8420' },
+    capability: { type: 'string', multiple: true, default: [] },
+    host: { type: 'string' },
+    acceptance: { type: 'string', default: 'auto' },
+    'max-clusters': { type: 'string', default: '1' },
+    'think-ms': { type: 'string', default: '0' },
+    'follow-stdin': { type: 'boolean', default: false },
+  },
+});
+
+const token = process.env['CLUSTER_MANAGER_ENROLMENT_TOKEN'] ?? '';
+if (!values.id || !token) {
+  console.error('agent-process: needs --id and, in the environment, CLUSTER_MANAGER_ENROLMENT_TOKEN');
+  process.exit(2);
+}
+
+const journal = (event: string, facts: object = {}): void =>
+  console.log(JSON.stringify({ at: new Date().toISOString(), agent: values.id, event, ...facts }));
+
+const agent = createAgent({
+  id: values.id,
+  url: values.url,
+  token,
+  capabilities: values.capability,
+  maxClusters: Number(values['max-clusters']),
+  acceptance: values.acceptance === 'ask' ? 'ask' : 'auto',
+  ...(values.host ? { host: values.host } : {}),
+});
+
+agent.on('registered', ({ incarnation, again }) => journal('registered', { incarnation, again }));
+agent.on('joined', ({ cluster }) => journal('joined', { ...cluster }));
+agent.on('changed', ({ cluster }) => journal('changed', { ...cluster }));
+agent.on('left', (left) => journal('left', left));
+agent.on('lost-lease', ({ silentMs }) => journal('lost-lease', { silentMs }));
+agent.on('reconnected', ({ silentMs }) => journal('reconnected', { silentMs }));
+agent.on('error', (error) => journal('error', { message: error.message }));
+
+agent.onMessage((message) => journal('message', { id: message.id, type: message.type, clusterId: message.clusterId }));
+
+// An agent that already serves a cluster takes its time to decide about another, as one that asks a model would.
+agent.onInvitation(async ({ clusterId }, { signal }) => {
+  journal('invited', { clusterId });
+  if (agent.clusters().length > 0) await untilDecided(Number(values['think-ms']), signal);
+  journal('accepted', { clusterId });
+  return { answer: 'accept' };
+});
+
+function untilDecided(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, ms);
+    signal.addEventListener('abort', () => {
+      clearTimeout(timer);
+      reject(new Error('The agent stops before it has decided'));
+    });
+  });
+}
+
+const leave = async (why: string): Promise<void> => {
+  journal('leaving', { why });
+  await agent.leave().catch((error: unknown) => journal('error', { message: String(error) }));
+  process.exit(0);
+};
+process.once('SIGINT', () => void leave('SIGINT'));
+process.once('SIGTERM', () => void leave('SIGTERM'));
+if (values['follow-stdin']) {
+  // Whoever started this process holds the other end: when that is gone, so is the reason to go on.
+  process.stdin.once('end', () => void leave('stdin ended')).resume();
+}
+
+try {
+  await agent.start();
+} catch (error) {
+  journal('refused', { message: String(error) });
+  process.exit(1);
+}

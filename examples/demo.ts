@@ -1,0 +1,247 @@
+/**
+ * The cluster manager in a minute, with nothing simulated: PostgreSQL, Temporal, the API and a worker start, five agent
+ * processes register, a cluster forms, and a second one forms although its worker is killed in the middle.
+ *
+ *   npm run demo                     the story
+ *   npm run demo -- --json           the same, its last line one JSON object of what happened
+ *   npm run demo -- --keep           leaves everything running until ctrl-C, to look at it in Temporal's UI
+ */
+import { existsSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { createHttpClient, type HttpClient } from 'cluster-manager';
+import type { FormationResult, OperationView } from 'cluster-manager/contracts';
+import { reapOrphans } from '../src/local/orphans.js';
+import { takeOwnership } from '../src/local/owner-lock.js';
+import { stateFolder } from '../src/local/paths.js';
+import { startStack, type Stack } from '../src/local/stack.js';
+import { entriesOf, spawnAgent, until, type AgentProcess } from './support/agent-fleet.js';
+
+const { values: options } = parseArgs({
+  options: { json: { type: 'boolean', default: false }, keep: { type: 'boolean', default: false } },
+});
+const stateDir = join(stateFolder(), 'demo');
+const startedMs = performance.now();
+const secondsSince = (ms: number): number => Math.round((performance.now() - ms) / 100) / 10;
+const tell = (...lines: string[]): void => lines.forEach((line) => console.log(line));
+
+const crew = [
+  { id: 'ada', capabilities: ['plan', 'review'], host: 'host-1' },
+  { id: 'bo', capabilities: ['research'], host: 'host-2' },
+  { id: 'cy', capabilities: ['write'], host: 'host-3' },
+  { id: 'dee', capabilities: ['write', 'translate'], host: 'host-4' },
+  { id: 'eli', capabilities: ['research', 'review'], host: 'host-5' },
+];
+const team = { requiredCapabilities: ['plan', 'research', 'write', 'review'], size: { min: 5, desired: 5, max: 5 } };
+const thinkMs = 3000;
+
+interface Scene {
+  readonly stack: Stack;
+  readonly api: HttpClient;
+  readonly agents: readonly AgentProcess[];
+}
+
+/** Empties the demo's own folder, after ending what a demo that was killed may have left running in it. */
+async function emptyFolder(): Promise<void> {
+  if (!existsSync(stateDir)) return;
+  const release = takeOwnership(stateDir);
+  await reapOrphans(stateDir, undefined);
+  release();
+  rmSync(stateDir, { recursive: true, force: true });
+}
+
+async function start(signal: AbortSignal): Promise<Stack> {
+  tell('', '1  Start PostgreSQL, Temporal, the API and a worker');
+  await emptyFolder();
+  const fromMs = performance.now();
+  const stack = await startStack({
+    stateDir,
+    ports: 'free',
+    signal,
+    report: ({ part, message, level }) => {
+      if (level !== 'info') tell(`   ${part}: ${message}`);
+    },
+  });
+  const parts = stack.processes().map(({ name, pid }) => `${name} ${pid}`);
+  tell(`   ready after ${secondsSince(fromMs)} s, as processes ${parts.join(', ')}`);
+  tell(`   API          ${stack.urls.api}`, `   Temporal UI  ${stack.urls.temporalUi}`);
+  return stack;
+}
+
+async function register(agents: readonly AgentProcess[], api: HttpClient): Promise<ReadonlyMap<string, string>> {
+  const fromMs = performance.now();
+  await until('all agents are registered', () => agents.every(({ journal }) => journal.length > 0));
+  const refused = agents.flatMap(({ journal }) => journal.filter(({ event }) => event === 'refused'));
+  if (refused.length > 0) throw new Error(`An agent could not register: ${JSON.stringify(refused[0])}`);
+  const leases = await leasesOf(api);
+  tell(`   registered after ${secondsSince(fromMs)} s: ${agents.map(({ id, pid }) => `${id} ${pid}`).join(', ')}`);
+  return leases;
+}
+
+const leasesOf = async (api: HttpClient): Promise<ReadonlyMap<string, string>> =>
+  new Map((await api.agents()).agents.map(({ id, liveness }) => [id, liveness.leaseExpiresAt]));
+
+/** Waits for a formation's end and for its news to reach every member; tells both. @returns the cluster's id and times. */
+async function seeFormed(
+  { api, agents }: Scene,
+  id: string,
+): Promise<{ clusterId: string; ms: number; reached: number }> {
+  const ended = await api.waitForOperation(id, { timeoutMs: 120_000 });
+  if (ended.state !== 'completed') throw new Error(`The formation was ${ended.state}: ${ended.error?.detail}`);
+  const { clusterId, coordinator, members, epoch } = ended.result as FormationResult;
+  const ids = members
+    .map(({ agentId }) => agentId)
+    .sort()
+    .join(' ');
+  const told = (): number =>
+    entriesOf(agents, 'joined', clusterId).filter(({ members: list }) => idsOf(list) === ids).length;
+  await until('the member list has reached every member', () => told() === members.length, 30_000);
+  const ms = Date.parse(ended.endedAt ?? '') - Date.parse(ended.createdAt);
+  tell(
+    `   steps: ${ended.steps.map((step) => `${step.name} ${step.state}`).join(', ')}`,
+    `   formed after ${ms} ms: coordinator ${coordinator}, epoch ${epoch}; the list "${ids}" reached ${told()} of ${members.length} members`,
+    `   ${ended.temporalUrl}`,
+  );
+  return { clusterId, ms, reached: told() };
+}
+
+const idsOf = (members: unknown): string =>
+  (members as { agentId: string }[])
+    .map(({ agentId }) => agentId)
+    .sort()
+    .join(' ');
+
+/** Kills the worker while a formation waits for its agents' answers. @returns how it came back. */
+async function killInTheMiddle({ stack, api, agents }: Scene, accepted: OperationView) {
+  const { id, clusterId } = accepted;
+  if (clusterId === null) throw new Error('The formation names no cluster');
+  await until('every agent is invited', () => entriesOf(agents, 'invited', clusterId).length === agents.length);
+  const pid = stack.signal('worker-1', 'SIGKILL');
+  const killedMs = Date.now();
+  const { state, steps } = await api.operation(id);
+  const done = steps.filter((step) => step.state === 'completed').map(({ name }) => name);
+  if (pid === 0 || state !== 'running' || done.length === steps.length) {
+    throw new Error(`The formation was ${state} when worker ${pid} was killed: that was too late to show anything`);
+  }
+  tell(
+    `   SIGKILL to worker-1 (${pid}): ${done.join(', ')} done, ${steps.length - done.length} steps to go, no agent has answered`,
+  );
+  await stack.waitReady('worker-1');
+  const back = stack.processes().find(({ name }) => name === 'worker-1');
+  const backMs = Date.now() - killedMs;
+  tell(`   worker-1 is back as ${back?.pid} after ${backMs} ms`);
+  return { pid, newPid: back?.pid ?? 0, killedMs, backMs };
+}
+
+async function play(signal: AbortSignal, opened: { stack?: Stack; agents: AgentProcess[] }) {
+  const stack = (opened.stack = await start(signal));
+  const { CLUSTER_MANAGER_ADMIN_TOKEN: token = '', CLUSTER_MANAGER_ENROLMENT_TOKEN: enrolmentToken = '' } = stack.env;
+  const url = stack.urls.api ?? '';
+  const api = createHttpClient({ url, token, signal });
+
+  tell('', '2  Five agents, each a process of its own, register and send heartbeats');
+  const agents = crew.map((agent) =>
+    spawnAgent({ ...agent, acceptance: 'ask', maxClusters: 2, thinkMs }, { url, enrolmentToken }),
+  );
+  opened.agents = agents;
+  const leases = await register(agents, api);
+  const scene = { stack, api, agents };
+
+  tell('', '3  Form the cluster "newsroom": formCluster, four retryable activities');
+  const first = await api.request({ type: 'FORMATION', name: 'newsroom', ...team });
+  const newsroom = await seeFormed(scene, first.id);
+
+  tell(
+    '',
+    `4  Form "night desk" of the same five, who take ${thinkMs / 1000} s to decide, and kill the worker meanwhile`,
+  );
+  const second = await api.request({ type: 'FORMATION', name: 'night desk', ...team });
+  const kill = await killInTheMiddle(scene, second);
+  const nightDesk = await seeFormed(scene, second.id);
+  const answersAfterKill = entriesOf(agents, 'accepted', nightDesk.clusterId).filter(
+    ({ at }) => Date.parse(at) >= kill.killedMs,
+  ).length;
+  if (answersAfterKill !== agents.length) {
+    throw new Error(
+      `Only ${answersAfterKill} of ${agents.length} agents answered after the kill: it was not in the middle`,
+    );
+  }
+
+  await until('every lease was renewed', async () => {
+    const now = await leasesOf(api);
+    return agents.every(({ id }) => (now.get(id) ?? '') > (leases.get(id) ?? ''));
+  });
+  const active = (await api.clusters({ state: 'active' })).clusters.length;
+  return { scene, newsroom, nightDesk, kill, active };
+}
+
+const isRunning = (pid: number): boolean => {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+};
+
+async function main(): Promise<void> {
+  const stopping = new AbortController();
+  const stopped = new Promise<void>((resolve) => {
+    for (const name of ['SIGINT', 'SIGTERM'] as const) {
+      process.on(name, () => (stopping.abort(new Error(`Stopped by ${name}`)), resolve()));
+    }
+  });
+  const opened: { stack?: Stack; agents: AgentProcess[] } = { agents: [] };
+  const finish = async (): Promise<number> => {
+    const pids = [...opened.agents.map(({ pid }) => pid), ...(opened.stack?.processes().map(({ pid }) => pid) ?? [])];
+    await Promise.all(opened.agents.map((agent) => agent.stop()));
+    await opened.stack?.stop();
+    return pids.filter((pid) => pid > 0 && isRunning(pid)).length;
+  };
+  tell('A cluster forms, a worker dies, and nothing is lost. All processes are real; see for yourself in the links.');
+  try {
+    const { newsroom, nightDesk, kill, active } = await Promise.race([
+      play(stopping.signal, opened),
+      stopped.then(() => Promise.reject(new Error('The demo was stopped'))),
+    ]);
+    const figures = {
+      agents: crew.length,
+      formed: active,
+      recoveredAfterKill: kill.newPid !== kill.pid && nightDesk.reached === crew.length,
+      formationMs: newsroom.ms,
+      formationWithKillMs: nightDesk.ms,
+      workerBackMs: kill.backMs,
+      membersTold: newsroom.reached + nightDesk.reached,
+    };
+    tell('', '5  What was seen');
+    tell(
+      `   ${figures.formed} clusters active, ${figures.membersTold} member lists received, every lease renewed by heartbeats`,
+      `   formation ${figures.formationMs} ms undisturbed; ${figures.formationWithKillMs} ms with the agents' ${thinkMs} ms and a worker that was away for ${kill.backMs} ms`,
+    );
+    if (options.keep) {
+      tell(
+        '',
+        `   Everything runs on until ctrl-C. Look at the four steps and the kill in Temporal's UI: ${opened.stack?.urls.temporalUi}`,
+      );
+      await stopped;
+    }
+    const left = await finish();
+    const ok = figures.formed === 2 && figures.recoveredAfterKill && left === 0;
+    const seconds = secondsSince(startedMs);
+    tell(
+      `   all processes ended, ${left} left; ${seconds} s in all${options.keep ? '' : '. To keep it running and look around: npm run demo -- --keep'}`,
+    );
+    if (ok) rmSync(stateDir, { recursive: true, force: true });
+    if (options.json) console.log(JSON.stringify({ ok, ...figures, seconds, processesLeft: left }));
+    process.exitCode = ok ? 0 : 1;
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    const left = await finish();
+    tell('', `The demo failed: ${reason}`, `What each process said is in ${join(stateDir, 'logs')}`);
+    if (options.json) {
+      console.log(JSON.stringify({ ok: false, reason, seconds: secondsSince(startedMs), processesLeft: left }));
+    }
+    process.exitCode = 1;
+  }
+}
+
+await main();
