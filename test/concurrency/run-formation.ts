@@ -1,0 +1,62 @@
+import { MockActivityEnvironment } from '@temporalio/testing';
+import { createActivities, type Activities, type ActivityDeps } from '../../src/activities/index.js';
+import type { FormationRequest, FormationResult } from '../../src/contracts/formation.js';
+import { clusterIdOf } from '../../src/contracts/ids.js';
+import { testSettings } from '../support/worker.js';
+
+type Call = <Name extends keyof Activities>(
+  name: Name,
+  input: Parameters<Activities[Name]>[0],
+) => Promise<Awaited<ReturnType<Activities[Name]>>>;
+
+/** Calls activities as a worker does, each in an activity context of its own, but with no workflow above them. */
+export function callActivities(stores: Omit<ActivityDeps, 'settings'>): Call {
+  const activities = createActivities({ ...stores, settings: testSettings });
+  return (name, input) =>
+    new MockActivityEnvironment({ attempt: 1 }).run(activities[name] as (input: unknown) => Promise<never>, input);
+}
+
+export type Outcome =
+  | { readonly state: 'formed'; readonly result: FormationResult }
+  | { readonly state: 'refused' | 'compensated'; readonly type: string; readonly message: string };
+
+/** The order of `formCluster` with its undoing, written down for activities that are called directly. */
+export async function formDirectly(
+  call: Call,
+  request: FormationRequest & { readonly requestId: string },
+  /** Runs before each step, and may run the step itself as well: a duplicate or an attempt whose answer was lost. */
+  disturb: (run: () => Promise<unknown>) => Promise<void> = () => Promise.resolve(),
+): Promise<Outcome> {
+  const operationId = request.requestId;
+  const ids = { operationId, clusterId: clusterIdOf(operationId) };
+  const step: Call = async (name, input) => {
+    await disturb(() => call(name, input));
+    return call(name, input);
+  };
+  try {
+    await step('identifyAgents', { ...ids, workflowId: `formation/${operationId}`, round: 0, for: { request } });
+    await step('defineCluster', { ...ids, round: 0 });
+    await step('establishConnections', ids);
+    return { state: 'formed', result: await step('initializeCluster', ids) };
+  } catch (error) {
+    const { type = 'unknown', message } = error as { type?: string; message: string };
+    const state = type === 'InsufficientAgents' ? 'refused' : 'compensated';
+    await step('retireCluster', ids);
+    await step('closeConnections', ids);
+    await step('withdrawCluster', ids);
+    await step('releaseAgents', ids);
+    await step('settleOperation', { ...ids, state, error: { code: type, detail: message } });
+    return { state, type, message };
+  }
+}
+
+/** The order of `dissolveCluster`, without the drain. */
+export async function dissolveDirectly(call: Call, clusterId: string, operationId = `dis-${clusterId}`): Promise<void> {
+  const ids = { operationId, clusterId };
+  await call('beginDissolution', { ...ids, drainSeconds: 0, workflowId: `dissolution/${clusterId}` });
+  await call('retireCluster', ids);
+  await call('closeConnections', ids);
+  await call('withdrawCluster', ids);
+  await call('releaseAgents', ids);
+  await call('settleOperation', { ...ids, state: 'completed' });
+}
