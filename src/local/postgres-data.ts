@@ -115,41 +115,36 @@ export const ensurePostgresData = async (options: {
   await mustSucceed(
     join(binaries.folder, 'initdb'),
     // trust lasts only until the rules below replace it, before the first server listens.
-    [
-      '-D',
-      data,
-      '-U',
-      'postgres',
-      '--encoding=UTF8',
-      '--locale=C',
-      '--auth=trust',
-      '--data-checksums',
-      ...(durable ? [] : ['--no-sync']),
-    ],
+    ['-D', data, '-U', 'postgres', '--encoding=UTF8', '--locale=C', '--auth=trust', '--data-checksums', '--no-sync'],
     command,
   );
   writeFileSync(join(draft, 'pg_hba.conf'), hostRules);
+  const settings = [
+    'exit_on_error=on',
+    'log_min_error_statement=panic',
+    'password_encryption=scram-sha-256',
+    'fsync=off',
+  ];
   // Passwords travel on standard input: an argument could be read by every user of the machine.
   await mustSucceed(
     join(binaries.folder, 'postgres'),
-    [
-      '--single',
-      '-D',
-      data,
-      '-c',
-      'exit_on_error=on',
-      '-c',
-      'log_min_error_statement=panic',
-      '-c',
-      'password_encryption=scram-sha-256',
-      '-c',
-      `fsync=${durable ? 'on' : 'off'}`,
-      'postgres',
-    ],
+    ['--single', '-D', data, ...settings.flatMap((setting) => ['-c', setting]), 'postgres'],
     { ...command, input: `${bootstrapSql(secrets).join('\n')}\n` },
   );
+  if (durable) await syncToDisk(draft, join(binaries.folder, 'initdb'), ['--sync-only', '-D', data], command);
   renameSync(draft, folder);
   stampVersion(stateDir, { postgres: binaries.version });
+};
+
+/** One sync of the file system where the machine can do that, else one for each of a thousand files. */
+const syncToDisk = async (
+  folder: string,
+  initdb: string,
+  args: readonly string[],
+  command: CommandOptions,
+): Promise<void> => {
+  const whole = await runCommand('sync', ['-f', folder]).catch(() => undefined);
+  if (whole?.code !== 0) await mustSucceed(initdb, args, command);
 };
 
 const mustSucceed = async (command: string, args: readonly string[], options: CommandOptions): Promise<void> => {
