@@ -171,6 +171,25 @@ describe('match, worked by hand', () => {
     expect(idsOf(answer)).toEqual(['left', 'right']);
   });
 
+  test('finds it, too, when it takes several agents that are alike', () => {
+    // Four members: left + right for the needs, as above, and two of thirty equal workers for the role.
+    const workers = Array.from({ length: 30 }, (_, index) => agent(`worker-${index}`, { capabilities: ['work'] }));
+    const fleet = [
+      agent('wide', { capabilities: ['a', 'b', 'c', 'd'] }),
+      agent('left', { capabilities: ['a', 'b', 'e'], load: 0.5 }),
+      agent('right', { capabilities: ['c', 'd', 'f'], load: 0.5 }),
+      ...workers,
+    ];
+    const asked = request({
+      requiredCapabilities: ['a', 'b', 'c', 'd', 'e', 'f'],
+      roles: [{ name: 'worker', capability: 'work', min: 2, max: 4 }],
+      size: { min: 2, desired: 4, max: 4 },
+    });
+    const answer = match(fleet, asked);
+    expect(answer.shortfall).toEqual([]);
+    expect(answer.members.flatMap(({ roles }) => roles)).toEqual(['worker', 'worker']);
+  });
+
   test('says what there was no room for when every need could be met alone', () => {
     const fleet = ['u', 'v', 'w'].map((skill) => agent(`has-${skill}`, { capabilities: [skill] }));
     const asked = request({ requiredCapabilities: ['u', 'v', 'w'], size: { min: 1, desired: 2, max: 2 } });
