@@ -7,13 +7,12 @@ import {
   lockCluster,
   membershipsOf,
   queuePosition,
-  requireStepResult,
   saveStep,
   setQueued,
 } from '../../stores/clusters/index.js';
 import { asActivity, thisAttempt } from '../as-activity.js';
 import type { ActivityDeps } from '../deps.js';
-import { ruleOf, toPlaced, type FormationPlan } from './plan.js';
+import { planOf, ruleOf, toPlaced } from './plan.js';
 
 export interface DefineClusterInput {
   readonly operationId: OperationId;
@@ -36,8 +35,8 @@ export const defineCluster = ({ clusters }: ActivityDeps) =>
       clusters,
       { operationId, step: 'defineCluster', round },
       thisAttempt(),
-      async (tx, operation) => {
-        const plan = await requireStepResult<FormationPlan>(tx, { operationId, step: 'identifyAgents' });
+      async (tx, operation, saved) => {
+        const plan = planOf(saved, operationId);
         if (plan.shortfall.length > 0) {
           const reason = describeShortfall(plan.shortfall, plan.rejected);
           if (plan.spec.onInsufficient !== 'queue' || operation.kind !== 'FORMATION') {
@@ -61,7 +60,7 @@ export const defineCluster = ({ clusters }: ActivityDeps) =>
         });
         if (shortfall.length > 0) throw new ManagerError('insufficient_agents', describeShortfall(shortfall));
         if (operation.kind === 'FORMATION') {
-          await setQueued(tx, operationId, false);
+          if (operation.state === 'queued') await setQueued(tx, operationId, false);
           await insertCluster(tx, { id: clusterId, spec: plan.spec, operationId });
         } else {
           requireUnchanged(await lockCluster(tx, clusterId), plan.epoch);

@@ -14,7 +14,7 @@ import { deliver, openRoutes } from '../../stores/communication/index.js';
 import { asActivity, thisAttempt } from '../as-activity.js';
 import type { ActivityDeps } from '../deps.js';
 import { judgeInvitations } from './judge-invitations.js';
-import type { FormationPlan } from './plan.js';
+import { planOf, type FormationPlan } from './plan.js';
 
 export interface EstablishConnectionsInput {
   readonly operationId: OperationId;
@@ -35,13 +35,14 @@ export interface EstablishedConnections {
 export const establishConnections = (deps: ActivityDeps) =>
   asActivity(async ({ operationId, clusterId }: EstablishConnectionsInput): Promise<EstablishedConnections> => {
     const { clusters, settings } = deps;
-    const plan = await requireStepResult<FormationPlan>(clusters, { operationId, step: 'identifyAgents' });
-    await openInboxes(deps, plan);
-    const saved = await saveStep<EstablishedConnections>(
+    // Side by side: both are idempotent, and the activity has ended only when both have.
+    const opening = openInboxes(deps, operationId);
+    const saving = saveStep<EstablishedConnections>(
       clusters,
       { operationId, step: 'establishConnections', round: 0 },
       thisAttempt(),
-      async (tx) => {
+      async (tx, _operation, saved) => {
+        const plan = planOf(saved, operationId);
         const judgement = await judgeInvitations(tx, { plan, operationId, settings });
         if (judgement.state === 'waiting') {
           await noteInvited(tx, judgement.toInvite);
@@ -51,13 +52,16 @@ export const establishConnections = (deps: ActivityDeps) =>
         return { waitSeconds: null, invited: [] };
       },
     );
-    if (saved.waitSeconds !== null) await sendInvitations(deps, plan, operationId);
-    return saved;
+    const [plan, connections] = await Promise.all([opening, saving]);
+    if (connections.waitSeconds !== null) await sendInvitations(deps, plan, operationId);
+    return connections;
   });
 
-async function openInboxes({ communication }: ActivityDeps, { clusterId, joining, alternates }: FormationPlan) {
+async function openInboxes({ clusters, communication }: ActivityDeps, operationId: string): Promise<FormationPlan> {
+  const plan = await requireStepResult<FormationPlan>(clusters, { operationId, step: 'identifyAgents' });
+  const { clusterId, joining, alternates } = plan;
   const everybody = [...joining.map((member) => member.agentId), ...alternates];
-  if (await openRoutes(communication, clusterId, everybody)) return;
+  if (await openRoutes(communication, clusterId, everybody)) return plan;
   throw new ManagerError(
     'operation_ended',
     `Cluster ${clusterId} was closed to routing; its formation is being undone`,

@@ -4,14 +4,13 @@ import { parseFormationRequest, problemsOf } from '../../contracts/formation.js'
 import { clusterIdOf, type ClusterId, type OperationId } from '../../contracts/ids.js';
 import { requestHash } from '../../contracts/request-hash.js';
 import {
-  acceptOperation,
   findCluster,
   membershipsOf,
   saveStep,
   unfinished,
   type ClustersDb,
   type OperationRow,
-  type StepKey,
+  type NewOperation,
 } from '../../stores/clusters/index.js';
 import { asActivity, thisAttempt } from '../as-activity.js';
 import type { ActivityDeps } from '../deps.js';
@@ -42,24 +41,14 @@ export const identifyAgents = (deps: ActivityDeps) =>
   asActivity(async (input: IdentifyAgentsInput): Promise<IdentifiedAgents> => {
     const operation =
       'request' in input.for
-        ? await acceptRequest(deps, input, input.for.request)
-        : await acceptRepair(deps, input, input.for.repair);
-    refuseEnded(operation);
-    const plan = await planFormation(deps, operation, input.round);
+        ? readRequest(deps, input, input.for.request)
+        : await readRepair(deps, input, input.for.repair);
+    const key = { operationId: input.operationId, step: 'identifyAgents', round: input.round };
+    const plan = await inTurn((turn) =>
+      saveStep(deps.clusters, key, thisAttempt(), (tx, saved) => reserveFor(deps, tx, saved, turn), operation),
+    );
     return { reserved: plan.joining.length, alternates: plan.alternates.length, rejected: plan.rejected };
   });
-
-const keyOf = (operation: OperationRow, round: number): StepKey => ({
-  operationId: operation.id,
-  step: 'identifyAgents',
-  round,
-});
-
-/** Makes and saves the plan of one round, feasible or not. */
-const planFormation = (deps: ActivityDeps, operation: OperationRow, round: number): Promise<FormationPlan> =>
-  inTurn((turn) =>
-    saveStep(deps.clusters, keyOf(operation, round), thisAttempt(), (tx) => reserveFor(deps, tx, operation, turn)),
-  );
 
 /**
  * Reserves agents for a queued operation, if they are there now. A plan that cannot be carried out is not saved, so
@@ -70,7 +59,7 @@ export const serveFromQueue = (deps: ActivityDeps, operation: OperationRow, roun
   inTurn(async (turn) => {
     const plan = await saveStep<FormationPlan | null>(
       deps.clusters,
-      keyOf(operation, round),
+      { operationId: operation.id, step: 'identifyAgents', round },
       thisAttempt(),
       async (tx, locked) => {
         // Served by another run since the queue was read: reserving again would take agents twice.
@@ -128,11 +117,11 @@ async function reserveFor(
   };
 }
 
-async function acceptRequest(
-  { clusters, settings }: ActivityDeps,
+function readRequest(
+  { settings }: ActivityDeps,
   { operationId, workflowId }: IdentifyAgentsInput,
   request: unknown,
-): Promise<OperationRow> {
+): NewOperation {
   if (!settings.capabilities.includes('cluster_management')) {
     throw new ManagerError(
       'capability_disabled',
@@ -149,7 +138,7 @@ async function acceptRequest(
     );
   }
   parseFormationRequest(request, settings.clusterSize);
-  const { operation } = await acceptOperation(clusters, {
+  return {
     id: operationId,
     kind: 'FORMATION',
     clusterId: clusterIdOf(operationId),
@@ -157,15 +146,14 @@ async function acceptRequest(
     request,
     requestHash: requestHash('FORMATION', request),
     requestedBy: 'temporal',
-  });
-  return operation;
+  };
 }
 
-async function acceptRepair(
+async function readRepair(
   { clusters }: ActivityDeps,
   { operationId, workflowId }: IdentifyAgentsInput,
   clusterId: ClusterId,
-): Promise<OperationRow> {
+): Promise<NewOperation> {
   const cluster = await findCluster(clusters, clusterId);
   if (cluster?.state !== 'active') {
     throw new ManagerError(
@@ -174,7 +162,7 @@ async function acceptRepair(
     );
   }
   const request = { clusterId, deadlineSeconds: cluster.spec.deadlineSeconds };
-  const { operation } = await acceptOperation(clusters, {
+  return {
     id: operationId,
     kind: 'REPAIR',
     clusterId,
@@ -182,13 +170,5 @@ async function acceptRepair(
     request,
     requestHash: requestHash('REPAIR', request),
     requestedBy: 'formation-interval',
-  });
-  return operation;
-}
-
-/** A workflow started again after its operation ended badly gets the same end; one that completed gets its results. */
-function refuseEnded({ id, state, error }: OperationRow): void {
-  if (state === 'running' || state === 'queued' || state === 'completed') return;
-  const code = state === 'cancelled' ? 'cancelled' : 'operation_ended';
-  throw new ManagerError(code, `Operation ${id} has ended as ${state}${error ? `: ${error.detail}` : ''}`);
+  };
 }

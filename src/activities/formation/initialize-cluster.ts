@@ -13,7 +13,7 @@ import {
   saveStep,
   stepResult,
 } from '../../stores/clusters/index.js';
-import { deliver, saveRoutingTable } from '../../stores/communication/index.js';
+import { routeAndDeliver } from '../../stores/communication/index.js';
 import { openAccount } from '../../stores/resources/index.js';
 import { asActivity, thisAttempt } from '../as-activity.js';
 import type { ActivityDeps } from '../deps.js';
@@ -34,9 +34,11 @@ export const initializeCluster = (deps: ActivityDeps) =>
   asActivity(async ({ operationId, clusterId }: InitializeClusterInput): Promise<FormationResult> => {
     const { clusters } = deps;
     const key = { operationId, step: 'initializeCluster', round: 0 };
-    const first = await stepResult<FormationResult>(clusters, key);
+    const [first, plan] = await Promise.all([
+      stepResult<FormationResult>(clusters, key),
+      requireStepResult<FormationPlan>(clusters, { operationId, step: 'identifyAgents' }),
+    ]);
     if (first) return first;
-    const plan = await requireStepResult<FormationPlan>(clusters, { operationId, step: 'identifyAgents' });
     const launch = await decide(deps, plan, operationId);
     await announce(deps, plan, launch);
     const result: FormationResult = {
@@ -91,19 +93,20 @@ async function decide({ clusters }: ActivityDeps, plan: FormationPlan, operation
 async function announce({ communication, resources, settings }: ActivityDeps, plan: FormationPlan, launch: Launch) {
   const { clusterId, spec, staying } = plan;
   const { epoch, coordinator, members, joining } = launch;
-  await openAccount(resources, { clusterId, weight: spec.weight, perMember: spec.resources });
-  await communication.transaction().execute(async (tx) => {
-    await saveRoutingTable(tx, { clusterId, epoch, members });
-    const data = { clusterId, name: spec.name, epoch, coordinator, fencingToken: epoch, members };
-    const message = (type: string) => ({
-      id: `msg_${clusterId}_e${epoch}_${type}`,
-      source: settings.id,
-      type,
-      clusterId,
-      epoch,
-      data,
-    });
-    await deliver(tx, message(managerMessageTypes.joined), joining);
-    if (staying.length > 0) await deliver(tx, message(managerMessageTypes.changed), staying);
+  const data = { clusterId, name: spec.name, epoch, coordinator, fencingToken: epoch, members };
+  const message = (type: string) => ({
+    id: `msg_${clusterId}_e${epoch}_${type}`,
+    source: settings.id,
+    type,
+    clusterId,
+    epoch,
+    data,
   });
+  await Promise.all([
+    openAccount(resources, { clusterId, weight: spec.weight, perMember: spec.resources }),
+    routeAndDeliver(communication, { clusterId, epoch, members }, [
+      { message: message(managerMessageTypes.joined), recipients: joining },
+      ...(staying.length > 0 ? [{ message: message(managerMessageTypes.changed), recipients: staying }] : []),
+    ]),
+  ]);
 }

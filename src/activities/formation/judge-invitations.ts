@@ -36,8 +36,7 @@ interface Round {
  */
 export async function judgeInvitations(tx: ClustersDb, round: Round): Promise<Judgement> {
   const { plan, settings } = round;
-  await replaceUnwilling(tx, round);
-  const members = (await membershipsOf(tx, plan.clusterId)).filter((m) => !plan.leaving.includes(m.agentId));
+  const members = await willingMembers(tx, round);
   const accepted = members.filter((member) => answerOf(member, settings) === 'accepted');
   const open = members.filter((member) => answerOf(member, settings) === undefined);
   const answers = Object.fromEntries(
@@ -92,13 +91,13 @@ const secondsLeft = (member: MembershipRow, settings: Round['settings']): number
     : Math.max(0.1, settings.invitationTimeoutSeconds - (member.invitedSecondsAgo ?? 0));
 
 /** Gives each place of an agent that will not come to the next alternate that keeps the cluster what was asked for. */
-async function replaceUnwilling(tx: ClustersDb, { plan, operationId, settings }: Round): Promise<void> {
+async function willingMembers(tx: ClustersDb, { plan, operationId, settings }: Round): Promise<MembershipRow[]> {
   const query = candidateQueryOf(plan.spec, operationId, plan.clusterId);
   const gone: string[] = [];
   for (;;) {
     const members = (await membershipsOf(tx, plan.clusterId)).filter((m) => !plan.leaving.includes(m.agentId));
     const unwilling = members.find((member) => ['declined', 'silent'].includes(answerOf(member, settings) ?? ''));
-    if (!unwilling) return;
+    if (!unwilling) return members;
     await releaseReservation(tx, unwilling.id, unwilling.answer === 'declined' ? 'declined' : 'silent');
     gone.push(unwilling.agentId);
     const untried = plan.alternates.filter((id) => !gone.includes(id));

@@ -1,3 +1,4 @@
+import { ManagerError } from '../../contracts/errors.js';
 import type { FormationSpec } from '../../contracts/formation.js';
 import type { Candidate, FormationRule, MatchRequest, Placed, Shortfall } from '../../domain/formation/types.js';
 import type { CandidateQuery, CandidateRow, MembershipRow } from '../../stores/clusters/index.js';
@@ -70,3 +71,9 @@ export const candidateQueryOf = (spec: FormationSpec, operationId: string, repai
   clusterId: repairs ?? '',
   seed: operationId,
 });
+
+/** The plan that identifyAgents saved, as the operation's lock found it. @throws ManagerError `state_conflict` when there is none yet. */
+export function planOf(saved: unknown, operationId: string): FormationPlan {
+  if (saved) return saved as FormationPlan;
+  throw new ManagerError('state_conflict', `Operation ${operationId} has no plan yet: identifyAgents has not ended`);
+}

@@ -12,7 +12,7 @@ import {
   undoStep,
   type OperationRow,
 } from '../../stores/clusters/index.js';
-import { closeRoutes, deliver, routingTable, saveRoutingTable } from '../../stores/communication/index.js';
+import { closeRoutes, deliver, routeAndDeliver, routingTable } from '../../stores/communication/index.js';
 import { closeAccount } from '../../stores/resources/index.js';
 import { asActivity, thisAttempt } from '../as-activity.js';
 import type { ActivityDeps } from '../deps.js';
@@ -49,21 +49,16 @@ export const retireCluster = ({ clusters, communication, resources, settings }: 
         .map(({ agentId, roles }) => ({ agentId, roles }));
       const epoch = routed.epoch + 1;
       const { name } = cluster.spec;
-      await communication.transaction().execute(async (tx) => {
-        await saveRoutingTable(tx, { clusterId, epoch, members });
-        await deliver(
-          tx,
-          {
-            id: `msg_${clusterId}_e${epoch}_${managerMessageTypes.changed}`,
-            source: settings.id,
-            type: managerMessageTypes.changed,
-            clusterId,
-            epoch,
-            data: { clusterId, name, epoch, coordinator: cluster.coordinator, fencingToken: epoch, members },
-          },
-          rows.map((member) => member.agentId),
-        );
-      });
+      const message = {
+        id: `msg_${clusterId}_e${epoch}_${managerMessageTypes.changed}`,
+        source: settings.id,
+        type: managerMessageTypes.changed,
+        clusterId,
+        epoch,
+        data: { clusterId, name, epoch, coordinator: cluster.coordinator, fencingToken: epoch, members },
+      };
+      const recipients = rows.map((member) => member.agentId);
+      await routeAndDeliver(communication, { clusterId, epoch, members }, [{ message, recipients }]);
       await undoStep(clusters, { operationId, step: 'initializeCluster' }, thisAttempt(), (tx) =>
         passEpoch(tx, clusterId, { from: cluster.epoch, to: epoch }),
       );

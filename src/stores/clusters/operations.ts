@@ -29,6 +29,26 @@ export type NewOperation = Pick<
   'id' | 'kind' | 'clusterId' | 'workflowId' | 'request' | 'requestHash' | 'requestedBy'
 >;
 
+/** Writes the row of an operation. @returns undefined when its id is taken. */
+export async function insertOperation(db: ClustersDb, operation: NewOperation): Promise<OperationRow | undefined> {
+  const { rows } = await sql<OperationRow>`
+    insert into operations as o (id, kind, state, cluster_id, workflow_id, request, request_hash, requested_by)
+    values (${operation.id}, ${operation.kind}, 'running', ${operation.clusterId}, ${operation.workflowId},
+      ${JSON.stringify(operation.request)}::jsonb, ${operation.requestHash}, ${operation.requestedBy})
+    on conflict (id) do nothing returning ${operationColumns}`.execute(db);
+  return rows[0];
+}
+
+/** @throws ManagerError `idempotency_conflict` when the known operation stands for another request. */
+export function requireSameRequest(known: OperationRow, operation: NewOperation): void {
+  if (known.requestHash === operation.requestHash && known.kind === operation.kind) return;
+  throw new ManagerError(
+    'idempotency_conflict',
+    `"${operation.id}" already stands for another ${known.kind} request of ${known.createdAt.toISOString()}; ` +
+      'send the same request again to get its result, or use a new id',
+  );
+}
+
 /**
  * Writes the row of an operation, or finds the one that has its id. The row outlives Temporal's retention, so the
  * same id gives the same operation for ever.
@@ -38,22 +58,11 @@ export async function acceptOperation(
   db: ClustersDb,
   operation: NewOperation,
 ): Promise<{ readonly operation: OperationRow; readonly created: boolean }> {
-  const inserted = await sql<OperationRow>`
-    insert into operations as o (id, kind, state, cluster_id, workflow_id, request, request_hash, requested_by)
-    values (${operation.id}, ${operation.kind}, 'running', ${operation.clusterId}, ${operation.workflowId},
-      ${JSON.stringify(operation.request)}::jsonb, ${operation.requestHash}, ${operation.requestedBy})
-    on conflict (id) do nothing returning ${operationColumns}`.execute(db);
-  const created = inserted.rows[0];
+  const created = await insertOperation(db, operation);
   if (created) return { operation: created, created: true };
   const known = await findOperation(db, operation.id);
   if (!known) throw new Error(`Operation ${operation.id} vanished while it was accepted`);
-  if (known.requestHash !== operation.requestHash || known.kind !== operation.kind) {
-    throw new ManagerError(
-      'idempotency_conflict',
-      `"${operation.id}" already stands for another ${known.kind} request of ${known.createdAt.toISOString()}; ` +
-        'send the same request again to get its result, or use a new id',
-    );
-  }
+  requireSameRequest(known, operation);
   return { operation: known, created: false };
 }
 

@@ -1,8 +1,14 @@
 import { sql } from 'kysely';
-import { ManagerError } from '../../contracts/errors.js';
+import { ManagerError, type ErrorCode } from '../../contracts/errors.js';
 import { inTransaction } from '../database.js';
 import { failpoint } from '../failpoint.js';
-import { operationColumns, type OperationRow } from './operations.js';
+import {
+  insertOperation,
+  operationColumns,
+  requireSameRequest,
+  type NewOperation,
+  type OperationRow,
+} from './operations.js';
 import type { ClustersDb } from './schema.js';
 
 export interface StepKey {
@@ -21,35 +27,37 @@ export interface Attempt {
 /** The decision of a step that is not finished yet: save what changed, but do not record the step as done. */
 export const unfinished = Symbol('unfinished');
 
+/** What a step finds when it has the operation's lock. */
+interface OpenStep {
+  readonly operation: OperationRow;
+  /** The newest result of identifyAgents: the plan that later steps carry out. */
+  readonly plan: unknown;
+}
+
 /**
  * Saves one step at most once. All its writes and its result commit together under the operation's row lock, so the
  * same attempt again, or a late attempt that was thought dead, changes nothing and gets the first result.
  * @param work reads, decides and writes inside the transaction. `[unfinished, value]` saves its writes without ending the step.
- * @throws ManagerError `operation_ended` when the operation ended or this step was already undone; `not_found`.
+ * @param accept the operation's row, written in the same transaction if it is not there yet.
+ * @throws ManagerError how the operation ended, when it has; `operation_ended` when this step was already undone;
+ * `idempotency_conflict`; `not_found`.
  */
 export async function saveStep<Result>(
   db: ClustersDb,
   key: StepKey,
   attempt: Attempt,
-  work: (tx: ClustersDb, operation: OperationRow) => Promise<Result | readonly [typeof unfinished, Result]>,
+  work: (
+    tx: ClustersDb,
+    operation: OperationRow,
+    plan: unknown,
+  ) => Promise<Result | readonly [typeof unfinished, Result]>,
+  accept?: NewOperation,
 ): Promise<Result> {
   failpoint(`${key.step}:before`);
   const result = await inTransaction(db, async (tx) => {
-    const operation = await lockOperation(tx, key.operationId);
-    const { rows } = await sql<{ step: string; result: Result }>`
-      select step, result from operation_steps
-      where operation_id = ${key.operationId}
-        and ((step = ${key.step} and round = ${key.round}) or step = ${`undo:${key.step}`})`.execute(tx);
-    const done = rows.find((row) => row.step === key.step);
-    if (done) return done.result;
-    if (rows.length > 0 || operation.endedAt) {
-      throw new ManagerError(
-        'operation_ended',
-        `Operation ${key.operationId} is ${operation.state}${rows.length > 0 ? ' and is being undone' : ''}; ` +
-          `${key.step} came too late and changed nothing`,
-      );
-    }
-    const outcome = await work(tx, operation);
+    const step = await openStep<Result>(tx, key, accept);
+    if ('done' in step) return step.done;
+    const outcome = await work(tx, step.operation, step.plan);
     const [saved, isDone] = isUnfinished(outcome) ? [outcome[1], false] : [outcome, true];
     if (isDone) {
       await sql`
@@ -64,13 +72,38 @@ export async function saveStep<Result>(
   return result;
 }
 
+/** Takes the operation's lock and looks, with what was committed up to then in view, at how far this step is. */
+async function openStep<Result>(
+  tx: ClustersDb,
+  key: StepKey,
+  accept: NewOperation | undefined,
+): Promise<OpenStep | { readonly done: Result }> {
+  const created = accept && (await insertOperation(tx, accept));
+  if (created) return { operation: created, plan: undefined };
+  const { rows } = await sql<OperationRow & { isDone: boolean; isUndone: boolean; done: Result; plan: unknown }>`
+    select ${operationColumns}, o.is_done as "isDone", o.is_undone as "isUndone", o.done, o.plan
+    from open_step(${key.operationId}, ${key.step}, ${key.round}) o`.execute(tx);
+  const row = rows[0];
+  if (!row) throw new ManagerError('not_found', `There is no operation "${key.operationId}"`);
+  if (accept) requireSameRequest(row, accept);
+  if (row.isDone) return { done: row.done };
+  if (row.endedAt && row.error) throw new ManagerError(row.error.code as ErrorCode, row.error.detail);
+  if (row.endedAt || row.isUndone) {
+    throw new ManagerError(
+      'operation_ended',
+      `Operation ${key.operationId} is ${row.endedAt ? row.state : 'being undone'}; ${key.step} came too late and changed nothing`,
+    );
+  }
+  return { operation: row, plan: row.plan };
+}
+
 const isUnfinished = <Result>(
   outcome: Result | readonly [typeof unfinished, Result],
 ): outcome is readonly [typeof unfinished, Result] => Array.isArray(outcome) && outcome[0] === unfinished;
 
 /**
- * Undoes a step at most once, whether or not it ever happened; an operation that ended is left alone. The record bars any attempt of the step that is still
- * on its way.
+ * Undoes a step at most once, whether or not it ever happened; an operation that ended is left alone. The record bars
+ * any attempt of the step that is still on its way.
  */
 export async function undoStep(
   db: ClustersDb,

@@ -1,4 +1,6 @@
 import { sql } from 'kysely';
+import { ManagerError } from '../../contracts/errors.js';
+import { deliver, type NewMessage } from './inbox.js';
 import type { CommunicationDb } from './schema.js';
 
 export interface RoutedMember {
@@ -27,16 +29,41 @@ export async function openRoutes(
   return rows[0]?.state === 'open';
 }
 
-/** Writes the immutable routing table of an epoch. The same epoch again, or a closed cluster, changes nothing. */
-export async function saveRoutingTable(
-  tx: CommunicationDb,
-  table: { readonly clusterId: string; readonly epoch: number; readonly members: readonly RoutedMember[] },
+export interface RoutingTable {
+  readonly clusterId: string;
+  readonly epoch: number;
+  readonly members: readonly RoutedMember[];
+}
+
+/**
+ * Writes the immutable routing table of an epoch and the messages that tell its members, together. The same again
+ * changes nothing.
+ * @throws ManagerError `operation_ended` when the cluster was closed to routing, `state_conflict` when the epoch was
+ * written before with other members: the caller's plan is stale.
+ */
+export async function routeAndDeliver(
+  db: CommunicationDb,
+  { clusterId, epoch, members }: RoutingTable,
+  mail: readonly { readonly message: NewMessage; readonly recipients: readonly string[] }[],
 ): Promise<void> {
-  await sql`
-    insert into routing_tables (cluster_id, epoch, members)
-    select cluster_id, ${table.epoch}, ${JSON.stringify(table.members)}::jsonb from routed_clusters
-    where cluster_id = ${table.clusterId} and state = 'open' for share
-    on conflict (cluster_id, epoch) do nothing`.execute(tx);
+  await db.transaction().execute(async (tx) => {
+    const { rows } = await sql<{ isSame: boolean }>`
+      with written as (
+        insert into routing_tables (cluster_id, epoch, members)
+        select cluster_id, ${epoch}, ${JSON.stringify(members)}::jsonb from routed_clusters
+        where cluster_id = ${clusterId} and state = 'open' for share
+        on conflict (cluster_id, epoch) do nothing returning members
+      )
+      select true as "isSame" from written
+      union all
+      select t.members = ${JSON.stringify(members)}::jsonb from routing_tables t join routed_clusters c using (cluster_id)
+      where t.cluster_id = ${clusterId} and t.epoch = ${epoch} and c.state = 'open'`.execute(tx);
+    if (!rows[0]) throw new ManagerError('operation_ended', `Cluster ${clusterId} is closed to routing`);
+    if (!rows[0].isSame) {
+      throw new ManagerError('state_conflict', `Cluster ${clusterId} has another routing table for epoch ${epoch}`);
+    }
+    for (const { message, recipients } of mail) await deliver(tx, message, recipients);
+  });
 }
 
 export async function routingTable(
