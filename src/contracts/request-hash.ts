@@ -6,7 +6,9 @@ import { createHash } from 'node:crypto';
  */
 export function requestHash(kind: string, request: unknown): string {
   const { requestId: _requestId, ...body } = (request ?? {}) as Record<string, unknown>;
-  return createHash('sha256').update(`${kind}\n${canonical(body)}`).digest('hex');
+  return createHash('sha256')
+    .update(`${kind}\n${canonical(body)}`)
+    .digest('hex');
 }
 
 function canonical(value: unknown): string {

@@ -72,7 +72,11 @@ describe('formCluster', () => {
   it('refuses what the fleet cannot give, says what is missing, and reserves nobody', async () => {
     await addAgents(stores.clusters, 2, { capabilities: ['rare'] }, 'rare');
     await expect(
-      worker.manager.formCluster({ requestId: 'lacking', name: 'lacking', requiredCapabilities: ['rare', 'unheard-of'] }),
+      worker.manager.formCluster({
+        requestId: 'lacking',
+        name: 'lacking',
+        requiredCapabilities: ['rare', 'unheard-of'],
+      }),
     ).rejects.toMatchObject({ code: 'insufficient_agents', message: expect.stringContaining('unheard-of') });
     expect(await findOperation(stores.clusters, 'lacking')).toMatchObject({ state: 'refused' });
     expect((await findAgent(stores.clusters, 'rare-0'))?.clusters).toEqual([]);
@@ -138,9 +142,15 @@ describe('formCluster', () => {
         onInsufficient: 'queue',
       });
     const first = queued('queued-1');
-    await waitFor('the first to queue', async () => (await findOperation(stores.clusters, 'queued-1'))?.state === 'queued');
+    await waitFor(
+      'the first to queue',
+      async () => (await findOperation(stores.clusters, 'queued-1'))?.state === 'queued',
+    );
     const second = queued('queued-2');
-    await waitFor('the second to queue', async () => (await findOperation(stores.clusters, 'queued-2'))?.state === 'queued');
+    await waitFor(
+      'the second to queue',
+      async () => (await findOperation(stores.clusters, 'queued-2'))?.state === 'queued',
+    );
     await addAgents(stores.clusters, 3, { capabilities: ['later'] }, 'later');
     const plan = await worker.manager.runFormationInterval({ dryRun: true });
     expect(plan.lines.join('\n')).toContain('queued-1');
@@ -158,7 +168,11 @@ describe('repairCluster', () => {
   it('replaces lost members and keeps the others, at the next epoch', async () => {
     await addAgents(stores.clusters, 3, { capabilities: ['mend'] }, 'mend');
     await worker.manager.formCluster({ requestId: 'mend', name: 'mend', requiredCapabilities: ['mend'] });
-    await stores.clusters.updateTable('agents').set({ lease_expires_at: new Date(0) }).where('id', '=', 'mend-1').execute();
+    await stores.clusters
+      .updateTable('agents')
+      .set({ lease_expires_at: new Date(0) })
+      .where('id', '=', 'mend-1')
+      .execute();
     await addAgent(stores.clusters, { id: 'mend-new', capabilities: ['mend'] });
     const quiet = await worker.manager.runFormationInterval({ dryRun: false });
     expect(quiet.repaired, 'no server has been up long enough to judge silence').toEqual([]);
@@ -180,7 +194,11 @@ describe('dissolveCluster', () => {
   it('takes the same path backwards and frees every member', async () => {
     await addAgents(stores.clusters, 3, { capabilities: ['brief'] }, 'brief');
     await worker.manager.formCluster({ requestId: 'brief', name: 'brief', requiredCapabilities: ['brief'] });
-    const workflowId = await worker.manager.startDissolution({ operationId: 'dis-1', clusterId: 'cl_brief', drainSeconds: 0 });
+    const workflowId = await worker.manager.startDissolution({
+      operationId: 'dis-1',
+      clusterId: 'cl_brief',
+      drainSeconds: 0,
+    });
     await worker.manager.result(workflowId);
     expect(await clusterView(stores.clusters, 'cl_brief')).toMatchObject({ state: 'dissolved', members: [] });
     expect(await findAccount(stores.resources, 'cl_brief')).toMatchObject({ state: 'closed' });
