@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { ManagerError } from '../contracts/errors.js';
+import type { ManagerError } from '../contracts/errors.js';
+import { invalidRequest } from './validation.js';
 
 /** How long a page is, unless the caller says otherwise. */
 export const pageQuery = {
@@ -16,9 +17,11 @@ export function positionOf(cursor: string | undefined, length: number): readonly
   if (cursor === undefined) return undefined;
   const parsed = z.array(z.string().max(300)).length(length).safeParse(decoded(cursor));
   if (parsed.success && parsed.data.every((part) => !/[\0\p{Surrogate}]/u.test(part))) return parsed.data;
-  const problem = { path: 'query.cursor', message: 'is not a nextCursor of this list; begin again without one' };
-  throw new ManagerError('invalid_request', `${problem.path} ${problem.message}`, { problems: [problem] });
+  throw strangeCursor();
 }
+
+export const strangeCursor = (): ManagerError =>
+  invalidRequest([{ path: 'query.cursor', message: 'is not a nextCursor of this list; begin again without one' }]);
 
 function decoded(cursor: string): unknown {
   try {

@@ -20,6 +20,11 @@ export class MailWatch {
     this.#logger = logger;
   }
 
+  /** How many agents are waited for. */
+  get waiting(): number {
+    return this.#waiters.size;
+  }
+
   /** @returns true when the agent has mail, false when the time is over, the caller went away or the server stops. */
   wait(agentId: string, timeoutMs: number, signal: AbortSignal): Promise<boolean> {
     if (this.#closed || signal.aborted || timeoutMs <= 0) return Promise.resolve(false);

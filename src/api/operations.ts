@@ -7,7 +7,7 @@ import {
   type Principal,
 } from '../stores/clusters/index.js';
 import { requesterOf } from './accept-request.js';
-import { nextCursor, positionOf } from './cursor.js';
+import { nextCursor, positionOf, strangeCursor } from './cursor.js';
 import type { Api, ApiDeps } from './deps.js';
 import { json, operationRoute } from './operation-route.js';
 import { hasEnded, operationViewOf, toOperationView } from './operation-view.js';
@@ -99,6 +99,6 @@ async function visible({ clusters }: ApiDeps, principal: Principal, id: string):
 }
 
 function instant(text: string): string {
-  if (!Number.isNaN(Date.parse(text))) return text;
-  throw new ManagerError('invalid_request', 'query.cursor is not a nextCursor of this list; begin again without one');
+  if (/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/.test(text) && !Number.isNaN(Date.parse(text))) return text;
+  throw strangeCursor();
 }
