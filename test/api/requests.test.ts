@@ -1,7 +1,9 @@
+import { createServer, type AddressInfo } from 'node:net';
+import { Client, Connection } from '@temporalio/client';
 import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { sweepAbandoned } from '../../src/api/lifecycle/sweep.js';
-import type { ClusterManagerClient } from '../../src/client/index.js';
+import { createClusterManagerClient } from '../../src/client/index.js';
 import type { OperationView } from '../../src/contracts/operations.js';
 import { endOperation, findOperation } from '../../src/stores/clusters/index.js';
 import { waitFor } from '../support/wait-for.js';
@@ -117,15 +119,28 @@ describe('POST /v1/requests', () => {
   });
 });
 
+/** A port that nothing listens on. */
+const freePort = (): Promise<number> =>
+  new Promise((resolve) => {
+    const server = createServer().listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as AddressInfo;
+      server.close(() => resolve(port));
+    });
+  });
+
 describe('while Temporal is away', () => {
   it('says 503, keeps the request, and the sweep starts it afterwards', async () => {
-    const away: Partial<ClusterManagerClient> = {
-      startFormation: () => Promise.reject(new Error('14 UNAVAILABLE: connection refused')),
-    };
-    const real = { ...test.deps.client };
-    Object.assign(test.deps.client, away);
-    const answer = await ask(body('kept', { requestId: 'kept-1' }));
-    Object.assign(test.deps.client, real);
+    const nowhere = new Client({ connection: Connection.lazy({ address: `127.0.0.1:${await freePort()}` }) });
+    const client = createClusterManagerClient(nowhere, test.deps.client.managerId);
+    const away = await startTestApi({ databases: test.databases, client });
+    const request = body('kept', { requestId: 'kept-1' });
+    const answer = await away.call('POST', '/v1/requests', { token: test.tokens.orchestrator, body: request });
+    const { body: readiness, status } = await away.call('GET', '/readyz');
+    expect([status, readiness]).toMatchObject([
+      503,
+      { ready: false, parts: [{}, {}, {}, { name: 'temporal', ready: false }] },
+    ]);
+    await away.stop();
     expect([answer.status, codeOf(answer)]).toEqual([503, 'service_unavailable']);
     expect((answer.body as { detail: string }).detail).toMatch(/kept-1 has not started yet.*is stored/s);
     expect(await isStarted('kept-1')).toBe(false);
