@@ -93,10 +93,25 @@ const withLock = async (work) => {
   release();
 };
 
+/** Whether someone ran npm themselves: its own record in node_modules then has every version of the lock file. */
+const isInstalled = () => {
+  const record = at('node_modules', '.package-lock.json');
+  if (!existsSync(record)) return false;
+  const { packages: there } = JSON.parse(readFileSync(record, 'utf8'));
+  const { packages: wanted } = JSON.parse(readFileSync(at('package-lock.json'), 'utf8'));
+  return Object.entries(wanted).every(
+    ([path, { version, optional }]) => path === '' || optional || there[path]?.version === version,
+  );
+};
+
 const installDependencies = async () => {
   const stamp = at('node_modules', '.cluster-manager-setup');
   const wanted = hashOf(['package-lock.json']);
   if (stampOf(stamp) === wanted) return;
+  if (isInstalled()) {
+    writeFileSync(stamp, `${wanted}\n`);
+    return;
+  }
   say('setup: installing dependencies (npm ci)');
   const npm = process.env.npm_execpath;
   const [command, before] = npm?.endsWith('.js') ? [process.execPath, [npm]] : ['npm', []];

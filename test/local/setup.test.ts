@@ -1,32 +1,60 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { beforeEach, expect, it, onTestFinished } from 'vitest';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import ts from 'typescript';
+import { afterAll, beforeAll, beforeEach, expect, it, onTestFinished } from 'vitest';
 import { packageFolder } from '../../src/local/paths.js';
 import { temporaryFolder, writeProgram } from './support.js';
 
-/** A small project with the real set-up script, the real compiler and stand-ins for the two servers. */
+/** The launcher as the build makes it, made once: what these tests ask is when a build runs, not what the compiler does. */
+const built = mkdtempSync(join(tmpdir(), 'cluster-manager-test-'));
+
+beforeAll(() => {
+  const sources = [
+    'contracts/errors.ts',
+    ...readdirSync(join(packageFolder, 'src/local')).map((name) => `local/${name}`),
+  ];
+  for (const source of sources) {
+    const { outputText } = ts.transpileModule(readFileSync(join(packageFolder, 'src', source), 'utf8'), {
+      compilerOptions: { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2023, verbatimModuleSyntax: true },
+    });
+    const target = join(built, source.replace(/\.ts$/, '.js'));
+    mkdirSync(dirname(target), { recursive: true });
+    writeFileSync(target, outputText);
+  }
+});
+
+afterAll(() => rmSync(built, { recursive: true, force: true }));
+
+/** A small project with the real set-up script, and stand-ins for npm, the compiler and the two servers. */
 let project: string;
+
+const compiler = `
+  import fs from 'node:fs';
+  fs.cpSync(${JSON.stringify(built)}, 'dist', { recursive: true });
+  if (fs.existsSync('src/broken.ts')) {
+    console.error('src/broken.ts(1,14): error TS2322');
+    process.exit(2);
+  }`;
 
 beforeEach(() => {
   project = temporaryFolder();
-  const at = (path: string): string => join(project, path);
-  mkdirSync(at('scripts'));
-  cpSync(join(packageFolder, 'scripts/setup.mjs'), at('scripts/setup.mjs'));
-  cpSync(join(packageFolder, 'tsconfig.json'), at('tsconfig.json'));
-  cpSync(join(packageFolder, 'tsconfig.build.json'), at('tsconfig.build.json'));
-  // Counts its runs: the last step of a build.
-  writeFileSync(at('scripts/build-workflows.mjs'), `import fs from 'node:fs'; fs.appendFileSync('builds', 'b');`);
-  mkdirSync(at('src/local'), { recursive: true });
-  cpSync(join(packageFolder, 'src/local'), at('src/local'), { recursive: true });
-  mkdirSync(at('src/contracts'));
-  cpSync(join(packageFolder, 'src/contracts/errors.ts'), at('src/contracts/errors.ts'));
-  writeFileSync(at('package.json'), '{"name":"project","version":"1.0.0","type":"module"}');
-  writeFileSync(at('package-lock.json'), '{"name":"project","version":"1.0.0","lockfileVersion":3,"packages":{}}');
-  mkdirSync(at('node_modules'));
-  for (const name of ['typescript', '@types'])
-    symlinkSync(join(packageFolder, 'node_modules', name), at(`node_modules/${name}`));
+  const write = (path: string, text: string): void => {
+    mkdirSync(dirname(join(project, path)), { recursive: true });
+    writeFileSync(join(project, path), text);
+  };
+  for (const path of ['scripts/setup.mjs', 'tsconfig.json', 'tsconfig.build.json']) {
+    write(path, readFileSync(join(packageFolder, path), 'utf8'));
+  }
+  // The last step of a build: counts its runs.
+  write('scripts/build-workflows.mjs', `import fs from 'node:fs'; fs.appendFileSync('builds', 'b');`);
+  write('src/main.ts', '');
+  write('package.json', '{"name":"project","version":"1.0.0","type":"module"}');
+  write('package-lock.json', '{"name":"project","version":"1.0.0","lockfileVersion":3,"packages":{}}');
+  write('node_modules/typescript/bin/tsc', compiler);
+  write('node_modules/typescript/package.json', '{"name":"typescript","type":"module"}');
 });
 
 const environment = (changes: Readonly<Record<string, string>> = {}): NodeJS.ProcessEnv => {
@@ -66,6 +94,18 @@ it('installs and builds once, and then only names the two servers', () => {
   writeFileSync(join(project, 'package-lock.json'), `${read('package-lock.json')}\n`);
   run();
   expect([read('installs'), read('builds')]).toEqual(['cici', 'bb']);
+});
+
+it('takes the word of an npm that was run by hand, as long as its versions are those of the lock file', () => {
+  const lock = (version: string): string =>
+    `{"name":"project","version":"1.0.0","lockfileVersion":3,"packages":{"":{},"node_modules/a":{"version":"${version}"}}}`;
+  writeFileSync(join(project, 'package-lock.json'), lock('1.0.0'));
+  writeFileSync(join(project, 'node_modules/.package-lock.json'), lock('1.0.0'));
+  run();
+  expect(read('installs')).toBe('');
+  writeFileSync(join(project, 'package-lock.json'), lock('1.0.1'));
+  run();
+  expect(read('installs')).toBe('ci');
 });
 
 it('fails on a program that does not compile, and does not take the last build for this one', () => {
