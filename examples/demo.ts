@@ -99,7 +99,8 @@ async function seeFormed(
   const ms = Date.parse(ended.endedAt ?? '') - Date.parse(ended.createdAt);
   tell(
     `   steps: ${ended.steps.map((step) => `${step.name} ${step.state}`).join(', ')}`,
-    `   formed after ${ms} ms: coordinator ${coordinator}, epoch ${epoch}; the list "${ids}" reached ${told()} of ${members.length} members`,
+    `   formed after ${ms} ms: coordinator ${coordinator}, epoch ${epoch}`,
+    `   the member list "${ids}" reached ${told()} of ${members.length} members`,
     `   ${ended.temporalUrl}`,
   );
   return { clusterId, ms, reached: told() };
@@ -215,7 +216,7 @@ async function main(): Promise<void> {
     tell('', '5  What was seen');
     tell(
       `   ${figures.formed} clusters active, ${figures.membersTold} member lists received, every lease renewed by heartbeats`,
-      `   formation ${figures.formationMs} ms undisturbed; ${figures.formationWithKillMs} ms with the agents' ${thinkMs} ms and a worker that was away for ${kill.backMs} ms`,
+      `   formation: ${figures.formationMs} ms undisturbed, ${figures.formationWithKillMs} ms with the kill (agents thought ${thinkMs} ms, the worker was away ${kill.backMs} ms)`,
     );
     if (options.keep) {
       tell(
@@ -230,9 +231,9 @@ async function main(): Promise<void> {
     tell(
       `   all processes ended, ${left} left; ${seconds} s in all${options.keep ? '' : '. To keep it running and look around: npm run demo -- --keep'}`,
     );
-    if (ok) rmSync(stateDir, { recursive: true, force: true });
     if (options.json) console.log(JSON.stringify({ ok, ...figures, seconds, processesLeft: left }));
     process.exitCode = ok ? 0 : 1;
+    if (ok) rmSync(stateDir, { recursive: true, force: true });
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     const left = await finish();

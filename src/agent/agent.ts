@@ -85,7 +85,8 @@ export function createAgent(options: AgentOptions): Agent {
   events.on('registered', (event) => (incarnation = event.incarnation));
 
   const stop = async (): Promise<void> => {
-    life.abort();
+    life.abort(new Error(`Agent "${id}" was stopped`));
+    standing.close();
     await loops;
   };
   const ownToken = (what: string): string => {
@@ -99,6 +100,7 @@ export function createAgent(options: AgentOptions): Agent {
       logger.error({ agentId: id, err: error }, 'agent failed');
       events.emit('error', asError(error));
       life.abort();
+      standing.close();
     });
 
   return {
@@ -113,6 +115,7 @@ export function createAgent(options: AgentOptions): Agent {
         const onFirst = (refusal?: Error): void => {
           if (!refusal && !life.signal.aborted) return resolve();
           life.abort();
+          standing.close();
           reject(refusal ?? new ManagerError('cancelled', `Agent "${id}" was stopped before it was registered`));
         };
         loops = Promise.all([

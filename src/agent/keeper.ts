@@ -103,6 +103,7 @@ async function renewWhileHeld(context: AgentContext, signal: AbortSignal): Promi
       if (signal.aborted) return;
       if (hasCode(error, 'unauthenticated', 'not_found')) {
         logger.warn({ agentId: id, err: error }, 'manager does not know the agent');
+        events.emit('error', asError(error));
         return standing.lose({ token, refused: hasCode(error, 'unauthenticated') });
       }
       failures++;
@@ -116,7 +117,8 @@ async function beat(context: AgentContext, token: string, signal: AbortSignal): 
   const { api, standing, says, nowMs } = context;
   const askedAtMs = nowMs();
   const { readiness, readinessIsNews } = says;
-  const timeoutMs = Math.min(10_000, Math.max(500, standing.leaseEndsAtMs() - askedAtMs));
+  // Shorter than the lease, so that one answer that got lost leaves time to ask again.
+  const timeoutMs = Math.min(2 * standing.heartbeatMs(), Math.max(500, standing.leaseEndsAtMs() - askedAtMs));
   const heartbeat = { ...says.figures, ...(readinessIsNews ? { readiness } : {}) };
   const { epoch } = await api.beat(token, heartbeat, signal, timeoutMs);
   standing.renew(token, askedAtMs);

@@ -20,12 +20,14 @@ export async function takeMail(context: AgentContext, signal: AbortSignal): Prom
   for (let failures = 0; !signal.aborted;) {
     const token = await standing.whenHeld(signal);
     if (token === undefined) return;
+    const replaced = standing.signal();
     try {
-      const batch = await api.receive(token, { max: settings.batchSize, waitSeconds: settings.waitSeconds }, signal);
-      await handOver(context, { token, batch, receivedAtMs: nowMs(), handled }, signal);
+      const batch = await api.receive(token, { max: settings.batchSize, waitSeconds: settings.waitSeconds }, replaced);
+      await handOver(context, { batch, receivedAtMs: nowMs(), handled }, signal);
       failures = 0;
     } catch (error) {
       if (signal.aborted) return;
+      if (replaced.aborted) continue;
       if (hasCode(error, 'unauthenticated', 'not_found')) {
         standing.lose({ token, refused: hasCode(error, 'unauthenticated') });
         context.nudge.nudge();
@@ -40,7 +42,6 @@ export async function takeMail(context: AgentContext, signal: AbortSignal): Prom
 }
 
 interface Batch {
-  readonly token: string;
   readonly batch: HandedOver;
   readonly receivedAtMs: number;
   readonly handled: Memory;
@@ -57,10 +58,11 @@ async function handOver(context: AgentContext, work: Batch, signal: AbortSignal)
     if (due.length > 0) await confirm(context, due, signal);
   };
   for (const delivery of work.batch.deliveries) {
-    // What is left of the batch comes again: to this agent when it is registered again, or to whoever took over.
-    if (signal.aborted || standing.token() === undefined) break;
+    // While the agent's own lease is lapsed its mail waits; each delivery's lease says whether it is still its to take.
+    const token = await standing.whenHeld(signal);
+    if (token === undefined) break;
     if (nowMs() - work.receivedAtMs >= leaseMsOf(delivery, work.batch)) continue;
-    if (await handle(context, delivery, work, signal)) {
+    if (await handle(context, delivery, { ...work, token }, signal)) {
       work.handled.add(delivery.message.id);
       acks.push({ id: delivery.id, leaseToken: delivery.leaseToken });
     }
@@ -79,7 +81,7 @@ function leaseMsOf(delivery: DeliveryView, { serverTimeMs }: HandedOver): number
 async function handle(
   context: AgentContext,
   { message, attempt }: DeliveryView,
-  { token, handled }: Batch,
+  { handled, token }: Batch & { readonly token: string },
   signal: AbortSignal,
 ): Promise<boolean> {
   // Its ack was lost on the way, or its lease ended before the ack came: once is enough.

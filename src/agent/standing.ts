@@ -23,10 +23,14 @@ export interface Standing {
   silentMs(): number;
   /** True when the lease ran out, false when it was given up before. */
   isLapsed(): boolean;
+  /** Aborted when the next registration replaces the present one, or none will: a question asked with the old token ends then. */
+  signal(): AbortSignal;
   hold(grant: Grant): void;
   renew(token: string, askedAtMs: number): void;
   /** Gives the standing up; with a token only if it is still that one. `refused`: the token is worth nothing any more. */
   lose(options?: { readonly token?: string; readonly refused?: boolean }): void;
+  /** Gives it up for good. */
+  close(): void;
   /** Resolves with the token once the lease is held; undefined when aborted first. */
   whenHeld(signal: AbortSignal): Promise<string | undefined>;
 }
@@ -35,6 +39,7 @@ export function createStanding(nowMs: () => number): Standing {
   let grant: Grant | undefined;
   let renewedAtMs = 0;
   let held = false;
+  let holding = new AbortController();
   const waiting = new Set<() => void>();
   const leaseEndsAtMs = (): number => renewedAtMs + (grant?.leaseMs ?? 0);
   const token = (): string | undefined => (held && nowMs() < leaseEndsAtMs() ? grant?.token : undefined);
@@ -45,7 +50,10 @@ export function createStanding(nowMs: () => number): Standing {
     heartbeatMs: () => grant?.heartbeatMs ?? 5000,
     silentMs: () => Math.round(nowMs() - renewedAtMs),
     isLapsed: () => held && nowMs() >= leaseEndsAtMs(),
+    signal: () => holding.signal,
     hold: (given) => {
+      holding.abort(new Error('The agent registered again'));
+      holding = new AbortController();
       grant = given;
       renewedAtMs = given.askedAtMs;
       held = true;
@@ -58,6 +66,10 @@ export function createStanding(nowMs: () => number): Standing {
       if (of !== undefined && of !== grant?.token) return;
       held = false;
       if (refused) grant = undefined;
+    },
+    close: () => {
+      held = false;
+      holding.abort(new Error('The agent was stopped'));
     },
     whenHeld: (signal) =>
       new Promise((resolve) => {

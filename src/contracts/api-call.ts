@@ -140,7 +140,7 @@ const foreign = (baseUrl: string, status: number): ManagerError =>
 
 function unreachable(baseUrl: string, cause: unknown, timeoutMs: number): ManagerError {
   const why =
-    cause instanceof TimeoutPassed ? `no answer within ${timeoutMs / 1000} s` : (systemCodeOf(cause) ?? String(cause));
+    cause instanceof TimeoutPassed ? `no answer within ${Math.round(timeoutMs / 100) / 10} s` : (systemCodeOf(cause) ?? String(cause));
   return new ManagerError(
     'service_unavailable',
     `The cluster manager at ${baseUrl} cannot be reached (${why}); start it with "npm start", or give the address of one that runs`,
