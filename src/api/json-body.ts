@@ -1,4 +1,4 @@
-import type { MiddlewareHandler } from 'hono';
+import type { Context, MiddlewareHandler } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import { ManagerError } from '../contracts/errors.js';
 import type { ApiEnv } from './deps.js';
@@ -15,7 +15,7 @@ const unstorable = /[\0\p{Surrogate}]/u;
  * @param limitBytes the size allowed.
  */
 export const jsonBody = (
-  limitBytes: (c: Parameters<MiddlewareHandler<ApiEnv>>[0]) => number,
+  limitBytes: (c: Context<ApiEnv>) => number,
   { required }: { readonly required: boolean },
 ): MiddlewareHandler<ApiEnv> => {
   return async (c, next) => {
@@ -23,7 +23,7 @@ export const jsonBody = (
     const tooLarge = (): never => {
       throw new ManagerError('body_too_large', `The body is larger than ${maxSize} bytes; send less at a time`);
     };
-    return bodyLimit({ maxSize, onError: tooLarge })(c, async () => {
+    const read = async (): Promise<void> => {
       const text = await c.req.text();
       if (text === '') {
         if (required) throw new ManagerError('invalid_request', 'The body is empty; a JSON object is needed');
@@ -32,7 +32,11 @@ export const jsonBody = (
         requireStorable(parse(text));
       }
       await next();
-    });
+    };
+    // Node reads no further than the announced length; only a body without one must be counted, which costs a stream.
+    if (c.req.header('transfer-encoding') !== undefined) return bodyLimit({ maxSize, onError: tooLarge })(c, read);
+    if (Number(c.req.header('content-length') ?? 0) > maxSize) tooLarge();
+    return read();
   };
 };
 

@@ -29,7 +29,8 @@ export async function listen(api: Api, config: Pick<ManagerConfig, 'host' | 'por
   }) as Server;
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error) => reject(refusalOf(error, host, port)));
-    server.listen(port, host, resolve);
+    // After a restart of the server all agents come back within seconds; Node's 511 would refuse some.
+    server.listen({ port, host, backlog: 4096 }, resolve);
   });
   const { port: actual } = server.address() as AddressInfo;
   return {
