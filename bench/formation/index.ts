@@ -1,10 +1,12 @@
 import type { Figure } from '../figure.js';
+import { heartbeats } from './heartbeats.js';
+import { identify } from './identify.js';
+import { startUp } from './start-up.js';
 import { throughput } from './throughput.js';
 
-/** Formation against its limits; see docs/benches.md. */
+/** Formation against its limits; docs/benches.md says how to read it. */
 export async function formation(quick: boolean): Promise<Figure[]> {
-  const parts = [throughput];
   const figures: Figure[] = [];
-  for (const part of parts) figures.push(...(await part(quick)));
+  for (const part of [startUp, identify, heartbeats, throughput]) figures.push(...(await part(quick)));
   return figures;
 }

@@ -25,6 +25,8 @@ export function openDatabase<Schema>(options: DatabaseOptions): Kysely<Schema> {
     idle_in_transaction_session_timeout: 30_000,
     connectionTimeoutMillis: 10_000,
     keepAlive: true,
+    // Our queries take milliseconds; starting parallel workers for one costs more than it saves.
+    options: '-c max_parallel_workers_per_gather=0 -c jit=off',
   });
   // An idle client whose server died emits 'error' on the pool; unhandled, it would end the process.
   pool.on('error', () => undefined);

@@ -4,10 +4,12 @@ import { parseFormationRequest, problemsOf } from '../../contracts/formation.js'
 import { clusterIdOf, type ClusterId, type OperationId } from '../../contracts/ids.js';
 import { requestHash } from '../../contracts/request-hash.js';
 import {
+  findCandidates,
   findCluster,
   membershipsOf,
   saveStep,
   unfinished,
+  type Candidates,
   type ClustersDb,
   type OperationRow,
   type NewOperation,
@@ -15,7 +17,7 @@ import {
 import { asActivity, thisAttempt } from '../as-activity.js';
 import type { ActivityDeps } from '../deps.js';
 import { candidateQueryOf, matchRequestOf, type FormationPlan } from './plan.js';
-import { Contended, reserveAgents } from './reserve-agents.js';
+import { Contended, reserveAgents, type ReservationOrder } from './reserve-agents.js';
 
 export interface IdentifyAgentsInput {
   readonly operationId: OperationId;
@@ -44,8 +46,9 @@ export const identifyAgents = (deps: ActivityDeps) =>
         ? readRequest(deps, input, input.for.request)
         : await readRepair(deps, input, input.for.repair);
     const key = { operationId: input.operationId, step: 'identifyAgents', round: input.round };
+    const survey = await surveyFleet(deps, operation);
     const plan = await inTurn((turn) =>
-      saveStep(deps.clusters, key, thisAttempt(), (tx, saved) => reserveFor(deps, tx, saved, turn), operation),
+      saveStep(deps.clusters, key, thisAttempt(), (tx) => reserveFor(tx, survey, turn), operation),
     );
     return { reserved: plan.joining.length, alternates: plan.alternates.length, rejected: plan.rejected };
   });
@@ -57,6 +60,7 @@ export const identifyAgents = (deps: ActivityDeps) =>
  */
 export const serveFromQueue = (deps: ActivityDeps, operation: OperationRow, round: number): Promise<boolean> =>
   inTurn(async (turn) => {
+    const survey = await surveyFleet(deps, operation);
     const plan = await saveStep<FormationPlan | null>(
       deps.clusters,
       { operationId: operation.id, step: 'identifyAgents', round },
@@ -64,7 +68,7 @@ export const serveFromQueue = (deps: ActivityDeps, operation: OperationRow, roun
       async (tx, locked) => {
         // Served by another run since the queue was read: reserving again would take agents twice.
         if (locked.state !== 'queued') return [unfinished, null];
-        const found = await reserveFor(deps, tx, operation, turn);
+        const found = await reserveFor(tx, survey, turn);
         return found.shortfall.length > 0 ? [unfinished, null] : found;
       },
     );
@@ -81,36 +85,44 @@ async function inTurn<Result>(attempt: (turn: boolean) => Promise<Result>): Prom
   }
 }
 
-async function reserveFor(
-  deps: ActivityDeps,
-  tx: ClustersDb,
-  operation: OperationRow,
-  turn: boolean,
-): Promise<FormationPlan> {
-  const { clusterId } = operation;
-  const cluster = operation.kind === 'REPAIR' ? await findCluster(tx, clusterId) : undefined;
-  const members = cluster ? await membershipsOf(tx, clusterId) : [];
-  const staying = members.filter((member) => member.state === 'active' && member.alive);
-  const leaving = members.filter((member) => member.state === 'active' && !member.alive);
-  const spec = cluster?.spec ?? parseFormationRequest(operation.request, deps.settings.clusterSize);
-  const found = await reserveAgents(
-    tx,
-    {
-      operationId: operation.id,
-      clusterId,
-      spec,
-      query: candidateQueryOf(spec, operation.id, cluster ? clusterId : null),
-      request: matchRequestOf(spec, staying, operation.id),
-    },
-    turn,
-  );
+interface Survey {
+  readonly order: ReservationOrder;
+  readonly seen: Candidates;
+  readonly epoch: number;
+  readonly staying: readonly string[];
+  readonly leaving: readonly string[];
+}
+
+type Planned = Pick<NewOperation, 'id' | 'kind' | 'clusterId' | 'request'>;
+
+/** Reads what the plan depends on. Before the step's transaction, so that nothing is locked meanwhile. */
+async function surveyFleet({ clusters, settings }: ActivityDeps, operation: Planned): Promise<Survey> {
+  const { id: operationId, clusterId } = operation;
+  const cluster = operation.kind === 'REPAIR' ? await findCluster(clusters, clusterId) : undefined;
+  const members = cluster ? await membershipsOf(clusters, clusterId) : [];
+  const active = members.filter((member) => member.state === 'active');
+  const staying = active.filter((member) => member.alive);
+  const spec = cluster?.spec ?? parseFormationRequest(operation.request, settings.clusterSize);
+  const query = candidateQueryOf(spec, operationId, cluster ? clusterId : null);
   return {
-    clusterId,
+    order: { operationId, clusterId, spec, query, request: matchRequestOf(spec, staying, operationId) },
+    seen: await findCandidates(clusters, query),
     epoch: cluster?.epoch ?? 0,
-    spec,
-    joining: found.shortfall.length === 0 ? found.members : [],
     staying: staying.map((member) => member.agentId),
-    leaving: leaving.map((member) => member.agentId),
+    leaving: active.filter((member) => !member.alive).map((member) => member.agentId),
+  };
+}
+
+async function reserveFor(tx: ClustersDb, survey: Survey, turn: boolean): Promise<FormationPlan> {
+  const { order, epoch, staying, leaving } = survey;
+  const found = await reserveAgents(tx, order, survey.seen, turn);
+  return {
+    clusterId: order.clusterId,
+    epoch,
+    spec: order.spec,
+    joining: found.shortfall.length === 0 ? found.members : [],
+    staying,
+    leaving,
     alternates: found.alternates,
     rejected: found.rejected,
     shortfall: found.shortfall,

@@ -9,6 +9,7 @@ import {
   takeTurn,
   type CandidateQuery,
   type CandidateRow,
+  type Candidates,
   type ClustersDb,
 } from '../../stores/clusters/index.js';
 import { toCandidate } from './plan.js';
@@ -33,14 +34,20 @@ export class Contended extends Error {}
 
 /**
  * Chooses agents and reserves them in the caller's transaction; reserves nobody when the request cannot be satisfied.
+ * @param seen the candidates as they were before the transaction; who was taken since is found out by the lock.
  * @param turn false: agents that another formation is deciding about are left aside, never waited for. True: wait for
- * the turn and for those agents, so that a refusal is the truth and not a collision.
+ * the turn and for those agents, and look again, so that a refusal is the truth and not a collision.
  * @throws Contended only with `turn` false.
  */
-export async function reserveAgents(tx: ClustersDb, order: ReservationOrder, turn: boolean): Promise<Reserved> {
+export async function reserveAgents(
+  tx: ClustersDb,
+  order: ReservationOrder,
+  seen: Candidates,
+  turn: boolean,
+): Promise<Reserved> {
   const { query, request, spec } = order;
   if (turn) await takeTurn(tx);
-  const { eligible, rejected, complete } = await findCandidates(tx, query);
+  const { eligible, rejected, complete } = turn ? await findCandidates(tx, query) : seen;
   const gone = new Set<string>();
   let pool: readonly CandidateRow[] = eligible;
   let wide = complete;

@@ -5,6 +5,7 @@ import type { ClustersDb } from './schema.js';
 /** Fleets up to this size are read whole in one query; larger ones are counted, then sampled. */
 const wholeFleet = 128;
 const samplePerCapability = 64;
+const enoughHolders = 16;
 const sampleInAll = 256;
 const thoroughPerGroup = 8;
 const thoroughInAll = 4000;
@@ -45,84 +46,119 @@ const tokensOf = (query: Pick<CandidateQuery, 'requiredCapabilities' | 'roles'>)
   ...new Set([...query.requiredCapabilities, ...query.roles.map((role) => role.capability)]),
 ];
 
-/** The first reason why an agent cannot be a member, or null: the one place where eligibility is written. */
-function rejection(query: CandidateQuery): RawBuilder<string | null> {
+/**
+ * Why an agent cannot be a member, in the order in which reasons are counted: the one place where eligibility is
+ * written. What an index finds comes first, so that counting a large fleet reads only the holders of a capability.
+ */
+function rejections(query: CandidateQuery): { readonly reason: string; readonly when: RawBuilder<boolean> }[] {
   const tokens = tokensOf(query);
-  const reasons = [
-    sql`when a.lease_expires_at <= now() then 'lease_expired'`,
-    sql`when a.readiness <> 'ready' then 'not_ready'`,
-    sql`when a.quarantined_until > now() then 'quarantined'`,
-    ...(tokens.length > 0 ? [sql`when not a.capabilities && ${tokens}::text[] then 'no_required_capability'`] : []),
-    ...(Object.keys(query.labels).length > 0
-      ? [sql`when not a.labels @> ${JSON.stringify(query.labels)}::jsonb then 'labels_mismatch'`]
+  return [
+    ...(tokens.length > 0
+      ? [{ reason: 'no_required_capability', when: sql<boolean>`not a.capabilities && ${tokens}::text[]` }]
       : []),
-    sql`when a.cluster_count >= a.max_clusters then 'no_capacity'`,
-    ...Object.entries(query.resources).map(
-      ([name, amount]) => sql`when coalesce((a.resources ->> ${name})::numeric, 0)
-        - coalesce((a.held ->> ${name})::numeric, 0) < ${amount}::numeric then 'insufficient_resources'`,
-    ),
+    { reason: 'lease_expired', when: sql<boolean>`a.lease_expires_at <= now()` },
+    { reason: 'not_ready', when: sql<boolean>`a.readiness <> 'ready'` },
+    { reason: 'quarantined', when: sql<boolean>`coalesce(a.quarantined_until > now(), false)` },
+    ...(Object.keys(query.labels).length > 0
+      ? [{ reason: 'labels_mismatch', when: sql<boolean>`not a.labels @> ${JSON.stringify(query.labels)}::jsonb` }]
+      : []),
+    { reason: 'no_capacity', when: sql<boolean>`a.cluster_count >= a.max_clusters` },
+    ...Object.entries(query.resources).map(([name, amount]) => ({
+      reason: 'insufficient_resources',
+      when: sql<boolean>`coalesce((a.resources -> ${name})::numeric, 0)
+        - coalesce((a.held -> ${name})::numeric, 0) < ${amount}::numeric`,
+    })),
     ...(query.clusterId
       ? [
-          sql`when exists (select 1 from memberships m where m.agent_id = a.id and m.cluster_id = ${query.clusterId}
-            and m.state <> 'released') then 'already_member'`,
+          {
+            reason: 'already_member',
+            when: sql<boolean>`exists (select 1 from memberships m where m.agent_id = a.id
+              and m.cluster_id = ${query.clusterId} and m.state <> 'released')`,
+          },
         ]
       : []),
   ];
-  return sql<string | null>`(case ${sql.join(reasons, sql` `)} end)`;
+}
+
+/** The first reason that holds, or null. */
+const rejection = (query: CandidateQuery): RawBuilder<string | null> =>
+  sql<string | null>`(case ${sql.join(
+    rejections(query).map(({ reason, when }) => sql`when ${when} then ${sql.lit(reason)}`),
+    sql` `,
+  )} end)`;
+
+/** The same as a chain of conditions, whose selectivity PostgreSQL can estimate from its statistics. */
+function eligible(query: CandidateQuery): RawBuilder<boolean> {
+  const tokens = tokensOf(query);
+  const conditions = rejections(query)
+    .filter(({ reason }) => reason !== 'no_required_capability')
+    .map(({ when }) => sql`not (${when})`);
+  return sql<boolean>`a.left_at is null and ${sql.join(
+    [...conditions, ...(tokens.length > 0 ? [sql`a.capabilities && ${tokens}::text[]`] : [])],
+    sql` and `,
+  )}`;
 }
 
 /**
  * Agents that could be members now, and how many were passed over for each reason.
- * A small fleet is read whole. Of a large one a stable pseudo-random sample is read, with at least 64 holders of each
- * capability where there are that many: choosing the best of 256 random candidates is as good as choosing the best of
- * all in practice, and the time does not grow with the fleet (Mitzenmacher, "The Power of Two Choices", 2001).
+ * A small fleet is read whole. Of a large one a stable pseudo-random sample is read, with holders of each capability: choosing the best of 256 random candidates is as good as choosing the best of
+ * all in practice (Mitzenmacher, "The Power of Two Choices", 2001).
  */
 export async function findCandidates(db: ClustersDb, query: CandidateQuery): Promise<Candidates> {
   const { rows } = await sql<CandidateRow & { reason: string | null }>`
     select ${columns}, ${rejection(query)} as reason from agents a
-    where a.left_at is null limit ${wholeFleet + 1}`.execute(db);
-  if (rows.length <= wholeFleet) {
-    const eligible = rows.filter((row) => row.reason === null).map(({ reason: _reason, ...row }) => row);
-    return { eligible, rejected: countBy(rows.flatMap((row) => row.reason ?? [])), complete: true };
+    where a.left_at is null and (select sum(agents) from fleet_counts) <= ${wholeFleet}`.execute(db);
+  if (rows.length > 0) {
+    const candidates = rows.filter((row) => row.reason === null).map(({ reason: _reason, ...row }) => row);
+    return { eligible: candidates, rejected: countBy(rows.flatMap((row) => row.reason ?? [])), complete: true };
   }
-  const { rejected, eligible } = await countRejections(db, query);
-  const sample = await sampleCandidates(db, query);
-  return { eligible: sample, rejected, complete: sample.length >= eligible };
+  const [rejected, sample] = await Promise.all([countRejections(db, query), sampleCandidates(db, query)]);
+  return { eligible: sample, rejected, complete: sample.length < sampleInAll };
 }
 
-async function countRejections(db: ClustersDb, query: CandidateQuery) {
-  const { rows } = await sql<{ reason: string | null; agents: number }>`
-    select ${rejection(query)} as reason, count(*) as agents from agents a where a.left_at is null group by 1`.execute(
-    db,
-  );
-  const rejected: Record<string, number> = {};
-  let eligible = 0;
-  for (const { reason, agents } of rows) {
-    if (reason === null) eligible = agents;
-    else rejected[reason] = agents;
-  }
-  return { rejected, eligible };
-}
-
-async function sampleCandidates(db: ClustersDb, query: CandidateQuery): Promise<CandidateRow[]> {
+async function countRejections(db: ClustersDb, query: CandidateQuery): Promise<Record<string, number>> {
   const tokens = tokensOf(query);
-  const eligible = sql`a.left_at is null and ${rejection(query)} is null`;
+  // Agents without any required capability are the fleet less the holders, which an index finds: they are not read.
+  const holders = tokens.length > 0 ? sql`and a.capabilities && ${tokens}::text[]` : sql``;
+  const { rows } = await sql<{ reason: string | null; agents: number; fleet: number }>`
+    select ${rejection({ ...query, requiredCapabilities: [], roles: [] })} as reason, count(*) as agents,
+      (select sum(agents) from fleet_counts) as fleet
+    from agents a where a.left_at is null ${holders} group by 1
+    union all select 'fleet', 0, (select sum(agents) from fleet_counts)`.execute(db);
+  const rejected: Record<string, number> = {};
+  let counted = 0;
+  for (const { reason, agents } of rows) {
+    if (reason !== null && agents > 0) rejected[reason] = agents;
+    counted += agents;
+  }
+  const others = (rows[0]?.fleet ?? 0) - counted;
+  if (others > 0) rejected['no_required_capability'] = others;
+  return rejected;
+}
+
+/**
+ * Walks the ring of agents from the operation's place on. A capability that the walk met seldom is rare enough to be
+ * found through its own index.
+ */
+async function sampleCandidates(db: ClustersDb, query: CandidateQuery): Promise<CandidateRow[]> {
   const start = sql`(hashtext(${query.seed}) & 2147483647)`;
-  const walk = (filter: RawBuilder<unknown>, limit: number) => [
-    sql`(select ${columns}, a.match_order from agents a where ${eligible} and ${filter} and a.match_order >= ${start}
-      order by a.match_order limit ${limit})`,
-    sql`(select ${columns}, a.match_order from agents a where ${eligible} and ${filter} and a.match_order < ${start}
-      order by a.match_order limit ${limit})`,
-  ];
-  const branches = [
-    ...walk(sql`true`, sampleInAll),
-    ...(tokens.length > 1
-      ? tokens.flatMap((token) => walk(sql`a.capabilities @> ${[token]}::text[]`, samplePerCapability))
-      : []),
-  ];
-  const { rows } = await sql<CandidateRow>`
-    select distinct on (id) * from (${sql.join(branches, sql` union all `)}) sampled order by id`.execute(db);
-  return rows;
+  const walk = async (part: RawBuilder<unknown>, limit: number): Promise<CandidateRow[]> => {
+    const { rows } = await sql<CandidateRow>`
+      select ${columns} from agents a where ${eligible(query)} and ${part} order by a.match_order limit ${limit}`.execute(
+      db,
+    );
+    return rows;
+  };
+  const sample = await walk(sql`a.match_order >= ${start}`, sampleInAll);
+  if (sample.length < sampleInAll) {
+    sample.push(...(await walk(sql`a.match_order < ${start}`, sampleInAll - sample.length)));
+  }
+  const byId = new Map(sample.map((row) => [row.id, row]));
+  for (const token of tokensOf(query)) {
+    if (sample.filter((row) => row.capabilities.includes(token)).length >= enoughHolders) continue;
+    for (const row of await walk(sql`a.capabilities @> ${[token]}::text[]`, samplePerCapability)) byId.set(row.id, row);
+  }
+  return [...byId.values()];
 }
 
 /**
@@ -138,7 +174,7 @@ export async function findMoreCandidates(
   const { rows } = await sql<CandidateRow>`
     select * from (
       select ${columns}, row_number() over (partition by ${group}, a.capabilities order by a.cluster_count, a.match_order) as place
-      from agents a where a.left_at is null and ${rejection(query)} is null
+      from agents a where ${eligible(query)}
     ) ranked where place <= ${thoroughPerGroup} order by place limit ${thoroughInAll}`.execute(db);
   return rows;
 }

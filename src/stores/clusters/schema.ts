@@ -140,6 +140,7 @@ export interface ClustersSchema {
   membership_epochs: MembershipEpochsTable;
   events: EventsTable;
   event_head: { last_seq: number };
+  fleet_counts: { shard: number; agents: number };
   servers: ServersTable;
 }
 

@@ -37,6 +37,10 @@ export const agentsAndClusters = {
       create index agents_match_order on agents (match_order) where left_at is null;
       create index agents_capabilities on agents using gin (capabilities) with (fastupdate = off) where left_at is null;
 
+      -- How many agents are registered, in 16 rows so that registrations seldom meet at one.
+      create table fleet_counts (shard integer primary key, agents bigint not null);
+      insert into fleet_counts select generate_series(0, 15), 0;
+
       create table tokens (
         id text primary key,
         role text not null check (role in ('admin', 'orchestrator', 'agent', 'viewer')),
@@ -184,6 +188,25 @@ export const agentsAndClusters = {
         end if;
         return null;
       end $$;
+      create function count_fleet() returns trigger language plpgsql as $$
+      begin
+        insert into fleet_counts as f (shard, agents)
+          select match_order % 16, count(*) filter (where left_at is null) from new_rows group by 1 order by 1
+          on conflict (shard) do update set agents = f.agents + excluded.agents where excluded.agents <> 0;
+        return null;
+      end $$;
+      create trigger fleet_counted after insert on agents
+        referencing new table as new_rows for each statement execute function count_fleet();
+
+      create function recount_agent() returns trigger language plpgsql as $$
+      begin
+        update fleet_counts set agents = agents + case when new.left_at is null then 1 else -1 end
+        where shard = new.match_order % 16;
+        return null;
+      end $$;
+      create trigger fleet_recounted after update of left_at on agents for each row
+        when ((old.left_at is null) <> (new.left_at is null)) execute function recount_agent();
+
       -- Each statement in here sees what was committed before it: after the wait for the lock, not before.
       create function open_step(operation text, wanted text, wanted_round integer)
         returns table (id text, kind text, state text, cluster_id text, workflow_id text, request jsonb,
