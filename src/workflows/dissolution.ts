@@ -1,4 +1,14 @@
-import { setCurrentDetails, sleep, workflowInfo } from '@temporalio/workflow';
+import {
+  ActivityFailure,
+  ApplicationFailure,
+  CancellationScope,
+  log,
+  setCurrentDetails,
+  sleep,
+  workflowInfo,
+} from '@temporalio/workflow';
+import type { FormationActivities } from '../activities/formation/index.js';
+import { codeOfFailureType } from '../contracts/errors.js';
 import type { DissolveClusterInput } from '../contracts/workflow-inputs.js';
 import { stepsUntil, undoing } from './activity-options.js';
 import { showRun } from './show-run.js';
@@ -13,18 +23,53 @@ export async function dissolveCluster(
   const ids = { operationId, clusterId };
   showRun(clusterId);
   const steps = stepsUntil(Date.now() + (drainSeconds + 120) * 1_000, `dissolve ${clusterId}`);
-  await steps.beginDissolution({ ...input, workflowId: workflowInfo().workflowId });
-  let unackedMail = await steps.countOpenMail(ids);
-  for (let waited = 0; unackedMail > 0 && waited < drainSeconds; waited += lookEverySeconds) {
-    setCurrentDetails(`Draining: ${unackedMail} deliveries are not acked yet`);
-    await sleep(lookEverySeconds * 1_000);
-    unackedMail = await steps.countOpenMail(ids);
+  try {
+    await steps.beginDissolution({ ...input, workflowId: workflowInfo().workflowId });
+  } catch (error) {
+    await settleRefused(ids, error);
+    throw error;
   }
-  await undoing.retireCluster(ids);
-  await undoing.closeConnections(ids);
-  await undoing.withdrawCluster(ids);
-  await undoing.releaseAgents(ids);
-  await undoing.settleOperation({ ...ids, state: 'completed' });
+  const unackedMail = await drain(steps, input);
+  await CancellationScope.nonCancellable(async () => {
+    await undoing.retireCluster(ids);
+    await undoing.closeConnections(ids);
+    await undoing.withdrawCluster(ids);
+    await undoing.releaseAgents(ids);
+    await undoing.settleOperation({ ...ids, state: 'completed' });
+  });
   setCurrentDetails(`**Dissolved**, ${unackedMail} deliveries left unacked`);
   return { clusterId, unackedMail };
+}
+
+/**
+ * Gives the members time for their mail. There is no way back any more: what goes wrong here, a cancellation too, only
+ * cuts the wait short.
+ */
+async function drain(
+  steps: Pick<FormationActivities, 'countOpenMail'>,
+  { clusterId, drainSeconds }: DissolveClusterInput,
+): Promise<number> {
+  let unackedMail = 0;
+  try {
+    unackedMail = await steps.countOpenMail({ clusterId });
+    for (let waited = 0; unackedMail > 0 && waited < drainSeconds; waited += lookEverySeconds) {
+      setCurrentDetails(`Draining: ${unackedMail} deliveries are not acked yet`);
+      await sleep(lookEverySeconds * 1_000);
+      unackedMail = await steps.countOpenMail({ clusterId });
+    }
+  } catch (error) {
+    log.warn('The drain was cut short', { clusterId, error });
+  }
+  return unackedMail;
+}
+
+/** A refusal for the cluster's state is the end of its operation. After a time-out it may have begun: that is looked at again later. */
+async function settleRefused(ids: Pick<DissolveClusterInput, 'operationId' | 'clusterId'>, error: unknown) {
+  const cause = error instanceof ActivityFailure ? error.cause : undefined;
+  const code = cause instanceof ApplicationFailure ? codeOfFailureType(cause.type) : undefined;
+  if (!cause || code !== 'state_conflict') return;
+  const detail = cause.message;
+  await CancellationScope.nonCancellable(() =>
+    undoing.settleOperation({ ...ids, state: 'refused', error: { code, detail } }),
+  );
 }

@@ -4,7 +4,7 @@ import type { FormationRequest, FormationResult } from '../../src/contracts/form
 import { clusterIdOf } from '../../src/contracts/ids.js';
 import { testSettings } from '../support/worker.js';
 
-type Call = <Name extends keyof Activities>(
+export type Call = <Name extends keyof Activities>(
   name: Name,
   input: Parameters<Activities[Name]>[0],
 ) => Promise<Awaited<ReturnType<Activities[Name]>>>;
@@ -12,8 +12,9 @@ type Call = <Name extends keyof Activities>(
 /** Calls activities as a worker does, each in an activity context of its own, but with no workflow above them. */
 export function callActivities(stores: Omit<ActivityDeps, 'settings'>): Call {
   const activities = createActivities({ ...stores, settings: testSettings });
-  return (name, input) =>
-    new MockActivityEnvironment({ attempt: 1 }).run(activities[name] as (input: unknown) => Promise<never>, input);
+  const call = (name: keyof Activities, input: unknown): Promise<unknown> =>
+    new MockActivityEnvironment({ attempt: 1 }).run(activities[name] as (input: unknown) => Promise<unknown>, input);
+  return call as Call;
 }
 
 export type Outcome =
@@ -29,10 +30,10 @@ export async function formDirectly(
 ): Promise<Outcome> {
   const operationId = request.requestId;
   const ids = { operationId, clusterId: clusterIdOf(operationId) };
-  const step: Call = async (name, input) => {
+  const step = (async (name: keyof Activities, input: never): Promise<unknown> => {
     await disturb(() => call(name, input));
     return call(name, input);
-  };
+  }) as Call;
   try {
     await step('identifyAgents', { ...ids, workflowId: `formation/${operationId}`, round: 0, for: { request } });
     await step('defineCluster', { ...ids, round: 0 });
@@ -41,13 +42,22 @@ export async function formDirectly(
   } catch (error) {
     const { type = 'unknown', message } = error as { type?: string; message: string };
     const state = type === 'InsufficientAgents' ? 'refused' : 'compensated';
-    await step('retireCluster', ids);
-    await step('closeConnections', ids);
-    await step('withdrawCluster', ids);
-    await step('releaseAgents', ids);
-    await step('settleOperation', { ...ids, state, error: { code: type, detail: message } });
+    await undoDirectly(step, ids, { state, code: type, detail: message });
     return { state, type, message };
   }
+}
+
+/** The undoing of a formation or repair that got as far as its last step, in reverse. */
+export async function undoDirectly(
+  call: Call,
+  ids: { readonly operationId: string; readonly clusterId: string },
+  { state, ...error }: { readonly state: 'refused' | 'compensated'; readonly code: string; readonly detail: string },
+): Promise<void> {
+  await call('retireCluster', ids);
+  await call('closeConnections', ids);
+  await call('withdrawCluster', ids);
+  await call('releaseAgents', ids);
+  await call('settleOperation', { ...ids, state, error });
 }
 
 /** The order of `dissolveCluster`, without the drain. */

@@ -5,7 +5,7 @@ const clusters = inDatabase('clusters');
 const live = `state <> 'released'`;
 
 /** Invariants of agents and memberships. */
-const memberships: readonly Invariant[] = [
+export const ofMemberships: readonly Invariant[] = [
   clusters(
     'always',
     'an agent is in at most maxClusters clusters',
@@ -157,4 +157,4 @@ const operations: readonly Invariant[] = [
   ),
 ];
 
-export const inClusters: readonly Invariant[] = [...memberships, ...operations];
+export const inClusters: readonly Invariant[] = [...ofMemberships, ...operations];

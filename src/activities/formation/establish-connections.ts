@@ -25,6 +25,8 @@ export interface EstablishedConnections {
   /** Null when the connections stand; else how long to wait for answers before calling again. */
   readonly waitSeconds: number | null;
   readonly invited: readonly string[];
+  /** Who is connected, once the connections stand: these and nobody else become the members. */
+  readonly members: readonly string[];
 }
 
 /**
@@ -46,10 +48,10 @@ export const establishConnections = (deps: ActivityDeps) =>
         const judgement = await judgeInvitations(tx, { plan, operationId, settings });
         if (judgement.state === 'waiting') {
           await noteInvited(tx, judgement.toInvite);
-          return [unfinished, { waitSeconds: judgement.waitSeconds, invited: judgement.asked }];
+          return [unfinished, { waitSeconds: judgement.waitSeconds, invited: judgement.asked, members: [] }];
         }
         await saveLinks(tx, clusterId, planLinks(judgement.members));
-        return { waitSeconds: null, invited: [] };
+        return { waitSeconds: null, invited: [], members: judgement.members };
       },
     );
     const [plan, connections] = await Promise.all([opening, saving]);

@@ -1,3 +1,4 @@
+import { ManagerError } from '../../contracts/errors.js';
 import { describeShortfall } from '../../domain/formation/describe-shortfall.js';
 import { match } from '../../domain/formation/match.js';
 import { describePlan, type PlanDiff } from '../../domain/formation/plan-diff.js';
@@ -105,9 +106,7 @@ export const runFormationInterval = (deps: ActivityDeps) =>
     });
     const served = [];
     for (const operation of await queuedOperations(clusters, queuedARun)) {
-      if (await serveFromQueue(deps, operation, await nextRound(clusters, operation.id))) {
-        served.push({ operationId: operation.id, workflowId: operation.workflowId });
-      }
+      if (await serve(deps, operation)) served.push({ operationId: operation.id, workflowId: operation.workflowId });
     }
     return {
       releasedReservations,
@@ -116,3 +115,13 @@ export const runFormationInterval = (deps: ActivityDeps) =>
       abandoned: abandoned.map(({ id, kind, clusterId, request }) => ({ id, kind, clusterId, request })),
     };
   });
+
+/** One that is refused, because it ended meanwhile or the settings no longer allow it, does not hold up the others. */
+async function serve(deps: ActivityDeps, operation: OperationRow): Promise<boolean> {
+  try {
+    return await serveFromQueue(deps, operation, await nextRound(deps.clusters, operation.id));
+  } catch (error) {
+    if (error instanceof ManagerError) return false;
+    throw error;
+  }
+}

@@ -6,6 +6,7 @@ import { requestHash } from '../../contracts/request-hash.js';
 import {
   findCandidates,
   findCluster,
+  findOperation,
   membershipsOf,
   saveStep,
   unfinished,
@@ -166,6 +167,9 @@ async function readRepair(
   { operationId, workflowId }: IdentifyAgentsInput,
   clusterId: ClusterId,
 ): Promise<NewOperation> {
+  // Accepted before: whatever became of the cluster since, this operation is to be carried out or undone.
+  const known = await findOperation(clusters, operationId);
+  if (known?.kind === 'REPAIR' && known.clusterId === clusterId) return known;
   const cluster = await findCluster(clusters, clusterId);
   if (cluster?.state !== 'active') {
     throw new ManagerError(

@@ -17,6 +17,7 @@ import { routeAndDeliver } from '../../stores/communication/index.js';
 import { openAccount } from '../../stores/resources/index.js';
 import { asActivity, thisAttempt } from '../as-activity.js';
 import type { ActivityDeps } from '../deps.js';
+import type { EstablishedConnections } from './establish-connections.js';
 import type { FormationPlan } from './plan.js';
 
 export interface InitializeClusterInput {
@@ -34,12 +35,13 @@ export const initializeCluster = (deps: ActivityDeps) =>
   asActivity(async ({ operationId, clusterId }: InitializeClusterInput): Promise<FormationResult> => {
     const { clusters } = deps;
     const key = { operationId, step: 'initializeCluster', round: 0 };
-    const [first, plan] = await Promise.all([
+    const [first, plan, connected] = await Promise.all([
       stepResult<FormationResult>(clusters, key),
       requireStepResult<FormationPlan>(clusters, { operationId, step: 'identifyAgents' }),
+      requireStepResult<EstablishedConnections>(clusters, { operationId, step: 'establishConnections' }),
     ]);
     if (first) return first;
-    const launch = await decide(deps, plan, operationId);
+    const launch = await decide(deps, plan, connected.members, operationId);
     await announce(deps, plan, launch);
     const result: FormationResult = {
       clusterId,
@@ -65,9 +67,23 @@ interface Launch {
   readonly joining: readonly string[];
 }
 
-async function decide({ clusters }: ActivityDeps, plan: FormationPlan, operationId: string): Promise<Launch> {
+async function decide(
+  { clusters }: ActivityDeps,
+  plan: FormationPlan,
+  connected: readonly string[],
+  operationId: string,
+): Promise<Launch> {
   const rows = await membershipsOf(clusters, plan.clusterId);
   const members = rows.filter((member) => member.operationId === operationId || plan.staying.includes(member.agentId));
+  const lost = connected.filter((id) => !members.some((member) => member.agentId === id));
+  // Those who are left may be fewer than size.min or lack a capability: never a cluster that was not asked for.
+  if (lost.length > 0) {
+    throw new ManagerError(
+      'reservation_lost',
+      `${lost.length} of ${connected.length} members of ${plan.clusterId} are reserved no longer (${lost.join(', ')}); ` +
+        'raise deadlineSeconds or ask again',
+    );
+  }
   const before = plan.staying.length > 0 ? (await findCluster(clusters, plan.clusterId))?.coordinator : null;
   const coordinator =
     before && plan.staying.includes(before)

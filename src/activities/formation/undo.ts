@@ -1,3 +1,4 @@
+import { ManagerError } from '../../contracts/errors.js';
 import type { ClusterId, OperationId } from '../../contracts/ids.js';
 import { managerMessageTypes } from '../../contracts/inbox.js';
 import {
@@ -10,6 +11,7 @@ import {
   releaseReservations,
   retireCluster as retire,
   undoStep,
+  type ClusterRow,
   type OperationRow,
 } from '../../stores/clusters/index.js';
 import { closeRoutes, deliver, routeAndDeliver, routingTable } from '../../stores/communication/index.js';
@@ -28,8 +30,9 @@ const takesDown = ({ kind }: OperationRow): boolean => kind !== 'REPAIR';
 const endStateOf = ({ kind }: OperationRow) => (kind === 'DISSOLUTION' ? 'dissolved' : 'failed');
 
 /** Undoes initializeCluster: the account closes, the cluster leaves service. */
-export const retireCluster = ({ clusters, communication, resources, settings }: ActivityDeps) =>
+export const retireCluster = (deps: ActivityDeps) =>
   asActivity(async ({ operationId, clusterId }: UndoInput): Promise<void> => {
+    const { clusters, resources } = deps;
     const operation = await findOperation(clusters, operationId);
     if (!operation || operation.endedAt) return;
     if (takesDown(operation)) {
@@ -40,32 +43,44 @@ export const retireCluster = ({ clusters, communication, resources, settings }: 
       return;
     }
     // Members may have been told of an epoch that never was: the next one tells them who really is a member.
+    // And an attempt that is still on its way finds its epoch taken, so it can announce nothing any more.
     const cluster = await findCluster(clusters, clusterId);
-    const routed = await routingTable(communication, clusterId);
-    if (cluster?.state === 'active' && routed && routed.epoch > cluster.epoch) {
-      const rows = await membershipsOf(clusters, clusterId);
-      const members = rows
-        .filter((member) => member.state === 'active')
-        .map(({ agentId, roles }) => ({ agentId, roles }));
-      const epoch = routed.epoch + 1;
-      const { name } = cluster.spec;
-      const message = {
-        id: `msg_${clusterId}_e${epoch}_${managerMessageTypes.changed}`,
-        source: settings.id,
-        type: managerMessageTypes.changed,
-        clusterId,
-        epoch,
-        data: { clusterId, name, epoch, coordinator: cluster.coordinator, fencingToken: epoch, members },
-      };
-      const recipients = rows.map((member) => member.agentId);
-      await routeAndDeliver(communication, { clusterId, epoch, members }, [{ message, recipients }]);
-      await undoStep(clusters, { operationId, step: 'initializeCluster' }, thisAttempt(), (tx) =>
-        passEpoch(tx, clusterId, { from: cluster.epoch, to: epoch }),
-      );
-      return;
-    }
-    await undoStep(clusters, { operationId, step: 'initializeCluster' }, thisAttempt(), async () => undefined);
+    const epoch = cluster?.state === 'active' ? await announceWhoStays(deps, cluster) : undefined;
+    await undoStep(clusters, { operationId, step: 'initializeCluster' }, thisAttempt(), async (tx) => {
+      if (cluster && epoch) await passEpoch(tx, clusterId, { from: cluster.epoch, to: epoch });
+    });
   });
+
+/** Takes the next free epoch for the members that a cluster has. @returns it, or undefined when the cluster is closed to routing. */
+async function announceWhoStays(
+  { clusters, communication, settings }: ActivityDeps,
+  { id: clusterId, spec, coordinator, epoch: present }: ClusterRow,
+): Promise<number | undefined> {
+  for (;;) {
+    const rows = await membershipsOf(clusters, clusterId);
+    const routed = await routingTable(communication, clusterId);
+    const members = rows.filter((row) => row.state === 'active').map(({ agentId, roles }) => ({ agentId, roles }));
+    const epoch = Math.max(present, routed?.epoch ?? 0) + 1;
+    const message = {
+      id: `msg_${clusterId}_e${epoch}_${managerMessageTypes.changed}`,
+      source: settings.id,
+      type: managerMessageTypes.changed,
+      clusterId,
+      epoch,
+      data: { clusterId, name: spec.name, epoch, coordinator, fencingToken: epoch, members },
+    };
+    const recipients = [...new Set([...rows, ...(routed?.members ?? [])].map((member) => member.agentId))];
+    try {
+      await routeAndDeliver(communication, { clusterId, epoch, members }, [{ message, recipients }]);
+      return epoch;
+    } catch (error) {
+      if (!(error instanceof ManagerError)) throw error;
+      if (error.code === 'operation_ended') return undefined;
+      // Somebody announced that very epoch since it was looked up: the one after it is ours.
+      if (error.code !== 'state_conflict') throw error;
+    }
+  }
+}
 
 /** Undoes establishConnections: members and invited agents are told, and nothing is routed to the cluster any more. */
 export const closeConnections = ({ clusters, communication, settings }: ActivityDeps) =>
@@ -73,10 +88,12 @@ export const closeConnections = ({ clusters, communication, settings }: Activity
     const operation = await findOperation(clusters, operationId);
     if (!operation || operation.endedAt) return;
     if (takesDown(operation)) {
-      const rows = await membershipsOf(clusters, clusterId);
-      const wasAnnounced = (await routingTable(communication, clusterId)) !== undefined;
-      const told = rows.filter((member) => wasAnnounced || member.answer !== 'none').map((member) => member.agentId);
+      // Closed before it is looked up who was told: from here on no late attempt can tell anybody more.
       await closeRoutes(communication, clusterId);
+      const rows = await membershipsOf(clusters, clusterId);
+      const announced = await routingTable(communication, clusterId);
+      const asked = rows.filter((member) => announced !== undefined || member.answer !== 'none');
+      const told = [...new Set([...asked, ...(announced?.members ?? [])].map((member) => member.agentId))];
       if (told.length > 0) {
         await deliver(
           communication,

@@ -115,7 +115,8 @@ export async function undoStep(
   failpoint(`${step}:before`);
   await inTransaction(db, async (tx) => {
     const operation = await lockOperation(tx, key.operationId);
-    if (operation.endedAt) return;
+    // Never accepted, as when the database was away until the deadline: there is nothing to undo.
+    if (!operation || operation.endedAt) return;
     const { rows } = await sql`
       insert into operation_steps (operation_id, step, round, attempt, started_at, result)
       values (${key.operationId}, ${step}, 0, ${attempt.number}, ${attempt.startedAt}, 'null'::jsonb)
@@ -126,12 +127,10 @@ export async function undoStep(
   failpoint(`${step}:after-commit`);
 }
 
-export async function lockOperation(tx: ClustersDb, id: string): Promise<OperationRow> {
+async function lockOperation(tx: ClustersDb, id: string): Promise<OperationRow | undefined> {
   const { rows } = await sql<OperationRow>`
     select ${operationColumns} from operations o where o.id = ${id} for update`.execute(tx);
-  const operation = rows[0];
-  if (!operation) throw new ManagerError('not_found', `There is no operation "${id}"`);
-  return operation;
+  return rows[0];
 }
 
 /** The saved result of a step, or undefined while it is not done. */

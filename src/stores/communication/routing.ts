@@ -22,10 +22,11 @@ export async function openRoutes(
       insert into inboxes (agent_id) select id from unnest(${[...agentIds].sort()}::text[]) as t (id) order by id
       on conflict do nothing
     ), opened as (
-      insert into routed_clusters (cluster_id, state) values (${clusterId}, 'open') on conflict do nothing
-      returning state
+      -- An update that changes nothing: unlike a select it sees the row of an attempt that ran at the same time.
+      insert into routed_clusters (cluster_id, state) values (${clusterId}, 'open')
+      on conflict (cluster_id) do update set state = routed_clusters.state returning state
     )
-    select state from opened union all select state from routed_clusters where cluster_id = ${clusterId}`.execute(db);
+    select state from opened`.execute(db);
   return rows[0]?.state === 'open';
 }
 
@@ -48,16 +49,12 @@ export async function routeAndDeliver(
 ): Promise<void> {
   await db.transaction().execute(async (tx) => {
     const { rows } = await sql<{ isSame: boolean }>`
-      with written as (
-        insert into routing_tables (cluster_id, epoch, members)
-        select cluster_id, ${epoch}, ${JSON.stringify(members)}::jsonb from routed_clusters
-        where cluster_id = ${clusterId} and state = 'open' for share
-        on conflict (cluster_id, epoch) do nothing returning members
-      )
-      select true as "isSame" from written
-      union all
-      select t.members = ${JSON.stringify(members)}::jsonb from routing_tables t join routed_clusters c using (cluster_id)
-      where t.cluster_id = ${clusterId} and t.epoch = ${epoch} and c.state = 'open'`.execute(tx);
+      -- An update that changes nothing: unlike a select it sees the table of an attempt that ran at the same time.
+      insert into routing_tables as t (cluster_id, epoch, members)
+      select cluster_id, ${epoch}, ${JSON.stringify(members)}::jsonb from routed_clusters
+      where cluster_id = ${clusterId} and state = 'open' for share
+      on conflict (cluster_id, epoch) do update set members = t.members
+      returning members = ${JSON.stringify(members)}::jsonb as "isSame"`.execute(tx);
     if (!rows[0]) throw new ManagerError('operation_ended', `Cluster ${clusterId} is closed to routing`);
     if (!rows[0].isSame) {
       throw new ManagerError('state_conflict', `Cluster ${clusterId} has another routing table for epoch ${epoch}`);

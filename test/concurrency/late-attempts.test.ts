@@ -1,0 +1,194 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { findOperation, releaseExpiredReservations, stepResult } from '../../src/stores/clusters/index.js';
+import { routeAndDeliver, type CommunicationDb } from '../../src/stores/communication/index.js';
+import { checkInvariants } from '../support/checker.js';
+import { createTestDatabases, type TestDatabases } from '../support/database.js';
+import { addAgents } from '../support/fleet.js';
+import { callActivities, dissolveDirectly, formDirectly, undoDirectly, type Call } from './run-formation.js';
+
+let stores: TestDatabases;
+let call: Call;
+
+beforeAll(async () => {
+  stores = await createTestDatabases({ maxConnections: 20 });
+  call = callActivities(stores);
+});
+afterAll(() => stores?.drop());
+
+const failed = { state: 'compensated', code: 'deadline_exceeded', detail: 'the deadline passed' } as const;
+
+/** Runs the first three steps of a formation. */
+async function connect(requestId: string, capability: string) {
+  const ids = { operationId: requestId, clusterId: `cl_${requestId}` };
+  const request = { requestId, name: requestId, requiredCapabilities: [capability] };
+  await call('identifyAgents', { ...ids, workflowId: `formation/${requestId}`, round: 0, for: { request } });
+  await call('defineCluster', { ...ids, round: 0 });
+  const { members } = await call('establishConnections', ids);
+  return { ...ids, members };
+}
+
+/** Runs the first three steps of the repair of a cluster that lost one of its members. */
+async function connectRepair(name: string) {
+  await addAgents(stores.clusters, 3, { capabilities: [name] }, name);
+  const formed = await formDirectly(call, { requestId: name, name, requiredCapabilities: [name] });
+  expect(formed.state).toBe('formed');
+  await addAgents(stores.clusters, 1, { capabilities: [name] }, `${name}-spare`);
+  await stores.clusters
+    .updateTable('agents')
+    .set({ lease_expires_at: new Date(0) })
+    .where('id', '=', `${name}-0`)
+    .execute();
+  const ids = { operationId: `mend-${name}`, clusterId: `cl_${name}` };
+  const input = { ...ids, workflowId: `repair/cl_${name}`, round: 0, for: { repair: ids.clusterId } };
+  await call('identifyAgents', input);
+  await call('defineCluster', { ...ids, round: 0 });
+  await call('establishConnections', ids);
+  return { ids, input };
+}
+
+function barrier(): { readonly promise: Promise<void>; readonly resolve: () => void } {
+  let resolve = (): void => undefined;
+  const promise = new Promise<void>((done) => {
+    resolve = done;
+  });
+  return { promise, resolve: () => resolve() };
+}
+
+/** Activities of a worker that stands still just before it writes to communication_db, until it is let go. */
+function stalledWorker(): { readonly call: Call; readonly stalled: Promise<void>; readonly letGo: () => void } {
+  const gate = barrier();
+  const arrival = barrier();
+  const communication = new Proxy(stores.communication, {
+    get: (db, key) =>
+      key !== 'transaction'
+        ? (Reflect.get(db, key) as unknown)
+        : () => ({
+            execute: async (work: (tx: CommunicationDb) => Promise<unknown>) => {
+              arrival.resolve();
+              await gate.promise;
+              return db.transaction().execute(work);
+            },
+          }),
+  });
+  return { call: callActivities({ ...stores, communication }), stalled: arrival.promise, letGo: gate.resolve };
+}
+
+describe('attempts of one step at the same time', () => {
+  it('all get the first result: none takes the other for a sign that the formation is being undone', async () => {
+    await addAgents(stores.clusters, 120, { capabilities: ['twin'] }, 'twin');
+    const requests = Array.from({ length: 30 }, (_, index) => {
+      const request = { requestId: `twin-${index}`, name: 'twin', requiredCapabilities: ['twin'] };
+      return Promise.all([formDirectly(call, request), formDirectly(call, request)]);
+    });
+    for (const [one, other] of await Promise.all(requests)) {
+      expect(one).toMatchObject({ state: 'formed' });
+      expect(other).toEqual(one);
+    }
+    expect(await checkInvariants(stores)).toEqual([]);
+  });
+});
+
+describe('a reservation that is gone before the last step', () => {
+  it('ends the formation rather than making a cluster below its minimum', async () => {
+    await addAgents(stores.clusters, 3, { capabilities: ['shrink'] }, 'shrink');
+    const { members, ...ids } = await connect('shrink', 'shrink');
+    await stores.clusters
+      .updateTable('memberships')
+      .set({ expires_at: new Date(0) })
+      .where('agent_id', '=', members[0] ?? '')
+      .execute();
+    expect(await releaseExpiredReservations(stores.clusters)).toBe(1);
+    await expect(call('initializeCluster', ids)).rejects.toMatchObject({ type: 'ReservationLost' });
+    await undoDirectly(call, ids, failed);
+    expect(await checkInvariants(stores)).toEqual([]);
+  });
+
+  it('does not keep those who were told of the cluster from being told that it is no more', async () => {
+    await addAgents(stores.clusters, 3, { capabilities: ['ghost'] }, 'ghost');
+    const { members, ...ids } = await connect('ghost', 'ghost');
+    const table = { clusterId: ids.clusterId, epoch: 1, members: members.map((agentId) => ({ agentId, roles: [] })) };
+    const message = { id: 'ghost', source: 'm', type: 'cluster.joined', clusterId: ids.clusterId, epoch: 1, data: {} };
+    await routeAndDeliver(stores.communication, table, [{ message, recipients: members }]);
+    await stores.clusters
+      .updateTable('memberships')
+      .set({ expires_at: new Date(0) })
+      .where('state', '=', 'reserved')
+      .execute();
+    expect(await releaseExpiredReservations(stores.clusters)).toBe(3);
+    await expect(call('initializeCluster', ids)).rejects.toMatchObject({ type: 'ReservationLost' });
+    await undoDirectly(call, ids, failed);
+    expect(await checkInvariants(stores)).toEqual([]);
+  });
+});
+
+describe('an attempt that wakes up after its operation was undone', () => {
+  it('announces nothing of a formation', async () => {
+    await addAgents(stores.clusters, 3, { capabilities: ['zombie'] }, 'zombie');
+    const { members: _members, ...ids } = await connect('zombie', 'zombie');
+    const late = stalledWorker();
+    const attempt = late.call('initializeCluster', ids);
+    await late.stalled;
+    await undoDirectly(call, ids, failed);
+    late.letGo();
+    await expect(attempt).rejects.toMatchObject({ type: 'OperationEnded' });
+    expect(await checkInvariants(stores)).toEqual([]);
+  });
+
+  it('announces nothing of a repair, and the next repair is not in its way', async () => {
+    const { ids } = await connectRepair('undone');
+    const late = stalledWorker();
+    const attempt = late.call('initializeCluster', ids);
+    await late.stalled;
+    await undoDirectly(call, ids, failed);
+    late.letGo();
+    await expect(attempt).rejects.toMatchObject({ type: 'StateConflict' });
+    expect(await checkInvariants(stores)).toEqual([]);
+
+    const again = { operationId: 'mend-again', clusterId: ids.clusterId };
+    await call('identifyAgents', { ...again, workflowId: 'w', round: 0, for: { repair: ids.clusterId } });
+    await call('defineCluster', { ...again, round: 0 });
+    await call('establishConnections', again);
+    expect(await call('initializeCluster', again)).toMatchObject({ epoch: 3 });
+    expect(await checkInvariants(stores)).toEqual([]);
+  });
+});
+
+describe('a repair that is taken up again', () => {
+  it('is undone when its cluster was dissolved meanwhile', async () => {
+    const { ids, input } = await connectRepair('gone');
+    await dissolveDirectly(call, ids.clusterId);
+    await call('identifyAgents', input);
+    await expect(call('initializeCluster', ids)).rejects.toMatchObject({ type: 'ReservationLost' });
+    await undoDirectly(call, ids, { ...failed, code: 'reservation_lost' });
+    expect(await findOperation(stores.clusters, ids.operationId)).toMatchObject({ state: 'compensated' });
+    expect(await checkInvariants(stores)).toEqual([]);
+  });
+});
+
+describe('undoing', () => {
+  it('has nothing to do for an operation that was never accepted', async () => {
+    await undoDirectly(call, { operationId: 'unknown', clusterId: 'cl_unknown' }, failed);
+    expect(await findOperation(stores.clusters, 'unknown')).toBeUndefined();
+  });
+});
+
+describe('the queue', () => {
+  it('is served past a request that is just being undone', async () => {
+    for (const requestId of ['q-1', 'q-2']) {
+      const ids = { operationId: requestId, clusterId: `cl_${requestId}` };
+      const request = { requestId, name: 'q', requiredCapabilities: ['queued'], onInsufficient: 'queue' };
+      await call('identifyAgents', { ...ids, workflowId: `formation/${requestId}`, round: 0, for: { request } });
+      expect(await call('defineCluster', { ...ids, round: 0 })).toMatchObject({ state: 'queued' });
+    }
+    await call('releaseAgents', { operationId: 'q-1', clusterId: 'cl_q-1' });
+    await addAgents(stores.clusters, 3, { capabilities: ['queued'] }, 'queued');
+    const { served } = await call('runFormationInterval', {});
+    expect(served.map(({ operationId }) => operationId)).toEqual(['q-2']);
+    const plan = await stepResult<{ joining: unknown[] }>(stores.clusters, {
+      operationId: 'q-2',
+      step: 'identifyAgents',
+      round: 1,
+    });
+    expect(plan?.joining).toHaveLength(3);
+  });
+});

@@ -1,0 +1,29 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { ofMemberships } from '../invariants/in-clusters.js';
+import type { Stores } from '../invariants/invariant.js';
+import { checkInvariants, type Violation } from '../support/checker.js';
+
+/**
+ * Looks at the invariants of agents and memberships that hold at every instant again and again until it is stopped.
+ * @returns a function that ends the looking and gives what was seen.
+ */
+export function startSampler(
+  stores: Stores,
+  { everyMs }: { readonly everyMs: number },
+): () => Promise<{ readonly samples: number; readonly violations: readonly Violation[] }> {
+  let samples = 0;
+  let stopped = false;
+  const violations: Violation[] = [];
+  const looking = (async () => {
+    while (!stopped) {
+      violations.push(...(await checkInvariants(stores, { while: 'running', among: ofMemberships })));
+      samples += 1;
+      await delay(everyMs);
+    }
+  })();
+  return async () => {
+    stopped = true;
+    await looking;
+    return { samples, violations };
+  };
+}
