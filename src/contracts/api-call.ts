@@ -140,7 +140,7 @@ const foreign = (baseUrl: string, status: number): ManagerError =>
 
 function unreachable(baseUrl: string, cause: unknown, timeoutMs: number): ManagerError {
   const why =
-    cause instanceof TimeoutPassed ? `no answer within ${Math.round(timeoutMs / 100) / 10} s` : (systemCodeOf(cause) ?? String(cause));
+    cause instanceof TimeoutPassed ? `no answer within ${Math.round(timeoutMs / 100) / 10} s` : reasonOf(cause);
   return new ManagerError(
     'service_unavailable',
     `The cluster manager at ${baseUrl} cannot be reached (${why}); start it with "npm start", or give the address of one that runs`,
@@ -148,10 +148,12 @@ function unreachable(baseUrl: string, cause: unknown, timeoutMs: number): Manage
   );
 }
 
-/** `ECONNREFUSED` and the like, which fetch hides behind "fetch failed". */
-function systemCodeOf(error: unknown): string | undefined {
+/** What lies behind fetch's own "fetch failed": a system code such as `ECONNREFUSED`, else the innermost words. */
+function reasonOf(error: unknown): string {
+  let reason = String(error);
   for (let at = error, depth = 0; at instanceof Error && depth < 5; at = at.cause, depth++) {
     if ('code' in at && typeof at.code === 'string') return at.code;
+    reason = at.message;
   }
-  return undefined;
+  return reason;
 }
