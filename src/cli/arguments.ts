@@ -14,13 +14,13 @@ export const wholeNumber =
     throw new InvalidArgumentError(`Allowed: a whole number from ${min} to ${max}.`);
   };
 
-/** `4`, `3..5` or `3..4..5`: exactly, from..to, from..wanted..to. */
+/** `4`, `3..5` or `3..4..5`: exactly, from..to, from..wanted..to. What is wanted of from..to is the manager's to say. */
 export function sizeRange(text: string): { readonly min?: number; readonly desired?: number; readonly max?: number } {
   const numbers = text.split('..').map((part) => (/^\d{1,4}$/.test(part) ? Number(part) : Number.NaN));
   const [first, second, third] = numbers;
   if (numbers.length <= 3 && first !== undefined && !numbers.some(Number.isNaN)) {
     if (second === undefined) return { min: first, desired: first, max: first };
-    if (third === undefined) return { min: first, desired: second, max: second };
+    if (third === undefined) return { min: first, max: second };
     return { min: first, desired: second, max: third };
   }
   throw new InvalidArgumentError('Allowed: a number (4), a range (3..5) or a range with what is wanted (3..4..5).');

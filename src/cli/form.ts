@@ -29,7 +29,7 @@ export function define(command: Command): void {
     .option('--name <name>', "the cluster's name")
     .option('--capability <name>', 'a capability that the members together must have; may be repeated', collect)
     .option('--role <role>', 'name=capability, name=capability:2 or name=capability:1..3; may be repeated', collect)
-    .option('--size <size>', 'how many members: 4, 3..5, or 3..4..5 with what is wanted in the middle', sizeRange)
+    .option('--size <size>', 'how many members: 4, 3..5 (3 now, 5 at most) or 3..4..5 (4 now)', sizeRange)
     .option('--spread <rule>', 'host, host:hard, zone or zone:hard', spreadRule)
     .option('--resource <amount>', 'what each member must have free, such as slots=2; may be repeated', collect)
     .option('--label <label>', 'a label that each member must have, such as team=blue; may be repeated', collect)

@@ -1,0 +1,60 @@
+import { describe, expect, it } from 'vitest';
+import { clusterOfMessage, createMemberships, type KnownCluster } from '../../src/agent/memberships.js';
+
+const members = (...ids: string[]) => ids.map((agentId) => ({ agentId, roles: [] }));
+const cluster = (id: string, epoch: number, ...ids: string[]): KnownCluster => ({
+  id,
+  name: id,
+  epoch,
+  coordinator: ids[0] ?? null,
+  members: members(...ids),
+});
+
+describe('what an agent knows of its clusters', () => {
+  it('follows the epochs upwards and lets old news by', () => {
+    const known = createMemberships('a', () => 0);
+    expect(known.apply(cluster('c', 2, 'a', 'b'))).toBe('joined');
+    expect(known.apply(cluster('c', 1, 'a'))).toBe('none');
+    expect(known.apply(cluster('c', 2, 'a', 'b'))).toBe('none');
+    expect(known.apply(cluster('c', 3, 'a', 'b', 'd'))).toBe('changed');
+    expect(known.all()).toEqual([cluster('c', 3, 'a', 'b', 'd')]);
+  });
+
+  it('is out of a cluster whose members it is not among', () => {
+    const known = createMemberships('a', () => 0);
+    known.apply(cluster('c', 1, 'a', 'b'));
+    expect(known.apply(cluster('c', 2, 'b'))).toBe('left');
+    expect(known.apply(cluster('other', 1, 'b'))).toBe('none');
+    expect(known.all()).toEqual([]);
+  });
+
+  it('finds by a heartbeat what it missed, and leaves alone what it learnt after asking', () => {
+    let nowMs = 100;
+    const known = createMemberships('a', () => nowMs);
+    known.apply(cluster('kept', 1, 'a'));
+    known.apply(cluster('behind', 1, 'a'));
+    known.apply(cluster('gone', 1, 'a'));
+    nowMs = 300;
+    known.apply(cluster('fresh', 1, 'a'));
+    expect(known.compare({ kept: 1, behind: 2, unknown: 4 }, 200)).toEqual({
+      behind: ['behind', 'unknown'],
+      gone: ['gone'],
+    });
+  });
+
+  it('reads a whole membership from a message, and nothing from half of one', () => {
+    const message = {
+      id: 'm',
+      source: 'manager',
+      type: 'cluster.joined',
+      time: '2026-01-01T00:00:00Z',
+      datacontenttype: 'application/json',
+      clusterId: 'c',
+      epoch: 1,
+      data: { name: 'c', coordinator: 'a', members: members('a', 'b'), more: true },
+    };
+    expect(clusterOfMessage(message)).toEqual(cluster('c', 1, 'a', 'b'));
+    expect(clusterOfMessage({ ...message, data: { name: 'c' } })).toBeUndefined();
+    expect(clusterOfMessage({ ...message, epoch: null })).toBeUndefined();
+  });
+});
