@@ -1,0 +1,75 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { bundleWorkflowCode, DefaultLogger, Worker, type WorkflowBundle } from '@temporalio/worker';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { createTestDatabases } from '../support/database.js';
+import { startTestWorker } from '../support/worker.js';
+import { fromJson } from './history-json.js';
+import { historiesFolder, recordHistories } from './record-histories.js';
+
+const bundle = (path: string): Promise<WorkflowBundle> =>
+  bundleWorkflowCode({
+    workflowsPath: fileURLToPath(new URL(path, import.meta.url)),
+    logger: new DefaultLogger('ERROR'),
+  });
+
+/** Set RECORD=1 to write the histories anew: only when a change to the workflows is meant to break those under way. */
+const isRecording = process.env['RECORD'] === '1';
+
+const recorded = () =>
+  readdirSync(historiesFolder)
+    .filter((file) => file.endsWith('.json'))
+    .map((file) => ({
+      workflowId: file,
+      history: fromJson(readFileSync(new URL(file, historiesFolder), 'utf8')),
+    }));
+
+async function replay(workflowBundle: WorkflowBundle, histories: ReturnType<typeof recorded>) {
+  const results = [];
+  for await (const { workflowId, error } of Worker.runReplayHistories({ workflowBundle }, histories)) {
+    results.push({ workflowId, error });
+  }
+  return results;
+}
+
+beforeAll(async () => {
+  if (!isRecording) return;
+  const stores = await createTestDatabases();
+  const worker = await startTestWorker(stores, { settings: { invitationTimeoutSeconds: 1, invitationTries: 2 } });
+  try {
+    await recordHistories(stores, worker);
+  } finally {
+    await worker.stop();
+    await stores.drop();
+  }
+});
+
+describe('recorded histories', () => {
+  it('are there for every workflow and each of its ends', () => {
+    expect(recorded().map(({ workflowId }) => workflowId.replace('.json', ''))).toEqual([
+      'dissolution-dissolved',
+      'formation-cancelled',
+      'formation-compensated',
+      'formation-formed',
+      'formation-interval-dry-run',
+      'formation-interval-repairs',
+      'formation-interval-serves',
+      'formation-queued-in-vain',
+      'formation-queued-then-served',
+      'formation-refused',
+      'repair-repaired',
+    ]);
+  });
+
+  it('replay on the present workflows, so formations under way survive an upgrade', async () => {
+    const results = await replay(await bundle('../../src/workflows/index.ts'), recorded());
+    expect(results).toHaveLength(recorded().length);
+    expect(results.filter(({ error }) => error !== undefined)).toEqual([]);
+  }, 60_000);
+
+  it('do not replay on a workflow whose steps were exchanged', async () => {
+    const formed = recorded().filter(({ workflowId }) => workflowId === 'formation-formed.json');
+    const [result] = await replay(await bundle('../support/exchanged-steps.ts'), formed);
+    expect(result?.error?.name).toBe('DeterminismViolationError');
+  }, 60_000);
+});
