@@ -128,7 +128,9 @@ export function agentRoutes(api: Api, deps: ApiDeps): void {
 
   api.openapi(drain, async (c) => {
     const { id } = c.req.valid('param');
-    return c.json({ agent: await setReadiness(deps.clusters, id, 'draining') }, 200);
+    const agent = await setReadiness(deps.clusters, id, 'draining');
+    if (agent.liveness.state === 'left') throw new ManagerError('state_conflict', `Agent "${id}" has left already`);
+    return c.json({ agent }, 200);
   });
 }
 

@@ -82,6 +82,8 @@ describe('registration', () => {
     expect((body as { agent: AgentView }).agent.readiness.state).toBe('draining');
     expect((await test.call('DELETE', '/v1/agents/d1', { token })).body).toEqual({ id: 'd1', left: true });
     expect((await test.call('DELETE', '/v1/agents/d1', { token: test.tokens.admin })).status).toBe(200);
+    const drained = await test.call('POST', '/v1/agents/d1/drain', { token: test.tokens.admin });
+    expect([drained.status, codeOf(drained)]).toEqual([409, 'state_conflict']);
     const { body: events } = await test.call('GET', '/v1/events?limit=200', { token: test.tokens.viewer });
     const types = (events as { events: { subject: string; type: string }[] }).events
       .filter(({ subject }) => subject === 'd1')

@@ -45,7 +45,7 @@ describe('tokens', () => {
     const revokedAtMs = performance.now();
     expect(await statusOn(test, secret)).toBe(401);
     await waitFor('the other server to know', async () => (await statusOn(other, secret)) === 401, { timeoutMs: 3000 });
-    expect(performance.now() - revokedAtMs).toBeLessThan(1100);
+    expect(performance.now() - revokedAtMs).toBeLessThan(1250);
     expect((await test.call('DELETE', `/v1/tokens/${token.id}`, { token: test.tokens.admin })).status).toBe(404);
   });
 
@@ -56,7 +56,9 @@ describe('tokens', () => {
       async () => (await statusOn(test, secret)) === 200 && test.deps.principals.has(secret),
     );
     await sql`update tokens set expires_at = now() where id = ${token.id}`.execute(test.databases.clusters);
-    await waitFor('it to end', async () => (await statusOn(test, secret)) === 401, { timeoutMs: 1100 });
+    const endedAtMs = performance.now();
+    await waitFor('it to end', async () => (await statusOn(test, secret)) === 401, { timeoutMs: 3000 });
+    expect(performance.now() - endedAtMs).toBeLessThan(1250);
   });
 
   it('that are unknown are refused with 429 after 20 failures of an address, others go on', async () => {

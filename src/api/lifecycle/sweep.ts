@@ -26,6 +26,10 @@ export async function sweepAbandoned(
       if (err instanceof ManagerError && err.code === 'service_unavailable') break;
     }
   }
-  if (resumed.length > 0) deps.logger.info({ operationIds: resumed }, 'abandoned operations started again');
+  if (resumed.length > 0)
+    deps.logger.info(
+      { operationIds: resumed },
+      'operations that nobody seemed to work on were started again, or joined',
+    );
   return resumed;
 }
