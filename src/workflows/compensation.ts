@@ -73,7 +73,7 @@ function outcomeOf(error: unknown): Outcome {
       detail: `${step} did not end before the deadline${last}`,
     };
   }
-  log.error('An operation failed for a reason it does not know', { error });
+  log.error('An operation failed for a reason it does not know', { error: cause });
   return { state: 'compensated', code: 'internal', detail: cause instanceof Error ? cause.message : String(cause) };
 }
 

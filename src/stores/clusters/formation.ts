@@ -72,37 +72,40 @@ export async function activateCluster(
     readonly leaving: readonly string[];
   },
 ): Promise<void> {
-  const { numAffectedRows: clusters } = await sql`
-    update clusters set state = 'active', epoch = ${plan.epoch}, coordinator = ${plan.coordinator},
-      activated_at = coalesce(activated_at, now())
-    where id = ${plan.clusterId} and state in ('forming', 'active') and epoch = ${plan.epoch - 1}`.execute(tx);
-  if (clusters !== 1n) {
+  const { rows } = await sql<{ clusters: number; joined: number }>`
+    with moved as (
+      update clusters set state = 'active', epoch = ${plan.epoch}, coordinator = ${plan.coordinator},
+        activated_at = coalesce(activated_at, now())
+      where id = ${plan.clusterId} and state in ('forming', 'active') and epoch = ${plan.epoch - 1} returning id
+    ), released as (
+      update memberships set state = 'released', left_at = now()
+      where cluster_id = ${plan.clusterId} and state = 'active' and agent_id = any(${plan.leaving}::text[])
+    ), joined as (
+      update memberships set state = 'active', epoch = ${plan.epoch}, joined_at = now(), expires_at = null
+      where cluster_id = ${plan.clusterId} and operation_id = ${plan.operationId} and state = 'reserved'
+      returning cluster_id, agent_id, roles
+    ), epoch as (
+      insert into membership_epochs (cluster_id, epoch, agent_id, roles)
+      select cluster_id, ${plan.epoch}::integer, agent_id, roles from joined
+      union all
+      select cluster_id, ${plan.epoch}::integer, agent_id, roles from memberships
+      where cluster_id = ${plan.clusterId} and state = 'active' and agent_id <> all(${plan.leaving}::text[])
+    )
+    select (select count(*) from moved) as clusters, (select count(*) from joined) as joined`.execute(tx);
+  const { clusters = 0, joined = 0 } = rows[0] ?? {};
+  if (clusters !== 1) {
     throw new ManagerError(
       'state_conflict',
       `Cluster ${plan.clusterId} is no longer at epoch ${plan.epoch - 1}; it changed while members were chosen`,
     );
   }
-  if (plan.leaving.length > 0) {
-    await sql`
-      update memberships set state = 'released', left_at = now()
-      where cluster_id = ${plan.clusterId} and state = 'active' and agent_id = any(${plan.leaving}::text[])`.execute(
-      tx,
-    );
-  }
-  const { numAffectedRows: members } = await sql`
-    update memberships set state = 'active', epoch = ${plan.epoch}, joined_at = now(), expires_at = null
-    where cluster_id = ${plan.clusterId} and operation_id = ${plan.operationId} and state = 'reserved'`.execute(tx);
-  if (members !== BigInt(plan.joining.length)) {
+  if (joined !== plan.joining.length) {
     throw new ManagerError(
       'reservation_lost',
-      `${plan.joining.length - Number(members)} of ${plan.joining.length} reservations of ${plan.clusterId} were released ` +
+      `${plan.joining.length - joined} of ${plan.joining.length} reservations of ${plan.clusterId} were released ` +
         'before it was formed; raise deadlineSeconds or ask again',
     );
   }
-  await sql`
-    insert into membership_epochs (cluster_id, epoch, agent_id, roles)
-    select cluster_id, ${plan.epoch}, agent_id, roles from memberships
-    where cluster_id = ${plan.clusterId} and state = 'active'`.execute(tx);
 }
 
 /** Moves a cluster out of service. `epoch` rises, so that what was routed for the old one is known to be stale. */
