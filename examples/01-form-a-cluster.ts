@@ -11,7 +11,9 @@ import { createAgent } from 'cluster-manager/agent';
 import { ManagerError } from 'cluster-manager/contracts';
 import { whereTheManagerIs } from './support/where-the-manager-is.js';
 
-const { url, enrolmentToken, temporalAddress, managerId } = whereTheManagerIs();
+const { url, enrolmentToken, temporalAddress } = whereTheManagerIs();
+// The manager's id in cluster-manager.yaml, which is its Temporal task queue.
+const managerId = process.argv[2] ?? 'cluster-manager-1';
 
 const agents = ['translator-1', 'translator-2', 'reviewer-1'].map((id) =>
   createAgent({

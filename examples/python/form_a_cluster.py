@@ -41,8 +41,11 @@ def refusal_of(error: WorkflowFailureError) -> ApplicationError | None:
 
 
 def explain(refusal: ApplicationError) -> None:
-    print(f"{refusal.type}: {refusal.message}", file=sys.stderr)
     problems = refusal.details[0] if refusal.details else []
+    if not problems:
+        print(f"{refusal.type}: {refusal.message}", file=sys.stderr)
+        return
+    print(f"{refusal.type}:", file=sys.stderr)
     for problem in problems:
         print(f"  {problem['path']}: {problem['message']}", file=sys.stderr)
 

@@ -9,6 +9,5 @@ export function whereTheManagerIs() {
     url: say('CLUSTER_MANAGER_URL', 'http://127.0.0.1:8420'),
     enrolmentToken: say('CLUSTER_MANAGER_ENROLMENT_TOKEN'),
     temporalAddress: say('TEMPORAL_ADDRESS', '127.0.0.1:7233'),
-    managerId: 'cluster-manager-1',
   };
 }
