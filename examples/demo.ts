@@ -14,6 +14,7 @@ import type { FormationResult, OperationView } from 'cluster-manager/contracts';
 import { reapOrphans } from '../src/local/orphans.js';
 import { takeOwnership } from '../src/local/owner-lock.js';
 import { stateFolder } from '../src/local/paths.js';
+import { identityOf, isRunning } from '../src/local/process-identity.js';
 import { startStack, type Stack } from '../src/local/stack.js';
 import { entriesOf, spawnAgent, until, type AgentProcess } from './support/agent-fleet.js';
 
@@ -176,14 +177,6 @@ async function play(signal: AbortSignal, opened: { stack?: Stack; agents: AgentP
   return { scene, newsroom, nightDesk, kill, active };
 }
 
-const isRunning = (pid: number): boolean => {
-  try {
-    return process.kill(pid, 0);
-  } catch {
-    return false;
-  }
-};
-
 async function main(): Promise<void> {
   const stopping = new AbortController();
   const stopped = new Promise<void>((resolve) => {
@@ -193,10 +186,11 @@ async function main(): Promise<void> {
   });
   const opened: { stack?: Stack; agents: AgentProcess[] } = { agents: [] };
   const finish = async (): Promise<number> => {
-    const pids = [...opened.agents.map(({ pid }) => pid), ...(opened.stack?.processes().map(({ pid }) => pid) ?? [])];
+    const pids = [...opened.agents, ...(opened.stack?.processes() ?? [])].map(({ pid }) => pid);
+    const running = pids.flatMap((pid) => identityOf(pid) ?? []);
     await Promise.all(opened.agents.map((agent) => agent.stop()));
     await opened.stack?.stop();
-    return pids.filter((pid) => pid > 0 && isRunning(pid)).length;
+    return running.filter(isRunning).length;
   };
   tell('A cluster forms, a worker dies, and nothing is lost. All processes are real; see for yourself in the links.');
   try {
@@ -229,7 +223,7 @@ async function main(): Promise<void> {
     const ok = figures.formed === 2 && figures.recoveredAfterKill && left === 0;
     const seconds = secondsSince(startedMs);
     tell(
-      `   all processes ended, ${left} left; ${seconds} s in all${options.keep ? '' : '. To keep it running and look around: npm run demo -- --keep'}`,
+      `   ${left === 0 ? 'all processes ended' : `${left} PROCESSES ARE LEFT`}; ${seconds} s in all${options.keep ? '' : '. To keep it running and look around: npm run demo -- --keep'}`,
     );
     if (options.json) console.log(JSON.stringify({ ok, ...figures, seconds, processesLeft: left }));
     process.exitCode = ok ? 0 : 1;
@@ -237,7 +231,8 @@ async function main(): Promise<void> {
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     const left = await finish();
-    tell('', `The demo failed: ${reason}`, `What each process said is in ${join(stateDir, 'logs')}`);
+    tell('', `The demo failed: ${reason}`);
+    if (opened.stack) tell(`What each process said is in ${join(stateDir, 'logs')}`);
     if (options.json) {
       console.log(JSON.stringify({ ok: false, reason, seconds: secondsSince(startedMs), processesLeft: left }));
     }
