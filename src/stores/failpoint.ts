@@ -1,16 +1,19 @@
-import { appendFileSync, readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
+
+const signals = ['SIGKILL', 'SIGSTOP'] as const;
 
 /**
  * A place where a fault test may stop this process. `CLUSTER_MANAGER_FAILPOINTS` names a file that lists armed points,
- * one a line (`defineCluster:before-commit`); a point fires once, by SIGKILL to this very process, and is then
- * written to `<file>.fired`. Unset, as in production, a call is one comparison and does nothing.
+ * one a line: `defineCluster:before-commit` kills this very process there, `defineCluster:before SIGSTOP` makes it stand
+ * still. A point fires once, in the process that comes by first, whose pid is then in `<file>.<point>.fired`.
+ * Unset, as in production, a call is one comparison and does nothing.
  */
 export function failpoint(name: string): void {
   const file = process.env['CLUSTER_MANAGER_FAILPOINTS'];
   if (!file) return;
-  if (!linesOf(file).includes(name) || linesOf(`${file}.fired`).includes(name)) return;
-  appendFileSync(`${file}.fired`, `${name}\n`);
-  process.kill(process.pid, 'SIGKILL');
+  const armed = linesOf(file).find((line) => line.split(' ')[0] === name);
+  if (armed === undefined || !isFirst(`${file}.${name}.fired`)) return;
+  process.kill(process.pid, signals.find((signal) => armed.endsWith(` ${signal}`)) ?? 'SIGKILL');
 }
 
 function linesOf(file: string): string[] {
@@ -18,5 +21,15 @@ function linesOf(file: string): string[] {
     return readFileSync(file, 'utf8').split('\n');
   } catch {
     return [];
+  }
+}
+
+/** Exclusive creation decides between processes that come by at the same time. */
+function isFirst(file: string): boolean {
+  try {
+    writeFileSync(file, String(process.pid), { flag: 'wx' });
+    return true;
+  } catch {
+    return false;
   }
 }

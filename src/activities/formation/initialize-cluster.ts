@@ -14,6 +14,7 @@ import {
   stepResult,
 } from '../../stores/clusters/index.js';
 import { routeAndDeliver } from '../../stores/communication/index.js';
+import { failpoint } from '../../stores/failpoint.js';
 import { openAccount } from '../../stores/resources/index.js';
 import { asActivity, thisAttempt } from '../as-activity.js';
 import type { ActivityDeps } from '../deps.js';
@@ -42,6 +43,7 @@ export const initializeCluster = (deps: ActivityDeps) =>
     ]);
     if (first) return first;
     const launch = await decide(deps, plan, connected.members, operationId);
+    failpoint('initializeCluster:before-announcement');
     await announce(deps, plan, launch);
     const result: FormationResult = {
       clusterId,

@@ -1,6 +1,7 @@
 import type { ClusterId, OperationId } from '../../contracts/ids.js';
 import type { OperationError, OperationState } from '../../contracts/operations.js';
 import { appendEvent, endOperation, findOperation, inTransaction } from '../../stores/clusters/index.js';
+import { failpoint } from '../../stores/failpoint.js';
 import { asActivity } from '../as-activity.js';
 import type { ActivityDeps } from '../deps.js';
 
@@ -13,8 +14,8 @@ export interface SettleOperationInput {
 
 /** The last word on an operation that did not end in its fourth step, with its event. */
 export const settleOperation = ({ clusters }: ActivityDeps) =>
-  asActivity(({ operationId, clusterId, state, error }: SettleOperationInput): Promise<void> =>
-    inTransaction(clusters, async (tx) => {
+  asActivity(async ({ operationId, clusterId, state, error }: SettleOperationInput): Promise<void> => {
+    await inTransaction(clusters, async (tx) => {
       const operation = await findOperation(tx, operationId);
       const ended = await endOperation(tx, operationId, {
         state,
@@ -25,5 +26,6 @@ export const settleOperation = ({ clusters }: ActivityDeps) =>
       const type = state === 'completed' ? 'cluster.dissolved' : `${operation.kind.toLowerCase()}.${state}`;
       const data = error ?? { clusterId };
       await appendEvent(tx, { id: `${operationId}:${type}`, type, subject: clusterId, operationId, data });
-    }),
-  );
+    });
+    failpoint('settleOperation:after-commit');
+  });

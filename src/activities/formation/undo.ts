@@ -15,6 +15,7 @@ import {
   type OperationRow,
 } from '../../stores/clusters/index.js';
 import { closeRoutes, deliver, routeAndDeliver, routingTable } from '../../stores/communication/index.js';
+import { failpoint } from '../../stores/failpoint.js';
 import { closeAccount } from '../../stores/resources/index.js';
 import { asActivity, thisAttempt } from '../as-activity.js';
 import type { ActivityDeps } from '../deps.js';
@@ -90,6 +91,7 @@ export const closeConnections = ({ clusters, communication, settings }: Activity
     if (takesDown(operation)) {
       // Closed before it is looked up who was told: from here on no late attempt can tell anybody more.
       await closeRoutes(communication, clusterId);
+      failpoint('undo:establishConnections:routes-closed');
       const rows = await membershipsOf(clusters, clusterId);
       const announced = await routingTable(communication, clusterId);
       const asked = rows.filter((member) => announced !== undefined || member.answer !== 'none');

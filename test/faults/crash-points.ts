@@ -1,0 +1,95 @@
+import { formationSteps } from '../../src/contracts/steps.js';
+import { releaseExpiredReservations } from '../../src/stores/clusters/index.js';
+import type { Violation } from '../support/checker.js';
+import { addAgents } from '../support/fleet.js';
+import { waitFor } from '../support/wait-for.js';
+import type { Lane } from './lane.js';
+
+const moments = ['before', 'before-commit', 'after-commit'] as const;
+
+/** Where a worker may die on the way to a cluster: before, inside and after the transaction of each step. */
+export const formingPoints: readonly string[] = [
+  ...formationSteps.flatMap((step) => moments.map((moment) => `${step}:${moment}`)),
+  'initializeCluster:before-announcement',
+];
+
+/** Where a worker may die while it undoes a formation. */
+export const undoingPoints: readonly string[] = [
+  ...formationSteps.toReversed().flatMap((step) => moments.map((moment) => `undo:${step}:${moment}`)),
+  'undo:establishConnections:routes-closed',
+  'settleOperation:after-commit',
+];
+
+export interface Crashed {
+  readonly states: readonly string[];
+  readonly recoveryMs: number;
+  readonly violations: readonly Violation[];
+}
+
+let runs = 0;
+
+async function statesOf({ stores }: Lane, ids: readonly string[]): Promise<string[]> {
+  const rows = await stores.clusters.selectFrom('operations').select('state').where('id', 'in', ids).execute();
+  return rows.map((row) => row.state);
+}
+
+/** Kills the worker at a point while three clusters form from four agents, and waits until all is over. */
+export async function crashWhileForming(lane: Lane, point: string): Promise<Crashed> {
+  runs += 1;
+  const capability = `forming-${runs}`;
+  await addAgents(lane.stores.clusters, 4, { capabilities: [capability], maxClusters: 3 }, capability);
+  lane.arm([point]);
+  const started = await Promise.all(
+    [1, 2, 3].map((number) =>
+      lane.manager.startFormation({
+        requestId: `${capability}-${number}`,
+        name: capability,
+        requiredCapabilities: [capability],
+      }),
+    ),
+  );
+  await waitFor(`the crash at ${point}`, () => lane.fired(point) !== undefined, { timeoutMs: 60_000, everyMs: 5 });
+  const crashedMs = performance.now();
+  const results = await Promise.allSettled(started.map(({ workflowId }) => lane.manager.result(workflowId)));
+  const recoveryMs = performance.now() - crashedMs;
+  await lane.settle();
+  const states = await statesOf(
+    lane,
+    started.map(({ operationId }) => operationId),
+  );
+  return {
+    states: results.length === states.length ? states : ['missing'],
+    recoveryMs,
+    violations: await lane.check(),
+  };
+}
+
+/**
+ * Kills the worker once after it announced a cluster and before it made it active, takes its reservations away so that
+ * the formation must be undone, and kills the worker again at a point of the undoing.
+ */
+export async function crashWhileUndoing(lane: Lane, point: string): Promise<Crashed> {
+  runs += 1;
+  const capability = `undoing-${runs}`;
+  const lastStep = 'initializeCluster:before';
+  await addAgents(lane.stores.clusters, 3, { capabilities: [capability] }, capability);
+  lane.arm([lastStep, point]);
+  const { workflowId, operationId } = await lane.manager.startFormation({
+    requestId: capability,
+    name: capability,
+    requiredCapabilities: [capability],
+  });
+  await waitFor('the first crash', () => lane.fired(lastStep) !== undefined, { timeoutMs: 60_000, everyMs: 5 });
+  await lane.stores.clusters
+    .updateTable('memberships')
+    .set({ expires_at: new Date(0) })
+    .where('operation_id', '=', operationId)
+    .execute();
+  await releaseExpiredReservations(lane.stores.clusters);
+  await waitFor(`the crash at ${point}`, () => lane.fired(point) !== undefined, { timeoutMs: 60_000, everyMs: 5 });
+  const crashedMs = performance.now();
+  await lane.manager.result(workflowId).catch(() => undefined);
+  const recoveryMs = performance.now() - crashedMs;
+  await lane.settle();
+  return { states: await statesOf(lane, [operationId]), recoveryMs, violations: await lane.check() };
+}

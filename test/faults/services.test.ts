@@ -1,0 +1,104 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startStack, type Stack } from '../../src/local/stack.js';
+import { seededRandom } from '../concurrency/seeded-random.js';
+import { waitFor } from '../support/wait-for.js';
+import { openLane, type Lane } from './lane.js';
+import { startLoad } from './load.js';
+import { printRecovery } from './recovery-figures.js';
+
+const seed = Number(process.env['SEED'] ?? Date.now() % 1_000_000);
+const random = seededRandom(seed);
+const terminalWithinMs = 30_000;
+
+let stateDir = '';
+let stack: Stack;
+let lane: Lane;
+
+beforeAll(async () => {
+  process.stdout.write(`seed ${seed} (repeat with SEED=${seed})\n`);
+  stateDir = mkdtempSync(join(tmpdir(), 'cluster-manager-faults-'));
+  stack = await startStack({ stateDir, ports: 'free', services: 'data' });
+  const { TEMPORAL_ADDRESS: address = '', TEMPORAL_NAMESPACE: namespace = 'default' } = stack.env;
+  lane = await openLane({ adminUrl: stack.adminDatabaseUrl, temporal: { address, namespace } }, { workers: 2 });
+});
+afterAll(async () => {
+  await lane?.close();
+  await stack?.stop();
+  rmSync(stateDir, { recursive: true, force: true });
+});
+
+const completed = async (): Promise<number> => {
+  const { count } = await lane.stores.clusters
+    .selectFrom('operations')
+    .select(({ fn }) => fn.countAll<number>().as('count'))
+    .where('state', '=', 'completed')
+    .executeTakeFirstOrThrow();
+  return count;
+};
+
+/** Kills one of the servers under load `times` times. @returns how long after each heal all operations had ended. */
+async function killUnderLoad(name: 'temporal' | 'postgres', times: number): Promise<number[]> {
+  const recoveriesMs: number[] = [];
+  for (let kill = 0; kill < times; kill += 1) {
+    const before = await completed();
+    const load = await startLoad(lane, { atOnce: 6, random });
+    await waitFor('the load to run', async () => (await completed()) > before + 5, { timeoutMs: 60_000 });
+    await delay(random() * 1_000);
+    const pid = stack.signal(name, 'SIGKILL');
+    expect(pid).toBeGreaterThan(0);
+    await waitFor('its next process', () => {
+      const status = stack.processes().find((process) => process.name === name);
+      return status !== undefined && status.pid > 0 && status.pid !== pid;
+    });
+    await stack.waitReady(name);
+    const stopping = load.stop();
+    const recoveryMs = await lane.settle({ timeoutMs: terminalWithinMs, sweep: true });
+    await stopping;
+    // A line that was asking while the others settled may have added one more.
+    recoveriesMs.push(recoveryMs + (await lane.settle({ timeoutMs: terminalWithinMs, sweep: true })));
+    expect(await lane.check()).toEqual([]);
+  }
+  return recoveriesMs;
+}
+
+describe('under a load of formations and dissolutions', () => {
+  it('the Temporal server is killed: every operation ends, nothing happened twice', { timeout: 400_000 }, async () => {
+    printRecovery('temporal', await killUnderLoad('temporal', 3), { seed });
+  });
+
+  it(
+    "PostgreSQL's postmaster is killed: every operation ends, nothing happened twice",
+    { timeout: 400_000 },
+    async () => {
+      printRecovery('postgres', await killUnderLoad('postgres', 3), { seed });
+    },
+  );
+
+  it(
+    'workers are killed at random for 60 s: every operation ends, nothing happened twice',
+    { timeout: 300_000 },
+    async () => {
+      const load = await startLoad(lane, { atOnce: 8, random });
+      const before = await completed();
+      const untilMs = performance.now() + 60_000;
+      let kills = 0;
+      while (performance.now() < untilMs) {
+        await delay(1_000 + random() * 4_000);
+        lane.workers[random() < 0.5 ? 0 : 1]?.signal('SIGKILL');
+        kills += 1;
+      }
+      const stopping = load.stop();
+      const first = await lane.settle({ timeoutMs: terminalWithinMs, sweep: true });
+      await stopping;
+      const recoveryMs = first + (await lane.settle({ timeoutMs: terminalWithinMs, sweep: true }));
+      expect(await lane.check()).toEqual([]);
+      const ended = (await completed()) - before;
+      printRecovery('workers', [recoveryMs], { seed, kills, asked: load.asked(), completed: ended });
+      expect(ended).toBeGreaterThan(10);
+    },
+  );
+});

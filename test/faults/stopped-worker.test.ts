@@ -1,0 +1,108 @@
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { formationSteps } from '../../src/contracts/steps.js';
+import { findOperation, stepsOf } from '../../src/stores/clusters/index.js';
+import { addAgents } from '../support/fleet.js';
+import { waitFor } from '../support/wait-for.js';
+import { openLane, type Lane } from './lane.js';
+
+let lane: Lane;
+
+beforeAll(async () => {
+  lane = await openLane({ adminUrl: inject('adminDatabaseUrl'), temporal: inject('temporal') }, { workers: 2 });
+});
+afterAll(() => lane?.close());
+
+let runs = 0;
+
+async function start(): Promise<{
+  readonly operationId: string;
+  readonly clusterId: string;
+  readonly workflowId: string;
+}> {
+  runs += 1;
+  const name = `stopped-${runs}`;
+  await addAgents(lane.stores.clusters, 3, { capabilities: [name] }, name);
+  return lane.manager.startFormation({ requestId: name, name, requiredCapabilities: [name] });
+}
+
+/** Stops the worker that comes by the point. @returns what lets it go on. */
+async function stopAt(point: string): Promise<() => void> {
+  const pid = await waitFor(`the worker at ${point}`, () => lane.fired(point), { timeoutMs: 30_000, everyMs: 5 });
+  return () => process.kill(pid, 'SIGCONT');
+}
+
+/** A formation that ends shows that both workers are alive again and that what was held up is over. */
+const formAnother = async (): Promise<unknown> => lane.manager.result((await start()).workflowId);
+
+describe('a worker that stands still past its heartbeat, while another finishes', () => {
+  it.each([...formationSteps.map((step) => `${step}:before`), 'initializeCluster:before-announcement'])(
+    'at %s: what it writes when it wakes up changes nothing',
+    { timeout: 150_000 },
+    async (point) => {
+      lane.arm([`${point} SIGSTOP`]);
+      const { operationId, workflowId } = await start();
+      const wake = await stopAt(point);
+      try {
+        expect(await lane.manager.result(workflowId)).toMatchObject({ epoch: 1 });
+        const before = [
+          await findOperation(lane.stores.clusters, operationId),
+          await stepsOf(lane.stores.clusters, operationId),
+        ];
+        wake();
+        await formAnother();
+        const after = [
+          await findOperation(lane.stores.clusters, operationId),
+          await stepsOf(lane.stores.clusters, operationId),
+        ];
+        expect(after).toEqual(before);
+        expect(await lane.check()).toEqual([]);
+      } finally {
+        wake();
+      }
+    },
+  );
+
+  it(
+    'before it announces a cluster that is dissolved when it wakes up: nobody hears of it again',
+    { timeout: 150_000 },
+    async () => {
+      const point = 'initializeCluster:before-announcement';
+      lane.arm([`${point} SIGSTOP`]);
+      const { clusterId, workflowId } = await start();
+      const wake = await stopAt(point);
+      try {
+        await lane.manager.result(workflowId);
+        const end = await lane.manager.startDissolution({
+          operationId: `end-${clusterId}`,
+          clusterId,
+          drainSeconds: 0,
+        });
+        await lane.manager.result(end);
+        wake();
+        await formAnother();
+        expect(await lane.check()).toEqual([]);
+      } finally {
+        wake();
+      }
+    },
+  );
+
+  it(
+    'inside a transaction that holds the lock of its operation: the database ends it',
+    { timeout: 150_000 },
+    async () => {
+      const point = 'defineCluster:before-commit';
+      lane.arm([`${point} SIGSTOP`]);
+      const { workflowId } = await start();
+      const wake = await stopAt(point);
+      try {
+        expect(await lane.manager.result(workflowId)).toMatchObject({ epoch: 1 });
+        wake();
+        await formAnother();
+        expect(await lane.check()).toEqual([]);
+      } finally {
+        wake();
+      }
+    },
+  );
+});
