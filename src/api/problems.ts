@@ -35,10 +35,11 @@ export function problemResponse(error: unknown, c: Context<ApiEnv>): Response {
 }
 
 function methodNotAllowed({ message, allowed }: MethodNotAllowed): Response {
+  const { status, title } = errorTable.method_not_allowed;
   const problem: ProblemDetails = {
     type: 'urn:cluster-manager:error:method_not_allowed',
-    title: 'The path does not allow this method',
-    status: 405,
+    title,
+    status,
     code: 'method_not_allowed',
     detail: message,
   };

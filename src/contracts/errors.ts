@@ -20,6 +20,7 @@ export const errorTable = {
   capability_disabled: { status: 403, exit: 3, title: 'The manager does not offer this function' },
   relationship_refused: { status: 403, exit: 3, title: 'The manager accepts no requests from this party' },
   not_found: { status: 404, exit: 4, title: 'There is no such thing' },
+  method_not_allowed: { status: 405, exit: 2, title: 'The path does not take this method' },
   idempotency_conflict: { status: 409, exit: 5, title: 'The same key was used with another request' },
   state_conflict: { status: 409, exit: 5, title: 'The present state does not allow this' },
   offer_below_held: { status: 409, exit: 5, title: 'The offer is below what is already held' },

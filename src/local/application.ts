@@ -43,7 +43,7 @@ const nodeProcess = (
 ): ProcessSpec => ({
   name,
   command: process.execPath,
-  args: ['--enable-source-maps', script],
+  args: [script],
   env: { ...launch.environment, ...env },
   cwd: process.cwd(),
   logFile: join(launch.options.stateDir, 'logs', `${name}.log`),

@@ -53,7 +53,9 @@ export const defineCluster = ({ clusters }: ActivityDeps) =>
             `${plan.joining.length - reserved.length} of ${plan.joining.length} reserved agents were released before the cluster was defined; ask again`,
           );
         }
-        const final = members.filter((member) => !plan.leaving.includes(member.agentId));
+        const final = members.filter(
+          (member) => member.operationId === operationId || plan.staying.includes(member.agentId),
+        );
         const shortfall = checkFormation(final.map(toPlaced), {
           ...ruleOf(plan.spec),
           kept: plan.staying.map((id) => ({ id })),

@@ -28,6 +28,9 @@ export interface UndoInput {
 /** A repair gives back what it took and leaves the cluster; a formation or dissolution takes the cluster down. */
 const takesDown = ({ kind }: OperationRow): boolean => kind !== 'REPAIR';
 
+/** A formation undoes what it made itself; a dissolution takes down whatever is there. */
+const formerOf = ({ kind, id }: OperationRow): string | undefined => (kind === 'FORMATION' ? id : undefined);
+
 const endStateOf = ({ kind }: OperationRow) => (kind === 'DISSOLUTION' ? 'dissolved' : 'failed');
 
 /** Undoes initializeCluster: the account closes, the cluster leaves service. */
@@ -118,7 +121,7 @@ export const closeConnections = ({ clusters, communication, settings }: Activity
 export const withdrawCluster = ({ clusters }: ActivityDeps) =>
   asActivity(({ operationId, clusterId }: UndoInput): Promise<void> =>
     undoStep(clusters, { operationId, step: 'defineCluster' }, thisAttempt(), async (tx, operation) => {
-      if (takesDown(operation)) await endCluster(tx, clusterId, endStateOf(operation));
+      if (takesDown(operation)) await endCluster(tx, clusterId, endStateOf(operation), formerOf(operation));
     }),
   );
 
@@ -126,6 +129,6 @@ export const withdrawCluster = ({ clusters }: ActivityDeps) =>
 export const releaseAgents = ({ clusters }: ActivityDeps) =>
   asActivity(({ operationId, clusterId }: UndoInput): Promise<void> =>
     undoStep(clusters, { operationId, step: 'identifyAgents' }, thisAttempt(), (tx, operation) =>
-      takesDown(operation) ? releaseMembers(tx, clusterId) : releaseReservations(tx, operationId),
+      takesDown(operation) ? releaseMembers(tx, clusterId, formerOf(operation)) : releaseReservations(tx, operationId),
     ),
   );

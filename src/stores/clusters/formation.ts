@@ -36,15 +36,23 @@ export async function lockCluster(tx: ClustersDb, id: string): Promise<ClusterRo
   return cluster;
 }
 
-/** Writes a new cluster in state `forming`, epoch 0. */
+/**
+ * Writes a new cluster in state `forming`, epoch 0.
+ * @throws ManagerError `state_conflict` when its id is another operation's.
+ */
 export async function insertCluster(
   tx: ClustersDb,
   cluster: { readonly id: string; readonly spec: FormationSpec; readonly operationId: string },
 ): Promise<void> {
-  await sql`
+  const { rows } = await sql`
     insert into clusters (id, name, state, epoch, spec, operation_id)
     values (${cluster.id}, ${cluster.spec.name}, 'forming', 0, ${JSON.stringify(cluster.spec)}::jsonb, ${cluster.operationId})
-  `.execute(tx);
+    on conflict (id) do nothing returning id`.execute(tx);
+  if (rows.length > 0) return;
+  throw new ManagerError(
+    'state_conflict',
+    `Cluster "${cluster.id}" exists already, formed by another request; choose a requestId that does not name it`,
+  );
 }
 
 export async function saveLinks(
@@ -115,18 +123,27 @@ export async function retireCluster(tx: ClustersDb, clusterId: string, state: 'd
     where id = ${clusterId} and state in ('forming', 'active', 'dissolving')`.execute(tx);
 }
 
-/** The last word on a cluster. A cluster that already ended keeps its first end. */
-export async function endCluster(tx: ClustersDb, clusterId: string, state: 'dissolved' | 'failed'): Promise<void> {
+/**
+ * The last word on a cluster. A cluster that already ended keeps its first end.
+ * @param formedBy only a cluster that this operation formed, so that undoing one formation never touches another's.
+ */
+export async function endCluster(
+  tx: ClustersDb,
+  clusterId: string,
+  state: 'dissolved' | 'failed',
+  formedBy?: string,
+): Promise<void> {
   await sql`
     update clusters set state = ${state}, coordinator = null, ended_at = now()
-    where id = ${clusterId} and ended_at is null`.execute(tx);
+    where id = ${clusterId} and ended_at is null
+      and (${formedBy ?? null}::text is null or operation_id = ${formedBy ?? null})`.execute(tx);
 }
 
-/** Releases every live membership of a cluster, in agent order. */
-export async function releaseMembers(tx: ClustersDb, clusterId: string): Promise<void> {
+/** Releases the live memberships of a cluster, all or those that one operation brought, in agent order. */
+export async function releaseMembers(tx: ClustersDb, clusterId: string, broughtBy?: string): Promise<void> {
   await sql`
     with held as (select id from memberships where cluster_id = ${clusterId} and state <> 'released'
-      order by agent_id for update)
+      and (${broughtBy ?? null}::text is null or operation_id = ${broughtBy ?? null}) order by agent_id for update)
     update memberships m set state = 'released', left_at = now() from held where m.id = held.id`.execute(tx);
 }
 

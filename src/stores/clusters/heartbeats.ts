@@ -27,13 +27,13 @@ export async function saveHeartbeats(
         ${column((b) => b.load)}::real[], ${column((b) => b.inboxDepth)}::integer[],
         ${column((b) => b.usage && JSON.stringify(b.usage))}::jsonb[]) as t (id, readiness, load, inbox_depth, usage)
     ), locked as (
-      select a.ctid, a.id from agents a where a.id = any(${entries.map(([id]) => id)}::text[]) and a.left_at is null
+      select a.id from agents a where a.id = any(${entries.map(([id]) => id)}::text[]) and a.left_at is null
       order by a.id for no key update
     ), renewed as (
       update agents a set lease_expires_at = clock_timestamp() + make_interval(secs => ${leaseSeconds}),
         readiness = coalesce(beat.readiness, a.readiness), load = coalesce(beat.load, a.load),
         inbox_depth = coalesce(beat.inbox_depth, a.inbox_depth), usage = coalesce(beat.usage, a.usage)
-      from locked, beat where a.ctid = locked.ctid and beat.id = locked.id
+      from locked, beat where a.id = locked.id and beat.id = locked.id
       returning a.id, a.lease_expires_at, a.cluster_count
     )
     select r.id, r.lease_expires_at as "leaseExpiresAt",

@@ -79,15 +79,16 @@ export interface OperationFilter {
   readonly limit: number;
 }
 
-/** Newest first. */
+/** Newest first, by the millisecond: what a cursor made of a JavaScript date can name. */
 export async function listOperations(db: ClustersDb, filter: OperationFilter): Promise<OperationRow[]> {
   const { rows } = await sql<OperationRow>`
     select ${operationColumns} from operations o
     where (${filter.state ?? null}::text is null or o.state = ${filter.state ?? null})
       and (${filter.clusterId ?? null}::text is null or o.cluster_id = ${filter.clusterId ?? null})
       and (${filter.before?.createdAt ?? null}::timestamptz is null
-        or (o.created_at, o.id) < (${filter.before?.createdAt ?? null}::timestamptz, ${filter.before?.id ?? null}))
-    order by o.created_at desc, o.id desc limit ${filter.limit}`.execute(db);
+        or (date_trunc('milliseconds', o.created_at), o.id)
+          < (${filter.before?.createdAt ?? null}::timestamptz, ${filter.before?.id ?? null}))
+    order by date_trunc('milliseconds', o.created_at) desc, o.id desc limit ${filter.limit}`.execute(db);
   return rows;
 }
 

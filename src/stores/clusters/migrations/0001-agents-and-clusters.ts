@@ -52,7 +52,9 @@ export const agentsAndClusters = {
         expires_at timestamptz,
         revoked_at timestamptz
       );
-      create index tokens_of_agent on tokens (agent_id) where agent_id is not null and revoked_at is null;
+      create index tokens_of_agent on tokens (agent_id) where agent_id is not null;
+      create index tokens_revoked on tokens (revoked_at) where revoked_at is not null;
+      create index tokens_expiring on tokens (expires_at) where expires_at is not null;
 
       create table operations (
         id text primary key,
