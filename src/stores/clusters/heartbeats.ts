@@ -46,7 +46,10 @@ export async function saveHeartbeats(
 
 /** Notes that mail was handed to these agents: the proof behind `reachability`. */
 export async function noteHandOver(db: ClustersDb, agentIds: readonly string[]): Promise<void> {
+  // A hint is not worth waiting for: a row that is being changed is left for the next hand-over.
   await sql`
-    update agents set handed_over_at = now() where id = any(${agentIds}::text[])
-      and (handed_over_at is null or handed_over_at < now() - interval '1 second')`.execute(db);
+    update agents set handed_over_at = now() where id in (
+      select id from agents where id = any(${agentIds}::text[])
+        and (handed_over_at is null or handed_over_at < now() - interval '1 second')
+      order by id for no key update skip locked)`.execute(db);
 }
