@@ -38,6 +38,8 @@ export function openDatabase<Schema>(options: DatabaseOptions): Kysely<Schema> {
   });
   // An idle client whose server died emits 'error' on the pool; unhandled, it would end the process.
   pool.on('error', () => undefined);
+  // So does one in the middle of a transaction, on itself; its next statement fails, and that is where it is handled.
+  pool.on('connect', (client) => client.on('error', () => undefined));
   return new Kysely<Schema>({ dialect: new PostgresDialect({ pool: preparing(pool) }) });
 }
 

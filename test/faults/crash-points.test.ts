@@ -5,7 +5,7 @@ import { lanePool } from './lane-pool.js';
 import { printRecovery } from './recovery-figures.js';
 
 const repetitions = 3;
-const lanesAtOnce = 4;
+const lanesAtOnce = 3;
 
 let lanes: Lane[] = [];
 let withLane: ReturnType<typeof lanePool>;

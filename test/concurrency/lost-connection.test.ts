@@ -1,0 +1,39 @@
+import { sql } from 'kysely';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { createTestDatabases, type TestDatabases } from '../support/database.js';
+import { waitFor } from '../support/wait-for.js';
+
+let stores: TestDatabases;
+const uncaught: unknown[] = [];
+const note = (error: unknown): void => void uncaught.push(error);
+
+beforeAll(async () => {
+  stores = await createTestDatabases();
+  process.on('uncaughtException', note);
+});
+afterEach(() => {
+  uncaught.length = 0;
+});
+afterAll(async () => {
+  process.off('uncaughtException', note);
+  await stores?.drop();
+});
+
+describe('a connection that the server ends inside a transaction', () => {
+  it('fails that transaction and nothing else: the process lives and the next one works', async () => {
+    const transaction = stores.clusters.transaction().execute(async (tx) => {
+      const { rows } = await sql<{ pid: number }>`select pg_backend_pid() as pid`.execute(tx);
+      const pid = rows[0]?.pid ?? 0;
+      await sql`select pg_terminate_backend(${pid})`.execute(stores.clusters);
+      await waitFor('the backend to be gone', async () => {
+        const left = await sql`select 1 from pg_stat_activity where pid = ${pid}`.execute(stores.clusters);
+        return left.rows.length === 0;
+      });
+      await sql`select 1`.execute(tx);
+    });
+    await expect(transaction).rejects.toThrow();
+    expect(uncaught).toEqual([]);
+    const { rows } = await sql<{ one: number }>`select 1 as one`.execute(stores.clusters);
+    expect(rows).toEqual([{ one: 1 }]);
+  });
+});
