@@ -21,7 +21,9 @@ export async function checkInvariants(
   stores: Stores,
   options: { readonly while?: 'quiet' | 'running'; readonly among?: readonly Invariant[] } = {},
 ): Promise<Violation[]> {
-  const looked = (options.among ?? invariants).filter((invariant) => options.while !== 'running' || invariant.holds === 'always');
+  const looked = (options.among ?? invariants).filter(
+    (invariant) => options.while !== 'running' || invariant.holds === 'always',
+  );
   const found = await Promise.all(
     looked.map(async ({ name, contradictions }) => ({ name, rows: await contradictions(stores) })),
   );

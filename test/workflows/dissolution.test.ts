@@ -37,7 +37,11 @@ describe('dissolveCluster', () => {
 
   it('has no way back: a cancellation only cuts the drain short', async () => {
     const clusterId = await form('hasty');
-    const workflowId = await worker.manager.startDissolution({ operationId: 'hasty-end', clusterId, drainSeconds: 600 });
+    const workflowId = await worker.manager.startDissolution({
+      operationId: 'hasty-end',
+      clusterId,
+      drainSeconds: 600,
+    });
     await waitFor('the drain', async () => {
       const { state } = await stores.clusters
         .selectFrom('clusters')
