@@ -1,5 +1,5 @@
 import { Client, Connection } from '@temporalio/client';
-import { startServer, type RunningServer } from './api/lifecycle/start-server.js';
+import { startServer } from './api/lifecycle/start-server.js';
 import { ensureSearchAttributes } from './client/ensure-search-attributes.js';
 import { createClusterManagerClient, type ClusterManagerClient } from './client/index.js';
 import { loadConfig, type ManagerConfig } from './config/index.js';
@@ -18,20 +18,17 @@ async function main(stopping: AbortController): Promise<void> {
       });
     }
   });
-  const options = { logger, metrics: createMetrics(), openClient, signal: stopping.signal };
+  const readConfig = (): ManagerConfig => loadConfig({ path: config.configPath, env: process.env });
+  const options = { logger, metrics: createMetrics(), openClient, readConfig, signal: stopping.signal };
   const server = await startServer(config, options);
   process.on('SIGHUP', () => {
-    reload(server, config).catch((err: unknown) =>
-      logger.error({ err }, 'the configuration was not reloaded; the one before stays'),
-    );
+    server
+      .reload()
+      .catch((err: unknown) => logger.error({ err }, 'the configuration was not reloaded; the one before stays'));
   });
   logger.info({ signal: await stopped }, 'server stopping');
   await server.stop();
   logger.info('server stopped');
-}
-
-async function reload(server: RunningServer, { configPath }: ManagerConfig): Promise<void> {
-  await server.reload(loadConfig({ path: configPath, env: process.env }));
 }
 
 /** Connects with what the configuration says of TLS and keys, and makes sure that the server there can hold our runs. */

@@ -30,6 +30,7 @@ export const access = {
   getCluster: [...readers, 'agent'],
   dissolveCluster: operators,
   runFormationInterval: operators,
+  applyConfig: ['admin'],
   getStatus: readers,
   listEvents: readers,
   listTokens: ['admin'],

@@ -5,6 +5,7 @@ import { clusterRoutes } from './clusters.js';
 import type { Api, ApiDeps, ApiEnv } from './deps.js';
 import { healthRoutes } from './health.js';
 import { inboxRoutes } from './inbox.js';
+import { configRoutes } from './config.js';
 import { intervalRoutes } from './intervals.js';
 import { openApiRoute } from './openapi.js';
 import { operationRoutes } from './operations.js';
@@ -25,6 +26,7 @@ export function createApi(deps: ApiDeps): Api {
   operationRoutes(api, deps);
   clusterRoutes(api, deps);
   intervalRoutes(api, deps);
+  configRoutes(api, deps);
   statusRoutes(api, deps);
   tokenRoutes(api, deps);
   healthRoutes(api, deps);

@@ -19,6 +19,8 @@ export interface ApiDeps {
   readonly client: ClusterManagerClient;
   /** The settings in force now: a reload replaces them. */
   readonly config: () => ManagerConfig;
+  /** Reads the settings file again. @returns the settings that changed and take effect at a restart only. */
+  readonly applyConfig: () => Promise<readonly string[]>;
   readonly logger: Logger;
   readonly metrics: Metrics;
   readonly heartbeats: HeartbeatBatcher;

@@ -43,6 +43,10 @@ export const intervalReport = z
   })
   .meta({ id: 'FormationIntervalReport' });
 
+export const configApplied = z
+  .object({ configPath: z.string(), needRestart: z.array(z.string()) })
+  .meta({ id: 'ConfigApplied' });
+
 const counts = z.record(z.string(), z.int());
 const interval = z.union([z.object({ everySeconds: z.number() }), z.object({ cron: z.string() })]);
 export const statusAnswer = z

@@ -3,6 +3,7 @@ import { loadConfig, type ManagerConfig } from '../config/load.js';
 import { withoutCredentials } from '../config/problems.js';
 import { stateFolder } from '../local/paths.js';
 import { readRunningStack } from '../local/running-stack.js';
+import { connect } from './connection.js';
 import { facts, show } from './output.js';
 
 const ownServer = 'postgres://managed-here/';
@@ -18,6 +19,20 @@ export function define(command: Command): void {
     .description('say every problem of the settings file and the environment, or that there is none')
     .option('--config <file>', 'the settings file (default: CLUSTER_MANAGER_CONFIG or cluster-manager.yaml)')
     .action((options: Options, self: Command) => check(options, self));
+  command
+    .command('apply')
+    .description('have the running server read its settings file again')
+    .action((_options: object, self: Command) => apply(self));
+}
+
+async function apply(command: Command): Promise<void> {
+  const applied = await connect(command).applyConfig();
+  const wait = applied.needRestart;
+  show(command, applied, [
+    `${applied.configPath} is in force.`,
+    ...(wait.length > 0 ? [`At the next restart of the server only: ${wait.join(', ')}.`] : []),
+    'Workers read their settings when they start.',
+  ]);
 }
 
 interface Options {

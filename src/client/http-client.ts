@@ -6,12 +6,14 @@ import {
   anyAnswer,
   clusterAnswer,
   clustersPage,
+  configAppliedAnswer,
   createdTokenAnswer,
   formationIntervalAnswer,
   operationAnswer,
   operationsPage,
   statusAnswer,
   tokensAnswer,
+  type ConfigApplied,
   type StatusView,
 } from '../contracts/api-answers.js';
 import { askApi, type ApiCall } from '../contracts/api-call.js';
@@ -102,6 +104,7 @@ export function createHttpClient({ url, token, signal }: HttpClientOptions) {
       (await send(operationAnswer, 'DELETE', at('clusters', id), { body })).operation,
     runFormationInterval: (body: { readonly dryRun: boolean }): Promise<FormationIntervalReport> =>
       send(formationIntervalAnswer, 'POST', '/v1/intervals/formation', { body, timeoutMs: 60_000 }),
+    applyConfig: (): Promise<ConfigApplied> => send(configAppliedAnswer, 'POST', '/v1/config/apply', {}),
     tokens: async (): Promise<readonly TokenView[]> => (await get(tokensAnswer, '/v1/tokens')).tokens,
     /** @returns with `secret`, the token itself, which is shown this once and stored nowhere. */
     createToken: (body: { readonly role: Role; readonly name: string; readonly expiresInSeconds?: number }) =>

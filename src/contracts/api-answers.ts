@@ -32,6 +32,9 @@ export const formationIntervalAnswer = z.object({
   resumed: z.array(z.string()),
 });
 
+export const configAppliedAnswer = z.object({ configPath: z.string(), needRestart: z.array(z.string()) });
+export type ConfigApplied = z.infer<typeof configAppliedAnswer>;
+
 const counts = z.record(z.string(), z.int());
 export const statusAnswer = z.object({
   manager: z.object({

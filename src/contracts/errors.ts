@@ -35,7 +35,7 @@ export const errorTable = {
   service_unavailable: { status: 503, exit: 69, title: 'A service this needs is unavailable' },
   incompatible_service: { status: 503, exit: 69, title: 'A service has a version this cannot work with' },
   internal: { status: 500, exit: 70, title: 'Something failed inside the manager' },
-  invalid_configuration: { status: 500, exit: 78, title: 'The configuration is not valid' },
+  invalid_configuration: { status: 422, exit: 78, title: 'The configuration is not valid' },
   port_busy: { status: 500, exit: 78, title: 'A port is already in use' },
   state_folder_busy: { status: 500, exit: 78, title: 'Another manager owns the state folder' },
   state_folder_corrupt: { status: 500, exit: 78, title: 'The state folder cannot be used' },

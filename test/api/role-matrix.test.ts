@@ -26,6 +26,7 @@ const allowed: Readonly<Record<string, string>> = {
   getCluster: 'AOVa',
   dissolveCluster: 'AO',
   runFormationInterval: 'AO',
+  applyConfig: 'A',
   getStatus: 'AOV',
   listEvents: 'AOV',
   listTokens: 'A',

@@ -112,13 +112,19 @@ describe('the server', () => {
     await expect(fetch(`${url}/livez`)).rejects.toThrow();
   });
 
-  it('reads its settings again on SIGHUP: the schedule follows, a file with a mistake changes nothing', async () => {
+  it('reads its settings again on SIGHUP or when told: the schedule follows, a file with a mistake changes nothing', async () => {
     const server = start();
-    await ready(server);
+    const url = await ready(server);
+    const apply = () =>
+      fetch(`${url}/v1/config/apply`, { method: 'POST', headers: { authorization: `Bearer ${adminToken}` } });
+    settings(66);
+    expect(await (await apply()).json()).toMatchObject({ needRestart: [] });
+    expect(await everySeconds()).toEqual([66]);
     settings(77);
     server.child.kill('SIGHUP');
     await waitFor('the schedule to follow', async () => (await everySeconds())[0] === 77);
     settings('"often"');
+    expect(await (await apply()).json()).toMatchObject({ status: 422, code: 'invalid_configuration' });
     server.child.kill('SIGHUP');
     await waitFor('the refusal to be logged', () => server.output().includes('the configuration was not reloaded'));
     expect(await everySeconds()).toEqual([77]);

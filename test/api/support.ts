@@ -73,6 +73,7 @@ export async function startTestApi(
     ...databases,
     client: options.client ?? createClusterManagerClient(new Client({ connection, namespace }), managerId),
     config: () => config,
+    applyConfig: () => Promise.resolve([]),
     logger,
     metrics,
     heartbeats: new HeartbeatBatcher(

@@ -23,7 +23,8 @@ export interface RunningServer {
   readonly url: string;
   readonly port: number;
   /** Puts other settings in force: what needs new connections or another port waits for a restart. */
-  reload(next: ManagerConfig): Promise<void>;
+  /** Reads the settings again and goes by them. @throws ManagerError `invalid_configuration`; the ones before stay. */
+  reload(): Promise<void>;
   /** Stops taking requests, finishes those in flight, closes everything. */
   stop(): Promise<void>;
 }
@@ -33,6 +34,8 @@ export interface ServerOptions {
   readonly metrics: Metrics;
   /** Connects to Temporal. @throws ManagerError `service_unavailable` while it may still come. */
   readonly openClient: (config: ManagerConfig) => Promise<ClusterManagerClient>;
+  /** Reads the settings again. @throws ManagerError `invalid_configuration`. */
+  readonly readConfig: () => ManagerConfig;
   /** Gives up waiting for services that are not there yet. */
   readonly signal: AbortSignal;
 }
@@ -43,7 +46,7 @@ export interface ServerOptions {
  */
 export async function startServer(
   initial: ManagerConfig,
-  { logger, metrics, openClient, signal }: ServerOptions,
+  { logger, metrics, openClient, readConfig, signal }: ServerOptions,
 ): Promise<RunningServer> {
   const closers: (() => Promise<unknown> | void)[] = [];
   const closeAll = async (): Promise<void> => {
@@ -70,12 +73,20 @@ export async function startServer(
     closers.push(() => principals.close());
     closers.push(() => heartbeats.close());
     closers.push(() => mail.close());
+    const reload = async (next: ManagerConfig): Promise<readonly string[]> => {
+      const needRestart = settingsThatWait(config, next);
+      config = { ...next, ...pick(config, fixed) };
+      await client.schedules.ensure(config.formationInterval);
+      logger.info({ path: config.configPath, needRestart }, 'configuration reloaded');
+      return needRestart;
+    };
     const deps: ApiDeps = {
       clusters: stores.clusters,
       communication: stores.communication,
       resources: stores.resources,
       client,
       config: () => config,
+      applyConfig: () => reload(readConfig()),
       logger,
       metrics,
       heartbeats,
@@ -102,10 +113,8 @@ export async function startServer(
     return {
       url: listener.url,
       port: listener.port,
-      reload: async (next) => {
-        config = reloaded(config, next, logger);
-        await client.schedules.ensure(config.formationInterval);
-        logger.info({ path: config.configPath }, 'configuration reloaded');
+      reload: async () => {
+        await reload(readConfig());
       },
       stop: closeAll,
     };
@@ -133,9 +142,8 @@ async function introduce({ clusters, config, server }: ApiDeps): Promise<void> {
 const fixed = ['id', 'databases', 'temporal', 'host', 'port', 'tls', 'behindProxy'] as const;
 
 /** What is bound to connections and ports stays as it was at the start. */
-function reloaded(now: ManagerConfig, next: ManagerConfig, logger: Logger): ManagerConfig {
-  const waiting = fixed.filter((key) => JSON.stringify(now[key]) !== JSON.stringify(next[key]));
-  if (waiting.length > 0) logger.warn({ settings: waiting }, 'settings that changed need a restart');
-  const kept = Object.fromEntries(fixed.filter((key) => now[key] !== undefined).map((key) => [key, now[key]]));
-  return { ...next, ...kept };
-}
+const settingsThatWait = (now: ManagerConfig, next: ManagerConfig): readonly string[] =>
+  fixed.filter((key) => JSON.stringify(now[key]) !== JSON.stringify(next[key]));
+
+const pick = <Key extends keyof ManagerConfig>(config: ManagerConfig, keys: readonly Key[]): Partial<ManagerConfig> =>
+  Object.fromEntries(keys.filter((key) => config[key] !== undefined).map((key) => [key, config[key]]));
