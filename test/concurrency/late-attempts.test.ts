@@ -58,18 +58,29 @@ function barrier(): { readonly promise: Promise<void>; readonly resolve: () => v
 function stalledWorker(): { readonly call: Call; readonly stalled: Promise<void>; readonly letGo: () => void } {
   const gate = barrier();
   const arrival = barrier();
-  const communication = new Proxy(stores.communication, {
-    get: (db, key) =>
-      key !== 'transaction'
-        ? (Reflect.get(db, key) as unknown)
-        : () => ({
-            execute: async (work: (tx: CommunicationDb) => Promise<unknown>) => {
-              arrival.resolve();
-              await gate.promise;
-              return db.transaction().execute(work);
-            },
-          }),
+  const stall = async (): Promise<void> => {
+    arrival.resolve();
+    await gate.promise;
+  };
+  const real = stores.communication;
+  const executor = real.getExecutor();
+  const stallingExecutor = new Proxy(executor, {
+    get: (target, key) => {
+      const value = Reflect.get(target, key) as unknown;
+      if (typeof value !== 'function') return value;
+      const method = (value as (...args: unknown[]) => unknown).bind(target);
+      return key === 'executeQuery' ? (...args: unknown[]) => stall().then(() => method(...args)) : method;
+    },
   });
+  const communication = {
+    getExecutor: () => stallingExecutor,
+    transaction: () => ({
+      execute: async (work: (tx: CommunicationDb) => Promise<unknown>) => {
+        await stall();
+        return real.transaction().execute(work);
+      },
+    }),
+  } as unknown as CommunicationDb;
   return { call: callActivities({ ...stores, communication }), stalled: arrival.promise, letGo: gate.resolve };
 }
 
