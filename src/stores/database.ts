@@ -33,6 +33,7 @@ export function openDatabase<Schema>(options: DatabaseOptions): Kysely<Schema> {
     idle_in_transaction_session_timeout: 30_000,
     connectionTimeoutMillis: 10_000,
     keepAlive: true,
+    pipeline: true,
     // Our queries take milliseconds; starting parallel workers for one costs more than it saves.
     options: '-c max_parallel_workers_per_gather=0 -c jit=off',
   });
@@ -43,12 +44,15 @@ export function openDatabase<Schema>(options: DatabaseOptions): Kysely<Schema> {
   return new Kysely<Schema>({ dialect: new PostgresDialect({ pool: preparing(pool) }) });
 }
 
+const nothing = { command: 'BEGIN', rowCount: 0, rows: [] } as const;
+
 /** More different statements than this are not kept: they would only fill the server's memory. */
 const preparedAtMost = 200;
 
 /**
- * The pool, with each statement prepared once a connection under a name that stands for its text: PostgreSQL then
- * parses and plans it once instead of every time, which is most of what a small statement costs.
+ * The pool, with two savings that halve what a small transaction costs. Each statement is prepared once a connection
+ * under a name that stands for its text, so PostgreSQL parses and plans it once instead of every time. And `begin`
+ * travels together with the first statement of its transaction instead of before it.
  */
 function preparing(pool: pg.Pool): PostgresPool {
   const names = new Map<string, string>();
@@ -63,9 +67,22 @@ function preparing(pool: pg.Pool): PostgresPool {
     end: () => pool.end(),
     connect: async () => {
       const client = await pool.connect();
-      const query = (text: string, values: readonly unknown[]) => {
+      let isBeginning = false;
+      const send = (text: string, values: readonly unknown[]) => {
         const name = values.length > 0 ? nameOf(text) : undefined;
         return client.query({ text, values: [...values], ...(name ? { name } : {}) });
+      };
+      const query = async (text: string, values: readonly unknown[]) => {
+        if (text === 'begin') {
+          isBeginning = true;
+          return nothing;
+        }
+        if (!isBeginning) return send(text, values);
+        isBeginning = false;
+        // A transaction that never sent a statement has nothing to end.
+        if (text === 'commit' || text === 'rollback') return nothing;
+        const [, result] = await Promise.all([client.query('begin'), send(text, values)]);
+        return result;
       };
       return { query, release: () => client.release() } as unknown as PostgresPoolClient;
     },

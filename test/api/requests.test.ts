@@ -79,11 +79,11 @@ describe('POST /v1/requests', () => {
     await waitFor('the row', () => findOperation(test.databases.clusters, id));
     const endedAtMs = performance.now();
     const error = { code: 'insufficient_agents', detail: 'nobody can c' };
-    await endOperation(test.databases.clusters, id, { state: 'refused', error });
+    await endOperation(test.databases.clusters, id, { state: 'refused', event: 'formation.refused', error });
     const answer = await asked;
     expect(performance.now() - endedAtMs).toBeLessThan(1000);
     expect(answer.status).toBe(200);
-    expect(operationOf(answer)).toMatchObject({ state: 'refused', error });
+    expect(operationOf(answer)).toMatchObject({ state: 'refused', event: 'formation.refused', error });
     const again = await ask(body('awaited', { requestId: id }));
     expect([again.status, operationOf(again).state]).toEqual([200, 'refused']);
   });
@@ -192,7 +192,7 @@ describe('operations', () => {
     const { id } = operationOf(await ask(body('to cancel')));
     const cancel = () => test.call('POST', `/v1/operations/${id}/cancel`, { token: test.tokens.orchestrator });
     expect((await cancel()).status).toBe(202);
-    await endOperation(test.databases.clusters, id, { state: 'cancelled' });
+    await endOperation(test.databases.clusters, id, { state: 'cancelled', event: 'formation.cancelled' });
     const late = await cancel();
     expect([late.status, codeOf(late)]).toEqual([409, 'operation_ended']);
   });
@@ -239,7 +239,7 @@ describe('clusters', () => {
   it('can be dissolved again when the first try failed', async () => {
     await addCluster('cl_retry', 'active');
     const { id } = operationOf(await dissolve('cl_retry'));
-    await endOperation(test.databases.clusters, id, { state: 'cancelled' });
+    await endOperation(test.databases.clusters, id, { state: 'cancelled', event: 'formation.cancelled' });
     expect(operationOf(await dissolve('cl_retry')).id).toBe('op_dissolve_cl_retry_2');
   });
 

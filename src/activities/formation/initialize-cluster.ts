@@ -5,7 +5,6 @@ import { managerMessageTypes } from '../../contracts/inbox.js';
 import { electCoordinator } from '../../domain/formation/coordinator.js';
 import {
   activateCluster,
-  appendEvent,
   endOperation,
   findCluster,
   membershipsOf,
@@ -55,9 +54,8 @@ export const initializeCluster = (deps: ActivityDeps) =>
     };
     return saveStep(clusters, key, thisAttempt(), async (tx, operation) => {
       await activateCluster(tx, { ...launch, clusterId, operationId, leaving: plan.leaving });
-      await endOperation(tx, operationId, { state: 'completed', result });
-      const type = operation.kind === 'REPAIR' ? 'cluster.repaired' : 'cluster.formed';
-      await appendEvent(tx, { id: `${operationId}:${type}`, type, subject: clusterId, operationId, data: result });
+      const event = operation.kind === 'REPAIR' ? 'cluster.repaired' : 'cluster.formed';
+      await endOperation(tx, operationId, { state: 'completed', event, result });
       return result;
     });
   });

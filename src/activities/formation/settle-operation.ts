@@ -1,6 +1,6 @@
 import type { ClusterId, OperationId } from '../../contracts/ids.js';
 import type { OperationError, OperationState } from '../../contracts/operations.js';
-import { appendEvent, endOperation, findOperation, inTransaction } from '../../stores/clusters/index.js';
+import { endOperation, findOperation } from '../../stores/clusters/index.js';
 import { failpoint } from '../../stores/failpoint.js';
 import { asActivity } from '../as-activity.js';
 import type { ActivityDeps } from '../deps.js';
@@ -15,17 +15,12 @@ export interface SettleOperationInput {
 /** The last word on an operation that did not end in its fourth step, with its event. */
 export const settleOperation = ({ clusters }: ActivityDeps) =>
   asActivity(async ({ operationId, clusterId, state, error }: SettleOperationInput): Promise<void> => {
-    await inTransaction(clusters, async (tx) => {
-      const operation = await findOperation(tx, operationId);
-      const ended = await endOperation(tx, operationId, {
-        state,
-        ...(state === 'completed' ? { result: { clusterId } } : {}),
-        ...(error ? { error } : {}),
-      });
-      if (!ended || !operation) return;
-      const type = state === 'completed' ? 'cluster.dissolved' : `${operation.kind.toLowerCase()}.${state}`;
-      const data = error ?? { clusterId };
-      await appendEvent(tx, { id: `${operationId}:${type}`, type, subject: clusterId, operationId, data });
+    const kind = (await findOperation(clusters, operationId))?.kind.toLowerCase() ?? 'operation';
+    await endOperation(clusters, operationId, {
+      state,
+      event: state === 'completed' ? 'cluster.dissolved' : `${kind}.${state}`,
+      ...(state === 'completed' ? { result: { clusterId } } : {}),
+      ...(error ? { error } : {}),
     });
     failpoint('settleOperation:after-commit');
   });

@@ -110,18 +110,37 @@ export async function stepsOf(db: ClustersDb, operationId: string): Promise<Step
     .execute();
 }
 
-/** Ends an operation once; a second ending changes nothing. */
+/**
+ * Ends an operation once, with its event in the log; a second ending changes nothing. Call it last in a transaction: it
+ * holds the log's head until the commit.
+ * @param end.event `type` in the log; its data is the result or the error.
+ */
 export async function endOperation(
   tx: ClustersDb,
   id: string,
-  end: { readonly state: OperationState; readonly result?: unknown; readonly error?: OperationError },
+  end: {
+    readonly state: OperationState;
+    readonly event: string;
+    readonly result?: unknown;
+    readonly error?: OperationError;
+  },
 ): Promise<boolean> {
-  const { numAffectedRows } = await sql`
-    update operations set state = ${end.state}, ended_at = clock_timestamp(),
-      result = ${end.result === undefined ? null : JSON.stringify(end.result)}::jsonb,
-      error = ${end.error === undefined ? null : JSON.stringify(end.error)}::jsonb
-    where id = ${id} and state in ('running', 'queued')`.execute(tx);
-  return numAffectedRows === 1n;
+  const result = end.result === undefined ? null : JSON.stringify(end.result);
+  const error = end.error === undefined ? null : JSON.stringify(end.error);
+  const { rows } = await sql<{ ended: number }>`
+    with ended as (
+      update operations set state = ${end.state}, ended_at = clock_timestamp(), result = ${result}::jsonb,
+        error = ${error}::jsonb
+      where id = ${id} and state in ('running', 'queued') returning cluster_id
+    ), head as (
+      update event_head set last_seq = last_seq + 1 from ended returning last_seq, ended.cluster_id
+    ), logged as (
+      insert into events (seq, id, type, subject, operation_id, data)
+      select last_seq, ${`${id}:${end.event}`}, ${end.event}, cluster_id, ${id},
+        coalesce(${error}::jsonb, ${result}::jsonb, '{}'::jsonb) from head
+    )
+    select count(*) as ended from ended`.execute(tx);
+  return rows[0]?.ended === 1;
 }
 
 /**

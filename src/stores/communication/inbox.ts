@@ -12,26 +12,9 @@ export interface NewMessage {
   readonly data: unknown;
 }
 
-/**
- * Stores a message and its deliveries. Sequence numbers are given out under each inbox's row lock, in agent order, so
- * they are dense, in commit order, and two senders cannot deadlock. Inboxes must exist.
- */
+/** Stores a message and its deliveries, once. Inboxes must exist: who has none is passed over. */
 export async function deliver(db: CommunicationDb, message: NewMessage, recipients: readonly string[]): Promise<void> {
-  await sql`
-    with message as (
-      insert into messages (id, source, type, cluster_id, epoch, data)
-      values (${message.id}, ${message.source}, ${message.type}, ${message.clusterId}, ${message.epoch},
-        ${JSON.stringify(message.data)}::jsonb)
-      on conflict (id) do nothing returning id
-    ), locked as (
-      select agent_id from inboxes where agent_id = any(${recipients}::text[]) and exists (select 1 from message)
-      order by agent_id for update
-    ), numbered as (
-      update inboxes i set next_sequence = next_sequence + 1 from locked where i.agent_id = locked.agent_id
-      returning i.agent_id, i.next_sequence - 1 as sequence
-    )
-    insert into deliveries (message_id, recipient_id, sequence)
-    select message.id, numbered.agent_id, numbered.sequence from message, numbered`.execute(db);
+  await sql`select deliver(${JSON.stringify(message)}::jsonb, ${recipients}::text[])`.execute(db);
 }
 
 /** Makes an inbox for an agent, once. */

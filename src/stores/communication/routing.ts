@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
 import { ManagerError } from '../../contracts/errors.js';
-import { deliver, type NewMessage } from './inbox.js';
+import type { NewMessage } from './inbox.js';
 import type { CommunicationDb } from './schema.js';
 
 export interface RoutedMember {
@@ -47,20 +47,14 @@ export async function routeAndDeliver(
   { clusterId, epoch, members }: RoutingTable,
   mail: readonly { readonly message: NewMessage; readonly recipients: readonly string[] }[],
 ): Promise<void> {
-  await db.transaction().execute(async (tx) => {
-    const { rows } = await sql<{ isSame: boolean }>`
-      -- An update that changes nothing: unlike a select it sees the table of an attempt that ran at the same time.
-      insert into routing_tables as t (cluster_id, epoch, members)
-      select cluster_id, ${epoch}, ${JSON.stringify(members)}::jsonb from routed_clusters
-      where cluster_id = ${clusterId} and state = 'open' for share
-      on conflict (cluster_id, epoch) do update set members = t.members
-      returning members = ${JSON.stringify(members)}::jsonb as "isSame"`.execute(tx);
-    if (!rows[0]) throw new ManagerError('operation_ended', `Cluster ${clusterId} is closed to routing`);
-    if (!rows[0].isSame) {
-      throw new ManagerError('state_conflict', `Cluster ${clusterId} has another routing table for epoch ${epoch}`);
-    }
-    for (const { message, recipients } of mail) await deliver(tx, message, recipients);
-  });
+  const { rows } = await sql<{ outcome: 'done' | 'closed' | 'other' }>`
+    select route_and_deliver(${clusterId}, ${epoch}, ${JSON.stringify(members)}::jsonb,
+      ${JSON.stringify(mail)}::jsonb) as outcome`.execute(db);
+  const outcome = rows[0]?.outcome;
+  if (outcome === 'closed') throw new ManagerError('operation_ended', `Cluster ${clusterId} is closed to routing`);
+  if (outcome === 'other') {
+    throw new ManagerError('state_conflict', `Cluster ${clusterId} has another routing table for epoch ${epoch}`);
+  }
 }
 
 export async function routingTable(

@@ -49,6 +49,44 @@ export const inboxesAndRoutes = {
         created_at timestamptz not null default now(),
         primary key (cluster_id, epoch)
       );
+
+      -- Sequence numbers are given out under each inbox's row lock, in agent order: dense, in commit order, and two
+      -- senders cannot deadlock. The same message id again delivers nothing.
+      create function deliver(message jsonb, recipients text[]) returns void language sql as $$
+        with stored as (
+          insert into messages (id, source, type, cluster_id, epoch, data)
+          values (message ->> 'id', message ->> 'source', message ->> 'type', message ->> 'clusterId',
+            (message ->> 'epoch')::integer, message -> 'data')
+          on conflict (id) do nothing returning id
+        ), locked as (
+          select agent_id from inboxes where agent_id = any(recipients) and exists (select 1 from stored)
+          order by agent_id for update
+        ), numbered as (
+          update inboxes i set next_sequence = next_sequence + 1 from locked where i.agent_id = locked.agent_id
+          returning i.agent_id, i.next_sequence - 1 as sequence
+        )
+        insert into deliveries (message_id, recipient_id, sequence)
+        select stored.id, numbered.agent_id, numbered.sequence from stored, numbered
+      $$;
+
+      -- The routing table of an epoch and the mail that tells its members, in one transaction and one round trip.
+      create function route_and_deliver(wanted text, wanted_epoch integer, wanted_members jsonb, mail jsonb)
+        returns text language plpgsql as $$
+      declare
+        is_same boolean;
+      begin
+        -- An update that changes nothing: unlike a select it sees the table of an attempt that ran at the same time.
+        insert into routing_tables as t (cluster_id, epoch, members)
+          select cluster_id, wanted_epoch, wanted_members from routed_clusters
+          where cluster_id = wanted and state = 'open' for share
+          on conflict (cluster_id, epoch) do update set members = t.members
+          returning members = wanted_members into is_same;
+        if is_same is null then return 'closed'; end if;
+        if not is_same then return 'other'; end if;
+        perform deliver(m -> 'message', array(select jsonb_array_elements_text(m -> 'recipients')))
+          from jsonb_array_elements(mail) m;
+        return 'done';
+      end $$;
     `.execute(db);
   },
 };
