@@ -4,15 +4,18 @@ import { describeShortfall } from '../../domain/formation/describe-shortfall.js'
 import { checkFormation } from '../../domain/formation/feasible.js';
 import {
   insertCluster,
+  isClusterTaken,
   lockCluster,
   membershipsOf,
   queuePosition,
   saveStep,
   setQueued,
+  type ClustersDb,
+  type OperationRow,
 } from '../../stores/clusters/index.js';
 import { asActivity, thisAttempt } from '../as-activity.js';
 import type { ActivityDeps } from '../deps.js';
-import { planOf, ruleOf, toPlaced } from './plan.js';
+import { planOf, ruleOf, toPlaced, type FormationPlan } from './plan.js';
 
 export interface DefineClusterInput {
   readonly operationId: OperationId;
@@ -30,46 +33,55 @@ export type DefinedCluster =
  * @throws `InsufficientAgents` that says what is missing; `ReservationLost`.
  */
 export const defineCluster = ({ clusters }: ActivityDeps) =>
-  asActivity(({ operationId, clusterId, round }: DefineClusterInput): Promise<DefinedCluster> =>
-    saveStep<DefinedCluster>(
-      clusters,
-      { operationId, step: 'defineCluster', round },
-      thisAttempt(),
-      async (tx, operation, saved) => {
-        const plan = planOf(saved, operationId);
-        if (plan.shortfall.length > 0) {
-          const reason = describeShortfall(plan.shortfall, plan.rejected);
-          if (plan.spec.onInsufficient !== 'queue' || operation.kind !== 'FORMATION') {
-            throw new ManagerError('insufficient_agents', reason);
-          }
-          await setQueued(tx, operationId, true);
-          return { state: 'queued', position: await queuePosition(tx, operationId), reason };
-        }
-        const members = await membershipsOf(tx, clusterId);
-        const reserved = members.filter((member) => member.operationId === operationId);
-        if (reserved.length < plan.joining.length) {
-          throw new ManagerError(
-            'reservation_lost',
-            `${plan.joining.length - reserved.length} of ${plan.joining.length} reserved agents were released before the cluster was defined; ask again`,
-          );
-        }
-        const final = members.filter(
-          (member) => member.operationId === operationId || plan.staying.includes(member.agentId),
-        );
-        const shortfall = checkFormation(final.map(toPlaced), {
-          ...ruleOf(plan.spec),
-          kept: plan.staying.map((id) => ({ id })),
-        });
-        if (shortfall.length > 0) throw new ManagerError('insufficient_agents', describeShortfall(shortfall));
-        if (operation.kind === 'FORMATION') {
-          if (operation.state === 'queued') await setQueued(tx, operationId, false);
-          await insertCluster(tx, { id: clusterId, spec: plan.spec, operationId });
-        } else {
-          requireUnchanged(await lockCluster(tx, clusterId), plan.epoch);
-        }
-        return { state: 'forming', members: final.length };
-      },
-    ),
+  asActivity(async (input: DefineClusterInput): Promise<DefinedCluster> => {
+    const key = { operationId: input.operationId, step: 'defineCluster', round: input.round };
+    try {
+      return await saveStep<DefinedCluster>(clusters, key, thisAttempt(), (tx, operation, saved) =>
+        define(tx, operation, planOf(saved, operation.id)),
+      );
+    } catch (error) {
+      throw isClusterTaken(error) ? clusterTaken(input.clusterId, error) : error;
+    }
+  });
+
+async function define(tx: ClustersDb, operation: OperationRow, plan: FormationPlan): Promise<DefinedCluster> {
+  const { id: operationId, clusterId } = operation;
+  if (plan.shortfall.length > 0) {
+    const reason = describeShortfall(plan.shortfall, plan.rejected);
+    if (plan.spec.onInsufficient !== 'queue' || operation.kind !== 'FORMATION') {
+      throw new ManagerError('insufficient_agents', reason);
+    }
+    await setQueued(tx, operationId, true);
+    return { state: 'queued', position: await queuePosition(tx, operationId), reason };
+  }
+  const members = await membershipsOf(tx, clusterId);
+  const reserved = members.filter((member) => member.operationId === operationId);
+  if (reserved.length < plan.joining.length) {
+    throw new ManagerError(
+      'reservation_lost',
+      `${plan.joining.length - reserved.length} of ${plan.joining.length} reserved agents were released before the cluster was defined; ask again`,
+    );
+  }
+  const final = members.filter((member) => member.operationId === operationId || plan.staying.includes(member.agentId));
+  const shortfall = checkFormation(final.map(toPlaced), {
+    ...ruleOf(plan.spec),
+    kept: plan.staying.map((id) => ({ id })),
+  });
+  if (shortfall.length > 0) throw new ManagerError('insufficient_agents', describeShortfall(shortfall));
+  if (operation.kind === 'FORMATION') {
+    if (operation.state === 'queued') await setQueued(tx, operationId, false);
+    await insertCluster(tx, { id: clusterId, spec: plan.spec, operationId });
+  } else {
+    requireUnchanged(await lockCluster(tx, clusterId), plan.epoch);
+  }
+  return { state: 'forming', members: final.length };
+}
+
+const clusterTaken = (clusterId: ClusterId, cause: unknown): ManagerError =>
+  new ManagerError(
+    'state_conflict',
+    `Cluster "${clusterId}" exists already, formed by another request; choose a requestId that does not name it`,
+    { cause },
   );
 
 function requireUnchanged(cluster: { id: string; state: string; epoch: number }, epoch: number): void {

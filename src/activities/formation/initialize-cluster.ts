@@ -11,6 +11,7 @@ import {
   requireStepResult,
   saveStep,
   stepResult,
+  type MembershipRow,
 } from '../../stores/clusters/index.js';
 import { routeAndDeliver } from '../../stores/communication/index.js';
 import { failpoint } from '../../stores/failpoint.js';
@@ -35,13 +36,14 @@ export const initializeCluster = (deps: ActivityDeps) =>
   asActivity(async ({ operationId, clusterId }: InitializeClusterInput): Promise<FormationResult> => {
     const { clusters } = deps;
     const key = { operationId, step: 'initializeCluster', round: 0 };
-    const [first, plan, connected] = await Promise.all([
+    const [first, plan, connected, rows] = await Promise.all([
       stepResult<FormationResult>(clusters, key),
       requireStepResult<FormationPlan>(clusters, { operationId, step: 'identifyAgents' }),
       requireStepResult<EstablishedConnections>(clusters, { operationId, step: 'establishConnections' }),
+      membershipsOf(clusters, clusterId),
     ]);
     if (first) return first;
-    const launch = await decide(deps, plan, connected.members, operationId);
+    const launch = await decide(deps, plan, { connected: connected.members, rows }, operationId);
     failpoint('initializeCluster:before-announcement');
     await announce(deps, plan, launch);
     const result: FormationResult = {
@@ -70,10 +72,9 @@ interface Launch {
 async function decide(
   { clusters }: ActivityDeps,
   plan: FormationPlan,
-  connected: readonly string[],
+  { connected, rows }: { readonly connected: readonly string[]; readonly rows: readonly MembershipRow[] },
   operationId: string,
 ): Promise<Launch> {
-  const rows = await membershipsOf(clusters, plan.clusterId);
   const members = rows.filter((member) => member.operationId === operationId || plan.staying.includes(member.agentId));
   const lost = connected.filter((id) => !members.some((member) => member.agentId === id));
   // Those who are left may be fewer than size.min or lack a capability: never a cluster that was not asked for.

@@ -2,6 +2,8 @@ import { sql } from 'kysely';
 import type { FormationSpec } from '../../contracts/formation.js';
 import type { ClusterState } from '../../contracts/clusters.js';
 import { ManagerError } from '../../contracts/errors.js';
+import { isDatabaseError } from '../database.js';
+import { withCommit } from '../thrifty-pool.js';
 import type { ClustersDb } from './schema.js';
 
 export interface ClusterRow {
@@ -36,31 +38,27 @@ export async function lockCluster(tx: ClustersDb, id: string): Promise<ClusterRo
   return cluster;
 }
 
-/**
- * Writes a new cluster in state `forming`, epoch 0.
- * @throws ManagerError `state_conflict` when its id is another operation's.
- */
+/** Writes a new cluster in state `forming`, epoch 0. An id that is another operation's fails the transaction: `isClusterTaken`. */
 export async function insertCluster(
   tx: ClustersDb,
   cluster: { readonly id: string; readonly spec: FormationSpec; readonly operationId: string },
 ): Promise<void> {
-  const { rows } = await sql`
+  await sql`${withCommit}
     insert into clusters (id, name, state, epoch, spec, operation_id)
     values (${cluster.id}, ${cluster.spec.name}, 'forming', 0, ${JSON.stringify(cluster.spec)}::jsonb, ${cluster.operationId})
-    on conflict (id) do nothing returning id`.execute(tx);
-  if (rows.length > 0) return;
-  throw new ManagerError(
-    'state_conflict',
-    `Cluster "${cluster.id}" exists already, formed by another request; choose a requestId that does not name it`,
-  );
+  `.execute(tx);
 }
+
+export const isClusterTaken = (error: unknown): boolean => isDatabaseError(error, 'clusters_pkey');
 
 export async function saveLinks(
   tx: ClustersDb,
   clusterId: string,
   links: readonly (readonly [string, string])[],
 ): Promise<void> {
-  await sql`update clusters set links = ${JSON.stringify(links)}::jsonb where id = ${clusterId}`.execute(tx);
+  await sql`${withCommit} update clusters set links = ${JSON.stringify(links)}::jsonb where id = ${clusterId}`.execute(
+    tx,
+  );
 }
 
 /**

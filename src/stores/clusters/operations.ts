@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import { ManagerError } from '../../contracts/errors.js';
 import type { OperationError, OperationKind, OperationState } from '../../contracts/operations.js';
+import { withCommit } from '../thrifty-pool.js';
 import type { ClustersDb } from './schema.js';
 
 export interface OperationRow {
@@ -124,23 +125,20 @@ export async function endOperation(
     readonly result?: unknown;
     readonly error?: OperationError;
   },
-): Promise<boolean> {
+): Promise<void> {
   const result = end.result === undefined ? null : JSON.stringify(end.result);
   const error = end.error === undefined ? null : JSON.stringify(end.error);
-  const { rows } = await sql<{ ended: number }>`
+  await sql`${withCommit}
     with ended as (
       update operations set state = ${end.state}, ended_at = clock_timestamp(), result = ${result}::jsonb,
         error = ${error}::jsonb
       where id = ${id} and state in ('running', 'queued') returning cluster_id
     ), head as (
       update event_head set last_seq = last_seq + 1 from ended returning last_seq, ended.cluster_id
-    ), logged as (
-      insert into events (seq, id, type, subject, operation_id, data)
-      select last_seq, ${`${id}:${end.event}`}, ${end.event}, cluster_id, ${id},
-        coalesce(${error}::jsonb, ${result}::jsonb, '{}'::jsonb) from head
     )
-    select count(*) as ended from ended`.execute(tx);
-  return rows[0]?.ended === 1;
+    insert into events (seq, id, type, subject, operation_id, data)
+    select last_seq, ${`${id}:${end.event}`}, ${end.event}, cluster_id, ${id},
+      coalesce(${error}::jsonb, ${result}::jsonb, '{}'::jsonb) from head`.execute(tx);
 }
 
 /**

@@ -1,4 +1,5 @@
 import { sql } from 'kysely';
+import { withCommit } from '../thrifty-pool.js';
 import type { ClustersDb } from './schema.js';
 
 export interface NewReservation {
@@ -22,7 +23,7 @@ export async function reserve(
   reservations: readonly NewReservation[],
 ): Promise<void> {
   if (reservations.length === 0) return;
-  await sql`
+  await sql`${withCommit}
     insert into memberships (cluster_id, agent_id, state, roles, resources, chosen_load, operation_id, expires_at)
     select ${into.clusterId}, a.id, 'reserved', array(select jsonb_array_elements_text(r -> 'roles')),
       ${JSON.stringify(into.resources)}::jsonb, a.load, ${into.operationId},

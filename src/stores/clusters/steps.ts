@@ -2,6 +2,7 @@ import { sql } from 'kysely';
 import { ManagerError, type ErrorCode } from '../../contracts/errors.js';
 import { inTransaction } from '../database.js';
 import { failpoint } from '../failpoint.js';
+import { withCommit } from '../thrifty-pool.js';
 import {
   insertOperation,
   operationColumns,
@@ -60,7 +61,7 @@ export async function saveStep<Result>(
     const outcome = await work(tx, step.operation, step.plan);
     const [saved, isDone] = isUnfinished(outcome) ? [outcome[1], false] : [outcome, true];
     if (isDone) {
-      await sql`
+      await sql`${withCommit}
         insert into operation_steps (operation_id, step, round, attempt, started_at, result)
         values (${key.operationId}, ${key.step}, ${key.round}, ${attempt.number}, ${attempt.startedAt},
           ${JSON.stringify(saved)}::jsonb)`.execute(tx);
