@@ -14,7 +14,7 @@ interface Rate {
 }
 
 /** Calls `run` `count` times, `atOnce` in flight. */
-async function drive(count: number, atOnce: number, run: () => Promise<unknown>): Promise<Rate> {
+export async function drive(count: number, atOnce: number, run: () => Promise<unknown>): Promise<Rate> {
   const latenciesMs: number[] = [];
   let started = 0;
   const begin = performance.now();
@@ -31,7 +31,7 @@ async function drive(count: number, atOnce: number, run: () => Promise<unknown>)
   return { latenciesMs, perSecond: count / ((performance.now() - begin) / 1000) };
 }
 
-async function startBareWorker(address: string, namespace: string, taskQueue: string) {
+export async function startBareWorker(address: string, namespace: string, taskQueue: string) {
   const path = fileURLToPath(new URL('./bare-worker.ts', import.meta.url));
   const child = spawn(process.execPath, ['--import', 'tsx', path, address, namespace, taskQueue], {
     stdio: ['ignore', 'pipe', 'inherit'],
