@@ -14,15 +14,18 @@ export interface Figure {
 
 const significant = (value: number): number => Number(value.toPrecision(4));
 
-/** A figure beside its limit or peer: the ratio is what can be compared between machines. */
+/**
+ * A figure beside its limit or peer: the ratio is what can be compared between machines.
+ * @param to.ratio where it was taken pair by pair; else value over reference.
+ */
 export function compared(
   figure: string,
   value: number,
   unit: string,
-  to: { readonly against: string; readonly reference: number },
+  to: { readonly against: string; readonly reference: number; readonly ratio?: number },
   aim?: { readonly text: string; readonly isMet: (ratio: number) => boolean },
 ): Figure {
-  const ratio = value / to.reference;
+  const ratio = to.ratio ?? value / to.reference;
   return {
     figure,
     value: significant(value),
