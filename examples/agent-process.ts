@@ -2,18 +2,21 @@
  * One agent as a process of its own. It registers, keeps its lease and writes a journal of what it meets, one JSON
  * object a line, on stdout.
  *
- *   CLUSTER_MANAGER_ENROLMENT_TOKEN=… node --import tsx examples/agent-process.ts --id translator-1 --capability translate
+ *   npx tsx examples/agent-process.ts --id translator-1 --capability translate
  *
- * The address comes from --url or CLUSTER_MANAGER_URL; the token only from the environment, where other users of the
- * machine cannot read it. Ctrl-C lets the agent leave.
+ * The address comes from --url or CLUSTER_MANAGER_URL, the token from CLUSTER_MANAGER_ENROLMENT_TOKEN; without them both
+ * are those of the manager that `npm start` runs in this folder. Ctrl-C lets the agent leave.
  */
 import { parseArgs } from 'node:util';
 import { createAgent } from 'cluster-manager/agent';
+import { whereTheManagerIs } from './support/where-the-manager-is.js';
+
+const manager = whereTheManagerIs();
 
 const { values } = parseArgs({
   options: {
     id: { type: 'string' },
-    url: { type: 'string', default: process.env['CLUSTER_MANAGER_URL'] || 'http://127.0.0.1:8420' },
+    url: { type: 'string', default: manager.url },
     capability: { type: 'string', multiple: true, default: [] },
     host: { type: 'string' },
     acceptance: { type: 'string', default: 'auto' },
@@ -23,9 +26,11 @@ const { values } = parseArgs({
   },
 });
 
-const token = process.env['CLUSTER_MANAGER_ENROLMENT_TOKEN'] ?? '';
+const token = manager.enrolmentToken;
 if (!values.id || !token) {
-  console.error('agent-process: needs --id and, in the environment, CLUSTER_MANAGER_ENROLMENT_TOKEN');
+  console.error(
+    'agent-process: needs --id, and CLUSTER_MANAGER_ENROLMENT_TOKEN unless "npm start" runs in this folder',
+  );
   process.exit(2);
 }
 
