@@ -83,7 +83,7 @@ describe('POST /v1/requests', () => {
     const answer = await asked;
     expect(performance.now() - endedAtMs).toBeLessThan(1000);
     expect(answer.status).toBe(200);
-    expect(operationOf(answer)).toMatchObject({ state: 'refused', event: 'formation.refused', error });
+    expect(operationOf(answer)).toMatchObject({ state: 'refused', error });
     const again = await ask(body('awaited', { requestId: id }));
     expect([again.status, operationOf(again).state]).toEqual([200, 'refused']);
   });
