@@ -71,6 +71,10 @@ export const heartbeats = (quick: boolean): Promise<Figure[]> =>
     const connections = new Agent({ keepAlive: true, maxSockets: 512 });
     const seconds = quick ? 10 : 30;
     const server = stack.processes().find(({ name }) => name.startsWith('server'))?.pid ?? 0;
+    // Everybody once before it counts: an agent's first beat also looks its token up.
+    for (let from = 1; from <= agents; from += 250) {
+      await Promise.all(Array.from({ length: 250 }, (_, offset) => beat(url, connections, from + offset)));
+    }
     const perTick = agents / (everyMs / 1000) / ticksPerSecond;
     const latenciesMs: number[] = [];
     const refused: number[] = [];

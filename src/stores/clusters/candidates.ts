@@ -105,15 +105,29 @@ function eligible(query: CandidateQuery): RawBuilder<boolean> {
  * all in practice (Mitzenmacher, "The Power of Two Choices", 2001).
  */
 export async function findCandidates(db: ClustersDb, query: CandidateQuery): Promise<Candidates> {
-  const { rows } = await sql<CandidateRow & { reason: string | null }>`
-    select ${columns}, ${rejection(query)} as reason from agents a
-    where a.left_at is null and (select sum(agents) from fleet_counts) <= ${wholeFleet}`.execute(db);
-  if (rows.length > 0) {
-    const candidates = rows.filter((row) => row.reason === null).map(({ reason: _reason, ...row }) => row);
-    return { eligible: candidates, rejected: countBy(rows.flatMap((row) => row.reason ?? [])), complete: true };
-  }
+  const whole = await readWholeFleet(db, query);
+  if (whole) return whole;
   const [rejected, sample] = await Promise.all([countRejections(db, query), sampleCandidates(db, query)]);
   return { eligible: sample, rejected, complete: sample.length < sampleInAll };
+}
+
+/** A small fleet in one question: those who are eligible row by row, the others only counted. Undefined for a large one. */
+async function readWholeFleet(db: ClustersDb, query: CandidateQuery): Promise<Candidates | undefined> {
+  const { rows } = await sql<CandidateRow & { reason: string | null; agents: number }>`
+    with judged as materialized (
+      select ${columns}, ${rejection(query)} as reason from agents a
+      where a.left_at is null and (select sum(agents) from fleet_counts) <= ${wholeFleet}
+    )
+    select *, 1 as agents from judged where reason is null
+    union all
+    select null, null, null, null, null, null, null, null, null, null, reason, count(*) from judged
+    where reason is not null group by reason`.execute(db);
+  if (rows.length === 0) return undefined;
+  const eligible = rows.flatMap(({ reason, agents: _agents, ...row }) => (reason === null ? [row] : []));
+  const rejected = Object.fromEntries(
+    rows.flatMap(({ reason, agents }) => (reason === null ? [] : [[reason, agents]])),
+  );
+  return { eligible, rejected, complete: true };
 }
 
 async function countRejections(db: ClustersDb, query: CandidateQuery): Promise<Record<string, number>> {
@@ -200,9 +214,3 @@ export async function lockCandidates(
 export async function takeTurn(tx: ClustersDb): Promise<void> {
   await sql`select pg_advisory_xact_lock(hashtext('cluster-manager formation turn'))`.execute(tx);
 }
-
-const countBy = (words: readonly string[]): Record<string, number> => {
-  const counts: Record<string, number> = {};
-  for (const word of words) counts[word] = (counts[word] ?? 0) + 1;
-  return counts;
-};
