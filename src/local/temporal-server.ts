@@ -10,7 +10,7 @@ import { readVersions, stampVersion } from './versions.js';
 
 export const temporalNamespace = 'default';
 
-const searchAttributes = ['ClusterId', 'Component', 'Phase', 'AgentId', 'RequestedBy'];
+const searchAttributes = ['ClusterId', 'Component', 'RequestedBy'];
 
 // WAL with NORMAL survives a killed process; the rest keeps pages and sorting in memory.
 const sqlitePragmas = [

@@ -13,7 +13,10 @@ import { undoing } from './activity-options.js';
 
 type Undo = 'releaseAgents' | 'withdrawCluster' | 'closeConnections' | 'retireCluster';
 
-/** Refusals before anything was written: there is nothing to undo, and the operation of that id may be another's. */
+/**
+ * Refusals of the first step before anything was written: there is nothing to undo, and the operation of that id may be
+ * another's. A queued request that meets one later, since the settings were tightened meanwhile, is undone like any.
+ */
 const neverBegan: ReadonlySet<ErrorCode> = new Set(['invalid_request', 'capability_disabled', 'idempotency_conflict']);
 
 /** What a started operation must undo if it fails, in the order it was begun. */
@@ -32,7 +35,7 @@ export function startSaga(ids: { readonly operationId: OperationId; readonly clu
     },
     fail: async (error) => {
       const outcome = outcomeOf(error);
-      if (neverBegan.has(outcome.code)) return error;
+      if (begun.length <= 1 && neverBegan.has(outcome.code)) return error;
       setCurrentDetails(`**Undoing** after ${outcome.code}: ${outcome.detail}`);
       await CancellationScope.nonCancellable(async () => {
         for (const undo of begun.toReversed()) await undoing[undo](ids);
