@@ -33,6 +33,28 @@ export interface Settings {
   readonly invitationTimeoutSeconds: number;
   readonly invitationTries: number;
   readonly bodyLimitBytes: number;
+  readonly communication: CommunicationSettings;
+}
+
+/** How messages are routed, handed over and kept. */
+export interface CommunicationSettings {
+  /** `cluster`: agents reach only those they share a cluster with, and topics. */
+  readonly reach: 'fleet' | 'cluster';
+  readonly leaseSeconds: number;
+  /** Hand-overs before a delivery becomes a dead letter. */
+  readonly tries: number;
+  /** After the first, second, … failed try; the last repeats. */
+  readonly retryDelaysSeconds: readonly number[];
+  readonly maxUnacked: number;
+  /** Open deliveries that an inbox holds; more is refused. */
+  readonly mailbox: number;
+  readonly ttlSeconds: number;
+  readonly broadcastDeadlineSeconds: number;
+  readonly subscriptionGraceSeconds: number;
+  readonly retentionSeconds: number;
+  readonly deadLetterRetentionSeconds: number;
+  readonly maxStreams: number;
+  readonly wakeUps: boolean;
 }
 
 /** Everything a worker or server is told from outside, checked. */
@@ -81,5 +103,20 @@ function renamed(file: File): Settings {
     invitationTimeoutSeconds: file.formation.invitation_timeout,
     invitationTries: file.formation.invitation_tries,
     bodyLimitBytes: file.limits.body_kib * 1024,
+    communication: {
+      reach: file.communication.reach,
+      leaseSeconds: file.communication.delivery_lease,
+      tries: file.communication.delivery_tries,
+      retryDelaysSeconds: file.communication.retry_delays,
+      maxUnacked: file.communication.max_unacked,
+      mailbox: file.communication.mailbox,
+      ttlSeconds: file.communication.message_ttl,
+      broadcastDeadlineSeconds: file.communication.broadcast_deadline,
+      subscriptionGraceSeconds: file.communication.subscription_grace,
+      retentionSeconds: file.communication.retention,
+      deadLetterRetentionSeconds: file.communication.dead_letter_retention,
+      maxStreams: file.communication.max_streams,
+      wakeUps: file.communication.wake_ups,
+    },
   };
 }

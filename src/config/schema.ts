@@ -104,6 +104,24 @@ export const settingsFile = section({
       invitation_timeout: wholeNumber(1, 600, 'seconds').default(10),
       invitation_tries: wholeNumber(1, 10, 'tries').default(3),
     }).prefault({}),
+    communication: section({
+      reach: z.enum(['fleet', 'cluster'], 'fleet or cluster').default('fleet'),
+      delivery_lease: wholeNumber(1, 3600, 'seconds').default(30),
+      delivery_tries: wholeNumber(1, 100, 'tries').default(5),
+      retry_delays: z
+        .array(wholeNumber(0, 86_400, 'seconds'), 'a list of one or more whole numbers of seconds from 0 to 86400')
+        .min(1, 'a list of one or more whole numbers of seconds from 0 to 86400')
+        .default([1, 5, 30, 120, 300]),
+      max_unacked: wholeNumber(1, 1000, 'deliveries').default(100),
+      mailbox: wholeNumber(1, 1_000_000, 'deliveries').default(10_000),
+      message_ttl: wholeNumber(1, 604_800, 'seconds').default(3600),
+      broadcast_deadline: wholeNumber(1, 3600, 'seconds').default(30),
+      subscription_grace: wholeNumber(0, 86_400, 'seconds').default(120),
+      retention: wholeNumber(120, 31_536_000, 'seconds').default(86_400),
+      dead_letter_retention: wholeNumber(120, 31_536_000, 'seconds').default(1_209_600),
+      max_streams: wholeNumber(1, 100_000, 'streams').default(2000),
+      wake_ups: z.boolean('true or false').default(true),
+    }).prefault({}),
     limits: section({
       body_kib: wholeNumber(1, 10_240, 'KiB').default(256),
     }).prefault({}),

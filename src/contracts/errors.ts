@@ -31,6 +31,7 @@ export const errorTable = {
   reservation_lost: { status: 409, exit: 6, title: 'The reservation was released before the cluster was formed' },
   deadline_exceeded: { status: 504, exit: 6, title: 'The deadline passed' },
   cancelled: { status: 409, exit: 6, title: 'The operation was cancelled' },
+  mailbox_full: { status: 429, exit: 69, title: "The recipient's mailbox is full" },
   too_many_requests: { status: 429, exit: 69, title: 'Too many requests' },
   service_unavailable: { status: 503, exit: 69, title: 'A service this needs is unavailable' },
   incompatible_service: { status: 503, exit: 69, title: 'A service has a version this cannot work with' },

@@ -7,8 +7,14 @@ export const messageView = z.object({
   type: z.string(),
   time: z.iso.datetime(),
   datacontenttype: z.string(),
+  /** The address as the sender wrote it; null for the manager's own mail. */
+  to: z.unknown(),
   clusterId: z.string().nullable(),
   epoch: z.int().nullable(),
+  topic: z.string().nullable(),
+  correlationId: z.string().nullable(),
+  replyTo: z.string().nullable(),
+  partitionKey: z.string().nullable(),
   data: z.unknown(),
 });
 export type MessageView = z.infer<typeof messageView>;
@@ -24,20 +30,36 @@ export const deliveryView = z.object({
 export type DeliveryView = z.infer<typeof deliveryView>;
 
 export const inboxQuery = z.strictObject({
-  max: z.coerce.number().int().min(1).max(100).default(10),
+  max: z.coerce.number().int().min(1).max(1000).default(10),
   waitSeconds: z.coerce.number().int().min(0).max(60).default(0),
 });
 
-export const ackMany = z.strictObject({
-  acks: z
-    .array(z.strictObject({ id: z.string().max(200), leaseToken: z.string().max(200) }))
-    .min(1)
-    .max(1000),
-});
+const lease = { id: z.string().min(1).max(200), leaseToken: z.string().min(1).max(200) };
+
+export const ackOne = z.strictObject({ leaseToken: lease.leaseToken });
+export const ackMany = z.strictObject({ acks: z.array(z.strictObject(lease)).min(1).max(1000) });
 export const ackResults = z.object({
   results: z.array(z.object({ id: z.string(), acked: z.boolean(), error: z.object({ code: z.string() }).optional() })),
 });
 export type AckResults = z.infer<typeof ackResults>;
+
+/** Gives a delivery back. Without delaySeconds it waits as long as after a lease that ran out. */
+export const nack = z.strictObject({
+  leaseToken: lease.leaseToken,
+  delaySeconds: z.number().min(0).max(86_400).optional(),
+  reason: z.string().max(500).optional(),
+  /** No further try can help: it is a dead letter now. */
+  final: z.boolean().default(false),
+});
+export type Nack = z.input<typeof nack>;
+export const nackAnswer = z.object({ id: z.string(), outcome: z.enum(['waiting', 'dead']) });
+
+/** Asks for more time, counted from now: the work takes longer than the lease. */
+export const extend = z.strictObject({
+  leaseToken: lease.leaseToken,
+  leaseSeconds: z.int().min(1).max(3600).optional(),
+});
+export const extendAnswer = z.object({ id: z.string(), leaseExpiresAt: z.iso.datetime() });
 
 /** The types of the messages that the manager itself sends to agents. */
 export const managerMessageTypes = {

@@ -1,12 +1,15 @@
 export * from './agents.js';
 export * from './clusters.js';
+export * from './communication.js';
 export * from './errors.js';
 export * from './formation.js';
 export * from './ids.js';
 export * from './inbox.js';
+export * from './messages.js';
 export * from './operations.js';
 export * from './problem.js';
 export * from './search-attributes.js';
 export * from './steps.js';
+export * from './topics.js';
 export * from './workflow-inputs.js';
 export { createToken, tokenView, role as tokenRole, type Role, type TokenView } from './tokens.js';

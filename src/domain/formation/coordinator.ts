@@ -1,4 +1,4 @@
-import { tieBreaker } from './hash.js';
+import { tieBreaker } from '../hash.js';
 
 /**
  * Elects the member that coordinates a cluster: the least loaded, ties by stable hash, then id.

@@ -1,5 +1,5 @@
 import { agentCostMicros } from './cost.js';
-import { tieBreaker } from './hash.js';
+import { tieBreaker } from '../hash.js';
 import { groupOf } from './spread.js';
 import type { Candidate, MatchRequest, Role } from './types.js';
 

@@ -1,8 +1,10 @@
 import { sql } from 'kysely';
 import type { DeliveryView } from '../../contracts/inbox.js';
-import type { CommunicationDb } from './schema.js';
+import { deliveryIdOf, parseDeliveryId, type DeliveryKey } from './delivery-id.js';
+import type { CommunicationDb, Standing } from './schema.js';
 
-export interface NewMessage {
+/** The manager's own mail: recipients are named, not routed. */
+export interface ManagerMail {
   /** The same id again is the same message: it is not delivered twice. */
   readonly id: string;
   readonly source: string;
@@ -13,107 +15,265 @@ export interface NewMessage {
 }
 
 /** Stores a message and its deliveries, once. Inboxes must exist: who has none is passed over. */
-export async function deliver(db: CommunicationDb, message: NewMessage, recipients: readonly string[]): Promise<void> {
+export async function deliver(db: CommunicationDb, message: ManagerMail, recipients: readonly string[]): Promise<void> {
   await sql`select deliver(${JSON.stringify(message)}::jsonb, ${recipients}::text[])`.execute(db);
 }
 
-/** Makes an inbox for an agent, once. */
-export async function openInbox(db: CommunicationDb, agentId: string): Promise<void> {
-  await sql`insert into inboxes (agent_id) values (${agentId}) on conflict do nothing`.execute(db);
+/** Makes an inbox for an agent, or opens the one it had, and lists it under its capabilities. */
+export async function openInbox(db: CommunicationDb, agentId: string, capabilities: readonly string[]): Promise<void> {
+  await sql`
+    with box as (
+      insert into inboxes (agent_id, capabilities) values (${agentId}, ${capabilities}::text[])
+      on conflict (agent_id) do update set standing = 'live', lapsed_at = null, capabilities = excluded.capabilities
+      returning no
+    ), gone as (
+      delete from capability_inboxes c using box where c.inbox_no = box.no and c.capability <> all(${capabilities}::text[])
+    )
+    insert into capability_inboxes (capability, inbox_no, agent_id)
+    select name, box.no, ${agentId} from box, unnest(${capabilities}::text[]) name on conflict do nothing`.execute(db);
+}
+
+/** Of an agent that has left: nothing is delivered there any more, its subscriptions end, its capabilities are nobody's. */
+export async function closeInbox(db: CommunicationDb, agentId: string): Promise<void> {
+  await sql`
+    with box as (
+      update inboxes set standing = 'left', lapsed_at = null where agent_id = ${agentId} returning no
+    ), unsubscribed as (
+      delete from subscriptions s using box where s.inbox_no = box.no
+    )
+    delete from capability_inboxes c using box where c.inbox_no = box.no`.execute(db);
+}
+
+export interface LeaseRules {
+  readonly leaseSeconds: number;
+  /** Deliveries that one recipient may hold unacked. */
+  readonly maxUnacked: number;
+  /** Hand-overs before a delivery becomes a dead letter. */
+  readonly tries: number;
+  /** Seconds of waiting after the first, second, … failed try; the last repeats. Each is drawn from ±20 %. */
+  readonly retryDelaysSeconds: readonly number[];
+}
+
+/** A leased delivery with what its latency is measured by. */
+export interface Leased {
+  readonly delivery: DeliveryView;
+  readonly clusterId: string | null;
+  /** From acceptance to this hand-over, ms by the database's clock; null unless it is the first. */
+  readonly handedOverAfterMs: number | null;
 }
 
 /**
- * Leases the oldest open deliveries of an agent: those waiting and those whose lease ran out.
- * @param leaseSeconds after which an unacked delivery is handed over again.
+ * Leases the oldest open deliveries of an agent, in the order they were accepted.
+ * @param max deliveries now.
  */
-export async function receive(
-  db: CommunicationDb,
-  agentId: string,
-  { max, leaseSeconds }: { max: number; leaseSeconds: number },
-): Promise<DeliveryView[]> {
+export async function receive(db: CommunicationDb, agentId: string, max: number, rules: LeaseRules): Promise<Leased[]> {
   const { rows } = await sql<LeasedRow>`
-    with picked as (
-      select id from deliveries
-      where recipient_id = ${agentId} and available_at <= now()
-        and (state = 'waiting' or (state = 'leased' and lease_expires_at <= clock_timestamp()))
-      order by sequence limit ${max} for update skip locked
-    ), leased as (
-      update deliveries d set state = 'leased', attempts = attempts + 1, lease_token = gen_random_uuid()::text,
-        lease_expires_at = clock_timestamp() + make_interval(secs => ${leaseSeconds})
-      from picked where d.id = picked.id
-      returning d.id, d.message_id, d.sequence, d.attempts, d.lease_token, d.lease_expires_at
-    )
-    select l.id, l.lease_token as "leaseToken", l.lease_expires_at as "leaseExpiresAt", l.attempts as attempt, l.sequence,
-      m.id as "messageId", m.source, m.type, m.time, m.cluster_id as "clusterId", m.epoch, m.data
-    from leased l join messages m on m.id = l.message_id order by l.sequence`.execute(db);
+    select l.inbox_no as "inboxNo", l.sequence, l.attempt, l.lease_token as "leaseToken",
+      l.lease_expires_at as "leaseExpiresAt", l.leased_at as "leasedAt", l.accepted_at as "acceptedAt",
+      m.id, m.source, m.type, m.time, m.address as "to", m.cluster_id as "clusterId", m.epoch, m.topic,
+      m.correlation_id as "correlationId", m.reply_to as "replyTo", m.partition_key as "partitionKey", m.data
+    from lease_mail(${agentId}, ${max}, ${rules.leaseSeconds}, ${rules.maxUnacked}, ${rules.tries},
+      ${rules.retryDelaysSeconds}::integer[]) l
+    join messages m on m.no = l.message_no order by l.sequence`.execute(db);
   return rows.map((row) => ({
-    id: row.id,
-    leaseToken: row.leaseToken,
-    leaseExpiresAt: row.leaseExpiresAt.toISOString(),
-    attempt: row.attempt,
-    sequence: row.sequence,
-    message: {
-      id: row.messageId,
-      source: row.source,
-      type: row.type,
-      time: row.time.toISOString(),
-      datacontenttype: 'application/json',
-      clusterId: row.clusterId,
-      epoch: row.epoch,
-      data: row.data,
-    },
+    delivery: deliveryOf(row),
+    clusterId: row.clusterId,
+    handedOverAfterMs: row.attempt === 1 ? row.leasedAt.getTime() - row.acceptedAt.getTime() : null,
   }));
 }
 
-interface LeasedRow {
-  readonly id: string;
+interface LeasedRow extends DeliveryKey {
+  readonly attempt: number;
   readonly leaseToken: string;
   readonly leaseExpiresAt: Date;
-  readonly attempt: number;
-  readonly sequence: number;
-  readonly messageId: string;
+  readonly leasedAt: Date;
+  readonly acceptedAt: Date;
+  readonly id: string;
   readonly source: string;
   readonly type: string;
   readonly time: Date;
+  readonly to: unknown;
   readonly clusterId: string | null;
   readonly epoch: number | null;
-  readonly data: unknown;
+  readonly topic: string | null;
+  readonly correlationId: string | null;
+  readonly replyTo: string | null;
+  readonly partitionKey: string | null;
+  readonly data: string;
+}
+
+const deliveryOf = (row: LeasedRow): DeliveryView => ({
+  id: deliveryIdOf(row),
+  leaseToken: row.leaseToken,
+  leaseExpiresAt: row.leaseExpiresAt.toISOString(),
+  attempt: row.attempt,
+  sequence: row.sequence,
+  message: {
+    id: row.id,
+    source: row.source,
+    type: row.type,
+    time: row.time.toISOString(),
+    datacontenttype: 'application/json',
+    to: row.to,
+    clusterId: row.clusterId,
+    epoch: row.epoch,
+    topic: row.topic,
+    correlationId: row.correlationId,
+    replyTo: row.replyTo,
+    partitionKey: row.partitionKey,
+    data: JSON.parse(row.data) as unknown,
+  },
+});
+
+/** A delivery as its holder names it: by its id and the token of its lease. */
+export interface LeaseClaim {
+  readonly agentId: string;
+  readonly id: string;
+  readonly leaseToken: string;
+}
+
+export interface Acked {
+  readonly clusterId: string | null;
+  /** From acceptance to the ack, ms by the database's clock; null when it was acked before. */
+  readonly ackedAfterMs: number | null;
 }
 
 /**
- * Acknowledges deliveries whose lease is still held. An ack that was already confirmed is confirmed again.
- * @returns the ids that are acked; the others belong to nobody here or their lease went to another attempt.
+ * Acknowledges deliveries whose lease nobody else has taken over. An ack that was already confirmed is confirmed again.
+ * @returns what each claim, by its place, acked; the others are not the claimant's, or went to another attempt.
  */
-export async function ack(
-  db: CommunicationDb,
-  agentId: string,
-  acks: readonly { readonly id: string; readonly leaseToken: string }[],
-): Promise<ReadonlySet<string>> {
-  const { rows } = await sql<{ id: string }>`
-    with wanted as (
-      select * from unnest(${acks.map((a) => a.id)}::text[], ${acks.map((a) => a.leaseToken)}::text[]) as t (id, token)
-    ), locked as (
-      select d.id from deliveries d join wanted w on w.id = d.id and w.token = d.lease_token
-      where d.recipient_id = ${agentId} and d.state in ('leased', 'acked') order by d.id for update of d
+export async function ack(db: CommunicationDb, claims: readonly LeaseClaim[]): Promise<ReadonlyMap<number, Acked>> {
+  const { rows } = await sql<{ place: number; clusterId: string | null; afterMs: number | null }>`
+    with wanted as materialized (
+      select w.place, i.no as inbox_no, w.sequence, w.token
+      from unnest(${claims.map((_claim, place) => place)}::integer[], ${claims.map(({ agentId }) => agentId)}::text[],
+        ${keys(claims, 'inboxNo')}::integer[], ${keys(claims, 'sequence')}::bigint[], ${tokens(claims)}::uuid[])
+        as w (place, agent_id, inbox_no, sequence, token)
+      join inboxes i on i.no = w.inbox_no and i.agent_id = w.agent_id
+    ), held as (
+      -- Locked in one order by everybody: two that ack the same deliveries cannot wait for each other in a circle.
+      select d.inbox_no, d.sequence from deliveries d join wanted w using (inbox_no, sequence)
+      where d.lease_token = w.token order by d.inbox_no, d.sequence for update of d
+    ), gone as (
+      delete from deliveries d using held h where d.inbox_no = h.inbox_no and d.sequence = h.sequence returning d.*
+    ), ended as (
+      insert into settled (inbox_no, sequence, message_no, via, outcome, attempts, lease_token, accepted_at,
+        first_leased_at, last_leased_at, tries)
+      select inbox_no, sequence, message_no, via, 'acked', attempts, lease_token, accepted_at, first_leased_at,
+        last_leased_at, tries from gone
+      returning inbox_no, sequence, message_no, accepted_at, ended_at
     )
-    update deliveries d set state = 'acked', acked_at = coalesce(d.acked_at, clock_timestamp())
-    from locked where d.id = locked.id returning d.id`.execute(db);
-  return new Set(rows.map((row) => row.id));
+    select w.place, m.cluster_id as "clusterId", extract(epoch from e.ended_at - e.accepted_at) * 1000 as "afterMs"
+      from ended e join wanted w using (inbox_no, sequence) join messages m on m.no = e.message_no
+    union all
+    select w.place, null, null from settled s join wanted w using (inbox_no, sequence)
+      where s.outcome = 'acked' and s.lease_token = w.token`.execute(db);
+  return new Map(rows.map(({ place, clusterId, afterMs }) => [place, { clusterId, ackedAfterMs: afterMs }]));
+}
+
+/**
+ * Gives a delivery back for another try, or, when it was the last one or none can help, to the dead letters.
+ * @returns undefined when the lease is no longer held.
+ */
+export async function giveBack(
+  db: CommunicationDb,
+  { agentId, id, leaseToken }: LeaseClaim,
+  how: { readonly delaySeconds: number | undefined; readonly reason: string | undefined; readonly final: boolean },
+  rules: Pick<LeaseRules, 'tries' | 'retryDelaysSeconds'>,
+): Promise<'waiting' | 'dead' | undefined> {
+  const key = parseDeliveryId(id);
+  if (!key || !isUuid(leaseToken)) return undefined;
+  const { rows } = await sql<{ buried: number | null }>`
+    with returned as (
+      update deliveries d set lease_token = null, lease_expires_at = null,
+        available_at = clock_timestamp() + make_interval(secs => coalesce(${how.delaySeconds ?? null}::double precision,
+          (${rules.retryDelaysSeconds}::integer[])[least(d.attempts, ${rules.retryDelaysSeconds.length})]
+            * (0.8 + 0.4 * random()))),
+        tries = coalesce(d.tries, '[]') || jsonb_build_object('leasedAt', d.last_leased_at,
+          'endedAt', clock_timestamp(), 'how', 'nacked', 'reason', ${how.reason ?? null}::text)
+      from inboxes i
+      where i.no = d.inbox_no and i.agent_id = ${agentId} and d.inbox_no = ${key.inboxNo}
+        and d.sequence = ${key.sequence} and d.lease_token = ${leaseToken}::uuid
+      returning d.inbox_no, d.sequence, d.attempts
+    )
+    select case when ${how.final} or attempts >= ${rules.tries} then 1 end as buried from returned`.execute(db);
+  const row = rows[0];
+  if (!row) return undefined;
+  if (row.buried === null) return 'waiting';
+  const [reason, detail] = how.final
+    ? ['rejected', how.reason ?? 'Its recipient said that no further try can help']
+    : ['tries_exhausted', `Handed over ${rules.tries} times; the last was given back: ${how.reason ?? 'without a reason'}`];
+  await bury(db, [key], reason, detail);
+  return 'dead';
+}
+
+/** Ends open deliveries as dead letters. @returns how many were still open. */
+export async function bury(
+  db: CommunicationDb,
+  deliveries: readonly DeliveryKey[],
+  reason: string,
+  detail: string,
+): Promise<number> {
+  const { rows } = await sql<{ buried: number }>`
+    select bury(${deliveries.map((d) => d.inboxNo)}::integer[], ${deliveries.map((d) => d.sequence)}::bigint[],
+      ${reason}, ${detail}) as buried`.execute(db);
+  return rows[0]?.buried ?? 0;
+}
+
+/** Prolongs a lease that is still held, counted from now. @returns its new end, or undefined. */
+export async function extendLease(
+  db: CommunicationDb,
+  { agentId, id, leaseToken }: LeaseClaim,
+  leaseSeconds: number,
+): Promise<Date | undefined> {
+  const key = parseDeliveryId(id);
+  if (!key || !isUuid(leaseToken)) return undefined;
+  const { rows } = await sql<{ end: Date }>`
+    update deliveries d set lease_expires_at = clock_timestamp() + make_interval(secs => ${leaseSeconds}),
+      available_at = clock_timestamp() + make_interval(secs => ${leaseSeconds})
+    from inboxes i
+    where i.no = d.inbox_no and i.agent_id = ${agentId} and d.inbox_no = ${key.inboxNo} and d.sequence = ${key.sequence}
+      and d.lease_token = ${leaseToken}::uuid and d.lease_expires_at > clock_timestamp()
+    returning d.lease_expires_at as "end"`.execute(db);
+  return rows[0]?.end;
 }
 
 /** Which of these agents have mail that can be handed over now: one question for all who wait. */
 export async function agentsWithMail(db: CommunicationDb, agentIds: readonly string[]): Promise<string[]> {
   const { rows } = await sql<{ id: string }>`
-    select t.id from unnest(${agentIds}::text[]) as t (id) where exists (
-      select 1 from deliveries d where d.recipient_id = t.id and d.available_at <= now()
-        and (d.state = 'waiting' or (d.state = 'leased' and d.lease_expires_at <= now())))`.execute(db);
+    select i.agent_id as id from inboxes i left join inbox_cursors c on c.inbox_no = i.no
+    where i.agent_id = any(${agentIds}::text[]) and exists (
+      select 1 from deliveries d where d.inbox_no = i.no and d.sequence >= coalesce(c.low_water, 1)
+        and d.available_at <= now() and (d.lease_expires_at is null or d.lease_expires_at <= now()))`.execute(db);
   return rows.map((row) => row.id);
 }
 
 /** Unacked deliveries of a cluster's messages: what a drain waits for. */
 export async function openDeliveries(db: CommunicationDb, clusterId: string): Promise<number> {
   const { rows } = await sql<{ open: number }>`
-    select count(*) as open from deliveries d join messages m on m.id = d.message_id
-    where m.cluster_id = ${clusterId} and d.state in ('waiting', 'leased')`.execute(db);
+    select count(*) as open from deliveries d join messages m on m.no = d.message_no
+    where m.cluster_id = ${clusterId}`.execute(db);
   return rows[0]?.open ?? 0;
 }
+
+/** Sets what is known of agents' standing. @returns how many changed. */
+export async function setStanding(
+  db: CommunicationDb,
+  agentIds: readonly string[],
+  standings: readonly Standing[],
+): Promise<number> {
+  const { numAffectedRows } = await sql`
+    update inboxes i set standing = w.standing,
+      lapsed_at = case when w.standing = 'lapsed' then now() end
+    from unnest(${agentIds}::text[], ${standings}::text[]) as w (id, standing)
+    where i.agent_id = w.id and i.standing <> w.standing and i.standing <> 'left'`.execute(db);
+  return Number(numAffectedRows ?? 0n);
+}
+
+const isUuid = (text: string): boolean => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(text);
+
+/** Ids and tokens that were never ours match nothing. */
+const keys = (claims: readonly LeaseClaim[], part: keyof DeliveryKey): (number | null)[] =>
+  claims.map(({ id }) => parseDeliveryId(id)?.[part] ?? null);
+const tokens = (claims: readonly LeaseClaim[]): (string | null)[] =>
+  claims.map(({ leaseToken }) => (isUuid(leaseToken) ? leaseToken : null));

@@ -1,4 +1,14 @@
+export * from './accept-mail.js';
+export * from './batches.js';
+export * from './dead-letters.js';
+export * from './delivery-id.js';
+export * from './housekeeping.js';
 export * from './inbox.js';
+export * from './latencies.js';
+export * from './message-way.js';
+export * from './re-address.js';
+export * from './receipts.js';
 export * from './routing.js';
+export * from './topics.js';
 export { communicationMigrations } from './migrations/index.js';
-export type { CommunicationDb, CommunicationSchema } from './schema.js';
+export type { CommunicationDb, CommunicationSchema, RoutedMember, Standing } from './schema.js';

@@ -1,12 +1,7 @@
 import { sql } from 'kysely';
 import { ManagerError } from '../../contracts/errors.js';
-import type { NewMessage } from './inbox.js';
-import type { CommunicationDb } from './schema.js';
-
-export interface RoutedMember {
-  readonly agentId: string;
-  readonly roles: readonly string[];
-}
+import type { ManagerMail } from './inbox.js';
+import type { CommunicationDb, RoutedMember, Standing } from './schema.js';
 
 /**
  * Makes sure that the members have inboxes and that the cluster may be routed to.
@@ -45,7 +40,7 @@ export interface RoutingTable {
 export async function routeAndDeliver(
   db: CommunicationDb,
   { clusterId, epoch, members }: RoutingTable,
-  mail: readonly { readonly message: NewMessage; readonly recipients: readonly string[] }[],
+  mail: readonly { readonly message: ManagerMail; readonly recipients: readonly string[] }[],
 ): Promise<void> {
   const { rows } = await sql<{ outcome: 'done' | 'closed' | 'other' }>`
     select route_and_deliver(${clusterId}, ${epoch}, ${JSON.stringify(members)}::jsonb,
@@ -75,4 +70,74 @@ export async function closeRoutes(db: CommunicationDb, clusterId: string): Promi
   await sql`
     insert into routed_clusters (cluster_id, state) values (${clusterId}, 'closed')
     on conflict (cluster_id) do update set state = 'closed'`.execute(db);
+}
+
+export interface ClusterRoutes {
+  readonly clusterId: string;
+  readonly epoch: number;
+  readonly members: readonly RoutedMember[];
+}
+
+/** The tables in force of open clusters; without ids those of all of them. */
+export async function openTables(db: CommunicationDb, clusterIds?: readonly string[]): Promise<ClusterRoutes[]> {
+  const { rows } = await sql<ClusterRoutes>`
+    select c.cluster_id as "clusterId", c.epoch, coalesce(t.members, '[]'::jsonb) as members
+    from routed_clusters c left join routing_tables t on t.cluster_id = c.cluster_id and t.epoch = c.epoch
+    where c.state = 'open' and c.epoch > 0 and (${clusterIds ?? null}::text[] is null or c.cluster_id = any(${clusterIds ?? null}::text[]))`.execute(
+    db,
+  );
+  return rows;
+}
+
+/** The open clusters each of these agents is a member of. */
+export async function clustersOfAgents(
+  db: CommunicationDb,
+  agentIds: readonly string[],
+): Promise<ReadonlyMap<string, readonly string[]>> {
+  const { rows } = await sql<{ agentId: string; clusters: readonly string[] }>`
+    select m.agent_id as "agentId", array_agg(m.cluster_id order by m.cluster_id) as clusters
+    from routed_members m where m.agent_id = any(${agentIds}::text[]) group by m.agent_id`.execute(db);
+  return new Map(rows.map(({ agentId, clusters }) => [agentId, clusters]));
+}
+
+export interface AgentMailbox {
+  readonly agentId: string;
+  readonly standing: Standing;
+  /** Open deliveries; counting stops at 1,000, which is more than enough to tell who has less. */
+  readonly open: number;
+}
+
+export async function mailboxesOf(db: CommunicationDb, agentIds: readonly string[]): Promise<AgentMailbox[]> {
+  const { rows } = await sql<AgentMailbox>`
+    select i.agent_id as "agentId", i.standing, (
+      select count(*) from (select from deliveries d where d.inbox_no = i.no limit 1000) some) as open
+    from inboxes i where i.agent_id = any(${agentIds}::text[]) and i.standing <> 'left'`.execute(db);
+  return rows;
+}
+
+const capableSample = 32;
+
+/**
+ * Agents that have these capabilities. Of a capability that many have, as many as are enough for a choice, beginning at
+ * a place that `draw` decides, so that all of them get their turn.
+ * @param within only these agents, when they are given.
+ */
+export async function capableAgents(
+  db: CommunicationDb,
+  capabilities: readonly string[],
+  { draw, within }: { readonly draw: number; readonly within?: readonly string[] },
+): Promise<ReadonlyMap<string, readonly string[]>> {
+  const { rows } = await sql<{ capability: string; agentIds: readonly string[] }>`
+    select w.capability, array(
+      select agent_id from (
+        (select agent_id from capability_inboxes c where c.capability = w.capability
+          and c.inbox_no >= (${draw} * (select coalesce(max(no), 0) from inboxes))::integer
+          and (${within ?? null}::text[] is null or c.agent_id = any(${within ?? null}::text[]))
+          order by c.inbox_no limit ${capableSample})
+        union
+        (select agent_id from capability_inboxes c where c.capability = w.capability
+          and (${within ?? null}::text[] is null or c.agent_id = any(${within ?? null}::text[]))
+          order by c.inbox_no limit ${capableSample})) both_ends order by agent_id) as "agentIds"
+    from unnest(${capabilities}::text[]) as w (capability)`.execute(db);
+  return new Map(rows.map(({ capability, agentIds }) => [capability, agentIds]));
 }

@@ -1,6 +1,8 @@
 import { inboxesAndRoutes } from './0001-inboxes-and-routes.js';
+import { mailAndTopics } from './0002-mail-and-topics.js';
 
 /** In order, forward only, never edited after a release. */
 export const communicationMigrations = {
   '0001-inboxes-and-routes': inboxesAndRoutes,
+  '0002-mail-and-topics': mailAndTopics,
 };

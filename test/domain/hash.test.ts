@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { fnv1a, tieBreaker } from '../../../src/domain/formation/hash.js';
+import { fnv1a, tieBreaker } from '../../src/domain/hash.js';
 
 describe('fnv1a', () => {
   test.each([

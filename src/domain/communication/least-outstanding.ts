@@ -1,0 +1,28 @@
+import { tieBreaker } from '../hash.js';
+
+export interface Candidate {
+  readonly agentId: string;
+  readonly standing: 'live' | 'unready' | 'lapsed' | 'left';
+  /** Open deliveries in its inbox. */
+  readonly open: number;
+}
+
+const preference = { live: 0, unready: 1, lapsed: 2, left: 3 } as const;
+
+/**
+ * One of several that could do the work: of two drawn at random the one with less open mail. Those that are live come
+ * before those that are not ready, and these before those whose lease has lapsed; who has left is never chosen.
+ * @param draw decides the two: the same draw gives the same choice, so a retry finds what the first attempt found.
+ * Source: Mitzenmacher, "The Power of Two Choices in Randomized Load Balancing", 2001.
+ */
+export function leastOutstandingOfTwo(candidates: readonly Candidate[], draw: string): Candidate | undefined {
+  const best = Math.min(...candidates.map(({ standing }) => preference[standing]));
+  if (!(best < preference.left)) return undefined;
+  const order = tieBreaker(draw);
+  const [first, second] = candidates
+    .filter(({ standing }) => preference[standing] === best)
+    .map((candidate) => ({ candidate, rank: order(candidate.agentId) }))
+    .sort((a, b) => a.rank - b.rank || (a.candidate.agentId < b.candidate.agentId ? -1 : 1))
+    .map(({ candidate }) => candidate);
+  return first && second && second.open < first.open ? second : first;
+}
