@@ -30,22 +30,34 @@ export const ofInboxes: readonly Invariant[] = [
     `select inbox_no, sequence from deliveries where (lease_token is null) <> (lease_expires_at is null)
        or (lease_token is not null and (attempts = 0 or first_leased_at is null or last_leased_at is null))`,
   ),
-  communication('always', 'a delivery is handed over no more often than it may be', ({ bounds }) => sql`
+  communication(
+    'always',
+    'a delivery is handed over no more often than it may be',
+    ({ bounds }) => sql`
     select inbox_no, sequence, state, attempts, first_leased_at from ${sql.raw(copies)} c
     where attempts > ${bounds.tries} or (attempts = 0) <> (first_leased_at is null)
-      or jsonb_array_length(coalesce(tries, '[]')) > attempts`),
+      or jsonb_array_length(coalesce(tries, '[]')) > attempts`,
+  ),
   communication(
     'always',
     'nothing is acked that was not handed over',
     `select inbox_no, sequence from settled where outcome = 'acked' and (attempts = 0 or lease_token is null)`,
   ),
-  communication('always', 'an agent holds no more deliveries than it may', ({ bounds }) => sql`
+  communication(
+    'always',
+    'an agent holds no more deliveries than it may',
+    ({ bounds }) => sql`
     select inbox_no, count(*) from deliveries where lease_expires_at > clock_timestamp()
-    group by inbox_no having count(*) > ${bounds.maxUnacked}`),
+    group by inbox_no having count(*) > ${bounds.maxUnacked}`,
+  ),
   // Mail of the manager itself, and what is replayed, re-addressed or retained, is never refused for want of room.
-  communication('always', 'a mailbox holds no more than its bound', ({ bounds }) => sql`
+  communication(
+    'always',
+    'a mailbox holds no more than its bound',
+    ({ bounds }) => sql`
     select o.inbox_no, count(*) from ${sql.raw(originals)} o join messages m on m.no = o.message_no
-    where o.state = 'open' and m.kind <> 'manager' group by o.inbox_no having count(*) > ${bounds.mailbox}`),
+    where o.state = 'open' and m.kind <> 'manager' group by o.inbox_no having count(*) > ${bounds.mailbox}`,
+  ),
   communication(
     'always',
     'nothing is open below the mark under which a reader does not look',

@@ -46,7 +46,11 @@ export interface AckedEntry {
 export type JournalEntry = SentEntry | ReceivedEntry | AckedEntry;
 
 /** An entry before it is dated. */
-export type JournalFact = JournalEntry extends infer Entry ? (Entry extends JournalEntry ? Omit<Entry, 'at'> : never) : never;
+export type JournalFact = JournalEntry extends infer Entry
+  ? Entry extends JournalEntry
+    ? Omit<Entry, 'at'>
+    : never
+  : never;
 
 export interface Journal {
   /** Appends an entry, dated now; it is in the file when this returns. */
@@ -98,7 +102,8 @@ function parseEntry(line: string, where: string): JournalEntry {
   }
   const record = (typeof entry === 'object' && entry !== null ? entry : {}) as Readonly<Record<string, unknown>>;
   const wanted = fields[record['what'] as JournalEntry['what']] as (typeof fields)['sent'] | undefined;
-  if (!wanted) throw new Error(`${where}: "what" is ${JSON.stringify(record['what'])}; sent, received and acked are known`);
+  if (!wanted)
+    throw new Error(`${where}: "what" is ${JSON.stringify(record['what'])}; sent, received and acked are known`);
   for (const [name, type] of Object.entries(wanted)) {
     if (typeof record[name] !== type) throw new Error(`${where}: "${name}" must be a ${type}: ${line.slice(0, 200)}`);
   }
