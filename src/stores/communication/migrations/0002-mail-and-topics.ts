@@ -218,6 +218,15 @@ export const mailAndTopics = {
 };
 
 const functions = [
+  /*
+   * Who routes by a cluster's table shares a lock with all who do, and who changes the table waits for them. A lock of
+   * its own, not the row's: those who share a row let no one in between who waits to change it. There are 256 of them,
+   * so that a message to thousands of clusters holds no more.
+   */
+  sql`create function route_locks() returns integer immutable language sql as 'select 7311421'`,
+  sql`create function route_lock(cluster_id text) returns integer immutable language sql as $$
+      select hashtext(cluster_id) & 255 $$`,
+
   // The mailbox a delivery may still go to: room is counted only when what was last counted is used up, since
   // whatever is acked in the meantime only makes more of it.
   sql`
@@ -231,9 +240,9 @@ const functions = [
   /*
    * Accepts messages and gives them to their recipients: the one place where mail comes into being. Everything that is
    * routed is passed as parallel arrays. Messages are refused whole when their only recipient's mailbox is full; of a
-   * message for many, the copies for full mailboxes become dead letters.
+   * message for many, the copies for full mailboxes become dead letters. Without `most` every mailbox has room.
    *
-   * Locks, always in this order, so that nobody waits in a circle: clusters by id (share), inboxes by number, messages by id.
+   * Locks, always in this order, so that nobody waits in a circle: clusters (shared), inboxes by number, messages by id.
    */
   sql`
     create function accept_mail(messages_in jsonb, bodies text[], r_message integer[], r_agent text[], r_via text[],
@@ -244,7 +253,8 @@ const functions = [
       stale boolean;
     begin
       if cardinality(c_id) > 0 then
-        perform 1 from routed_clusters c where c.cluster_id = any(c_id) order by c.cluster_id for share;
+        perform pg_advisory_xact_lock_shared(route_locks(), b)
+          from (select distinct route_lock(id) as b from unnest(c_id) id order by 1) buckets;
         select count(*) > 0 into stale from unnest(c_id, c_epoch) as w (id, epoch)
           left join routed_clusters c on c.cluster_id = w.id and c.state = 'open'
           where c.epoch is distinct from w.epoch;
@@ -255,10 +265,12 @@ const functions = [
       end if;
 
       perform 1 from inboxes i where i.agent_id = any(r_agent) order by i.no for update;
-      perform make_room(array_agg(i.no order by i.no), array_agg(w.amount order by i.no), most)
-        from (select agent, count(*)::integer as amount from unnest(r_agent) agent group by agent) w
-        join inboxes i on i.agent_id = w.agent
-        where i.next_sequence + w.amount > i.room_until;
+      if most is not null then
+        perform make_room(array_agg(i.no order by i.no), array_agg(w.amount order by i.no), most)
+          from (select agent, count(*)::integer as amount from unnest(r_agent) agent group by agent) w
+          join inboxes i on i.agent_id = w.agent
+          where i.next_sequence + w.amount > i.room_until;
+      end if;
 
       return query
       with msg as (
@@ -276,7 +288,8 @@ const functions = [
         from msg join messages k on k.id = msg.id and k.source = msg.source
       ), routed as (
         select r.message, r.agent, r.via, i.no as inbox_no,
-          i.next_sequence + row_number() over (partition by i.no order by r.message) - 1 as place, i.room_until
+          i.next_sequence + row_number() over (partition by i.no order by r.message) - 1 as place,
+          case when most is null then 9223372036854775807 else i.room_until end as room_until
         from unnest(r_message, r_agent, r_via) as r (message, agent, via)
         left join inboxes i on i.agent_id = r.agent and i.standing <> 'left'
         where not exists (select 1 from known where known.ord = r.message)
@@ -333,7 +346,7 @@ const functions = [
       select k.ord, case when k.is_same then 'duplicate' else 'conflict' end, k.matched from known k;
     end $$`,
 
-  // The manager's own mail: explicit recipients, delivered once, told in the caller's transaction.
+  // The manager's own mail: explicit recipients, delivered once however full they are, told in the caller's transaction.
   sql`
     create function deliver(message jsonb, recipients text[]) returns void language sql as $$
       select from accept_mail(
@@ -341,7 +354,7 @@ const functions = [
         array[(message -> 'data')::text],
         array_fill(0, array[cardinality(recipients)]), recipients,
         array_fill('manager'::text, array[cardinality(recipients)]),
-        '{}'::text[], '{}'::integer[], 1000000000)
+        '{}'::text[], '{}'::integer[], null)
     $$`,
 
   // The routing table of an epoch and the mail that tells its members, in one transaction and one round trip.
@@ -352,6 +365,7 @@ const functions = [
       present routed_clusters%rowtype;
       is_same boolean;
     begin
+      perform pg_advisory_xact_lock(route_locks(), route_lock(wanted));
       select * into present from routed_clusters where cluster_id = wanted for no key update;
       if not found or present.state <> 'open' then return 'closed'; end if;
       select members = wanted_members into is_same from routing_tables
@@ -366,6 +380,9 @@ const functions = [
           select wanted, m ->> 'agentId', coalesce(m -> 'roles', '[]') from jsonb_array_elements(wanted_members) m;
       elsif not is_same then return 'other';
       end if;
+      -- All of them at once and in order: one after the other would be in a circle with who sends to several.
+      perform 1 from inboxes i where i.agent_id in (
+        select jsonb_array_elements_text(m -> 'recipients') from jsonb_array_elements(mail) m) order by i.no for update;
       perform deliver(m -> 'message', array(select jsonb_array_elements_text(m -> 'recipients')))
         from jsonb_array_elements(mail) m;
       return 'done';
