@@ -327,6 +327,10 @@ const functions = [
       ), advanced as (
         update inboxes i set next_sequence = i.next_sequence + n.given
         from (select inbox_no, count(*) as given from given group by inbox_no) n where i.no = n.inbox_no
+      ), kept as (
+        insert into retained (topic, message_no, at)
+        select p.topic, p.no, p.time from placed p join topics t on t.name = p.topic where p.retain for key share of t
+        returning message_no
       ), buried as (
         insert into dead_letters (message_no, recipient, reason, detail)
         select p.no, null, p.dead, p.dead_detail from placed p where p.dead is not null
@@ -337,8 +341,9 @@ const functions = [
             else 'The mailbox of "' || r.agent || '" already holds ' || most || ' open messages' end
         from routed r join placed p on p.ord = r.message
         where p.kind <> 'manager' and (r.inbox_no is null or r.place >= r.room_until)
-      ), kept as (
-        insert into retained (topic, message_no, at) select p.topic, p.no, p.time from placed p where p.retain
+        union all
+        select p.no, null, 'unknown_topic', 'The topic "' || p.topic || '" was deleted while this was published'
+        from placed p where p.retain and p.matched = 0 and not exists (select 1 from kept k where k.message_no = p.no)
       )
       select j.ord, case when j.verdict = 'full' then 'full' else 'accepted' end, coalesce(p.matched, 0)
         from judged j left join placed p on p.ord = j.ord
@@ -412,7 +417,8 @@ const functions = [
 
   /*
    * Leases the next deliveries of an inbox, oldest first, under the lock of its cursor: at most most_leased are held at
-   * a time, and of one partition key nothing is handed over while an earlier one is held or waits for its next try.
+   * a time, and of one partition key one, the oldest; the others wait until it has ended, whether it is held or waits for
+   * its next try. What waits or is past its time holds up nothing that has another key or none.
    */
   sql`
     create function lease_mail(reader text, at_most integer, lease_seconds double precision, most_leased integer,
@@ -426,59 +432,72 @@ const functions = [
       upper_end bigint;
       place inbox_cursors%rowtype;
       moment timestamptz;
+      above bigint;
+      held integer;
       lowest bigint;
-      highest bigint;
       exhausted bigint[];
       chosen bigint[];
+      busy_keys text[];
+      room integer;
     begin
       select no into box from inboxes where agent_id = reader;
       if not found then return; end if;
       insert into inbox_cursors (inbox_no) values (box) on conflict do nothing;
       select * into place from inbox_cursors c where c.inbox_no = box for update;
-      -- Everything below this was committed before the look that follows: numbers are given out under the inbox's lock.
+      -- Everything below this was committed before the looks that follow: numbers are given out under the inbox's lock.
       select next_sequence into upper_end from inboxes where no = box;
       moment := clock_timestamp();
 
-      with region as (
-        select d.sequence, d.partition_key, d.attempts, d.available_at, d.expires_at, d.lease_expires_at
+      -- What was leased before or passed over.
+      with seen as (
+        select d.sequence, d.partition_key, d.available_at <= moment as is_due, d.expires_at <= moment as is_expired,
+          coalesce(d.lease_expires_at > moment, false) as is_held,
+          d.attempts >= most_tries and coalesce(d.lease_expires_at <= moment, true) as is_exhausted
         from deliveries d where d.inbox_no = box and d.sequence >= place.low_water and d.sequence <= place.leased_up_to
-        union all
-        (select d.sequence, d.partition_key, d.attempts, d.available_at, d.expires_at, d.lease_expires_at
-         from deliveries d where d.inbox_no = box and d.sequence > place.leased_up_to and d.sequence >= place.low_water
-         order by d.sequence limit least(at_most, most_leased))
-      ), seen as (
-        select r.*, r.lease_expires_at > moment as is_held,
-          r.attempts >= most_tries and coalesce(r.lease_expires_at <= moment, true) as is_exhausted,
-          r.expires_at <= moment as is_expired
-        from region r
-      ), ordered as (
-        select s.sequence, s.is_held, s.is_exhausted,
-          coalesce(s.is_held, false) or s.is_expired or s.is_exhausted or s.available_at > moment as is_away,
-          s.partition_key is not null and bool_or(
-            (coalesce(s.is_held, false) or s.available_at > moment) and not s.is_expired and not s.is_exhausted
-          ) over (partition by s.partition_key order by s.sequence rows between unbounded preceding and 1 preceding)
-            as is_behind
-        from seen s
-      ), ready as (
-        select o.sequence, row_number() over (order by o.sequence) as rank
-        from ordered o where not o.is_away and o.is_behind is not true
+      ), first_of_key as (
+        select s.partition_key, min(s.sequence) as sequence from seen s
+        where s.partition_key is not null and (s.is_held or not (s.is_exhausted or s.is_expired)) group by s.partition_key
       )
-      select array(select r.sequence from ready r
-          where r.rank <= least(at_most, most_leased - (select count(*) from ordered where is_held)) order by r.sequence),
-        array(select o.sequence from ordered o where o.is_exhausted),
-        (select min(o.sequence) from ordered o)
-        into chosen, exhausted, lowest;
+      select count(*) filter (where s.is_held), min(s.sequence),
+        coalesce(array_agg(s.sequence) filter (where s.is_exhausted), '{}'),
+        coalesce(array_agg(s.sequence order by s.sequence) filter (where s.is_due
+          and not (s.is_held or s.is_exhausted or s.is_expired)
+          and (s.partition_key is null or s.sequence = f.sequence)), '{}'),
+        coalesce(array_agg(f.partition_key) filter (where s.sequence = f.sequence), '{}')
+        into held, lowest, exhausted, chosen, busy_keys
+        from seen s left join first_of_key f on f.partition_key = s.partition_key;
+
+      room := greatest(0, least(at_most, most_leased - held));
+      chosen := chosen[1:room];
+      above := greatest(place.leased_up_to, place.low_water - 1);
+      if cardinality(chosen) < room then
+        select chosen || coalesce(array_agg(n.sequence order by n.sequence)
+            filter (where n.partition_key is null or n.rank = 1), '{}')
+          into chosen
+          from (
+            select f.sequence, f.partition_key, row_number() over (partition by f.partition_key order by f.sequence) as rank
+            from (
+              select d.sequence, d.partition_key from deliveries d
+              where d.inbox_no = box and d.sequence > above and d.expires_at > moment and d.available_at <= moment
+                and (d.partition_key is null or d.partition_key <> all(busy_keys))
+              order by d.sequence limit room - cardinality(chosen)) f) n;
+      end if;
 
       if cardinality(exhausted) > 0 then
+        -- A lease that is being prolonged at this moment is waited for, and is none of these then.
+        exhausted := array(
+          select d.sequence from deliveries d where d.inbox_no = box and d.sequence = any(exhausted)
+            and coalesce(d.lease_expires_at <= moment, true) order by d.sequence for update);
         perform bury(array_fill(box, array[cardinality(exhausted)]), exhausted, 'tries_exhausted',
           'Handed over ' || most_tries || ' times and never acked');
       end if;
-      highest := greatest(place.leased_up_to, chosen[cardinality(chosen)]);
-      lowest := coalesce(lowest, upper_end);
-      if highest > place.leased_up_to or lowest > place.low_water then
-        update inbox_cursors c set low_water = greatest(c.low_water, lowest), leased_up_to = highest
-          where c.inbox_no = box;
-      end if;
+
+      -- A delivery that is open and has a smaller number than this cannot come any more: they are given out in order.
+      lowest := coalesce(lowest,
+        (select min(d.sequence) from deliveries d where d.inbox_no = box and d.sequence > above), upper_end);
+      place.leased_up_to := greatest(place.leased_up_to, chosen[cardinality(chosen)]);
+      update inbox_cursors c set low_water = greatest(c.low_water, lowest), leased_up_to = place.leased_up_to
+        where c.inbox_no = box and (c.leased_up_to < place.leased_up_to or c.low_water < lowest);
       if cardinality(chosen) = 0 then return; end if;
 
       return query
@@ -492,7 +511,8 @@ const functions = [
         last_leased_at = moment,
         tries = case when d.lease_expires_at is null then d.tries else coalesce(d.tries, '[]')
           || jsonb_build_object('leasedAt', d.last_leased_at, 'endedAt', d.lease_expires_at, 'how', 'lease_expired') end
-      where d.inbox_no = box and d.sequence = any(chosen)
+      -- Asked once more: what was prolonged or given back in this moment is not due any more.
+      where d.inbox_no = box and d.sequence = any(chosen) and d.available_at <= moment
       returning d.inbox_no, d.sequence, d.message_no, d.via, d.attempts, d.lease_token, d.lease_expires_at,
         d.last_leased_at, d.accepted_at;
     end $$`,
