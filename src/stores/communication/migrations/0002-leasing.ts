@@ -8,9 +8,13 @@ export const leasing = [
   sql`
     create function bury(b_inbox integer[], b_sequence bigint[], why text, how text)
       returns integer language sql as $$
-      with gone as (
-        delete from deliveries d using unnest(b_inbox, b_sequence) as w (inbox_no, sequence)
-        where d.inbox_no = w.inbox_no and d.sequence = w.sequence returning d.*
+      with held as (
+        -- Locked in one order by everybody: two that end the same deliveries cannot wait for each other in a circle.
+        select d.inbox_no, d.sequence from deliveries d
+        join unnest(b_inbox, b_sequence) as w (inbox_no, sequence) using (inbox_no, sequence)
+        order by d.inbox_no, d.sequence for update of d
+      ), gone as (
+        delete from deliveries d using held h where d.inbox_no = h.inbox_no and d.sequence = h.sequence returning d.*
       ), ended as (
         insert into settled (inbox_no, sequence, message_no, via, outcome, attempts, lease_token, accepted_at,
           first_leased_at, last_leased_at, tries)
