@@ -31,7 +31,7 @@ async function form(ids: Ids, what: IdentifyAgentsInput['for']): Promise<Formati
   const wakes = wakeUps();
   const saga = startSaga(ids);
   let deadlineMs = deadlineOf(what);
-  showRun(ids.clusterId);
+  showRun('formation', { clusterId: ids.clusterId, doing: `Forming ${ids.clusterId}` });
   try {
     for (let round = 0; ; round += 1) {
       saga.undoWith('releaseAgents');

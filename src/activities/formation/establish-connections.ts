@@ -75,7 +75,7 @@ async function openInboxes({ clusters, communication }: ActivityDeps, operationI
  * repaired by the next call, and nobody is asked twice for one try.
  */
 async function sendInvitations(
-  { clusters, communication, settings }: ActivityDeps,
+  { clusters, communication, messaging, settings }: ActivityDeps,
   plan: FormationPlan,
   operationId: string,
 ) {
@@ -100,5 +100,6 @@ async function sendInvitations(
       },
       [member.agentId],
     );
+    messaging.wake([member.agentId]);
   }
 }

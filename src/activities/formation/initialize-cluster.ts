@@ -14,6 +14,7 @@ import {
   type MembershipRow,
 } from '../../stores/clusters/index.js';
 import { routeAndDeliver } from '../../stores/communication/index.js';
+import { reAddressClusterMail } from '../../messaging/re-address-mail.js';
 import { failpoint } from '../../stores/failpoint.js';
 import { openAccount } from '../../stores/resources/index.js';
 import { asActivity, thisAttempt } from '../as-activity.js';
@@ -46,6 +47,8 @@ export const initializeCluster = (deps: ActivityDeps) =>
     const launch = await decide(deps, plan, { connected: connected.members, rows }, operationId);
     failpoint('initializeCluster:before-announcement');
     await announce(deps, plan, launch);
+    // The table of the new epoch is in force, so it is known whose mail is whose now.
+    if (plan.leaving.length > 0) await reAddressClusterMail(deps.messaging, clusterId);
     const result: FormationResult = {
       clusterId,
       epoch: launch.epoch,
@@ -107,7 +110,11 @@ async function decide(
   };
 }
 
-async function announce({ communication, resources, settings }: ActivityDeps, plan: FormationPlan, launch: Launch) {
+async function announce(
+  { communication, messaging, resources, settings }: ActivityDeps,
+  plan: FormationPlan,
+  launch: Launch,
+) {
   const { clusterId, spec, staying } = plan;
   const { epoch, coordinator, members, joining } = launch;
   const data = { clusterId, name: spec.name, epoch, coordinator, fencingToken: epoch, members };
@@ -126,4 +133,5 @@ async function announce({ communication, resources, settings }: ActivityDeps, pl
       ...(staying.length > 0 ? [{ message: message(managerMessageTypes.changed), recipients: staying }] : []),
     ]),
   ]);
+  messaging.wake([...joining, ...staying]);
 }

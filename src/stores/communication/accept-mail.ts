@@ -32,7 +32,6 @@ export interface RoutedMessage {
 }
 
 export interface AcceptOutcome {
-
   readonly outcome: 'accepted' | 'duplicate' | 'conflict' | 'full';
   readonly matched: number;
 }

@@ -202,7 +202,10 @@ export async function giveBack(
   if (row.buried === null) return 'waiting';
   const [reason, detail] = how.final
     ? ['rejected', how.reason ?? 'Its recipient said that no further try can help']
-    : ['tries_exhausted', `Handed over ${rules.tries} times; the last was given back: ${how.reason ?? 'without a reason'}`];
+    : [
+        'tries_exhausted',
+        `Handed over ${rules.tries} times; the last was given back: ${how.reason ?? 'without a reason'}`,
+      ];
   await bury(db, [key], reason, detail);
   return 'dead';
 }
@@ -238,6 +241,16 @@ export async function extendLease(
   return rows[0]?.end;
 }
 
+/** Whether a delivery is, or was, an agent's own. */
+export async function ownsDelivery(db: CommunicationDb, agentId: string, id: string): Promise<boolean> {
+  const key = parseDeliveryId(id);
+  if (!key) return false;
+  const { rows } = await sql<{ owns: boolean }>`
+    select exists (select 1 from inboxes where no = ${key.inboxNo} and agent_id = ${agentId}
+      and next_sequence > ${key.sequence}) as owns`.execute(db);
+  return rows[0]?.owns ?? false;
+}
+
 /** Which of these agents have mail that can be handed over now: one question for all who wait. */
 export async function agentsWithMail(db: CommunicationDb, agentIds: readonly string[]): Promise<string[]> {
   const { rows } = await sql<{ id: string }>`
@@ -254,6 +267,13 @@ export async function openDeliveries(db: CommunicationDb, clusterId: string): Pr
     select count(*) as open from deliveries d join messages m on m.no = d.message_no
     where m.cluster_id = ${clusterId}`.execute(db);
   return rows[0]?.open ?? 0;
+}
+
+/** Which of these agents' inboxes take mail. */
+export async function openInboxesOf(db: CommunicationDb, agentIds: readonly string[]): Promise<string[]> {
+  const { rows } = await sql<{ id: string }>`
+    select agent_id as id from inboxes where agent_id = any(${agentIds}::text[]) and standing <> 'left'`.execute(db);
+  return rows.map(({ id }) => id);
 }
 
 /** Sets what is known of agents' standing. @returns how many changed. */

@@ -69,11 +69,7 @@ export async function countReceipts(
 }
 
 /** Settles a receipt, once, with the counts of that moment. */
-export async function settleReceipt(
-  db: CommunicationDb,
-  row: ReceiptRow,
-  state: 'met' | 'unmet',
-): Promise<void> {
+export async function settleReceipt(db: CommunicationDb, row: ReceiptRow, state: 'met' | 'unmet'): Promise<void> {
   const { matched, delivered, acked, dead, left, pending } = row;
   await sql`
     update receipts set state = ${state}, settled_at = clock_timestamp(),

@@ -68,8 +68,11 @@ export async function routingTable(
 /** Closes a cluster to routing for good, whether or not it was ever open. */
 export async function closeRoutes(db: CommunicationDb, clusterId: string): Promise<void> {
   await sql`
-    insert into routed_clusters (cluster_id, state) values (${clusterId}, 'closed')
-    on conflict (cluster_id) do update set state = 'closed'`.execute(db);
+    with closed as (
+      insert into routed_clusters (cluster_id, state) values (${clusterId}, 'closed')
+      on conflict (cluster_id) do update set state = 'closed'
+    )
+    delete from routed_members where cluster_id = ${clusterId}`.execute(db);
 }
 
 export interface ClusterRoutes {
