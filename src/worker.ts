@@ -15,11 +15,13 @@ import { installTemporalRuntime } from './telemetry/temporal-runtime.js';
 
 const prebuiltBundle = fileURLToPath(new URL('./workflow-bundle.js', import.meta.url));
 
+const workflowsPath = fileURLToPath(new URL('./workflows/index.js', import.meta.url));
+
 /** Bundled ahead of time where `npm run build` did it; bundling at start costs seconds. */
-const workflowSource = (): Pick<WorkerOptions, 'workflowBundle' | 'workflowsPath'> =>
+const workflowSource = (): Pick<WorkerOptions, 'workflowBundle' | 'workflowsPath' | 'bundlerOptions'> =>
   existsSync(prebuiltBundle)
     ? { workflowBundle: { codePath: prebuiltBundle } }
-    : { workflowsPath: fileURLToPath(new URL('./workflows/index.js', import.meta.url)) };
+    : { workflowsPath, bundlerOptions: { preloadModules: [workflowsPath] } };
 
 async function openStores({ databases }: ManagerConfig) {
   const options = { applicationName: 'cluster-manager worker', maxConnections: 20 };

@@ -5,12 +5,10 @@ import { managerMessageTypes } from '../../contracts/inbox.js';
 import { electCoordinator } from '../../domain/formation/coordinator.js';
 import {
   activateCluster,
+  connectedSoFar,
   endOperation,
   findCluster,
-  membershipsOf,
-  requireStepResult,
   saveStep,
-  stepResult,
   type MembershipRow,
 } from '../../stores/clusters/index.js';
 import { routeAndDeliver } from '../../stores/communication/index.js';
@@ -37,14 +35,17 @@ export const initializeCluster = (deps: ActivityDeps) =>
   asActivity(async ({ operationId, clusterId }: InitializeClusterInput): Promise<FormationResult> => {
     const { clusters } = deps;
     const key = { operationId, step: 'initializeCluster', round: 0 };
-    const [first, plan, connected, rows] = await Promise.all([
-      stepResult<FormationResult>(clusters, key),
-      requireStepResult<FormationPlan>(clusters, { operationId, step: 'identifyAgents' }),
-      requireStepResult<EstablishedConnections>(clusters, { operationId, step: 'establishConnections' }),
-      membershipsOf(clusters, clusterId),
-    ]);
-    if (first) return first;
-    const launch = await decide(deps, plan, { connected: connected.members, rows }, operationId);
+    const {
+      done,
+      plan,
+      connections,
+      members: rows,
+    } = await connectedSoFar<FormationPlan, EstablishedConnections, FormationResult>(clusters, {
+      operationId,
+      clusterId,
+    });
+    if (done) return done;
+    const launch = await decide(deps, plan, { connected: connections.members, rows }, operationId);
     failpoint('initializeCluster:before-announcement');
     await announce(deps, plan, launch);
     // The table of the new epoch is in force, so it is known whose mail is whose now.
@@ -57,7 +58,7 @@ export const initializeCluster = (deps: ActivityDeps) =>
       alternates: plan.alternates.filter((id) => !launch.joining.includes(id)),
       rejected: plan.rejected,
     };
-    return saveStep(clusters, key, thisAttempt(), async (tx, operation) => {
+    return saveStep(clusters, key, thisAttempt(), async (tx, { operation }) => {
       await activateCluster(tx, { ...launch, clusterId, operationId, leaving: plan.leaving });
       const event = operation.kind === 'REPAIR' ? 'cluster.repaired' : 'cluster.formed';
       await endOperation(tx, operationId, { state: 'completed', event, result });
