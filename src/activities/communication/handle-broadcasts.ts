@@ -30,30 +30,35 @@ const receiptsShown = 100;
 export const handleBroadcasts = (deps: ActivityDeps) =>
   asActivity(async ({ operationId, isSent }: HandleBroadcastsInput): Promise<HandledBroadcasts> => {
     const key = { operationId, step: 'handleBroadcasts', round: 0 };
-    return saveStep<HandledBroadcasts>(deps.clusters, key, thisAttempt(), async (_tx, { requestedBy, request }) => {
-      const { broadcasts } = await partsOf(deps, parseCommunicationRequest(request), requestedBy);
-      if (broadcasts.length === 0) return { waitSeconds: null, open: 0, broadcasts: [] };
-      const sender = senderOf(requestedBy);
-      const drafts = broadcasts.map((broadcast, place) => ({
-        ...broadcast,
-        id: broadcast.id ?? `${operationId}.b${place}`,
-      }));
-      const refused = isSent ? [] : await send(deps, sender, operationId, drafts);
-      const known = await receiptsOf(
-        deps.communication,
-        drafts.map(({ id }) => ({ id, source: sender.source })),
-      );
-      const receipts = known.map(({ receipt }) => receipt);
-      const open = receipts.filter(({ state }) => state === 'open');
-      // A receipt that will be settled is not told yet: its counts still change.
-      const told = [...refused, ...receipts].slice(0, receiptsShown);
-      if (open.length === 0) return { waitSeconds: null, open: 0, broadcasts: told };
-      const lastMs = Math.max(...open.map(({ deadlineAt }) => Date.parse(deadlineAt ?? '')));
-      return [
-        unfinished,
-        { waitSeconds: Math.max(0.05, (lastMs - Date.now()) / 1_000), open: open.length, broadcasts: [] },
-      ];
-    });
+    return saveStep<HandledBroadcasts>(
+      deps.clusters,
+      key,
+      thisAttempt(),
+      async (_tx, { operation: { requestedBy, request } }) => {
+        const { broadcasts } = await partsOf(deps, parseCommunicationRequest(request), requestedBy);
+        if (broadcasts.length === 0) return { waitSeconds: null, open: 0, broadcasts: [] };
+        const sender = senderOf(requestedBy);
+        const drafts = broadcasts.map((broadcast, place) => ({
+          ...broadcast,
+          id: broadcast.id ?? `${operationId}.b${place}`,
+        }));
+        const refused = isSent ? [] : await send(deps, sender, operationId, drafts);
+        const known = await receiptsOf(
+          deps.communication,
+          drafts.map(({ id }) => ({ id, source: sender.source })),
+        );
+        const receipts = known.map(({ receipt }) => receipt);
+        const open = receipts.filter(({ state }) => state === 'open');
+        // A receipt that will be settled is not told yet: its counts still change.
+        const told = [...refused, ...receipts].slice(0, receiptsShown);
+        if (open.length === 0) return { waitSeconds: null, open: 0, broadcasts: told };
+        const lastMs = Math.max(...open.map(({ deadlineAt }) => Date.parse(deadlineAt ?? '')));
+        return [
+          unfinished,
+          { waitSeconds: Math.max(0.05, (lastMs - Date.now()) / 1_000), open: open.length, broadcasts: [] },
+        ];
+      },
+    );
   });
 
 type Draft = ReturnType<typeof parseCommunicationRequest>['broadcasts'][number] & { readonly id: string };

@@ -21,7 +21,7 @@ type Change = CommunicationSpec['topics'][number];
 export const manageTopics = (deps: ActivityDeps) =>
   asActivity(async ({ operationId }: { readonly operationId: OperationId }): Promise<CommunicationResult['topics']> => {
     const key = { operationId, step: 'manageTopics', round: 0 };
-    return saveStep(deps.clusters, key, thisAttempt(), async (_tx, { requestedBy, request }) => {
+    return saveStep(deps.clusters, key, thisAttempt(), async (_tx, { operation: { requestedBy, request } }) => {
       const sender = senderOf(requestedBy);
       const outcomes: TopicOutcome[] = [];
       for (const [place, change] of parseCommunicationRequest(request).topics.entries()) {

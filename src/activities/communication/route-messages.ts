@@ -21,7 +21,7 @@ export const routeMessages = (deps: ActivityDeps) =>
       deps.clusters,
       key,
       thisAttempt(),
-      async (_tx, { requestedBy, request }) => {
+      async (_tx, { operation: { requestedBy, request } }) => {
         const { messages } = await partsOf(deps, parseCommunicationRequest(request), requestedBy);
         const sender = senderOf(requestedBy);
         // Ids follow from the operation, so that an attempt that comes after one which was thought dead sends nothing twice.
@@ -42,6 +42,6 @@ export const routeMessages = (deps: ActivityDeps) =>
           problems: [...refused, ...dead].slice(0, problemsShown),
         };
       },
-      asked,
+      { accept: asked },
     );
   });

@@ -24,7 +24,7 @@ export const updateRouting = (deps: ActivityDeps) =>
   asActivity(async ({ operationId }: { readonly operationId: OperationId }): Promise<CommunicationResult> => {
     const key = { operationId, step: 'updateRouting', round: 0 };
     const result = await requireResults(deps, operationId);
-    return saveStep(deps.clusters, key, thisAttempt(), async (tx, { requestedBy, request }) => {
+    return saveStep(deps.clusters, key, thisAttempt(), async (tx, { operation: { requestedBy, request } }) => {
       const { agentId } = senderOf(requestedBy);
       const routing: RoutingOutcome[] = [];
       for (const change of parseCommunicationRequest(request).routing) {
