@@ -1,8 +1,19 @@
+import { sql } from 'kysely';
+import { copies } from './copies.js';
 import type { Invariant, Stores } from './invariant.js';
+
+/** A message of the manager about a cluster, in a member's inbox. */
+interface Told {
+  readonly cluster_id: string;
+  readonly epoch: number | null;
+  readonly type: string;
+  readonly recipient_id: string;
+  readonly sequence: number;
+}
 
 /** What the three databases say of every cluster, read when nobody writes. */
 async function readEverything({ clusters, communication, resources }: Stores) {
-  const [rows, memberships, epochs, routed, tables, told, accounts] = await Promise.all([
+  const [rows, memberships, epochs, routed, tables, { rows: told }, accounts] = await Promise.all([
     clusters.selectFrom('clusters').select(['id', 'state', 'epoch']).execute(),
     clusters
       .selectFrom('memberships')
@@ -12,12 +23,12 @@ async function readEverything({ clusters, communication, resources }: Stores) {
     clusters.selectFrom('membership_epochs').select(['cluster_id', 'epoch', 'agent_id']).execute(),
     communication.selectFrom('routed_clusters').select(['cluster_id', 'state']).execute(),
     communication.selectFrom('routing_tables').select(['cluster_id', 'epoch', 'members']).execute(),
-    communication
-      .selectFrom('deliveries')
-      .innerJoin('messages', 'messages.id', 'deliveries.message_id')
-      .select(['cluster_id', 'epoch', 'type', 'recipient_id', 'sequence'])
-      .where('type', 'in', ['cluster.joined', 'cluster.changed', 'cluster.dissolved'])
-      .execute(),
+    sql<Told>`
+      select m.cluster_id, m.epoch, m.type, i.agent_id as recipient_id, c.sequence
+      from ${sql.raw(copies)} c join messages m on m.no = c.message_no join inboxes i on i.no = c.inbox_no
+      where m.kind = 'manager' and m.type in ('cluster.joined', 'cluster.changed', 'cluster.dissolved')`.execute(
+      communication,
+    ),
     resources.selectFrom('accounts').select(['cluster_id', 'state']).execute(),
   ]);
   const active = rows.filter((cluster) => cluster.state === 'active');

@@ -1,7 +1,7 @@
 import { acrossDatabases } from '../invariants/across-databases.js';
 import { inClusters } from '../invariants/in-clusters.js';
 import { inCommunication } from '../invariants/in-communication.js';
-import type { Invariant, Stores } from '../invariants/invariant.js';
+import type { Evidence, Invariant, Stores } from '../invariants/invariant.js';
 
 export const invariants: readonly Invariant[] = [...inClusters, ...inCommunication, ...acrossDatabases];
 
@@ -10,22 +10,34 @@ export interface Violation {
   readonly rows: readonly object[];
 }
 
+/** Those of the settings when nothing else is said. */
+const defaultBounds: Evidence['bounds'] = { mailbox: 10_000, maxUnacked: 100, tries: 5 };
+
 /**
- * Searches the three databases for what contradicts the promises of the manager.
+ * Searches the three databases, and what clients wrote down, for what contradicts the promises of the manager. Nothing
+ * may have been deleted for its age meanwhile.
  * @param options.while `quiet`, the default: no operation is under way, everything must hold. `running`: only what
  * holds at every instant is looked at.
  * @param options.among these only; default all.
+ * @param options.journal what clients saw, read before the call; default nothing.
+ * @param options.bounds other than the settings' defaults.
  * @returns one entry for each broken invariant, with the rows that break it; empty when all is well.
  */
 export async function checkInvariants(
   stores: Stores,
-  options: { readonly while?: 'quiet' | 'running'; readonly among?: readonly Invariant[] } = {},
+  options: {
+    readonly while?: 'quiet' | 'running';
+    readonly among?: readonly Invariant[];
+    readonly journal?: Evidence['journal'];
+    readonly bounds?: Partial<Evidence['bounds']>;
+  } = {},
 ): Promise<Violation[]> {
   const looked = (options.among ?? invariants).filter(
     (invariant) => options.while !== 'running' || invariant.holds === 'always',
   );
+  const evidence: Evidence = { journal: options.journal ?? [], bounds: { ...defaultBounds, ...options.bounds } };
   const found = await Promise.all(
-    looked.map(async ({ name, contradictions }) => ({ name, rows: await contradictions(stores) })),
+    looked.map(async ({ name, contradictions }) => ({ name, rows: await contradictions(stores, evidence) })),
   );
   return found.filter(({ rows }) => rows.length > 0);
 }
