@@ -229,119 +229,182 @@ const functions = [
     $$`,
 
   /*
-   * Accepts messages and gives them to their recipients: the one place where mail comes into being. Everything that is
-   * routed is passed as parallel arrays. Messages are refused whole when their only recipient's mailbox is full; of a
-   * message for many, the copies for full mailboxes become dead letters.
+   * Locks inboxes, by number. Each answer has one element an agent, in the order given; null where there is no such
+   * inbox or its agent has left. Nothing is known of how many agents are asked for: nested loops would be quadratic.
+   */
+  sql`
+    create function lock_inboxes(agents text[], out numbers integer[], out nexts bigint[], out rooms bigint[])
+    language plpgsql set enable_nestloop = off as $$
+    begin
+      with locked as materialized (
+        select i.no, i.agent_id, i.next_sequence, i.room_until, i.standing from inboxes i
+        where i.agent_id = any(agents) order by i.no for update
+      )
+      select array_agg(l.no order by a.place), array_agg(l.next_sequence order by a.place),
+        array_agg(l.room_until order by a.place)
+      into numbers, nexts, rooms
+      from unnest(agents) with ordinality as a (agent, place)
+      left join locked l on l.agent_id = a.agent and l.standing <> 'left';
+    end $$`,
+
+  /*
+   * Accepts messages and gives them to their recipients: the one place where mail comes into being. Messages are refused
+   * whole when their only recipient's mailbox is full; of a message for many, the copies for full mailboxes become dead
+   * letters. What can be told beforehand comes in arrays, since a join of what nobody has statistics of is a gamble:
+   * m_ has one element a message, r_ one a route (whose message counts from 0 and whose agent counts from 1, in the
+   * order of messages), d_ one for each message that matched nobody, c_ one a cluster that was looked up.
+   *
+   * Returns only what did not simply go to all its routes; a row with the ordinal -1 says that a table was stale.
    *
    * Locks, always in this order, so that nobody waits in a circle: clusters by id (share), inboxes by number, messages by id.
    */
   sql`
-    create function accept_mail(messages_in jsonb, bodies text[], r_message integer[], r_agent text[], r_via text[],
+    create function accept_mail(m_head jsonb, m_body text[], m_routes integer[], m_ttl double precision[],
+      agents text[], r_message integer[], r_agent integer[], r_via text[], r_key text[],
+      d_message integer[], d_reason text[], d_detail text[], m_retained integer[],
       c_id text[], c_epoch integer[], most integer)
     returns table (ordinal integer, outcome text, matched integer) language plpgsql as $$
     #variable_conflict use_column
     declare
-      stale boolean;
+      boxes integer[];
+      nexts bigint[];
+      rooms bigint[];
+      numbers bigint[];
+      counts integer[] := m_routes;
+      refused integer[] := '{}';
+      is_tight boolean;
+      is_odd boolean;
+      stored integer;
+      given_to integer[];
+      given integer[];
+      moment timestamptz;
     begin
       if cardinality(c_id) > 0 then
         perform 1 from routed_clusters c where c.cluster_id = any(c_id) order by c.cluster_id for share;
-        select count(*) > 0 into stale from unnest(c_id, c_epoch) as w (id, epoch)
+        if exists (
+          select from unnest(c_id, c_epoch) as w (id, epoch)
           left join routed_clusters c on c.cluster_id = w.id and c.state = 'open'
-          where c.epoch is distinct from w.epoch;
-        if stale then
+          where c.epoch is distinct from w.epoch
+        ) then
           return query select -1, 'stale', 0;
           return;
         end if;
       end if;
 
-      perform 1 from inboxes i where i.agent_id = any(r_agent) order by i.no for update;
-      perform make_room(array_agg(i.no order by i.no), array_agg(w.amount order by i.no), most)
-        from (select agent, count(*)::integer as amount from unnest(r_agent) agent group by agent) w
-        join inboxes i on i.agent_id = w.agent
-        where i.next_sequence + w.amount > i.room_until;
+      if cardinality(agents) > 0 then
+        select l.numbers, l.nexts, l.rooms into boxes, nexts, rooms from lock_inboxes(agents) l;
+        select array_agg(boxes[w.agent]), array_agg(w.amount) into given_to, given from (
+          select r.agent, count(*)::integer as amount from unnest(r_agent) as r (agent) group by r.agent
+        ) w where nexts[w.agent] + w.amount > rooms[w.agent];
+        is_tight := given_to is not null;
+        if is_tight then
+          perform make_room(given_to, given, most);
+          select l.numbers, l.nexts, l.rooms into boxes, nexts, rooms from lock_inboxes(agents) l;
+          is_tight := exists (
+            select from unnest(r_agent) as r (agent) group by r.agent having nexts[r.agent] + count(*) > rooms[r.agent]);
+        end if;
+        is_odd := is_tight or array_position(boxes, null) is not null;
+      end if;
+      if is_odd then
+        select array_agg(coalesce(w.amount, 0) order by m.ord) into counts
+        from generate_series(0, cardinality(m_routes) - 1) as m (ord)
+        left join (select r.message, count(*)::integer as amount from unnest(r_message, r_agent) as r (message, agent)
+          where boxes[r.agent] is not null group by r.message) w on w.message = m.ord;
+      end if;
+      if is_tight then
+        refused := array(
+          select r.message from (
+            select r.message, r.agent,
+              nexts[r.agent] + row_number() over (partition by r.agent order by r.message) - 1 as place
+            from unnest(r_message, r_agent) as r (message, agent)
+            where boxes[r.agent] is not null and not exists (
+              select from messages k where k.id = m_head -> r.message ->> 'id' and k.source = m_head -> r.message ->> 'source')
+          ) r where r.place >= rooms[r.agent] and (m_head -> r.message -> 'single')::boolean);
+      end if;
 
-      return query
-      with msg as (
-        select (m.ord - 1)::integer as ord, e ->> 'id' as id, e ->> 'source' as source, e ->> 'kind' as kind,
-          e -> 'to' as address, e ->> 'type' as type, e ->> 'clusterId' as cluster_id, (e ->> 'epoch')::integer as epoch,
-          e -> 'routed' as routed, e ->> 'topic' as topic, e ->> 'partitionKey' as partition_key,
-          e ->> 'correlationId' as correlation_id, e ->> 'replyTo' as reply_to, e ->> 'operationId' as operation_id,
-          decode(e ->> 'hash', 'hex') as body_hash, (e ->> 'ttl')::double precision as ttl,
-          coalesce((e ->> 'single')::boolean, false) as single,
-          e ->> 'dead' as dead, e ->> 'deadDetail' as dead_detail,
-          (e ->> 'retain')::boolean as retain
-        from jsonb_array_elements(messages_in) with ordinality as m (e, ord)
-      ), known as (
-        select msg.ord, k.matched, k.body_hash = msg.body_hash or k.body_hash is null or msg.body_hash is null as is_same
-        from msg join messages k on k.id = msg.id and k.source = msg.source
-      ), routed as (
-        select r.message, r.agent, r.via, i.no as inbox_no,
-          i.next_sequence + row_number() over (partition by i.no order by r.message) - 1 as place, i.room_until
-        from unnest(r_message, r_agent, r_via) as r (message, agent, via)
-        left join inboxes i on i.agent_id = r.agent and i.standing <> 'left'
-        where not exists (select 1 from known where known.ord = r.message)
-      ), judged as (
-        select msg.ord, case
-          when not msg.single then 'new'
-          when r.inbox_no is null then 'new'
-          when r.place >= r.room_until then 'full' else 'new' end as verdict
-        from msg left join routed r on r.message = msg.ord and msg.single
-        where not exists (select 1 from known where known.ord = msg.ord)
-      ), given as (
-        -- In each inbox those that find room come before all that do not, so their places leave no gap.
-        select r.message, r.inbox_no, r.via, r.place as sequence
-        from routed r join judged j on j.ord = r.message and j.verdict = 'new'
-        where r.place < r.room_until
-      ), stored as (
-        insert into messages (id, source, kind, address, type, cluster_id, epoch, routed, topic, partition_key,
-          correlation_id, reply_to, data, body_hash, matched, operation_id, expires_at)
-        select msg.id, msg.source, msg.kind, msg.address, msg.type, msg.cluster_id, msg.epoch, msg.routed, msg.topic,
-          msg.partition_key, msg.correlation_id, msg.reply_to, bodies[msg.ord + 1], msg.body_hash,
-          coalesce(g.matched, 0), msg.operation_id, clock_timestamp() + make_interval(secs => msg.ttl)
-        from msg join judged j on j.ord = msg.ord and j.verdict = 'new'
-        left join (select message, count(*) as matched from routed where inbox_no is not null group by message) g
-          on g.message = msg.ord
-        order by msg.id
-        returning no, id, source, partition_key, matched, time, expires_at
-      ), placed as (
-        select msg.ord, msg.kind, s.no, s.partition_key, s.matched, s.time, s.expires_at, msg.dead, msg.dead_detail, msg.retain,
-          msg.topic
-        from stored s join msg on msg.id = s.id and msg.source = s.source
-      ), delivered as (
-        insert into deliveries (inbox_no, sequence, message_no, via, partition_key, expires_at, accepted_at)
-        select g.inbox_no, g.sequence, p.no, g.via, p.partition_key, p.expires_at, p.time
-        from given g join placed p on p.ord = g.message
-      ), advanced as (
-        update inboxes i set next_sequence = i.next_sequence + n.given
-        from (select inbox_no, count(*) as given from given group by inbox_no) n where i.no = n.inbox_no
-      ), buried as (
+      moment := clock_timestamp();
+      numbers := array(select nextval('messages_no_seq') from generate_series(1, cardinality(m_routes)));
+      insert into messages (no, id, source, kind, address, type, cluster_id, epoch, routed, topic, partition_key,
+        correlation_id, reply_to, data, body_hash, matched, operation_id, time, expires_at)
+      overriding system value
+      select numbers[m.ord], m.e ->> 'id', m.e ->> 'source', m.e ->> 'kind', m.e -> 'to', m.e ->> 'type',
+        m.e ->> 'clusterId', (m.e ->> 'epoch')::integer, m.e -> 'routed', m.e ->> 'topic', m.e ->> 'partitionKey',
+        m.e ->> 'correlationId', m.e ->> 'replyTo', m.body, decode(m.e ->> 'hash', 'hex'), counts[m.ord],
+        m.e ->> 'operationId', moment, moment + make_interval(secs => m_ttl[m.ord])
+      from rows from (jsonb_array_elements(m_head), unnest(m_body)) with ordinality as m (e, body, ord)
+      where cardinality(refused) = 0 or (m.ord - 1)::integer <> all(refused)
+      order by m.e ->> 'id'
+      on conflict on constraint messages_once do nothing;
+      get diagnostics stored = row_count;
+      if stored < cardinality(numbers) then
+        is_odd := true;
+        numbers := array(select m.no from unnest(numbers) with ordinality as n (no, ord)
+          left join messages m on m.no = n.no order by n.ord);
+      end if;
+
+      if cardinality(agents) > 0 then
+        with given as (
+          insert into deliveries (inbox_no, sequence, message_no, via, partition_key, expires_at, accepted_at)
+          select boxes[r.agent], r.place, numbers[r.message + 1], r.via, r.key,
+            moment + make_interval(secs => m_ttl[r.message + 1]), moment
+          from (
+            select r.message, r.agent, r.via, r.key,
+              nexts[r.agent] + row_number() over (partition by r.agent order by r.message) - 1 as place
+            from unnest(r_message, r_agent, r_via, r_key) as r (message, agent, via, key)
+            where numbers[r.message + 1] is not null and boxes[r.agent] is not null
+          ) r
+          -- In each inbox those that find room come before all that do not, so their places leave no gap.
+          where r.place < rooms[r.agent]
+          returning inbox_no
+        )
+        select array_agg(g.no), array_agg(g.amount) into given_to, given
+        from (select g.inbox_no as no, count(*)::integer as amount from given g group by g.inbox_no) g;
+        update inboxes i set next_sequence = i.next_sequence + g.amount
+        from unnest(given_to, given) as g (no, amount) where i.no = g.no;
+      end if;
+
+      if cardinality(d_message) > 0 then
         insert into dead_letters (message_no, recipient, reason, detail)
-        select p.no, null, p.dead, p.dead_detail from placed p where p.dead is not null
-        union all
-        select p.no, r.agent,
-          case when r.inbox_no is null then 'unknown_recipient' else 'mailbox_full' end,
-          case when r.inbox_no is null then 'There is no agent "' || r.agent || '", or it has left'
-            else 'The mailbox of "' || r.agent || '" already holds ' || most || ' open messages' end
-        from routed r join placed p on p.ord = r.message
-        where p.kind <> 'manager' and (r.inbox_no is null or r.place >= r.room_until)
-      ), kept as (
-        insert into retained (topic, message_no, at) select p.topic, p.no, p.time from placed p where p.retain
-      )
-      select j.ord, case when j.verdict = 'full' then 'full' else 'accepted' end, coalesce(p.matched, 0)
-        from judged j left join placed p on p.ord = j.ord
-      union all
-      select k.ord, case when k.is_same then 'duplicate' else 'conflict' end, k.matched from known k;
+        select numbers[d.message + 1], null, d.reason, d.detail
+        from unnest(d_message, d_reason, d_detail) as d (message, reason, detail)
+        where numbers[d.message + 1] is not null;
+      end if;
+      if cardinality(m_retained) > 0 then
+        insert into retained (topic, message_no, at)
+        select m.topic, m.no, m.time from messages m
+        where m.no = any(array(select numbers[k.message + 1] from unnest(m_retained) as k (message)));
+      end if;
+      if is_odd then
+        insert into dead_letters (message_no, recipient, reason, detail)
+        select numbers[r.message + 1], agents[r.agent],
+          case when boxes[r.agent] is null then 'unknown_recipient' else 'mailbox_full' end,
+          case when boxes[r.agent] is null then 'There is no agent "' || agents[r.agent] || '", or it has left'
+            else 'The mailbox of "' || agents[r.agent] || '" already holds ' || most || ' open messages' end
+        from (
+          select r.message, r.agent,
+            nexts[r.agent] + row_number() over (partition by r.agent order by r.message) - 1 as place
+          from unnest(r_message, r_agent) as r (message, agent) where numbers[r.message + 1] is not null
+        ) r
+        where (boxes[r.agent] is null or r.place >= rooms[r.agent]) and m_head -> r.message ->> 'kind' <> 'manager';
+        return query
+        select m.ord::integer - 1,
+          case when numbers[m.ord] is not null then 'accepted'
+            when k.no is null then 'full'
+            when k.body_hash <> decode(m.e ->> 'hash', 'hex') then 'conflict' else 'duplicate' end,
+          coalesce(k.matched, 0)
+        from jsonb_array_elements(m_head) with ordinality as m (e, ord)
+        left join messages k on k.id = m.e ->> 'id' and k.source = m.e ->> 'source';
+      end if;
     end $$`,
 
   // The manager's own mail: explicit recipients, delivered once, told in the caller's transaction.
   sql`
     create function deliver(message jsonb, recipients text[]) returns void language sql as $$
-      select from accept_mail(
-        jsonb_build_array(message || '{"kind": "manager", "ttl": 604800}'),
-        array[(message -> 'data')::text],
-        array_fill(0, array[cardinality(recipients)]), recipients,
-        array_fill('manager'::text, array[cardinality(recipients)]),
-        '{}'::text[], '{}'::integer[], 1000000000)
+      select from (select array(select distinct r from unnest(recipients) as r) as agents) w,
+        accept_mail(jsonb_build_array(message || '{"kind": "manager"}'), array[(message -> 'data')::text],
+          array[cardinality(w.agents)], array[604800], w.agents, array_fill(0, array[cardinality(w.agents)]),
+          array(select generate_subscripts(w.agents, 1)), array_fill('manager'::text, array[cardinality(w.agents)]),
+          array_fill(null::text, array[cardinality(w.agents)]), '{}', '{}', '{}', '{}', '{}', '{}', 1000000000)
     $$`,
 
   // The routing table of an epoch and the mail that tells its members, in one transaction and one round trip.
@@ -400,9 +463,10 @@ const functions = [
   sql`
     create function lease_mail(reader text, at_most integer, lease_seconds double precision, most_leased integer,
       most_tries integer, delays integer[])
-    returns table (inbox_no integer, sequence bigint, message_no bigint, via text, attempt smallint, lease_token uuid,
-      lease_expires_at timestamptz, leased_at timestamptz, accepted_at timestamptz)
-    language plpgsql as $$
+    returns table (inbox_no integer, sequence bigint, attempt smallint, lease_token uuid, lease_expires_at timestamptz,
+      leased_at timestamptz, accepted_at timestamptz, id text, source text, type text, "time" timestamptz, address jsonb,
+      cluster_id text, epoch integer, topic text, correlation_id text, reply_to text, partition_key text, data text)
+    language plpgsql set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
     #variable_conflict use_column
     declare
       box integer;
@@ -465,6 +529,7 @@ const functions = [
       if cardinality(chosen) = 0 then return; end if;
 
       return query
+      with leased as (
       update deliveries d set
         attempts = d.attempts + 1,
         lease_token = gen_random_uuid(),
@@ -476,7 +541,56 @@ const functions = [
         tries = case when d.lease_expires_at is null then d.tries else coalesce(d.tries, '[]')
           || jsonb_build_object('leasedAt', d.last_leased_at, 'endedAt', d.lease_expires_at, 'how', 'lease_expired') end
       where d.inbox_no = box and d.sequence = any(chosen)
-      returning d.inbox_no, d.sequence, d.message_no, d.via, d.attempts, d.lease_token, d.lease_expires_at,
-        d.last_leased_at, d.accepted_at;
+      returning d.sequence, d.message_no, d.attempts, d.lease_token, d.lease_expires_at, d.accepted_at
+      )
+      select box, l.sequence, l.attempts, l.lease_token, l.lease_expires_at, moment, l.accepted_at, m.id, m.source,
+        m.type, m.time, m.address, m.cluster_id, m.epoch, m.topic, m.correlation_id, m.reply_to, m.partition_key, m.data
+      from leased l join messages m on m.no = l.message_no order by l.sequence;
+    end $$`,
+
+  /*
+   * Acknowledges deliveries by inbox, sequence and lease token. Statistics say nothing of queues: every row is found by
+   * its key, in one order by everybody, so that two that ack the same deliveries cannot wait for each other in a circle.
+   * A delivery whose ack was confirmed before is confirmed again, without its time.
+   */
+  sql`
+    create function ack_mail(w_place integer[], w_agent text[], w_inbox integer[], w_sequence bigint[], w_token uuid[])
+    returns table (place integer, cluster_id text, after_ms double precision)
+    language plpgsql set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+    #variable_conflict use_column
+    declare
+      done integer[];
+      clusters text[];
+      spans double precision[];
+      moment timestamptz := clock_timestamp();
+    begin
+      with wanted as materialized (
+        select w.place, w.inbox, w.sequence, w.token
+        from unnest(w_place, w_agent, w_inbox, w_sequence, w_token) as w (place, agent, inbox, sequence, token)
+        join inboxes i on i.no = w.inbox and i.agent_id = w.agent
+        order by w.inbox, w.sequence
+      ), gone as (
+        delete from deliveries d using wanted w
+        where d.inbox_no = w.inbox and d.sequence = w.sequence and d.lease_token = w.token returning d.*, w.place
+      ), ended as (
+        insert into settled (inbox_no, sequence, message_no, via, outcome, attempts, lease_token, accepted_at,
+          first_leased_at, last_leased_at, ended_at, tries)
+        select inbox_no, sequence, message_no, via, 'acked', attempts, lease_token, accepted_at, first_leased_at,
+          last_leased_at, moment, tries from gone
+      )
+      select array_agg(g.place), array_agg(m.cluster_id),
+        array_agg(extract(epoch from moment - g.accepted_at)::double precision * 1000)
+      into done, clusters, spans
+      from gone g join messages m on m.no = g.message_no;
+
+      return query select * from unnest(done, clusters, spans);
+      if coalesce(cardinality(done), 0) < cardinality(w_place) then
+        return query
+        select w.place, null::text, null::double precision
+        from unnest(w_place, w_agent, w_inbox, w_sequence, w_token) as w (place, agent, inbox, sequence, token)
+        join inboxes i on i.no = w.inbox and i.agent_id = w.agent
+        join settled s on s.inbox_no = w.inbox and s.sequence = w.sequence
+        where s.outcome = 'acked' and s.lease_token = w.token and (done is null or w.place <> all(done));
+      end if;
     end $$`,
 ];
