@@ -21,10 +21,17 @@ const rooms = {
     builtins: [],
   },
   activities: {
-    sentence: 'activities imports @temporalio/activity, contracts, domain and stores; config and telemetry as types',
+    sentence:
+      'activities imports @temporalio/activity, contracts, domain, messaging and stores; config and telemetry as types',
     packages: ['@temporalio/activity', '@temporalio/common'],
-    rooms: ['contracts', 'domain', 'stores'],
+    rooms: ['contracts', 'domain', 'messaging', 'stores'],
     types: ['config', 'telemetry'],
+  },
+  messaging: {
+    sentence: 'messaging imports uuid, contracts, domain and stores; zod and config as types',
+    packages: ['uuid', 'zod'],
+    rooms: ['contracts', 'domain', 'stores'],
+    types: ['config'],
   },
   stores: {
     sentence: 'stores imports kysely, pg and contracts; no store imports another',
@@ -43,9 +50,9 @@ const rooms = {
     rooms: ['contracts'],
   },
   api: {
-    sentence: 'api imports hono, zod, uuid, contracts, config, client and stores; telemetry as types',
+    sentence: 'api imports hono, zod, uuid, contracts, config, client, messaging and stores; telemetry as types',
     packages: ['hono', '@hono/node-server', '@hono/zod-openapi', 'zod', 'uuid'],
-    rooms: ['contracts', 'config', 'client', 'stores'],
+    rooms: ['contracts', 'config', 'client', 'messaging', 'stores'],
     types: ['telemetry'],
   },
   dashboard: {

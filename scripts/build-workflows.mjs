@@ -10,6 +10,8 @@ if (!existsSync(at('src/workflows/index.ts'))) {
   const { bundleWorkflowCode, DefaultLogger } = await import('@temporalio/worker');
   const { code } = await bundleWorkflowCode({
     workflowsPath: at('dist/workflows/index.js'),
+    // Loaded once for all runs, not again for each: so no module of the workflows may keep a run's state in a variable.
+    preloadModules: [at('dist/workflows/index.js')],
     logger: new DefaultLogger('WARN'),
   });
   const target = at('dist/workflow-bundle.js');

@@ -6,7 +6,7 @@ import { loadConfig, type ManagerConfig } from './config/index.js';
 import { errorTable, ManagerError } from './contracts/errors.js';
 import { ensureSearchAttributes } from './client/ensure-search-attributes.js';
 import { clustersMigrations, type ClustersSchema } from './stores/clusters/index.js';
-import { communicationMigrations, type CommunicationSchema } from './stores/communication/index.js';
+import { communicationMigrations, openWakeUps, type CommunicationSchema } from './stores/communication/index.js';
 import { migrate, openDatabase } from './stores/database.js';
 import { resourcesMigrations, type ResourcesSchema } from './stores/resources/index.js';
 import { workerOptions } from './worker-options.js';
@@ -15,11 +15,13 @@ import { installTemporalRuntime } from './telemetry/temporal-runtime.js';
 
 const prebuiltBundle = fileURLToPath(new URL('./workflow-bundle.js', import.meta.url));
 
+const workflowsPath = fileURLToPath(new URL('./workflows/index.js', import.meta.url));
+
 /** Bundled ahead of time where `npm run build` did it; bundling at start costs seconds. */
-const workflowSource = (): Pick<WorkerOptions, 'workflowBundle' | 'workflowsPath'> =>
+const workflowSource = (): Pick<WorkerOptions, 'workflowBundle' | 'workflowsPath' | 'bundlerOptions'> =>
   existsSync(prebuiltBundle)
     ? { workflowBundle: { codePath: prebuiltBundle } }
-    : { workflowsPath: fileURLToPath(new URL('./workflows/index.js', import.meta.url)) };
+    : { workflowsPath, bundlerOptions: { preloadModules: [workflowsPath] } };
 
 async function openStores({ databases }: ManagerConfig) {
   const options = { applicationName: 'cluster-manager worker', maxConnections: 20 };
@@ -47,17 +49,26 @@ async function connect({ temporal }: ManagerConfig): Promise<NativeConnection> {
 async function run(config: ManagerConfig, logger: Logger): Promise<void> {
   const stores = await openStores(config);
   const connection = await connect(config);
+  const wakeUps = openWakeUps(stores.communication, {
+    id: `worker ${process.pid}`,
+    onTrouble: (err) => logger.warn({ err }, 'mail could not be announced'),
+  });
   await ensureSearchAttributes(connection, config.temporal.namespace);
   const worker = await Worker.create({
     connection,
     namespace: config.temporal.namespace,
     taskQueue: config.id,
-    activities: createActivities({ ...stores, settings: config }),
+    activities: createActivities({
+      ...stores,
+      settings: config,
+      ...(config.communication.wakeUps ? { wake: wakeUps.tell } : {}),
+    }),
     ...workflowSource(),
     ...workerOptions,
   });
   logger.info({ taskQueue: config.id, temporal: config.temporal.address }, 'worker ready');
   await worker.run();
+  await wakeUps.close();
   await connection.close();
   await Promise.all(Object.values(stores).map((store) => store.destroy()));
 }

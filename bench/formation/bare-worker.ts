@@ -6,12 +6,14 @@ import { workerOptions } from '../../src/worker-options.js';
 const [address = '', namespace = '', taskQueue = ''] = process.argv.slice(2);
 Runtime.install({ logger: new DefaultLogger('ERROR'), shutdownSignals: ['SIGTERM', 'SIGINT'] });
 const connection = await NativeConnection.connect({ address });
+const workflowsPath = fileURLToPath(new URL('./bare-workflows.ts', import.meta.url));
 const nothing = (): Promise<void> => Promise.resolve();
 const worker = await Worker.create({
   connection,
   namespace,
   taskQueue,
-  workflowsPath: fileURLToPath(new URL('./bare-workflows.ts', import.meta.url)),
+  workflowsPath,
+  bundlerOptions: { preloadModules: [workflowsPath] },
   activities: { first: nothing, second: nothing, third: nothing, fourth: nothing },
   ...workerOptions,
 });

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import type { IdentifiedAgents } from '../../src/activities/formation/identify-agents.js';
 import { createActivities } from '../../src/activities/index.js';
+import { loadConfig } from '../../src/config/index.js';
 import { clustersMigrations, type ClustersSchema } from '../../src/stores/clusters/index.js';
 import type { CommunicationSchema } from '../../src/stores/communication/index.js';
 import { migrate, openDatabase } from '../../src/stores/database.js';
@@ -34,6 +35,7 @@ export const identify = (quick: boolean): Promise<Figure[]> =>
         leaseSeconds: 30,
         invitationTimeoutSeconds: 10,
         invitationTries: 3,
+        communication: loadConfig({ env: stack.env }).communication,
       },
     });
     const environment = new MockActivityEnvironment();

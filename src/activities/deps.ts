@@ -1,4 +1,6 @@
+import type { CommunicationSettings } from '../config/index.js';
 import type { SizeBounds } from '../contracts/formation.js';
+import type { MessagingDeps } from '../messaging/deps.js';
 import type { ClustersDb } from '../stores/clusters/index.js';
 import type { CommunicationDb } from '../stores/communication/index.js';
 import type { ResourcesDb } from '../stores/resources/index.js';
@@ -8,6 +10,7 @@ export interface ActivityDeps {
   readonly clusters: ClustersDb;
   readonly communication: CommunicationDb;
   readonly resources: ResourcesDb;
+  readonly messaging: MessagingDeps;
   readonly settings: {
     readonly id: string;
     /** The functions this manager offers: the seed's `capabilities`. */
@@ -16,5 +19,6 @@ export interface ActivityDeps {
     readonly leaseSeconds: number;
     readonly invitationTimeoutSeconds: number;
     readonly invitationTries: number;
+    readonly communication: CommunicationSettings;
   };
 }

@@ -7,6 +7,7 @@ import { createEmitter } from './emitter.js';
 import { keepRegistered } from './keeper.js';
 import { takeMail } from './mail.js';
 import { createMemberships, type KnownCluster } from './memberships.js';
+import { createMessaging, type Messaging } from './messaging.js';
 import {
   settingsOf,
   silentLogger,
@@ -17,9 +18,14 @@ import {
   type MessageHandler,
 } from './options.js';
 import { createNudge } from './pause.js';
+import { createPendingRequests } from './pending-requests.js';
+import { createServerClock } from './server-clock.js';
 import { createStanding } from './standing.js';
 
-export interface Agent {
+/** How long the last words of an agent that stops may take once its handlers have ended. */
+const graceMs = 3000;
+
+export interface Agent extends Messaging {
   readonly id: string;
   /**
    * Registers and begins to beat and to take mail. Waits for a manager that does not answer yet.
@@ -27,7 +33,7 @@ export interface Agent {
    * another enrolment token owns this id.
    */
   start(): Promise<void>;
-  /** Says who handles messages; the last one said counts. Set it before `start()`. */
+  /** Says who handles messages, and answers them with what it returns; the last one said counts. Set it before `start()`. */
   onMessage(handler: MessageHandler): void;
   /** Says who answers invitations, which agents with `acceptance: 'ask'` get. Without one they decline. */
   onInvitation(handler: InvitationHandler): void;
@@ -47,7 +53,7 @@ export interface Agent {
   drain(): Promise<void>;
   /** Leaves for good, which is no failure, and stops. @throws ManagerError when the manager could not be told: it has stopped all the same. */
   leave(): Promise<void>;
-  /** Ends everything without a word: the lease runs out by itself. Waits for a handler at work. Never throws. */
+  /** Ends everything; the lease runs out by itself. Waits for the handlers at work and for the acks of what they handled. Never throws. */
   stop(): Promise<void>;
 }
 
@@ -66,11 +72,26 @@ export function createAgent(options: AgentOptions): Agent {
   const logger = options.logger ?? silentLogger;
   const { id } = settings.registration;
   const nowMs = (): number => performance.now();
+  const life = new AbortController();
+  const grace = new AbortController();
+  const clock = createServerClock(nowMs);
+  const mailChanged = createNudge();
+  const stopped = (): Error => new Error(`Agent "${id}" was stopped`);
+  let loops: Promise<unknown> | undefined;
+  let graceTimer: NodeJS.Timeout | undefined;
   const context: AgentContext = {
     settings,
     logger,
     nowMs,
-    api: createAgentApi(settings.url, id),
+    clock,
+    api: createAgentApi(settings.url, id, clock.note),
+    life: {
+      hasBegun: () => loops !== undefined,
+      signal: life.signal,
+      grace: grace.signal,
+      beginGrace: () => (graceTimer ??= setTimeout(() => grace.abort(stopped()), graceMs)),
+    },
+    requests: createPendingRequests(id, mailChanged),
     standing: createStanding(nowMs),
     memberships: createMemberships(id, nowMs),
     events: createEmitter<AgentEvents>((error) => logger.error({ agentId: id, err: error }, 'listener threw')),
@@ -79,15 +100,19 @@ export function createAgent(options: AgentOptions): Agent {
     handlers: {},
   };
   const { standing, memberships, events, nudge, says, handlers, api } = context;
-  const life = new AbortController();
+  const { renewAll, ...messaging } = createMessaging(context);
   let incarnation = 0;
-  let loops: Promise<unknown> | undefined;
-  events.on('registered', (event) => (incarnation = event.incarnation));
+  events.on('registered', (event) => {
+    incarnation = event.incarnation;
+    if (event.again) void renewAll();
+  });
 
   const stop = async (): Promise<void> => {
-    life.abort(new Error(`Agent "${id}" was stopped`));
-    standing.close();
+    life.abort(stopped());
     await loops;
+    clearTimeout(graceTimer);
+    grace.abort(stopped());
+    standing.close();
   };
   const ownToken = (what: string): string => {
     const token = standing.token();
@@ -99,12 +124,14 @@ export function createAgent(options: AgentOptions): Agent {
     loop.catch((error: unknown) => {
       logger.error({ agentId: id, err: error }, 'agent failed');
       events.emit('error', asError(error));
-      life.abort();
+      life.abort(asError(error));
+      grace.abort(asError(error));
       standing.close();
     });
 
   return {
     id,
+    ...messaging,
     start: () => {
       if (loops || life.signal.aborted) {
         return Promise.reject(
@@ -114,13 +141,14 @@ export function createAgent(options: AgentOptions): Agent {
       return new Promise((resolve, reject) => {
         const onFirst = (refusal?: Error): void => {
           if (!refusal && !life.signal.aborted) return resolve();
-          life.abort();
+          life.abort(refusal);
+          grace.abort(refusal);
           standing.close();
           reject(refusal ?? new ManagerError('cancelled', `Agent "${id}" was stopped before it was registered`));
         };
         loops = Promise.all([
           guarded(keepRegistered(context, life.signal, onFirst)),
-          guarded(takeMail(context, life.signal)),
+          guarded(takeMail(context, mailChanged)),
         ]);
       });
     },

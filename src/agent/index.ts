@@ -1,13 +1,21 @@
 export { createAgent, type Agent } from './agent.js';
+export { finalError } from './final-error.js';
+export type { Subscribed } from './agent-api.js';
 export type { KnownCluster } from './memberships.js';
+export type { Messaging } from './messaging.js';
+export type { TimeLimit } from './persist.js';
+export type { Accepted, SendResult } from './sending.js';
+export type { SubscribeOptions } from './subscriptions.js';
 export type {
   AgentEvents,
   AgentLogger,
   AgentOptions,
   AgentStatus,
+  Content,
   Handling,
   Invitation,
   InvitationHandler,
   LeftReason,
   MessageHandler,
+  Reply,
 } from './options.js';

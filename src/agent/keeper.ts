@@ -26,6 +26,8 @@ export async function keepRegistered(
     if (refusal || signal.aborted) return;
     const sinceMs = nowMs();
     await renewWhileHeld(context, signal);
+    // An agent that stops keeps its standing for its last words.
+    if (signal.aborted) return;
     standing.lose();
     losses = nowMs() - sinceMs > settledMs ? 0 : losses + 1;
     // Two processes with one id take it from each other for ever: each round of that waits longer than the last.

@@ -4,6 +4,7 @@ import type { AgentRegistration } from '../contracts/api-answers.js';
 import { ManagerError } from '../contracts/errors.js';
 import { problemsOf } from '../contracts/formation.js';
 import type { MessageView } from '../contracts/inbox.js';
+import type { NewMessage } from '../contracts/messages.js';
 import type { KnownCluster } from './memberships.js';
 
 /** What the library says of itself, in pino's shape: facts first, then a constant message. Tokens are never among the facts. */
@@ -16,7 +17,8 @@ export interface AgentLogger {
 
 /**
  * Everything `POST /v1/agents` takes, plus how to reach the manager. `maxClusters` defaults to 1, `acceptance` to
- * `auto`, `concurrency` to 1.
+ * `auto`, `concurrency` to 1: so many messages are handled at once, those of one sender or one `partitionKey` always one
+ * after the other.
  */
 export interface AgentOptions extends AgentRegistration {
   /** The manager's HTTP API: `http://127.0.0.1:8420`. */
@@ -24,9 +26,17 @@ export interface AgentOptions extends AgentRegistration {
   /** An enrolment token, or the agent's own token of an earlier registration. */
   readonly token: string;
   readonly logger?: AgentLogger;
+  /**
+   * How mail comes: by a stream that stays open (default), or by one question after the other, for networks that hold
+   * streams back. Where two streams in a row bring nothing, the agent asks by itself.
+   */
+  readonly receive?: 'stream' | 'poll';
   /** How long one question for mail waits at the server, 0 to 60, default 20. Longer costs nothing but an open connection. */
   readonly waitSeconds?: number;
-  /** Deliveries taken at once, 1 to 100, default 10. More are fewer calls; fewer are handed to another run sooner when this one dies. */
+  /**
+   * Deliveries held at once, handled or waiting for it, 1 to 100, default the larger of 10 and twice `concurrency`. More
+   * are fewer calls; fewer are handed to another run sooner when this one dies.
+   */
   readonly batchSize?: number;
   /** The agent registers again after a random time up to this, default 3000. Higher spreads a large fleet; lower is back sooner. */
   readonly registerAgainWithinMs?: number;
@@ -35,12 +45,21 @@ export interface AgentOptions extends AgentRegistration {
 export interface Handling {
   /** 1 at the first hand-over; more when an earlier one was not acked. */
   readonly attempt: number;
-  /** Aborted when the agent stops: long work should end then. Its delivery comes again. */
+  /** Aborted when the agent stops or another attempt has the message: long work should end then. */
   readonly signal: AbortSignal;
 }
 
-/** Handles one message. When it resolves the message is acked; when it throws, the message comes again after its lease. */
-export type MessageHandler = (message: MessageView, handling: Handling) => void | Promise<void>;
+/** A message without its address. */
+export type Content = Omit<NewMessage, 'to'>;
+/** What a message is answered with; whom it goes to and what it answers is known. */
+export type Reply = Omit<Content, 'correlationId'>;
+
+/**
+ * Handles one message, whose lease is prolonged meanwhile. When it resolves the message is acked; what it resolves with
+ * is sent before as the reply, if the message asks for one. When it throws, the message is given back with the error's
+ * text and comes again after a while; after an error that is marked `final`, such as a `finalError`, it does not.
+ */
+export type MessageHandler = (message: MessageView, handling: Handling) => void | Reply | Promise<void | Reply>;
 
 /** An invitation to join a cluster that is being formed. */
 export interface Invitation {
@@ -82,6 +101,8 @@ export interface AgentSettings {
   readonly url: string;
   readonly token: string;
   readonly registration: RegisterAgent;
+  readonly concurrency: number;
+  readonly receive: 'stream' | 'poll';
   readonly waitSeconds: number;
   readonly batchSize: number;
   readonly registerAgainWithinMs: number;
@@ -96,8 +117,9 @@ export function settingsOf(options: AgentOptions): AgentSettings {
     url,
     token,
     logger: _logger,
+    receive = 'stream',
     waitSeconds = 20,
-    batchSize = 10,
+    batchSize,
     registerAgainWithinMs = 3000,
     ...agent
   } = options;
@@ -116,5 +138,15 @@ export function settingsOf(options: AgentOptions): AgentSettings {
       'The agent was given no token; give it an enrolment token of the manager',
     );
   }
-  return { url, token, registration: parsed.data, waitSeconds, batchSize, registerAgainWithinMs };
+  const { concurrency } = parsed.data;
+  return {
+    url,
+    token,
+    registration: parsed.data,
+    concurrency,
+    receive,
+    waitSeconds,
+    batchSize: batchSize ?? Math.min(Math.max(10, 2 * concurrency), 100),
+    registerAgainWithinMs,
+  };
 }

@@ -7,6 +7,7 @@ import {
   inTransaction,
   leave,
   listAgents,
+  capabilityTokens,
   registerAgent,
   replaceAgentToken,
   revokeAgentTokens,
@@ -18,6 +19,7 @@ import { partyOf } from './access.js';
 import { nextCursor, positionOf } from './cursor.js';
 import type { Api, ApiDeps } from './deps.js';
 import { json, jsonRequest, operationRoute } from './operation-route.js';
+import { retireInbox } from './retire-inbox.js';
 import * as shapes from './shapes.js';
 
 const register = operationRoute({
@@ -139,7 +141,13 @@ async function enrol(deps: ApiDeps, principal: Principal, agent: RegisterAgent) 
   const party = partyOf(principal);
   if (party === 'agent' && agent.id !== principal.agentId) throw notThere(agent.id);
   const { leaseSeconds, heartbeatSeconds } = deps.config();
-  await openInbox(deps.communication, agent.id);
+  if (agent.id === deps.config().id) {
+    throw new ManagerError(
+      'state_conflict',
+      `"${agent.id}" is the manager's own id, by which agents know its mail; choose another`,
+    );
+  }
+  await openInbox(deps.communication, agent.id, capabilityTokens(agent.capabilities));
   const registered = await inTransaction(deps.clusters, async (tx) => {
     const written = await registerAgent(tx, agent, { leaseSeconds, enrolledBy: principal.tokenId });
     // Asked after the write, whose row lock holds off whoever else enrols this id at the same moment.
@@ -180,4 +188,6 @@ async function left(deps: ApiDeps, id: string): Promise<void> {
     });
   });
   deps.principals.flush();
+  // Should this server end here, the look at all standings comes to it.
+  await retireInbox(deps, id);
 }

@@ -2,13 +2,18 @@ import type { OpenAPIHono } from '@hono/zod-openapi';
 import type { z } from 'zod';
 import type { ClusterManagerClient } from '../client/index.js';
 import type { ManagerConfig } from '../config/index.js';
+import type { MessageResult } from '../contracts/messages.js';
+import type { Envelope } from '../messaging/accept-messages.js';
+import type { MessagingDeps } from '../messaging/deps.js';
 import type { ClustersDb, Principal } from '../stores/clusters/index.js';
-import type { CommunicationDb } from '../stores/communication/index.js';
+import type { CommunicationDb, LeaseClaim } from '../stores/communication/index.js';
 import type { ResourcesDb } from '../stores/resources/index.js';
 import type { Logger, Metrics } from '../telemetry/index.js';
 import type { FailedLogins } from './authentication.js';
 import type { HeartbeatBatcher } from './heartbeat-batcher.js';
+import type { LatencyRecorder } from './latency-recorder.js';
 import type { MailWatch } from './mail-watch.js';
+import type { GroupCommit } from './group-commit.js';
 import type { PrincipalCache } from './principal-cache.js';
 
 /** What the API is made with, once per server. */
@@ -25,6 +30,12 @@ export interface ApiDeps {
   readonly metrics: Metrics;
   readonly heartbeats: HeartbeatBatcher;
   readonly mail: MailWatch;
+  readonly messages: GroupCommit<Envelope, MessageResult>;
+  /** Whether each claim was acked. */
+  readonly acks: GroupCommit<LeaseClaim, boolean>;
+  readonly latencies: LatencyRecorder;
+  /** The short way of messages, with the settings in force now. */
+  readonly messaging: () => MessagingDeps;
   readonly principals: PrincipalCache;
   /** Aborted when the server begins to stop: whoever waits answers with what there is. */
   readonly stopping: AbortSignal;

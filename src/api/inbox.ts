@@ -1,21 +1,24 @@
+import type { Context } from 'hono';
 import { invitationAnswer } from '../contracts/agents.js';
 import { ManagerError } from '../contracts/errors.js';
-import { ackMany, inboxQuery, type DeliveryView } from '../contracts/inbox.js';
-import { answerInvitation, findAgent, noteHandOver } from '../stores/clusters/index.js';
-import { ack, receive } from '../stores/communication/index.js';
+import { ackMany, ackOne as ackOneBody, extend, inboxQuery, nack } from '../contracts/inbox.js';
+import { answerInvitation, findAgent } from '../stores/clusters/index.js';
+import { extendLease, giveBack, ownsDelivery } from '../stores/communication/index.js';
 import { notThere } from './agents.js';
 import { authenticate } from './authentication.js';
-import type { Api, ApiDeps } from './deps.js';
+import type { Api, ApiDeps, ApiEnv } from './deps.js';
+import { handOver } from './hand-over.js';
+import { streamInbox } from './inbox-stream.js';
 import { json, jsonRequest, operationRoute } from './operation-route.js';
 import * as shapes from './shapes.js';
-
-const leaseSeconds = 30;
 
 const inbox = operationRoute({
   operationId: 'readInbox',
   method: 'get',
   path: '/v1/agents/{id}/inbox',
-  summary: `Receive mail, each delivery leased for ${leaseSeconds} s; waits for the first one up to waitSeconds`,
+  summary:
+    'Receive mail, each delivery leased; waits for the first one up to waitSeconds. With Accept: text/event-stream ' +
+    'an endless stream of "delivery" events, at most max of them unacked at a time',
   tags: ['inbox'],
   request: { params: shapes.byAgent, query: inboxQuery },
   responses: { 200: json(shapes.inboxAnswer, 'The oldest open deliveries; none when the wait is over') },
@@ -37,8 +40,28 @@ const ackOne = operationRoute({
   path: '/v1/deliveries/{id}/ack',
   summary: 'Acknowledge one delivery; 409 stale_lease when its lease is no longer held',
   tags: ['inbox'],
-  request: { params: shapes.byId, body: jsonRequest(shapes.ackOne) },
+  request: { params: shapes.byId, body: jsonRequest(ackOneBody) },
   responses: { 200: json(shapes.ackedAnswer, 'Acked, now or before') },
+});
+
+const nackOne = operationRoute({
+  operationId: 'nackDelivery',
+  method: 'post',
+  path: '/v1/deliveries/{id}/nack',
+  summary: 'Give a delivery back for another try, or, with final, to the dead letters',
+  tags: ['inbox'],
+  request: { params: shapes.byId, body: jsonRequest(nack) },
+  responses: { 200: json(shapes.nackedAnswer, 'Waiting for its next try, or dead') },
+});
+
+const extendOne = operationRoute({
+  operationId: 'extendDelivery',
+  method: 'post',
+  path: '/v1/deliveries/{id}/extend',
+  summary: 'Prolong a lease that is still held, counted from now',
+  tags: ['inbox'],
+  request: { params: shapes.byId, body: jsonRequest(extend) },
+  responses: { 200: json(shapes.extendedAnswer, 'The new end of the lease') },
 });
 
 const invitation = operationRoute({
@@ -56,38 +79,62 @@ export function inboxRoutes(api: Api, deps: ApiDeps): void {
     const { id } = c.req.valid('param');
     const { max, waitSeconds } = c.req.valid('query');
     if (c.var.principal.agentId === null && !(await findAgent(deps.clusters, id))) throw notThere(id);
+    if (/\btext\/event-stream\b/.test(c.req.header('accept') ?? '')) return streamInbox(c, deps, id, max) as never;
     const { signal } = c.req.raw;
     const endsAtMs = performance.now() + waitSeconds * 1000;
-    let deliveries = await receive(deps.communication, id, { max, leaseSeconds });
-    while (deliveries.length === 0) {
-      const hasMail = await deps.mail.wait(id, endsAtMs - performance.now(), signal);
-      if (!hasMail) break;
+    for (;;) {
+      const since = deps.mail.moment;
+      const deliveries = await handOver(deps, id, max);
+      if (deliveries.length > 0) return c.json({ deliveries }, 200);
+      if (!(await deps.mail.wait(id, since, endsAtMs - performance.now(), signal))) return c.json({ deliveries }, 200);
       // The token may have been revoked while its bearer waited.
       await authenticate(c);
-      deliveries = await receive(deps.communication, id, { max, leaseSeconds });
     }
-    noteReached(deps, id, deliveries);
-    return c.json({ deliveries }, 200);
   });
 
   api.openapi(ackAll, async (c) => {
+    const agentId = recipientOf(c);
     const { acks } = c.req.valid('json');
-    const acked = await ack(deps.communication, recipientOf(c.var.principal), acks);
-    const results = acks.map(({ id }) =>
-      acked.has(id) ? { id, acked: true } : { id, acked: false, error: { code: 'stale_lease' } },
+    const acked = await deps.acks.add(acks.map((claim) => ({ ...claim, agentId })));
+    const results = await Promise.all(
+      acks.map(async ({ id }, place) =>
+        acked[place]
+          ? { id, acked: true }
+          : { id, acked: false, error: { code: (await lost(deps, agentId, id)).code } },
+      ),
     );
     return c.json({ results }, 200);
   });
 
   api.openapi(ackOne, async (c) => {
+    const agentId = recipientOf(c);
     const { id } = c.req.valid('param');
     const { leaseToken } = c.req.valid('json');
-    const acked = await ack(deps.communication, recipientOf(c.var.principal), [{ id, leaseToken }]);
-    if (acked.has(id)) return c.json({ id, acked: true as const }, 200);
-    throw new ManagerError(
-      'stale_lease',
-      `Delivery "${id}" is not leased to you under this token any more; it is handed over again, ack it then`,
-    );
+    const [acked] = await deps.acks.add([{ id, leaseToken, agentId }]);
+    if (acked) return c.json({ id, acked: true as const }, 200);
+    throw await lost(deps, agentId, id);
+  });
+
+  api.openapi(nackOne, async (c) => {
+    const agentId = recipientOf(c);
+    const { id } = c.req.valid('param');
+    const { leaseToken, delaySeconds, reason, final } = c.req.valid('json');
+    const { communication } = deps.config();
+    const how = { delaySeconds, reason, final };
+    const outcome = await giveBack(deps.communication, { agentId, id, leaseToken }, how, communication);
+    if (!outcome) throw await lost(deps, agentId, id);
+    deps.mail.wake([agentId]);
+    return c.json({ id, outcome }, 200);
+  });
+
+  api.openapi(extendOne, async (c) => {
+    const agentId = recipientOf(c);
+    const { id } = c.req.valid('param');
+    const { leaseToken, leaseSeconds } = c.req.valid('json');
+    const seconds = leaseSeconds ?? deps.config().communication.leaseSeconds;
+    const end = await extendLease(deps.communication, { agentId, id, leaseToken }, seconds);
+    if (!end) throw await lost(deps, agentId, id);
+    return c.json({ id, leaseExpiresAt: end.toISOString() }, 200);
   });
 
   api.openapi(invitation, async (c) => {
@@ -100,15 +147,19 @@ export function inboxRoutes(api: Api, deps: ApiDeps): void {
   });
 }
 
-function recipientOf({ agentId }: { readonly agentId: string | null }): string {
+function recipientOf(c: Context<ApiEnv>): string {
+  const { agentId } = c.var.principal;
   if (agentId !== null) return agentId;
   throw new ManagerError('forbidden', "Only the recipient acknowledges a delivery; use the agent's own token");
 }
 
-/** The mail is on its way: the note behind `reachability` must not keep it, nor lose it by failing. */
-function noteReached(deps: ApiDeps, agentId: string, deliveries: readonly DeliveryView[]): void {
-  if (deliveries.length === 0) return;
-  noteHandOver(deps.clusters, [agentId]).catch((err: unknown) =>
-    deps.logger.warn({ err, agentId }, 'hand-over could not be noted'),
+/** Why a claim hit nothing. Another agent's delivery is not there for this one, so that ids cannot be probed. */
+async function lost(deps: ApiDeps, agentId: string, id: string): Promise<ManagerError> {
+  if (!(await ownsDelivery(deps.communication, agentId, id))) {
+    return new ManagerError('not_found', `There is no delivery "${id}"`);
+  }
+  return new ManagerError(
+    'stale_lease',
+    `Delivery "${id}" is not leased to you under this token any more; if it is still open it is handed over again, ack it then`,
   );
 }

@@ -1,7 +1,7 @@
 import type { ClusterManagerClient } from '../client/index.js';
 import type { ManagerConfig } from '../config/index.js';
 import type { OperationView, StepView } from '../contracts/operations.js';
-import { formationSteps } from '../contracts/steps.js';
+import { communicationSteps, formationSteps } from '../contracts/steps.js';
 import { stepsOf, type OperationRow, type StepRow } from '../stores/clusters/index.js';
 import type { ApiDeps } from './deps.js';
 import { withinLimit } from './unavailable.js';
@@ -40,7 +40,7 @@ export function toOperationView(
     id: row.id,
     type: row.kind,
     state: row.state,
-    clusterId: row.clusterId,
+    clusterId: row.clusterId || null,
     workflowId: row.workflowId,
     temporalUrl: temporalUrl(config, row.workflowId),
     requestedBy: row.requestedBy,
@@ -52,13 +52,21 @@ export function toOperationView(
   };
 }
 
-const temporalUrl = ({ temporal }: ManagerConfig, workflowId: string): string | null =>
+/** Null when it is not known where the Temporal UI is. */
+export const temporalUrl = ({ temporal }: ManagerConfig, workflowId: string): string | null =>
   temporal.uiUrl === undefined
     ? null
     : `${temporal.uiUrl}/namespaces/${encodeURIComponent(temporal.namespace)}/workflows/${encodeURIComponent(workflowId)}`;
 
+const stepsOfKind = {
+  FORMATION: formationSteps,
+  REPAIR: formationSteps,
+  COMMUNICATION: communicationSteps,
+  DISSOLUTION: [],
+} as const;
+
 function stepViews(row: OperationRow, rows: readonly StepRow[], pending: Pending): StepView[] {
-  const known: readonly string[] = row.kind === 'DISSOLUTION' ? [] : formationSteps;
+  const known: readonly string[] = stepsOfKind[row.kind];
   const seen = [...rows.map(({ step }) => step.replace(/^undo:/, '')), ...pending.map(({ step }) => step)];
   const names = [...new Set([...known, ...seen])].filter((name) => known.length === 0 || known.includes(name));
   return names.map((name) => stepView(name, rows, pending));

@@ -1,9 +1,12 @@
+import { inlineLimitBytes, parseCommunicationRequest, type CommunicationRequest } from '../contracts/communication.js';
 import { parseFormationRequest } from '../contracts/formation.js';
 import { clusterIdOf, workflowIds } from '../contracts/ids.js';
 import { processRequest, type ProcessRequest } from '../contracts/operations.js';
 import { requestHash } from '../contracts/request-hash.js';
 import { acceptAndStart, awaitOperation, operationIdOf, requesterOf, requireAllowed } from './accept-request.js';
+import type { NewOperation, Principal } from '../stores/clusters/index.js';
 import type { Api, ApiDeps } from './deps.js';
+import { keepBatch } from './messages.js';
 import { json, jsonRequest, operationRoute } from './operation-route.js';
 import { hasEnded, operationViewOf } from './operation-view.js';
 import * as shapes from './shapes.js';
@@ -14,7 +17,8 @@ const process = operationRoute({
   path: '/v1/requests',
   summary: 'Ask for one of the functions. With Idempotency-Key or requestId the same request is the same operation',
   tags: ['requests'],
-  bodyLimitBytes: 64 * 1024,
+  // For messages; a formation's own limits are far below.
+  bodyLimitBytes: 8 * 1024 * 1024,
   request: { query: shapes.waitQuery, headers: shapes.idempotencyHeader, body: jsonRequest(processRequest) },
   responses: {
     200: json(shapes.operationAnswer, 'The operation has ended'),
@@ -25,22 +29,64 @@ const process = operationRoute({
 export function requestRoutes(api: Api, deps: ApiDeps): void {
   api.openapi(process, async (c) => {
     const { wait } = c.req.valid('query');
-    requireAllowed(deps, c.var.principal, 'cluster_management');
     // As it was sent, not as it was parsed: defaults that a later release adds must not change a request's hash.
-    const { type, requestId, ...request } = await c.req.json<ProcessRequest>();
-    parseFormationRequest(request, deps.config().clusterSize);
+    const { requestId, ...asked } = await c.req.json<ProcessRequest>();
     const id = operationIdOf(c, requestId);
+    const requestedBy = requesterOf(c.var.principal);
     const accepted = await acceptAndStart(deps, c.var.principal, {
       id,
-      kind: type,
-      clusterId: clusterIdOf(id),
-      workflowId: workflowIds.formation(id),
-      request,
-      requestHash: requestHash(type, request),
-      requestedBy: requesterOf(c.var.principal),
+      requestedBy,
+      ...(asked.type === 'FORMATION'
+        ? formation(deps, c.var.principal, id, asked)
+        : await communication(deps, c.var.principal, id, asked)),
     });
     const operation = await awaitOperation(deps, accepted, wait, c.req.raw.signal);
     c.header('location', `/v1/operations/${id}`);
     return c.json({ operation: await operationViewOf(deps, operation) }, hasEnded(operation) ? 200 : 202);
   });
+}
+
+type Asked = Pick<NewOperation, 'kind' | 'clusterId' | 'workflowId' | 'request' | 'requestHash'>;
+
+function formation(
+  deps: ApiDeps,
+  principal: Principal,
+  id: string,
+  { type: kind, ...request }: Extract<ProcessRequest, { type: 'FORMATION' }>,
+): Asked {
+  requireAllowed(deps, principal, 'cluster_management');
+  parseFormationRequest(request, deps.config().clusterSize);
+  return {
+    kind,
+    clusterId: clusterIdOf(id),
+    workflowId: workflowIds.formation(id),
+    request,
+    requestHash: requestHash(kind, request),
+  };
+}
+
+async function communication(
+  deps: ApiDeps,
+  principal: Principal,
+  id: string,
+  { type: kind, ...asked }: Extract<ProcessRequest, { type: 'COMMUNICATION' }>,
+): Promise<Asked> {
+  requireAllowed(deps, principal, 'communication_management');
+  parseCommunicationRequest(asked);
+  const request = await carried(deps, requesterOf(principal), asked);
+  return {
+    kind,
+    clusterId: '',
+    workflowId: workflowIds.communication(id),
+    request,
+    requestHash: requestHash(kind, request),
+  };
+}
+
+/** Claim check: what is too large for a workflow's argument is stored, and the request names it. */
+async function carried(deps: ApiDeps, owner: string, request: CommunicationRequest): Promise<CommunicationRequest> {
+  const { messages = [], broadcasts = [], ...rest } = request;
+  const parts = { messages, broadcasts };
+  if (Buffer.byteLength(JSON.stringify(parts)) <= inlineLimitBytes) return request;
+  return { ...rest, batchId: await keepBatch(deps, owner, parts) };
 }

@@ -1,3 +1,4 @@
+import type { CommunicationRequest } from '../contracts/communication.js';
 import type { FormationRequest } from '../contracts/formation.js';
 import type { OperationRow } from '../stores/clusters/index.js';
 import type { ApiDeps } from './deps.js';
@@ -24,6 +25,11 @@ async function start(client: ApiDeps['client'], row: OperationRow): Promise<unkn
     case 'FORMATION':
       // Checked when the row was written, and sent as it was asked, so that its hash stays the same.
       return client.startFormation({ ...(row.request as FormationRequest), requestId: operationId }, requestedBy);
+    case 'COMMUNICATION':
+      return client.startCommunication(
+        { ...(row.request as CommunicationRequest), requestId: operationId },
+        requestedBy,
+      );
     case 'REPAIR':
       return client.startRepair({ operationId, clusterId });
     case 'DISSOLUTION': {

@@ -1,8 +1,18 @@
 import { z } from 'zod';
 import { agentView, heartbeatAnswer, identifier, registeredAgent } from '../contracts/agents.js';
 import { clusterState, clusterView } from '../contracts/clusters.js';
-import { ackResults, deliveryView } from '../contracts/inbox.js';
+import { ackResults, deliveryView, extendAnswer, nackAnswer } from '../contracts/inbox.js';
+import {
+  deadLetterState,
+  deadLetterView,
+  deadReason,
+  derivedId,
+  messageResults,
+  messageWay,
+  receiptView,
+} from '../contracts/messages.js';
 import { operationState, operationView } from '../contracts/operations.js';
+import { subscriptionView, topicName, topicView } from '../contracts/topics.js';
 import { tokenView } from '../contracts/tokens.js';
 import { pageQuery } from './cursor.js';
 
@@ -22,8 +32,29 @@ export const leftAnswer = z.object({ id: z.string(), left: z.literal(true) });
 
 export const inboxAnswer = z.object({ deliveries: z.array(deliveryView.meta({ id: 'Delivery' })) });
 export const acksAnswer = ackResults.meta({ id: 'AckResults' });
-export const ackOne = z.strictObject({ leaseToken: z.string().min(1).max(200) });
 export const ackedAnswer = z.object({ id: z.string(), acked: z.literal(true) });
+export const nackedAnswer = nackAnswer.meta({ id: 'Nacked' });
+export const extendedAnswer = extendAnswer.meta({ id: 'Extended' });
+export const messageResultsAnswer = messageResults.meta({ id: 'MessageResults' });
+export const messageAnswer = z.object({ message: messageWay.meta({ id: 'MessageWay' }) });
+export const receiptAnswer = z.object({ receipt: receiptView.meta({ id: 'Receipt' }) });
+export const batchAnswer = z.object({ batchId: z.string() });
+const topic = topicView.meta({ id: 'Topic' });
+export const topicAnswer = z.object({ topic });
+export const topicsPage = z.object({ topics: z.array(topic), nextCursor });
+export const topicDeleted = z.object({
+  name: z.string(),
+  state: z.enum(['draining', 'deleted']),
+  deadLettered: z.int(),
+});
+const subscription = subscriptionView.meta({ id: 'Subscription' });
+export const subscriptionsAnswer = z.object({ subscriptions: z.array(subscription) });
+export const subscribedAnswer = z.object({ subscription, retained: z.int() });
+export const subscriptionEnded = z.object({ id: z.string(), ended: z.literal(true) });
+const deadLetter = deadLetterView.meta({ id: 'DeadLetter' });
+export const deadLetterAnswer = z.object({ deadLetter });
+export const deadLetterReplayed = z.object({ deadLetter, matched: z.int() });
+export const deadLettersPage = z.object({ deadLetters: z.array(deadLetter), nextCursor });
 export const invitationAnswered = z.object({ clusterId: z.string(), answer: z.enum(['accept', 'decline']) });
 
 export const operationAnswer = z.object({ operation });
@@ -100,13 +131,20 @@ const part = z.object({ name: z.string(), ready: z.boolean(), problem: z.string(
 export const readyAnswer = z.object({ ready: z.boolean(), parts: z.array(part) }).meta({ id: 'Readiness' });
 export const aliveAnswer = z.object({ alive: z.literal(true) });
 
-/** Ids that the manager derives are a caller's id and a prefix: longer than what a caller may give. */
-const derivedId = z
-  .string()
-  .regex(/^[A-Za-z0-9][A-Za-z0-9._:-]{0,199}$/, 'must be an id: letters, digits, ".", "_", ":" or "-", 200 at most');
 export const byAgent = z.object({ id: identifier });
 export const byId = z.object({ id: derivedId });
 export const byAgentAndCluster = z.object({ id: identifier, clusterId: derivedId });
+export const byTopic = z.object({ name: topicName });
+export const byAgentAndSubscription = z.object({ id: identifier, subscriptionId: derivedId });
+export const topicsQuery = z.strictObject(pageQuery);
+export const deleteTopicQuery = z.strictObject({ mode: z.enum(['drain', 'force']).default('drain') });
+export const deadLettersQuery = z.strictObject({
+  ...pageQuery,
+  state: deadLetterState.optional(),
+  reason: deadReason.optional(),
+  recipient: identifier.optional(),
+  clusterId: derivedId.optional(),
+});
 export const agentsQuery = z.strictObject({
   ...pageQuery,
   capability: z.string().min(1).max(151).optional(),

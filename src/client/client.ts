@@ -5,6 +5,7 @@ import {
   type WorkflowHandle,
 } from '@temporalio/client';
 import { v7 as uuidv7 } from 'uuid';
+import type { CommunicationRequest, CommunicationResult } from '../contracts/communication.js';
 import { ManagerError } from '../contracts/errors.js';
 import type { FormationRequest, FormationResult } from '../contracts/formation.js';
 import { clusterIdOf, workflowIds, type ClusterId, type OperationId } from '../contracts/ids.js';
@@ -69,6 +70,27 @@ export function createClusterManagerClient(
     return resultOf<FormationResult>(client.workflow.getHandle(workflowId));
   };
 
+  const startCommunication = async (
+    request: CommunicationRequest,
+    requestedBy = 'client',
+  ): Promise<Omit<Started, 'clusterId'>> => {
+    const operationId: OperationId = request.requestId ?? `op_${uuidv7()}`;
+    const workflowId = workflowIds.communication(operationId);
+    await start(client, workflowTypes.manageCommunication, {
+      workflowId,
+      taskQueue: managerId,
+      args: [{ ...request, requestId: operationId }],
+      staticSummary: 'Manage communication',
+      typedSearchAttributes: attributesOf({ component: 'communication', requestedBy }),
+    });
+    return { operationId, workflowId };
+  };
+
+  const manageCommunication = async (request: CommunicationRequest): Promise<CommunicationResult> => {
+    const { workflowId } = await startCommunication(request);
+    return resultOf<CommunicationResult>(client.workflow.getHandle(workflowId));
+  };
+
   return {
     managerId,
     startFormation,
@@ -78,17 +100,30 @@ export function createClusterManagerClient(
      */
     formCluster,
     /** The seed's `process_request`: tells the three functions apart by `type`. */
-    processRequest: async ({ type, ...request }: ProcessRequest): Promise<FormationResult> => {
-      switch (type) {
-        case 'FORMATION':
-          return formCluster(request);
+    processRequest: async (request: ProcessRequest): Promise<FormationResult | CommunicationResult> => {
+      switch (request.type) {
+        case 'FORMATION': {
+          const { type: _type, ...formation } = request;
+          return formCluster(formation);
+        }
+        case 'COMMUNICATION': {
+          const { type: _type, ...communication } = request;
+          return manageCommunication(communication);
+        }
         default:
           throw new ManagerError(
             'invalid_request',
-            `type "${String(type)}" is not known; allowed: FORMATION` satisfies string,
+            `type "${String((request as { type?: unknown }).type)}" is not known; allowed: FORMATION, COMMUNICATION`,
           );
       }
     },
+    startCommunication,
+    /**
+     * Routes messages, broadcasts, topic and routing changes in one durable run, and waits for it. More than 64 KiB of
+     * messages are stored first, with POST /v1/message-batches, and named by their batchId.
+     * @throws ManagerError with the refusal's code.
+     */
+    manageCommunication,
     startRepair: async (input: RepairClusterInput): Promise<string> => {
       const workflowId = workflowIds.repair(input.clusterId);
       await start(client, workflowTypes.repairCluster, {

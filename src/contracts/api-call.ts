@@ -30,11 +30,51 @@ const defaultTimeoutMs = 15_000;
  * when what answered is not this API. When `signal` was aborted: its reason.
  */
 export async function callApi(baseUrl: string, call: ApiCall): Promise<ApiAnswer> {
-  const url = urlOf(baseUrl, call);
-  const timeoutMs = call.timeoutMs ?? defaultTimeoutMs;
   // Not AbortSignal.any: it keeps every call's signal alive for as long as the agent's own one.
   const controller = new AbortController();
   const forward = (): void => controller.abort(call.signal?.reason);
+  try {
+    return await fetched(baseUrl, call, { controller, forward }, async (response) =>
+      answerOf(baseUrl, response, await response.text()),
+    );
+  } finally {
+    call.signal?.removeEventListener('abort', forward);
+  }
+}
+
+export interface OpenAnswer {
+  readonly contentType: string;
+  readonly body: ReadableStream<Uint8Array>;
+  readonly serverTimeMs: number | undefined;
+}
+
+/**
+ * One call whose answer goes on: `timeoutMs` is for its beginning, `signal` ends it at any time. Give each such call a
+ * signal of its own.
+ * @throws ManagerError as `callApi`.
+ */
+export async function openApi(baseUrl: string, call: ApiCall & { readonly signal: AbortSignal }): Promise<OpenAnswer> {
+  const controller = new AbortController();
+  const forward = (): void => controller.abort(call.signal.reason);
+  return fetched(baseUrl, call, { controller, forward }, async (response) => {
+    if (!response.ok || !response.body) {
+      answerOf(baseUrl, response, await response.text());
+      throw foreign(baseUrl, response.status);
+    }
+    const contentType = response.headers.get('content-type') ?? '';
+    return { contentType, body: response.body, serverTimeMs: dateOf(response) };
+  });
+}
+
+async function fetched<Answer>(
+  baseUrl: string,
+  call: ApiCall,
+  ending: { readonly controller: AbortController; readonly forward: () => void },
+  read: (response: Response) => Promise<Answer>,
+): Promise<Answer> {
+  const url = urlOf(baseUrl, call);
+  const timeoutMs = call.timeoutMs ?? defaultTimeoutMs;
+  const { controller, forward } = ending;
   if (call.signal?.aborted) forward();
   call.signal?.addEventListener('abort', forward, { once: true });
   const timer = setTimeout(() => controller.abort(new TimeoutPassed()), timeoutMs);
@@ -51,15 +91,13 @@ export async function callApi(baseUrl: string, call: ApiCall): Promise<ApiAnswer
       redirect: 'error',
       signal: controller.signal,
     });
-    const text = await response.text();
-    return answerOf(baseUrl, response, text);
+    return await read(response);
   } catch (cause) {
     if (cause instanceof ManagerError) throw cause;
     if (call.signal?.aborted) throw call.signal.reason;
     throw unreachable(baseUrl, cause, timeoutMs);
   } finally {
     clearTimeout(timer);
-    call.signal?.removeEventListener('abort', forward);
   }
 }
 
@@ -86,6 +124,32 @@ export function shaped<Shape extends z.ZodType>(baseUrl: string, shape: Shape, a
 
 class TimeoutPassed extends Error {}
 
+/** Stands behind a refusal as its cause when the answer said when to ask again. */
+export class AskedToWait extends Error {
+  readonly ms: number;
+  constructor(ms: number) {
+    super(`Retry-After: ${ms / 1000} s`);
+    this.ms = ms;
+  }
+}
+
+/** How long the answer behind a refusal asked to wait, ms; undefined when it did not say. */
+export const retryAfterMsOf = (error: unknown): number | undefined =>
+  error instanceof ManagerError && error.cause instanceof AskedToWait ? error.cause.ms : undefined;
+
+/** The `Retry-After` of an answer, in seconds or as a date. */
+function askedToWait({ headers }: Response): AskedToWait | undefined {
+  const said = headers.get('retry-after')?.trim();
+  if (!said) return undefined;
+  const ms = /^\d+$/.test(said) ? Number(said) * 1000 : Date.parse(said) - Date.parse(headers.get('date') ?? '');
+  return Number.isFinite(ms) ? new AskedToWait(Math.max(0, ms)) : undefined;
+}
+
+function dateOf({ headers }: Response): number | undefined {
+  const date = Date.parse(headers.get('date') ?? '');
+  return Number.isNaN(date) ? undefined : date;
+}
+
 function urlOf(baseUrl: string, { path, query }: ApiCall): string {
   if (!/^https?:\/\/./.test(baseUrl) || !URL.canParse(baseUrl)) {
     throw new ManagerError(
@@ -102,20 +166,21 @@ function urlOf(baseUrl: string, { path, query }: ApiCall): string {
 
 function answerOf(baseUrl: string, response: Response, text: string): ApiAnswer {
   const body = parsed(text);
-  const date = Date.parse(response.headers.get('date') ?? '');
   if (response.ok) {
     if (body === undefined && text !== '') throw foreign(baseUrl, response.status);
-    return { status: response.status, body, serverTimeMs: Number.isNaN(date) ? undefined : date };
+    return { status: response.status, body, serverTimeMs: dateOf(response) };
   }
+  const cause = askedToWait(response);
   const details = problem.safeParse(body);
   if (details.success) {
     const { code, detail, errors } = details.data;
-    if (isErrorCode(code)) throw new ManagerError(code, detail, { problems: errors ?? [] });
+    if (isErrorCode(code)) throw new ManagerError(code, detail, { problems: errors ?? [], cause });
   }
   if ([502, 503, 504].includes(response.status)) {
     throw new ManagerError(
       'service_unavailable',
       `${baseUrl} answered ${response.status}: what is behind it is not up; try again when it is`,
+      { cause },
     );
   }
   throw foreign(baseUrl, response.status);

@@ -104,9 +104,7 @@ export const communicationResult = z.object({
     problems: z.array(messageResult),
   }),
   broadcasts: z.array(z.union([receiptView, z.object({ messageId: z.string(), error: refused })])),
-  topics: z.array(
-    z.object({ action: z.string(), name: z.string(), outcome: z.string(), error: refused.optional() }),
-  ),
+  topics: z.array(z.object({ action: z.string(), name: z.string(), outcome: z.string(), error: refused.optional() })),
   routing: z.array(
     z.object({
       clusterId: z.string(),

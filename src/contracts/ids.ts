@@ -18,5 +18,6 @@ export const clusterIdOf = (operationId: OperationId): ClusterId => `cl_${operat
 export const workflowIds = {
   formation: (operationId: OperationId) => `formation/${operationId}`,
   repair: (clusterId: ClusterId) => `repair/${clusterId}`,
+  communication: (operationId: OperationId) => `communication/${operationId}`,
   dissolution: (clusterId: ClusterId) => `dissolution/${clusterId}`,
 } as const;

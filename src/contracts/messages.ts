@@ -24,15 +24,7 @@ const topicAddress = z.strictObject({ topic: topicName });
  * cluster, of several, of all; the subscribers of a topic.
  */
 export const address = z.union(
-  [
-    agentAddress,
-    topicAddress,
-    clusterAddress,
-    roleAddress,
-    capabilityAddress,
-    clustersAddress,
-    allClustersAddress,
-  ],
+  [agentAddress, topicAddress, clusterAddress, roleAddress, capabilityAddress, clustersAddress, allClustersAddress],
   'must be one of {agent}, {role, cluster}, {capability, cluster?}, {cluster}, {clusters: [...]}, {allClusters: true}, ' +
     '{topic}; a topic is published to by its full name, wildcards are for subscriptions',
 );
@@ -143,7 +135,18 @@ export type FailedTry = z.infer<typeof failedTry>;
 /** One thing that happened to a message, oldest first. */
 export const hop = z.object({
   at: z.iso.datetime(),
-  what: z.enum(['accepted', 'matched', 'leased', 'nacked', 'lease_expired', 'acked', 're_addressed', 'dead', 'replayed', 'discarded']),
+  what: z.enum([
+    'accepted',
+    'matched',
+    'leased',
+    'nacked',
+    'lease_expired',
+    'acked',
+    're_addressed',
+    'dead',
+    'replayed',
+    'discarded',
+  ]),
   recipient: z.string().nullable(),
   detail: z.string(),
 });

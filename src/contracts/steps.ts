@@ -31,3 +31,4 @@ export type StepName = (typeof functions)[number]['steps'][number];
 export type FormationStep = (typeof functions)[0]['steps'][number];
 
 export const formationSteps = functions[0].steps;
+export const communicationSteps = functions[1].steps;

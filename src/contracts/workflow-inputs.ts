@@ -1,8 +1,12 @@
+import type { CommunicationRequest } from './communication.js';
 import type { FormationRequest } from './formation.js';
 import type { ClusterId, OperationId } from './ids.js';
 
 /** Argument of `formCluster`: the request itself, as any SDK would write it. Without requestId the workflow id names it. */
 export type FormClusterInput = FormationRequest & { readonly requestId?: string };
+
+/** Argument of `manageCommunication`: the request itself. Without requestId the workflow id names it. */
+export type ManageCommunicationInput = CommunicationRequest;
 
 export interface RepairClusterInput {
   readonly operationId: OperationId;
@@ -35,6 +39,7 @@ export const workflowTypes = {
   formCluster: 'formCluster',
   repairCluster: 'repairCluster',
   dissolveCluster: 'dissolveCluster',
+  manageCommunication: 'manageCommunication',
   formationInterval: 'formationInterval',
 } as const;
 

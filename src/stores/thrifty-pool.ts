@@ -62,7 +62,12 @@ export function thrifty(pool: pg.Pool): PostgresPool {
           return nothing;
         }
         if (text === 'rollback' || before.length === 0) return send(client, { text, values });
-        return lastOf(await Promise.allSettled([...before, { text, values }].map((one) => send(client, one))));
+        // One write, so that the server is woken once for all of them.
+        const { stream } = (client as unknown as pg.Client).connection;
+        stream.cork();
+        const answers = [...before, { text, values }].map((one) => send(client, one));
+        stream.uncork();
+        return lastOf(await Promise.allSettled(answers));
       };
       return { query, release: () => client.release() } as unknown as PostgresPoolClient;
     },

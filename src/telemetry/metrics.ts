@@ -1,4 +1,4 @@
-import { Counter, collectDefaultMetrics, Histogram, Registry } from 'prom-client';
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 
 /** The figures of one process; `registry.metrics()` is its Prometheus page. */
 export interface Metrics {
@@ -9,6 +9,12 @@ export interface Metrics {
   readonly formations: Counter<'outcome'>;
   /** Heartbeats by outcome: accepted, or the refusal's code. */
   readonly heartbeats: Counter<'outcome'>;
+  /** Seconds from a message's acceptance to its first hand-over (`handed_over`) and to its ack (`acked`). */
+  readonly messageSeconds: Histogram<'measure'>;
+  /** Messages by outcome: accepted, dead_letter, or the refusal's code. */
+  readonly messages: Counter<'outcome'>;
+  /** Inboxes that are being streamed now. */
+  readonly openStreams: Gauge;
   /** Heartbeats written by one statement. */
   readonly heartbeatBatchSize: Histogram;
 }
@@ -37,6 +43,24 @@ export function createMetrics(): Metrics {
       name: 'cluster_manager_heartbeats_total',
       help: 'Heartbeats by outcome.',
       labelNames: ['outcome'],
+      registers,
+    }),
+    messageSeconds: new Histogram({
+      name: 'cluster_manager_message_duration_seconds',
+      help: 'Seconds from acceptance to hand-over and to ack.',
+      labelNames: ['measure'],
+      buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300],
+      registers,
+    }),
+    messages: new Counter({
+      name: 'cluster_manager_messages_total',
+      help: 'Messages by outcome.',
+      labelNames: ['outcome'],
+      registers,
+    }),
+    openStreams: new Gauge({
+      name: 'cluster_manager_open_streams',
+      help: 'Inboxes that are being streamed now.',
       registers,
     }),
     heartbeatBatchSize: new Histogram({

@@ -1,4 +1,5 @@
 import { proxyActivities } from '@temporalio/workflow';
+import type { CommunicationActivities } from '../activities/communication/index.js';
 import type { FormationActivities } from '../activities/formation/index.js';
 
 /**
@@ -12,6 +13,18 @@ export const stepsUntil = (deadlineMs: number, summary: string): FormationActivi
     startToCloseTimeout: '30s',
     heartbeatTimeout: '5s',
     scheduleToCloseTimeout: Math.max(1_000, deadlineMs - Date.now()),
+    retry: { initialInterval: '200ms', backoffCoefficient: 2, maximumInterval: '5s' },
+    summary,
+  });
+
+/**
+ * Steps of manage_communication have no deadline: what was asked for is carried out as soon as the databases are there.
+ * @param summary what this call is about, shown beside the step in the Temporal UI.
+ */
+export const communicationSteps = (summary: string): CommunicationActivities =>
+  proxyActivities<CommunicationActivities>({
+    startToCloseTimeout: '30s',
+    heartbeatTimeout: '5s',
     retry: { initialInterval: '200ms', backoffCoefficient: 2, maximumInterval: '5s' },
     summary,
   });

@@ -21,7 +21,7 @@ export async function dissolveCluster(
 ): Promise<{ readonly clusterId: string; readonly unackedMail: number }> {
   const { operationId, clusterId, drainSeconds } = input;
   const ids = { operationId, clusterId };
-  showRun(clusterId);
+  showRun('formation', { clusterId, doing: `Dissolving ${clusterId}` });
   const steps = stepsUntil(Date.now() + (drainSeconds + 120) * 1_000, `dissolve ${clusterId}`);
   try {
     await steps.beginDissolution({ ...input, workflowId: workflowInfo().workflowId });

@@ -12,7 +12,7 @@ import { deadlineOf, queueOf, wakeUps, type WakeUps } from './waiting.js';
  * form_cluster: from a request to an active cluster in four steps, or back to where it began.
  * A request that asked to be queued waits here, durably, until the formation interval has reserved agents for it.
  */
-export async function formCluster(request: FormClusterInput): Promise<FormationResult> {
+export function formCluster(request: FormClusterInput): Promise<FormationResult> {
   const operationId = request?.requestId ?? workflowInfo().workflowId.replace(/^formation\//, '');
   return form({ operationId, clusterId: clusterIdOf(operationId) }, { request });
 }
@@ -31,7 +31,7 @@ async function form(ids: Ids, what: IdentifyAgentsInput['for']): Promise<Formati
   const wakes = wakeUps();
   const saga = startSaga(ids);
   let deadlineMs = deadlineOf(what);
-  showRun(ids.clusterId);
+  showRun('formation', { clusterId: ids.clusterId, doing: `Forming ${ids.clusterId}` });
   try {
     for (let round = 0; ; round += 1) {
       saga.undoWith('releaseAgents');

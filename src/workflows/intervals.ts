@@ -11,6 +11,7 @@ import type { IntervalWork } from '../activities/formation/formation-interval.js
 import { workflowIds } from '../contracts/ids.js';
 import { wakeSignal, type FormationIntervalInput, type FormationIntervalReport } from '../contracts/workflow-inputs.js';
 import { jobs } from './activity-options.js';
+import { manageCommunication } from './communication.js';
 import { formCluster, repairCluster } from './formation.js';
 
 const repairsAtOnce = 10;
@@ -104,6 +105,9 @@ async function resume({ id, kind, clusterId, request }: IntervalWork['abandoned'
         workflowId: workflowIds.repair(clusterId),
         args: [{ operationId: id, clusterId }],
       });
+    } else if (kind === 'COMMUNICATION') {
+      const input = { ...(request as Parameters<typeof manageCommunication>[0]), requestId: id };
+      await startChild(manageCommunication, { ...options, workflowId: workflowIds.communication(id), args: [input] });
     } else {
       const { drainSeconds } = request as { drainSeconds: number };
       await startChild('dissolveCluster', {

@@ -2,9 +2,15 @@ import { setCurrentDetails, upsertSearchAttributes, workflowInfo } from '@tempor
 import type { ClusterId } from '../contracts/ids.js';
 
 /** A run that another SDK started has no search attributes yet; with them the Temporal UI finds it by its cluster. */
-export function showRun(clusterId: ClusterId): void {
-  if (!('ClusterId' in workflowInfo().searchAttributes) && clusterId.length <= 255) {
-    upsertSearchAttributes({ Component: ['formation'], ClusterId: [clusterId] });
+export function showRun(
+  component: 'formation' | 'communication',
+  { clusterId, doing }: { readonly clusterId?: ClusterId; readonly doing: string },
+): void {
+  if (!('Component' in workflowInfo().searchAttributes)) {
+    upsertSearchAttributes({
+      Component: [component],
+      ...(clusterId && clusterId.length <= 255 ? { ClusterId: [clusterId] } : {}),
+    });
   }
-  setCurrentDetails(`Forming ${clusterId}`);
+  setCurrentDetails(doing);
 }

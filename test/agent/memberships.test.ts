@@ -49,8 +49,13 @@ describe('what an agent knows of its clusters', () => {
       type: 'cluster.joined',
       time: '2026-01-01T00:00:00Z',
       datacontenttype: 'application/json',
+      to: null,
       clusterId: 'c',
       epoch: 1,
+      topic: null,
+      correlationId: null,
+      replyTo: null,
+      partitionKey: null,
       data: { name: 'c', coordinator: 'a', members: members('a', 'b'), more: true },
     };
     expect(clusterOfMessage(message)).toEqual(cluster('c', 1, 'a', 'b'));

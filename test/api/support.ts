@@ -6,7 +6,7 @@ import { createApi } from '../../src/api/app.js';
 import type { Api, ApiDeps } from '../../src/api/deps.js';
 import { HeartbeatBatcher } from '../../src/api/heartbeat-batcher.js';
 import { listen } from '../../src/api/lifecycle/listen.js';
-import { MailWatch } from '../../src/api/mail-watch.js';
+import { openMessaging } from '../../src/api/lifecycle/messaging.js';
 import { PrincipalCache } from '../../src/api/principal-cache.js';
 import { ensureSearchAttributes } from '../../src/client/ensure-search-attributes.js';
 import { createClusterManagerClient } from '../../src/client/index.js';
@@ -69,6 +69,11 @@ export async function startTestApi(
   };
   const metrics = createMetrics();
   const stopping = new AbortController();
+  const messaging = openMessaging(databases.communication, () => config, {
+    serverId: `srv_${managerId}`,
+    logger,
+    metrics,
+  });
   const deps: ApiDeps = {
     ...databases,
     client: options.client ?? createClusterManagerClient(new Client({ connection, namespace }), managerId),
@@ -81,7 +86,7 @@ export async function startTestApi(
       () => ({ leaseSeconds: config.leaseSeconds, windowMs: config.heartbeatWindowMs }),
       metrics,
     ),
-    mail: new MailWatch(databases.communication, logger),
+    ...messaging,
     principals: new PrincipalCache(databases.clusters),
     stopping: stopping.signal,
     server: { id: `srv_${managerId}`, startedAt: new Date() },
@@ -125,7 +130,7 @@ export async function startTestApi(
     },
     stop: async () => {
       stopping.abort();
-      deps.mail.close();
+      messaging.close();
       await listener.close(2000);
       await deps.heartbeats.close();
       await deps.principals.close();

@@ -10,7 +10,7 @@ export type Call = <Name extends keyof Activities>(
 ) => Promise<Awaited<ReturnType<Activities[Name]>>>;
 
 /** Calls activities as a worker does, each in an activity context of its own, but with no workflow above them. */
-export function callActivities(stores: Omit<ActivityDeps, 'settings'>): Call {
+export function callActivities(stores: Omit<ActivityDeps, 'settings' | 'messaging'>): Call {
   const activities = createActivities({ ...stores, settings: testSettings });
   const call = (name: keyof Activities, input: unknown): Promise<unknown> =>
     new MockActivityEnvironment({ attempt: 1 }).run(activities[name] as (input: unknown) => Promise<unknown>, input);

@@ -182,9 +182,9 @@ describe('mail', () => {
     await waitFor('only the first to be open', async () => (await openDeliveries('thrower')) === 1);
     await manager.databases.communication
       .updateTable('deliveries')
-      .set({ lease_expires_at: new Date(0) })
-      .where('recipient_id', '=', 'thrower')
-      .where('state', '=', 'leased')
+      .set({ lease_expires_at: new Date(0), available_at: new Date(0) })
+      .where('inbox_no', '=', await inboxOf('thrower'))
+      .where('lease_token', 'is not', null)
       .execute();
     await waitFor('the first message again', () => got.length === 3);
     expect(got).toEqual([
@@ -208,12 +208,20 @@ describe('mail', () => {
 async function openDeliveries(agentId: string): Promise<number> {
   const rows = await manager.databases.communication
     .selectFrom('deliveries')
-    .select('id')
-    .where('recipient_id', '=', agentId)
-    .where('state', '!=', 'acked')
+    .select('sequence')
+    .where('inbox_no', '=', await inboxOf(agentId))
     .execute();
   return rows.length;
 }
+
+const inboxOf = async (agentId: string): Promise<number> => {
+  const { no } = await manager.databases.communication
+    .selectFrom('inboxes')
+    .select('no')
+    .where('agent_id', '=', agentId)
+    .executeTakeFirstOrThrow();
+  return no;
+};
 
 describe('an agent in trouble', () => {
   it('is refused at the start with the manager’s own code', async () => {

@@ -7,11 +7,15 @@ import { startTestWorker } from '../support/worker.js';
 import { fromJson } from './history-json.js';
 import { historiesFolder, recordHistories } from './record-histories.js';
 
-const bundle = (path: string): Promise<WorkflowBundle> =>
-  bundleWorkflowCode({
-    workflowsPath: fileURLToPath(new URL(path, import.meta.url)),
+/** As the worker's bundle is made. */
+const bundle = (path: string): Promise<WorkflowBundle> => {
+  const workflowsPath = fileURLToPath(new URL(path, import.meta.url));
+  return bundleWorkflowCode({
+    workflowsPath,
+    preloadModules: [workflowsPath],
     logger: new DefaultLogger('ERROR'),
   });
+};
 
 /** Set RECORD=1 to write the histories anew: only when a change to the workflows is meant to break those under way. */
 const isRecording = process.env['RECORD'] === '1';

@@ -4,6 +4,7 @@ import { Client, Connection } from '@temporalio/client';
 import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import { inject } from 'vitest';
 import { createActivities, type ActivityDeps } from '../../src/activities/index.js';
+import { communicationSettings } from './messaging.js';
 import { createClusterManagerClient, type ClusterManagerClient } from '../../src/client/index.js';
 import { ensureSearchAttributes } from '../../src/client/ensure-search-attributes.js';
 
@@ -29,11 +30,12 @@ export const testSettings: ActivityDeps['settings'] = {
   leaseSeconds: 30,
   invitationTimeoutSeconds: 10,
   invitationTries: 3,
+  communication: communicationSettings,
 };
 
 /** A worker in this process on a task queue of its own, with real activities over the test's databases, or others. */
 export async function startTestWorker(
-  stores: Omit<ActivityDeps, 'settings'>,
+  stores: Omit<ActivityDeps, 'settings' | 'messaging'>,
   options: { readonly settings?: Partial<ActivityDeps['settings']>; readonly activities?: object } = {},
 ): Promise<TestWorker> {
   const { address, namespace } = inject('temporal');

@@ -6,6 +6,7 @@ import { findAccount } from '../../src/stores/resources/index.js';
 import { createTestDatabases, type TestDatabases } from '../support/database.js';
 import { addAgent, addAgents } from '../support/fleet.js';
 import { waitFor } from '../support/wait-for.js';
+import { communicationSettings } from '../support/messaging.js';
 import { startTestWorker, type TestWorker } from '../support/worker.js';
 
 let stores: TestDatabases;
@@ -43,8 +44,11 @@ describe('formCluster', () => {
     expect(await findAccount(stores.resources, 'cl_plain-1')).toMatchObject({ state: 'open' });
     expect((await routingTable(stores.communication, 'cl_plain-1'))?.members).toHaveLength(5);
     for (const { agentId } of result.members) {
-      const [delivery] = await receive(stores.communication, agentId, { max: 10, leaseSeconds: 30 });
-      expect(delivery?.message).toMatchObject({ type: 'cluster.joined', data: { epoch: 1, members: result.members } });
+      const [leased] = await receive(stores.communication, agentId, 10, communicationSettings);
+      expect(leased?.delivery.message).toMatchObject({
+        type: 'cluster.joined',
+        data: { epoch: 1, members: result.members },
+      });
     }
   });
 
@@ -90,8 +94,12 @@ describe('formCluster', () => {
       return view?.members[0]?.agentId;
     });
     const invited = async (agentId: string) => {
-      const deliveries = await receive(stores.communication, agentId, { max: 10, leaseSeconds: 1 });
-      return deliveries.some((delivery) => delivery.message.type === 'cluster.invitation');
+      const deliveries = await receive(stores.communication, agentId, 10, {
+        ...communicationSettings,
+        leaseSeconds: 1,
+        retryDelaysSeconds: [0],
+      });
+      return deliveries.some(({ delivery }) => delivery.message.type === 'cluster.invitation');
     };
     await waitFor('its invitation', () => invited(declined));
     const { workflowId } = await answerInvitation(stores.clusters, 'cl_asked', declined, { answer: 'decline' });
@@ -185,8 +193,8 @@ describe('repairCluster', () => {
     const view = await clusterView(stores.clusters, 'cl_mend');
     expect(view).toMatchObject({ state: 'active', epoch: 2 });
     expect(view?.members.map((member) => member.agentId)).toEqual(['mend-0', 'mend-2', 'mend-new']);
-    const [, changed] = await receive(stores.communication, 'mend-0', { max: 10, leaseSeconds: 30 });
-    expect(changed?.message).toMatchObject({ type: 'cluster.changed', epoch: 2 });
+    const [, changed] = await receive(stores.communication, 'mend-0', 10, communicationSettings);
+    expect(changed?.delivery.message).toMatchObject({ type: 'cluster.changed', epoch: 2 });
   });
 });
 

@@ -6,16 +6,15 @@ import {
   insertCluster,
   isClusterTaken,
   lockCluster,
-  membershipsOf,
   queuePosition,
   saveStep,
   setQueued,
   type ClustersDb,
-  type OperationRow,
+  type OpenStep,
 } from '../../stores/clusters/index.js';
 import { asActivity, thisAttempt } from '../as-activity.js';
 import type { ActivityDeps } from '../deps.js';
-import { planOf, ruleOf, toPlaced, type FormationPlan } from './plan.js';
+import { planOf, ruleOf, toPlaced } from './plan.js';
 
 export interface DefineClusterInput {
   readonly operationId: OperationId;
@@ -36,16 +35,15 @@ export const defineCluster = ({ clusters }: ActivityDeps) =>
   asActivity(async (input: DefineClusterInput): Promise<DefinedCluster> => {
     const key = { operationId: input.operationId, step: 'defineCluster', round: input.round };
     try {
-      return await saveStep<DefinedCluster>(clusters, key, thisAttempt(), (tx, operation, saved) =>
-        define(tx, operation, planOf(saved, operation.id)),
-      );
+      return await saveStep<DefinedCluster>(clusters, key, thisAttempt(), define, { members: true });
     } catch (error) {
       throw isClusterTaken(error) ? clusterTaken(input.clusterId, error) : error;
     }
   });
 
-async function define(tx: ClustersDb, operation: OperationRow, plan: FormationPlan): Promise<DefinedCluster> {
+async function define(tx: ClustersDb, { operation, plan: saved, members }: OpenStep): Promise<DefinedCluster> {
   const { id: operationId, clusterId } = operation;
+  const plan = planOf(saved, operationId);
   if (plan.shortfall.length > 0) {
     const reason = describeShortfall(plan.shortfall, plan.rejected);
     if (plan.spec.onInsufficient !== 'queue' || operation.kind !== 'FORMATION') {
@@ -54,7 +52,6 @@ async function define(tx: ClustersDb, operation: OperationRow, plan: FormationPl
     await setQueued(tx, operationId, true);
     return { state: 'queued', position: await queuePosition(tx, operationId), reason };
   }
-  const members = await membershipsOf(tx, clusterId);
   const reserved = members.filter((member) => member.operationId === operationId);
   if (reserved.length < plan.joining.length) {
     throw new ManagerError(

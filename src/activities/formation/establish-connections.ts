@@ -37,15 +37,18 @@ export interface EstablishedConnections {
 export const establishConnections = (deps: ActivityDeps) =>
   asActivity(async ({ operationId, clusterId }: EstablishConnectionsInput): Promise<EstablishedConnections> => {
     const { clusters, settings } = deps;
-    // Side by side: both are idempotent, and the activity has ended only when both have.
-    const opening = openInboxes(deps, operationId);
+    let opening: Promise<FormationPlan> | undefined;
     const saving = saveStep<EstablishedConnections>(
       clusters,
       { operationId, step: 'establishConnections', round: 0 },
       thisAttempt(),
-      async (tx, _operation, saved) => {
+      async (tx, { plan: saved, members }) => {
         const plan = planOf(saved, operationId);
-        const judgement = await judgeInvitations(tx, { plan, operationId, settings });
+        // Side by side with the transaction: both are idempotent, and the activity has ended only when both have.
+        opening = openInboxes(deps, plan);
+        // Its failure is met below; until then it must not count as one that nobody handles.
+        opening.catch(() => undefined);
+        const judgement = await judgeInvitations(tx, { plan, operationId, settings }, members);
         if (judgement.state === 'waiting') {
           await noteInvited(tx, judgement.toInvite);
           return [unfinished, { waitSeconds: judgement.waitSeconds, invited: judgement.asked, members: [] }];
@@ -53,14 +56,23 @@ export const establishConnections = (deps: ActivityDeps) =>
         await saveLinks(tx, clusterId, planLinks(judgement.members));
         return { waitSeconds: null, invited: [], members: judgement.members };
       },
+      { members: true },
     );
-    const [plan, connections] = await Promise.all([opening, saving]);
+    const connections = await saving.catch(async (error: unknown) => {
+      await opening?.catch(() => undefined);
+      throw error;
+    });
+    // Saved by an attempt before this one, which may have ended between the two.
+    opening ??= openInboxes(
+      deps,
+      await requireStepResult<FormationPlan>(clusters, { operationId, step: 'identifyAgents' }),
+    );
+    const plan = await opening;
     if (connections.waitSeconds !== null) await sendInvitations(deps, plan, operationId);
     return connections;
   });
 
-async function openInboxes({ clusters, communication }: ActivityDeps, operationId: string): Promise<FormationPlan> {
-  const plan = await requireStepResult<FormationPlan>(clusters, { operationId, step: 'identifyAgents' });
+async function openInboxes({ communication }: ActivityDeps, plan: FormationPlan): Promise<FormationPlan> {
   const { clusterId, joining, alternates } = plan;
   const everybody = [...joining.map((member) => member.agentId), ...alternates];
   if (await openRoutes(communication, clusterId, everybody)) return plan;
@@ -75,7 +87,7 @@ async function openInboxes({ clusters, communication }: ActivityDeps, operationI
  * repaired by the next call, and nobody is asked twice for one try.
  */
 async function sendInvitations(
-  { clusters, communication, settings }: ActivityDeps,
+  { clusters, communication, messaging, settings }: ActivityDeps,
   plan: FormationPlan,
   operationId: string,
 ) {
@@ -100,5 +112,6 @@ async function sendInvitations(
       },
       [member.agentId],
     );
+    messaging.wake([member.agentId]);
   }
 }

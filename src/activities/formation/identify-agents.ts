@@ -49,7 +49,7 @@ export const identifyAgents = (deps: ActivityDeps) =>
     const key = { operationId: input.operationId, step: 'identifyAgents', round: input.round };
     const survey = await surveyFleet(deps, operation);
     const plan = await inTurn((turn) =>
-      saveStep(deps.clusters, key, thisAttempt(), (tx) => reserveFor(tx, survey, turn), operation),
+      saveStep(deps.clusters, key, thisAttempt(), (tx) => reserveFor(tx, survey, turn), { accept: operation }),
     );
     return { reserved: plan.joining.length, alternates: plan.alternates.length, rejected: plan.rejected };
   });
@@ -66,7 +66,7 @@ export const serveFromQueue = (deps: ActivityDeps, operation: OperationRow, roun
       deps.clusters,
       { operationId: operation.id, step: 'identifyAgents', round },
       thisAttempt(),
-      async (tx, locked) => {
+      async (tx, { operation: locked }) => {
         // Served by another run since the queue was read: reserving again would take agents twice.
         if (locked.state !== 'queued') return [unfinished, null];
         const found = await reserveFor(tx, survey, turn);

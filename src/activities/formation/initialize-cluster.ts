@@ -5,15 +5,14 @@ import { managerMessageTypes } from '../../contracts/inbox.js';
 import { electCoordinator } from '../../domain/formation/coordinator.js';
 import {
   activateCluster,
+  connectedSoFar,
   endOperation,
   findCluster,
-  membershipsOf,
-  requireStepResult,
   saveStep,
-  stepResult,
   type MembershipRow,
 } from '../../stores/clusters/index.js';
 import { routeAndDeliver } from '../../stores/communication/index.js';
+import { reAddressClusterMail } from '../../messaging/re-address-mail.js';
 import { failpoint } from '../../stores/failpoint.js';
 import { openAccount } from '../../stores/resources/index.js';
 import { asActivity, thisAttempt } from '../as-activity.js';
@@ -36,16 +35,21 @@ export const initializeCluster = (deps: ActivityDeps) =>
   asActivity(async ({ operationId, clusterId }: InitializeClusterInput): Promise<FormationResult> => {
     const { clusters } = deps;
     const key = { operationId, step: 'initializeCluster', round: 0 };
-    const [first, plan, connected, rows] = await Promise.all([
-      stepResult<FormationResult>(clusters, key),
-      requireStepResult<FormationPlan>(clusters, { operationId, step: 'identifyAgents' }),
-      requireStepResult<EstablishedConnections>(clusters, { operationId, step: 'establishConnections' }),
-      membershipsOf(clusters, clusterId),
-    ]);
-    if (first) return first;
-    const launch = await decide(deps, plan, { connected: connected.members, rows }, operationId);
+    const {
+      done,
+      plan,
+      connections,
+      members: rows,
+    } = await connectedSoFar<FormationPlan, EstablishedConnections, FormationResult>(clusters, {
+      operationId,
+      clusterId,
+    });
+    if (done) return done;
+    const launch = await decide(deps, plan, { connected: connections.members, rows }, operationId);
     failpoint('initializeCluster:before-announcement');
     await announce(deps, plan, launch);
+    // The table of the new epoch is in force, so it is known whose mail is whose now.
+    if (plan.leaving.length > 0) await reAddressClusterMail(deps.messaging, clusterId);
     const result: FormationResult = {
       clusterId,
       epoch: launch.epoch,
@@ -54,7 +58,7 @@ export const initializeCluster = (deps: ActivityDeps) =>
       alternates: plan.alternates.filter((id) => !launch.joining.includes(id)),
       rejected: plan.rejected,
     };
-    return saveStep(clusters, key, thisAttempt(), async (tx, operation) => {
+    return saveStep(clusters, key, thisAttempt(), async (tx, { operation }) => {
       await activateCluster(tx, { ...launch, clusterId, operationId, leaving: plan.leaving });
       const event = operation.kind === 'REPAIR' ? 'cluster.repaired' : 'cluster.formed';
       await endOperation(tx, operationId, { state: 'completed', event, result });
@@ -107,7 +111,11 @@ async function decide(
   };
 }
 
-async function announce({ communication, resources, settings }: ActivityDeps, plan: FormationPlan, launch: Launch) {
+async function announce(
+  { communication, messaging, resources, settings }: ActivityDeps,
+  plan: FormationPlan,
+  launch: Launch,
+) {
   const { clusterId, spec, staying } = plan;
   const { epoch, coordinator, members, joining } = launch;
   const data = { clusterId, name: spec.name, epoch, coordinator, fencingToken: epoch, members };
@@ -126,4 +134,5 @@ async function announce({ communication, resources, settings }: ActivityDeps, pl
       ...(staying.length > 0 ? [{ message: message(managerMessageTypes.changed), recipients: staying }] : []),
     ]),
   ]);
+  messaging.wake([...joining, ...staying]);
 }

@@ -31,12 +31,17 @@ interface Round {
 }
 
 /**
- * Reads the answers so far, replaces who declined or stayed silent, and says whether the members are complete.
+ * Judges the answers so far, replaces who declined or stayed silent, and says whether the members are complete.
+ * @param present the cluster's live memberships now.
  * @throws ManagerError `invitations_declined`.
  */
-export async function judgeInvitations(tx: ClustersDb, round: Round): Promise<Judgement> {
+export async function judgeInvitations(
+  tx: ClustersDb,
+  round: Round,
+  present: readonly MembershipRow[],
+): Promise<Judgement> {
   const { plan, settings } = round;
-  const members = await willingMembers(tx, round);
+  const members = await willingMembers(tx, round, present);
   const accepted = members.filter((member) => answerOf(member, settings) === 'accepted');
   const open = members.filter((member) => answerOf(member, settings) === undefined);
   const answers = Object.fromEntries(
@@ -91,11 +96,15 @@ const secondsLeft = (member: MembershipRow, settings: Round['settings']): number
     : Math.max(0.1, settings.invitationTimeoutSeconds - (member.invitedSecondsAgo ?? 0));
 
 /** Gives each place of an agent that will not come to the next alternate that keeps the cluster what was asked for. */
-async function willingMembers(tx: ClustersDb, { plan, operationId, settings }: Round): Promise<MembershipRow[]> {
+async function willingMembers(
+  tx: ClustersDb,
+  { plan, operationId, settings }: Round,
+  present: readonly MembershipRow[],
+): Promise<MembershipRow[]> {
   const query = candidateQueryOf(plan.spec, operationId, plan.clusterId);
   const gone: string[] = [];
-  for (;;) {
-    const members = (await membershipsOf(tx, plan.clusterId)).filter((m) => !plan.leaving.includes(m.agentId));
+  for (let rows = present; ; rows = await membershipsOf(tx, plan.clusterId)) {
+    const members = rows.filter((m) => !plan.leaving.includes(m.agentId));
     const unwilling = members.find((member) => ['declined', 'silent'].includes(answerOf(member, settings) ?? ''));
     if (!unwilling) return members;
     await releaseReservation(tx, unwilling.id, unwilling.answer === 'declined' ? 'declined' : 'silent');

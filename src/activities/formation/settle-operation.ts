@@ -7,7 +7,7 @@ import type { ActivityDeps } from '../deps.js';
 
 export interface SettleOperationInput {
   readonly operationId: OperationId;
-  readonly clusterId: ClusterId;
+  readonly clusterId: ClusterId | '';
   readonly state: Extract<OperationState, 'completed' | 'compensated' | 'refused' | 'cancelled'>;
   readonly error?: OperationError;
 }

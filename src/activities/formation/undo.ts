@@ -15,6 +15,7 @@ import {
   type OperationRow,
 } from '../../stores/clusters/index.js';
 import { closeRoutes, deliver, routeAndDeliver, routingTable } from '../../stores/communication/index.js';
+import { reAddressClusterMail } from '../../messaging/re-address-mail.js';
 import { failpoint } from '../../stores/failpoint.js';
 import { closeAccount } from '../../stores/resources/index.js';
 import { asActivity, thisAttempt } from '../as-activity.js';
@@ -57,7 +58,7 @@ export const retireCluster = (deps: ActivityDeps) =>
 
 /** Takes the next free epoch for the members that a cluster has. @returns it, or undefined when the cluster is closed to routing. */
 async function announceWhoStays(
-  { clusters, communication, settings }: ActivityDeps,
+  { clusters, communication, messaging, settings }: ActivityDeps,
   { id: clusterId, spec, coordinator, epoch: present }: ClusterRow,
 ): Promise<number | undefined> {
   for (;;) {
@@ -76,6 +77,8 @@ async function announceWhoStays(
     const recipients = [...new Set([...rows, ...(routed?.members ?? [])].map((member) => member.agentId))];
     try {
       await routeAndDeliver(communication, { clusterId, epoch, members }, [{ message, recipients }]);
+      messaging.wake(recipients);
+      await reAddressClusterMail(messaging, clusterId);
       return epoch;
     } catch (error) {
       if (!(error instanceof ManagerError)) throw error;
@@ -87,7 +90,7 @@ async function announceWhoStays(
 }
 
 /** Undoes establishConnections: members and invited agents are told, and nothing is routed to the cluster any more. */
-export const closeConnections = ({ clusters, communication, settings }: ActivityDeps) =>
+export const closeConnections = ({ clusters, communication, messaging, settings }: ActivityDeps) =>
   asActivity(async ({ operationId, clusterId }: UndoInput): Promise<void> => {
     const operation = await findOperation(clusters, operationId);
     if (!operation || operation.endedAt) return;
@@ -112,6 +115,7 @@ export const closeConnections = ({ clusters, communication, settings }: Activity
           },
           told,
         );
+        messaging.wake(told);
       }
     }
     await undoStep(clusters, { operationId, step: 'establishConnections' }, thisAttempt(), async () => undefined);

@@ -6,10 +6,11 @@ import type { Logger, Metrics } from '../../telemetry/index.js';
 import { createApi } from '../app.js';
 import type { ApiDeps } from '../deps.js';
 import { HeartbeatBatcher } from '../heartbeat-batcher.js';
-import { MailWatch } from '../mail-watch.js';
 import { PrincipalCache } from '../principal-cache.js';
 import { every } from './every.js';
+import { deleteWhatIsPast, endWhatIsOver, standingsFollower } from './housekeeping.js';
 import { listen } from './listen.js';
+import { openMessaging } from './messaging.js';
 import { openStores } from './open-stores.js';
 import { persist } from './persist.js';
 import { sweepAbandoned } from './sweep.js';
@@ -18,6 +19,10 @@ const waitForServicesMs = 60_000;
 const graceMs = 10_000;
 const presenceMs = 5000;
 const sweepMs = 10_000;
+const standingsMs = 2000;
+const endMs = 5000;
+const deleteMs = 60_000;
+const latenciesMs = 5000;
 
 export interface RunningServer {
   readonly url: string;
@@ -69,10 +74,11 @@ export async function startServer(
       () => ({ leaseSeconds: config.leaseSeconds, windowMs: config.heartbeatWindowMs }),
       metrics,
     );
-    const mail = new MailWatch(stores.communication, logger);
+    const serverId = `srv_${uuidv7()}`;
+    const messaging = openMessaging(stores.communication, () => config, { serverId, logger, metrics });
     closers.push(() => principals.close());
     closers.push(() => heartbeats.close());
-    closers.push(() => mail.close());
+    closers.push(messaging.close);
     const reload = async (next: ManagerConfig): Promise<readonly string[]> => {
       const needRestart = settingsThatWait(config, next);
       config = { ...next, ...pick(config, fixed) };
@@ -90,10 +96,10 @@ export async function startServer(
       logger,
       metrics,
       heartbeats,
-      mail,
+      ...messaging,
       principals,
       stopping: stopping.signal,
-      server: { id: `srv_${uuidv7()}`, startedAt: new Date() },
+      server: { id: serverId, startedAt: new Date() },
     };
     await introduce(deps);
     const presence = every(presenceMs, 'presence', () => noteServer(deps.clusters, deps.server.id), logger);
@@ -105,9 +111,18 @@ export async function startServer(
     closers.push(() => listener.close(graceMs));
     const sweep = every(sweepMs, 'sweep of abandoned operations', () => sweepAbandoned(deps), logger);
     closers.push(() => sweep.stop());
+    const chores = [
+      every(standingsMs, 'look at how agents stand', standingsFollower(deps), logger),
+      every(endMs, 'end of mail and subscriptions that are over', () => endWhatIsOver(deps), logger),
+      every(deleteMs, 'deletion of what is past its retention', () => deleteWhatIsPast(deps), logger),
+      every(latenciesMs, 'storing of latencies', () => deps.latencies.flush(), logger),
+    ];
+    closers.push(async () => {
+      await Promise.all(chores.map((chore) => chore.stop()));
+    });
     closers.push(() => {
       stopping.abort();
-      mail.close();
+      deps.mail.close();
     });
     logger.info({ url: listener.url, serverId: deps.server.id, managerId: config.id }, 'server ready');
     return {

@@ -1,7 +1,7 @@
 /** Upper bounds of a latency histogram's buckets, ms; beyond the last one there is one more. */
 export const latencyBucketsMs = [
-  1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 70, 100, 150, 200, 300, 500, 700, 1_000, 1_500, 2_000, 3_000, 5_000, 10_000, 20_000,
-  30_000, 60_000, 120_000, 300_000, 600_000,
+  1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 70, 100, 150, 200, 300, 500, 700, 1_000, 1_500, 2_000, 3_000, 5_000, 10_000,
+  20_000, 30_000, 60_000, 120_000, 300_000, 600_000,
 ] as const;
 
 export const emptyHistogram = (): number[] => new Array<number>(latencyBucketsMs.length + 1).fill(0);

@@ -25,6 +25,7 @@ export interface RoutableTopic {
   readonly state: 'open' | 'draining';
   readonly keeps: boolean;
   readonly publish: AccessList | null;
+  readonly subscribe: AccessList | null;
   readonly subscriptions: readonly { readonly agentId: string; readonly queueGroup: string | null }[];
 }
 
@@ -190,14 +191,16 @@ function toTopic({ id, sender }: RoutableMessage, topic: string, context: Contex
   if (!mayUseTopic(known.publish, sender.agentId, context.clustersOf)) {
     return forbidden(`the topic "${topic}" does not list "${sender.agentId}" under publish`);
   }
-  const plain = known.subscriptions.filter(({ queueGroup }) => queueGroup === null).map(({ agentId }) => agentId);
-  const recipients = new Map(
-    plain.filter((agentId) => agentId !== sender.agentId).map((agentId) => [agentId, 'subscriber']),
+  // Asked at each message: a pattern with wildcards may be older than the topic it takes.
+  const subscriptions = known.subscriptions.filter(
+    ({ agentId }) => agentId !== sender.agentId && mayUseTopic(known.subscribe, agentId, context.clustersOf),
   );
-  const groups = [...new Set(known.subscriptions.flatMap(({ queueGroup }) => queueGroup ?? []))].sort();
+  const plain = subscriptions.filter(({ queueGroup }) => queueGroup === null).map(({ agentId }) => agentId);
+  const recipients = new Map(plain.map((agentId) => [agentId, 'subscriber']));
+  const groups = [...new Set(subscriptions.flatMap(({ queueGroup }) => queueGroup ?? []))].sort();
   for (const group of groups) {
-    const members = known.subscriptions.filter(({ queueGroup }) => queueGroup === group).map(({ agentId }) => agentId);
-    const chosen = choose([...new Set(members)].filter((agentId) => agentId !== sender.agentId), `${id}\n${group}`, context);
+    const members = subscriptions.filter(({ queueGroup }) => queueGroup === group).map(({ agentId }) => agentId);
+    const chosen = choose([...new Set(members)], `${id}\n${group}`, context);
     if (chosen && !recipients.has(chosen)) recipients.set(chosen, `group:${group}`);
   }
   return {
@@ -280,5 +283,8 @@ const notAMember = ({ agentId }: Sender, clusterId: string): Route =>
 
 const unknownCluster = (kind: Kind, clusterIds: readonly string[]): Route => ({
   ...nobody(kind),
-  dead: { reason: 'unknown_cluster', detail: `There is no open cluster ${clusterIds.map((id) => `"${id}"`).join(', ')}` },
+  dead: {
+    reason: 'unknown_cluster',
+    detail: `There is no open cluster ${clusterIds.map((id) => `"${id}"`).join(', ')}`,
+  },
 });

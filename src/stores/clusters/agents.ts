@@ -5,7 +5,8 @@ import { isDatabaseError } from '../database.js';
 import { agentColumns, toAgentView, type AgentRow } from './agent-rows.js';
 import type { ClustersDb } from './schema.js';
 
-const tokensOf = (capabilities: RegisterAgent['capabilities']): string[] => [
+/** What an agent is found by: each capability's name, and `name@version` where it has one. */
+export const capabilityTokens = (capabilities: RegisterAgent['capabilities']): string[] => [
   ...new Set(
     capabilities.flatMap((entry) => {
       if (typeof entry !== 'string')
@@ -31,7 +32,7 @@ export async function registerAgent(
       insert into agents as a (id, name, host, zone, labels, capabilities, resources, max_clusters, acceptance,
         concurrency, lease_expires_at, enrolled_by)
       values (${agent.id}, ${agent.name ?? null}, ${agent.host ?? null}, ${agent.zone ?? null},
-        ${JSON.stringify(agent.labels)}::jsonb, ${tokensOf(agent.capabilities)}::text[],
+        ${JSON.stringify(agent.labels)}::jsonb, ${capabilityTokens(agent.capabilities)}::text[],
         ${JSON.stringify(agent.resources)}::jsonb, ${agent.maxClusters}, ${agent.acceptance}, ${agent.concurrency},
         clock_timestamp() + make_interval(secs => ${leaseSeconds}), ${enrolledBy})
       on conflict (id) do update set

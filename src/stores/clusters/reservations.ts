@@ -108,16 +108,8 @@ export interface MembershipRow {
 
 /** The live memberships of a cluster with what its agents are, by agent id. */
 export async function membershipsOf(tx: ClustersDb, clusterId: string): Promise<MembershipRow[]> {
-  const { rows } = await sql<MembershipRow>`
-    select m.id, m.agent_id as "agentId", m.state, m.roles, m.operation_id as "operationId", m.answer,
-      m.answer_reason as "answerReason", m.tries, m.chosen_load as "chosenLoad",
-      extract(epoch from clock_timestamp() - m.invited_at)::float8 as "invitedSecondsAgo",
-      a.acceptance, a.load, a.host, a.zone, a.capabilities, a.resources, a.held,
-      a.cluster_count as "clusterCount", a.max_clusters as "maxClusters", a.recent_flaps as "recentFlaps",
-      (a.left_at is null and a.lease_expires_at > now()) as alive
-    from memberships m join agents a on a.id = m.agent_id
-    where m.cluster_id = ${clusterId} and m.state <> 'released' order by m.agent_id`.execute(tx);
-  return rows;
+  const { rows } = await sql<{ members: MembershipRow[] }>`select members_of(${clusterId}) as members`.execute(tx);
+  return rows[0]?.members ?? [];
 }
 
 /** Agents that declined this operation's invitation or never answered it. */

@@ -10,6 +10,7 @@ import {
   type NewOperation,
   type OperationRow,
 } from './operations.js';
+import type { MembershipRow } from './reservations.js';
 import type { ClustersDb } from './schema.js';
 
 export interface StepKey {
@@ -28,18 +29,26 @@ export interface Attempt {
 /** The decision of a step that is not finished yet: save what changed, but do not record the step as done. */
 export const unfinished = Symbol('unfinished');
 
+interface StepNeeds {
+  readonly accept?: NewOperation;
+  readonly members?: boolean;
+}
+
 /** What a step finds when it has the operation's lock. */
-interface OpenStep {
+export interface OpenStep {
   readonly operation: OperationRow;
   /** The newest result of identifyAgents: the plan that later steps carry out. */
   readonly plan: unknown;
+  /** The live memberships of the operation's cluster by agent id, if the step needs them. */
+  readonly members: readonly MembershipRow[];
 }
 
 /**
  * Saves one step at most once. All its writes and its result commit together under the operation's row lock, so the
  * same attempt again, or a late attempt that was thought dead, changes nothing and gets the first result.
  * @param work reads, decides and writes inside the transaction. `[unfinished, value]` saves its writes without ending the step.
- * @param accept the operation's row, written in the same transaction if it is not there yet.
+ * @param needs.accept the operation's row, written in the same transaction if it is not there yet.
+ * @param needs.members whether `work` reads the memberships of the operation's cluster.
  * @throws ManagerError how the operation ended, when it has; `operation_ended` when this step was already undone;
  * `idempotency_conflict`; `not_found`.
  */
@@ -47,18 +56,14 @@ export async function saveStep<Result>(
   db: ClustersDb,
   key: StepKey,
   attempt: Attempt,
-  work: (
-    tx: ClustersDb,
-    operation: OperationRow,
-    plan: unknown,
-  ) => Promise<Result | readonly [typeof unfinished, Result]>,
-  accept?: NewOperation,
+  work: (tx: ClustersDb, found: OpenStep) => Promise<Result | readonly [typeof unfinished, Result]>,
+  needs: StepNeeds = {},
 ): Promise<Result> {
   failpoint(`${key.step}:before`);
   const result = await inTransaction(db, async (tx) => {
-    const step = await openStep<Result>(tx, key, accept);
+    const step = await openStep<Result>(tx, key, needs);
     if ('done' in step) return step.done;
-    const outcome = await work(tx, step.operation, step.plan);
+    const outcome = await work(tx, step);
     const [saved, isDone] = isUnfinished(outcome) ? [outcome[1], false] : [outcome, true];
     if (isDone) {
       await sql`${withCommit}
@@ -73,16 +78,25 @@ export async function saveStep<Result>(
   return result;
 }
 
+interface OpenedRow<Result> extends OperationRow {
+  readonly isDone: boolean;
+  readonly isUndone: boolean;
+  readonly done: Result;
+  readonly plan: unknown;
+  readonly members: readonly MembershipRow[];
+}
+
 /** Takes the operation's lock and looks, with what was committed up to then in view, at how far this step is. */
 async function openStep<Result>(
   tx: ClustersDb,
   key: StepKey,
-  accept: NewOperation | undefined,
+  { accept, members = false }: StepNeeds,
 ): Promise<OpenStep | { readonly done: Result }> {
   const created = accept && (await insertOperation(tx, accept));
-  if (created) return { operation: created, plan: undefined };
-  const { rows } = await sql<OperationRow & { isDone: boolean; isUndone: boolean; done: Result; plan: unknown }>`
-    select ${operationColumns}, o.is_done as "isDone", o.is_undone as "isUndone", o.done, o.plan
+  if (created) return { operation: created, plan: undefined, members: [] };
+  const { rows } = await sql<OpenedRow<Result>>`
+    select ${operationColumns}, o.is_done as "isDone", o.is_undone as "isUndone", o.done, o.plan,
+      ${members ? sql`members_of(o.cluster_id)` : sql`'[]'::json`} as members
     from open_step(${key.operationId}, ${key.step}, ${key.round}) o`.execute(tx);
   const row = rows[0];
   if (!row) throw new ManagerError('not_found', `There is no operation "${key.operationId}"`);
@@ -95,7 +109,7 @@ async function openStep<Result>(
       `Operation ${key.operationId} is ${row.endedAt ? row.state : 'being undone'}; ${key.step} came too late and changed nothing`,
     );
   }
-  return { operation: row, plan: row.plan };
+  return { operation: row, plan: row.plan, members: row.members };
 }
 
 const isUnfinished = <Result>(
@@ -147,7 +161,39 @@ export async function requireStepResult<Result>(db: ClustersDb, key: Omit<StepKe
   const { rows } = await sql<{ result: Result }>`
     select result from operation_steps where operation_id = ${key.operationId} and step = ${key.step}
     order by round desc limit 1`.execute(db);
-  if (!rows[0])
-    throw new ManagerError('state_conflict', `Operation ${key.operationId} has no result of ${key.step} yet`);
+  if (!rows[0]) throw missing(key.operationId, key.step);
   return rows[0].result;
 }
+
+/** What the fourth step starts from. */
+export interface Connected<Plan, Connections, Result> {
+  /** The fourth step's own result, when it is done already. */
+  readonly done: Result | null;
+  readonly plan: Plan;
+  readonly connections: Connections;
+  readonly members: readonly MembershipRow[];
+}
+
+/** Reads in one question what the fourth step starts from. @throws ManagerError `state_conflict` when an earlier step has no result yet. */
+export async function connectedSoFar<Plan, Connections, Result>(
+  db: ClustersDb,
+  { operationId, clusterId }: { readonly operationId: string; readonly clusterId: string },
+): Promise<Connected<Plan, Connections, Result>> {
+  const newest = (step: string) => sql`(select result from operation_steps
+    where operation_id = ${operationId} and step = ${step} order by round desc limit 1)`;
+  const { rows } = await sql<{
+    done: Result | null;
+    plan: Plan | null;
+    connections: Connections | null;
+    members: MembershipRow[];
+  }>`
+    select ${newest('initializeCluster')} as done, ${newest('identifyAgents')} as plan,
+      ${newest('establishConnections')} as connections, members_of(${clusterId}) as members`.execute(db);
+  const { done = null, plan = null, connections = null, members = [] } = rows[0] ?? {};
+  if (plan === null) throw missing(operationId, 'identifyAgents');
+  if (connections === null) throw missing(operationId, 'establishConnections');
+  return { done, plan, connections, members };
+}
+
+const missing = (operationId: string, step: string): ManagerError =>
+  new ManagerError('state_conflict', `Operation ${operationId} has no result of ${step} yet`);

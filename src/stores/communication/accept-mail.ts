@@ -1,5 +1,4 @@
 import { sql } from 'kysely';
-import { isDatabaseError } from '../database.js';
 import type { CommunicationDb, CommunicationSchema } from './schema.js';
 
 /** A message with the recipients that were found for it. */
@@ -32,7 +31,6 @@ export interface RoutedMessage {
 }
 
 export interface AcceptOutcome {
-
   readonly outcome: 'accepted' | 'duplicate' | 'conflict' | 'full';
   readonly matched: number;
 }
@@ -48,25 +46,50 @@ export async function acceptMail(
   messages: readonly RoutedMessage[],
   { epochs, mailbox }: { readonly epochs: ReadonlyMap<string, number>; readonly mailbox: number },
 ): Promise<readonly AcceptOutcome[] | 'stale'> {
-  const routes = messages.flatMap(({ recipients }, index) => recipients.map((recipient) => ({ index, ...recipient })));
-  const heads = messages.map(({ data: _data, recipients: _recipients, dead, ...head }) =>
-    dead ? { ...head, dead: dead.reason, deadDetail: dead.detail } : head,
+  const agents = new Map<string, number>();
+  const placeOf = (agentId: string): number => {
+    const known = agents.get(agentId);
+    if (known !== undefined) return known;
+    agents.set(agentId, agents.size + 1);
+    return agents.size;
+  };
+  const routes = messages.flatMap(({ recipients, partitionKey }, index) =>
+    recipients.map(({ agentId, via }) => ({ index, agent: placeOf(agentId), via, key: partitionKey ?? null })),
   );
+  const heads = messages.map(
+    ({ data: _data, recipients: _recipients, dead: _dead, ttl: _ttl, retain: _retain, ...head }) => head,
+  );
+  const indexesOf = (which: (message: RoutedMessage) => unknown): number[] =>
+    messages.flatMap((message, index) => (which(message) ? [index] : []));
+  const dead = indexesOf((message) => message.dead);
+  const { rows } = await afterDeadlocks(() =>
+    sql<AcceptOutcome & { ordinal: number }>`
+    select ordinal, outcome, matched from accept_mail(${JSON.stringify(heads)}::jsonb,
+      ${messages.map(({ data }) => data)}::text[], ${messages.map(({ recipients }) => recipients.length)}::integer[],
+      ${messages.map(({ ttl }) => ttl)}::double precision[],
+      ${[...agents.keys()]}::text[], ${routes.map(({ index }) => index)}::integer[],
+      ${routes.map(({ agent }) => agent)}::integer[], ${routes.map(({ via }) => via)}::text[],
+      ${routes.map(({ key }) => key)}::text[],
+      ${dead}::integer[], ${dead.map((index) => messages[index]?.dead?.reason)}::text[],
+      ${dead.map((index) => messages[index]?.dead?.detail)}::text[], ${indexesOf(({ retain }) => retain)}::integer[],
+      ${[...epochs.keys()]}::text[], ${[...epochs.values()]}::integer[], ${mailbox})`.execute(db),
+  );
+  if (rows.some(({ ordinal }) => ordinal < 0)) return 'stale';
+  const outcomes: AcceptOutcome[] = messages.map(({ recipients }) => ({
+    outcome: 'accepted',
+    matched: recipients.length,
+  }));
+  for (const { ordinal, outcome, matched } of rows) outcomes[ordinal] = { outcome, matched };
+  return outcomes;
+}
+
+/** Locks are taken in one order, but not by every statement that ever touches an inbox. */
+async function afterDeadlocks<Result>(run: () => Promise<Result>): Promise<Result> {
   for (let attempt = 1; ; attempt += 1) {
     try {
-      const { rows } = await sql<AcceptOutcome & { ordinal: number; outcome: string }>`
-        select ordinal, outcome, matched from accept_mail(${JSON.stringify(heads)}::jsonb,
-          ${messages.map(({ data }) => data)}::text[], ${routes.map(({ index }) => index)}::integer[],
-          ${routes.map(({ agentId }) => agentId)}::text[], ${routes.map(({ via }) => via)}::text[],
-          ${[...epochs.keys()]}::text[], ${[...epochs.values()]}::integer[], ${mailbox})`.execute(db);
-      if (rows.some(({ ordinal }) => ordinal < 0)) return 'stale';
-      const outcomes = new Array<AcceptOutcome>(messages.length);
-      for (const { ordinal, outcome, matched } of rows) outcomes[ordinal] = { outcome, matched };
-      return outcomes;
+      return await run();
     } catch (error) {
-      // The same message is being accepted by somebody else: with theirs committed it is known.
-      const isRace = isDatabaseError(error, 'messages_once') || (error as { code?: string }).code === '40P01';
-      if (!isRace || attempt >= 5) throw error;
+      if ((error as { code?: string }).code !== '40P01' || attempt >= 5) throw error;
     }
   }
 }

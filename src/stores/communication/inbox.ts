@@ -68,13 +68,12 @@ export interface Leased {
  */
 export async function receive(db: CommunicationDb, agentId: string, max: number, rules: LeaseRules): Promise<Leased[]> {
   const { rows } = await sql<LeasedRow>`
-    select l.inbox_no as "inboxNo", l.sequence, l.attempt, l.lease_token as "leaseToken",
-      l.lease_expires_at as "leaseExpiresAt", l.leased_at as "leasedAt", l.accepted_at as "acceptedAt",
-      m.id, m.source, m.type, m.time, m.address as "to", m.cluster_id as "clusterId", m.epoch, m.topic,
-      m.correlation_id as "correlationId", m.reply_to as "replyTo", m.partition_key as "partitionKey", m.data
+    select inbox_no as "inboxNo", sequence, attempt, lease_token as "leaseToken", lease_expires_at as "leaseExpiresAt",
+      leased_at as "leasedAt", accepted_at as "acceptedAt", id, source, type, time, address as "to",
+      cluster_id as "clusterId", epoch, topic, correlation_id as "correlationId", reply_to as "replyTo",
+      partition_key as "partitionKey", data
     from lease_mail(${agentId}, ${max}, ${rules.leaseSeconds}, ${rules.maxUnacked}, ${rules.tries},
-      ${rules.retryDelaysSeconds}::integer[]) l
-    join messages m on m.no = l.message_no order by l.sequence`.execute(db);
+      ${rules.retryDelaysSeconds}::integer[])`.execute(db);
   return rows.map((row) => ({
     delivery: deliveryOf(row),
     clusterId: row.clusterId,
@@ -144,30 +143,11 @@ export interface Acked {
  */
 export async function ack(db: CommunicationDb, claims: readonly LeaseClaim[]): Promise<ReadonlyMap<number, Acked>> {
   const { rows } = await sql<{ place: number; clusterId: string | null; afterMs: number | null }>`
-    with wanted as materialized (
-      select w.place, i.no as inbox_no, w.sequence, w.token
-      from unnest(${claims.map((_claim, place) => place)}::integer[], ${claims.map(({ agentId }) => agentId)}::text[],
-        ${keys(claims, 'inboxNo')}::integer[], ${keys(claims, 'sequence')}::bigint[], ${tokens(claims)}::uuid[])
-        as w (place, agent_id, inbox_no, sequence, token)
-      join inboxes i on i.no = w.inbox_no and i.agent_id = w.agent_id
-    ), held as (
-      -- Locked in one order by everybody: two that ack the same deliveries cannot wait for each other in a circle.
-      select d.inbox_no, d.sequence from deliveries d join wanted w using (inbox_no, sequence)
-      where d.lease_token = w.token order by d.inbox_no, d.sequence for update of d
-    ), gone as (
-      delete from deliveries d using held h where d.inbox_no = h.inbox_no and d.sequence = h.sequence returning d.*
-    ), ended as (
-      insert into settled (inbox_no, sequence, message_no, via, outcome, attempts, lease_token, accepted_at,
-        first_leased_at, last_leased_at, tries)
-      select inbox_no, sequence, message_no, via, 'acked', attempts, lease_token, accepted_at, first_leased_at,
-        last_leased_at, tries from gone
-      returning inbox_no, sequence, message_no, accepted_at, ended_at
-    )
-    select w.place, m.cluster_id as "clusterId", extract(epoch from e.ended_at - e.accepted_at) * 1000 as "afterMs"
-      from ended e join wanted w using (inbox_no, sequence) join messages m on m.no = e.message_no
-    union all
-    select w.place, null, null from settled s join wanted w using (inbox_no, sequence)
-      where s.outcome = 'acked' and s.lease_token = w.token`.execute(db);
+    select place, cluster_id as "clusterId", after_ms as "afterMs"
+    from ack_mail(${claims.map((_claim, place) => place)}::integer[], ${claims.map(({ agentId }) => agentId)}::text[],
+      ${keys(claims, 'inboxNo')}::integer[], ${keys(claims, 'sequence')}::bigint[], ${tokens(claims)}::uuid[])`.execute(
+    db,
+  );
   return new Map(rows.map(({ place, clusterId, afterMs }) => [place, { clusterId, ackedAfterMs: afterMs }]));
 }
 
@@ -202,7 +182,10 @@ export async function giveBack(
   if (row.buried === null) return 'waiting';
   const [reason, detail] = how.final
     ? ['rejected', how.reason ?? 'Its recipient said that no further try can help']
-    : ['tries_exhausted', `Handed over ${rules.tries} times; the last was given back: ${how.reason ?? 'without a reason'}`];
+    : [
+        'tries_exhausted',
+        `Handed over ${rules.tries} times; the last was given back: ${how.reason ?? 'without a reason'}`,
+      ];
   await bury(db, [key], reason, detail);
   return 'dead';
 }
@@ -238,6 +221,16 @@ export async function extendLease(
   return rows[0]?.end;
 }
 
+/** Whether a delivery is, or was, an agent's own. */
+export async function ownsDelivery(db: CommunicationDb, agentId: string, id: string): Promise<boolean> {
+  const key = parseDeliveryId(id);
+  if (!key) return false;
+  const { rows } = await sql<{ owns: boolean }>`
+    select exists (select 1 from inboxes where no = ${key.inboxNo} and agent_id = ${agentId}
+      and next_sequence > ${key.sequence}) as owns`.execute(db);
+  return rows[0]?.owns ?? false;
+}
+
 /** Which of these agents have mail that can be handed over now: one question for all who wait. */
 export async function agentsWithMail(db: CommunicationDb, agentIds: readonly string[]): Promise<string[]> {
   const { rows } = await sql<{ id: string }>`
@@ -254,6 +247,13 @@ export async function openDeliveries(db: CommunicationDb, clusterId: string): Pr
     select count(*) as open from deliveries d join messages m on m.no = d.message_no
     where m.cluster_id = ${clusterId}`.execute(db);
   return rows[0]?.open ?? 0;
+}
+
+/** Which of these agents' inboxes take mail. */
+export async function openInboxesOf(db: CommunicationDb, agentIds: readonly string[]): Promise<string[]> {
+  const { rows } = await sql<{ id: string }>`
+    select agent_id as id from inboxes where agent_id = any(${agentIds}::text[]) and standing <> 'left'`.execute(db);
+  return rows.map(({ id }) => id);
 }
 
 /** Sets what is known of agents' standing. @returns how many changed. */

@@ -10,5 +10,6 @@ export * from './re-address.js';
 export * from './receipts.js';
 export * from './routing.js';
 export * from './topics.js';
+export * from './wake-ups.js';
 export { communicationMigrations } from './migrations/index.js';
 export type { CommunicationDb, CommunicationSchema, RoutedMember, Standing } from './schema.js';

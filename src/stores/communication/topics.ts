@@ -18,7 +18,8 @@ const topicColumns = sql<TopicRow>`
   t.name, t.owner, t.state, t.retention, t.publish, t.subscribe, t.max_subscribers as "maxSubscribers",
   t.created_at as "createdAt"`;
 
-export type TopicSpec = Required<Pick<NewTopic, 'name'>> & Pick<TopicRow, 'retention' | 'publish' | 'subscribe' | 'maxSubscribers'>;
+export type TopicSpec = Required<Pick<NewTopic, 'name'>> &
+  Pick<TopicRow, 'retention' | 'publish' | 'subscribe' | 'maxSubscribers'>;
 
 /**
  * Creates a topic. The same again changes nothing.
@@ -162,7 +163,10 @@ const subscriptionColumns = sql<SubscriptionRow>`
 const subscriptionOf = (row: SubscriptionRow): SubscriptionView => ({ ...row, createdAt: row.createdAt.toISOString() });
 
 /** What a topic keeps beyond its limits is let go. */
-export async function trimRetained(db: CommunicationDb, { name, retention }: Pick<TopicRow, 'name' | 'retention'>): Promise<void> {
+export async function trimRetained(
+  db: CommunicationDb,
+  { name, retention }: Pick<TopicRow, 'name' | 'retention'>,
+): Promise<void> {
   if (retention.keep === 'duration') {
     await sql`
       delete from retained where topic = ${name}

@@ -22,128 +22,189 @@ export const accepting = [
     $$`,
 
   /*
-   * Accepts messages and gives them to their recipients: the one place where mail comes into being. Everything that is
-   * routed is passed as parallel arrays. Messages are refused whole when their only recipient's mailbox is full; of a
-   * message for many, the copies for full mailboxes become dead letters. Without `most` every mailbox has room.
+   * Locks inboxes, by number. Each answer has one element an agent, in the order given; null where there is no such
+   * inbox or its agent has left. Nothing is known of how many agents are asked for: nested loops would be quadratic.
+   */
+  sql`
+    create function lock_inboxes(agents text[], out numbers integer[], out nexts bigint[], out rooms bigint[])
+    language plpgsql set enable_nestloop = off as $$
+    begin
+      with locked as materialized (
+        select i.no, i.agent_id, i.next_sequence, i.room_until, i.standing from inboxes i
+        where i.agent_id = any(agents) order by i.no for update
+      )
+      select array_agg(l.no order by a.place), array_agg(l.next_sequence order by a.place),
+        array_agg(l.room_until order by a.place)
+      into numbers, nexts, rooms
+      from unnest(agents) with ordinality as a (agent, place)
+      left join locked l on l.agent_id = a.agent and l.standing <> 'left';
+    end $$`,
+
+  /*
+   * Accepts messages and gives them to their recipients: the one place where mail comes into being. Messages are refused
+   * whole when their only recipient's mailbox is full; of a message for many, the copies for full mailboxes become dead
+   * letters. What can be told beforehand comes in arrays, since a join of what nobody has statistics of is a gamble:
+   * m_ has one element a message, r_ one a route (whose message counts from 0 and whose agent counts from 1, in the
+   * order of messages), d_ one for each message that matched nobody, c_ one a cluster that was looked up.
+   *
+   * Without `most` every mailbox has room. Returns only what did not simply go to all its routes; a row with the ordinal -1 says that a table was stale.
    *
    * Locks, always in this order, so that nobody waits in a circle: clusters (shared), inboxes by number, messages by id.
    */
   sql`
-    create function accept_mail(messages_in jsonb, bodies text[], r_message integer[], r_agent text[], r_via text[],
+    create function accept_mail(m_head jsonb, m_body text[], m_routes integer[], m_ttl double precision[],
+      agents text[], r_message integer[], r_agent integer[], r_via text[], r_key text[],
+      d_message integer[], d_reason text[], d_detail text[], m_retained integer[],
       c_id text[], c_epoch integer[], most integer)
     returns table (ordinal integer, outcome text, matched integer) language plpgsql as $$
     #variable_conflict use_column
     declare
-      stale boolean;
+      boxes integer[];
+      nexts bigint[];
+      rooms bigint[];
+      numbers bigint[];
+      counts integer[] := m_routes;
+      refused integer[] := '{}';
+      is_tight boolean;
+      is_odd boolean;
+      stored integer;
+      given_to integer[];
+      given integer[];
+      moment timestamptz;
     begin
       if cardinality(c_id) > 0 then
         perform pg_advisory_xact_lock_shared(route_locks(), b)
           from (select distinct route_lock(id) as b from unnest(c_id) id order by 1) buckets;
-        select count(*) > 0 into stale from unnest(c_id, c_epoch) as w (id, epoch)
+        if exists (
+          select from unnest(c_id, c_epoch) as w (id, epoch)
           left join routed_clusters c on c.cluster_id = w.id and c.state = 'open'
-          where c.epoch is distinct from w.epoch;
-        if stale then
+          where c.epoch is distinct from w.epoch
+        ) then
           return query select -1, 'stale', 0;
           return;
         end if;
       end if;
 
-      perform 1 from inboxes i where i.agent_id = any(r_agent) order by i.no for update;
-      if most is not null then
-        perform make_room(array_agg(i.no order by i.no), array_agg(w.amount order by i.no), most)
-          from (select agent, count(*)::integer as amount from unnest(r_agent) agent group by agent) w
-          join inboxes i on i.agent_id = w.agent
-          where i.next_sequence + w.amount > i.room_until;
+      if cardinality(agents) > 0 then
+        select l.numbers, l.nexts, l.rooms into boxes, nexts, rooms from lock_inboxes(agents) l;
+        select array_agg(boxes[w.agent]), array_agg(w.amount) into given_to, given from (
+          select r.agent, count(*)::integer as amount from unnest(r_agent) as r (agent) group by r.agent
+        ) w where most is not null and nexts[w.agent] + w.amount > rooms[w.agent];
+        is_tight := given_to is not null;
+        if is_tight then
+          perform make_room(given_to, given, most);
+          select l.numbers, l.nexts, l.rooms into boxes, nexts, rooms from lock_inboxes(agents) l;
+          is_tight := exists (
+            select from unnest(r_agent) as r (agent) group by r.agent having nexts[r.agent] + count(*) > rooms[r.agent]);
+        end if;
+        is_odd := is_tight or array_position(boxes, null) is not null;
+      end if;
+      if is_odd then
+        select array_agg(coalesce(w.amount, 0) order by m.ord) into counts
+        from generate_series(0, cardinality(m_routes) - 1) as m (ord)
+        left join (select r.message, count(*)::integer as amount from unnest(r_message, r_agent) as r (message, agent)
+          where boxes[r.agent] is not null group by r.message) w on w.message = m.ord;
+      end if;
+      if is_tight then
+        refused := array(
+          select r.message from (
+            select r.message, r.agent,
+              nexts[r.agent] + row_number() over (partition by r.agent order by r.message) - 1 as place
+            from unnest(r_message, r_agent) as r (message, agent)
+            where boxes[r.agent] is not null and not exists (
+              select from messages k where k.id = m_head -> r.message ->> 'id' and k.source = m_head -> r.message ->> 'source')
+          ) r where r.place >= rooms[r.agent] and (m_head -> r.message -> 'single')::boolean);
       end if;
 
-      return query
-      with msg as (
-        select (m.ord - 1)::integer as ord, e ->> 'id' as id, e ->> 'source' as source, e ->> 'kind' as kind,
-          e -> 'to' as address, e ->> 'type' as type, e ->> 'clusterId' as cluster_id, (e ->> 'epoch')::integer as epoch,
-          e -> 'routed' as routed, e ->> 'topic' as topic, e ->> 'partitionKey' as partition_key,
-          e ->> 'correlationId' as correlation_id, e ->> 'replyTo' as reply_to, e ->> 'operationId' as operation_id,
-          decode(e ->> 'hash', 'hex') as body_hash, (e ->> 'ttl')::double precision as ttl,
-          coalesce((e ->> 'single')::boolean, false) as single,
-          e ->> 'dead' as dead, e ->> 'deadDetail' as dead_detail,
-          (e ->> 'retain')::boolean as retain
-        from jsonb_array_elements(messages_in) with ordinality as m (e, ord)
-      ), known as (
-        select msg.ord, k.matched, k.body_hash = msg.body_hash or k.body_hash is null or msg.body_hash is null as is_same
-        from msg join messages k on k.id = msg.id and k.source = msg.source
-      ), routed as (
-        select r.message, r.agent, r.via, i.no as inbox_no,
-          i.next_sequence + row_number() over (partition by i.no order by r.message) - 1 as place,
-          case when most is null then 9223372036854775807 else i.room_until end as room_until
-        from unnest(r_message, r_agent, r_via) as r (message, agent, via)
-        left join inboxes i on i.agent_id = r.agent and i.standing <> 'left'
-        where not exists (select 1 from known where known.ord = r.message)
-      ), judged as (
-        select msg.ord, case
-          when not msg.single then 'new'
-          when r.inbox_no is null then 'new'
-          when r.place >= r.room_until then 'full' else 'new' end as verdict
-        from msg left join routed r on r.message = msg.ord and msg.single
-        where not exists (select 1 from known where known.ord = msg.ord)
-      ), given as (
-        -- In each inbox those that find room come before all that do not, so their places leave no gap.
-        select r.message, r.inbox_no, r.via, r.place as sequence
-        from routed r join judged j on j.ord = r.message and j.verdict = 'new'
-        where r.place < r.room_until
-      ), stored as (
-        insert into messages (id, source, kind, address, type, cluster_id, epoch, routed, topic, partition_key,
-          correlation_id, reply_to, data, body_hash, matched, operation_id, expires_at)
-        select msg.id, msg.source, msg.kind, msg.address, msg.type, msg.cluster_id, msg.epoch, msg.routed, msg.topic,
-          msg.partition_key, msg.correlation_id, msg.reply_to, bodies[msg.ord + 1], msg.body_hash,
-          coalesce(g.matched, 0), msg.operation_id, clock_timestamp() + make_interval(secs => msg.ttl)
-        from msg join judged j on j.ord = msg.ord and j.verdict = 'new'
-        left join (select message, count(*) as matched from routed where inbox_no is not null group by message) g
-          on g.message = msg.ord
-        order by msg.id
-        returning no, id, source, partition_key, matched, time, expires_at
-      ), placed as (
-        select msg.ord, msg.kind, s.no, s.partition_key, s.matched, s.time, s.expires_at, msg.dead, msg.dead_detail, msg.retain,
-          msg.topic
-        from stored s join msg on msg.id = s.id and msg.source = s.source
-      ), delivered as (
-        insert into deliveries (inbox_no, sequence, message_no, via, partition_key, expires_at, accepted_at)
-        select g.inbox_no, g.sequence, p.no, g.via, p.partition_key, p.expires_at, p.time
-        from given g join placed p on p.ord = g.message
-      ), advanced as (
-        update inboxes i set next_sequence = i.next_sequence + n.given
-        from (select inbox_no, count(*) as given from given group by inbox_no) n where i.no = n.inbox_no
-      ), kept as (
-        insert into retained (topic, message_no, at)
-        select p.topic, p.no, p.time from placed p join topics t on t.name = p.topic where p.retain for key share of t
-        returning message_no
-      ), buried as (
+      moment := clock_timestamp();
+      numbers := array(select nextval('messages_no_seq') from generate_series(1, cardinality(m_routes)));
+      insert into messages (no, id, source, kind, address, type, cluster_id, epoch, routed, topic, partition_key,
+        correlation_id, reply_to, data, body_hash, matched, operation_id, time, expires_at)
+      overriding system value
+      select numbers[m.ord], m.e ->> 'id', m.e ->> 'source', m.e ->> 'kind', m.e -> 'to', m.e ->> 'type',
+        m.e ->> 'clusterId', (m.e ->> 'epoch')::integer, m.e -> 'routed', m.e ->> 'topic', m.e ->> 'partitionKey',
+        m.e ->> 'correlationId', m.e ->> 'replyTo', m.body, decode(m.e ->> 'hash', 'hex'), counts[m.ord],
+        m.e ->> 'operationId', moment, moment + make_interval(secs => m_ttl[m.ord])
+      from rows from (jsonb_array_elements(m_head), unnest(m_body)) with ordinality as m (e, body, ord)
+      where cardinality(refused) = 0 or (m.ord - 1)::integer <> all(refused)
+      order by m.e ->> 'id'
+      on conflict on constraint messages_once do nothing;
+      get diagnostics stored = row_count;
+      if stored < cardinality(numbers) then
+        is_odd := true;
+        numbers := array(select m.no from unnest(numbers) with ordinality as n (no, ord)
+          left join messages m on m.no = n.no order by n.ord);
+      end if;
+
+      if cardinality(agents) > 0 then
+        with given as (
+          insert into deliveries (inbox_no, sequence, message_no, via, partition_key, expires_at, accepted_at)
+          select boxes[r.agent], r.place, numbers[r.message + 1], r.via, r.key,
+            moment + make_interval(secs => m_ttl[r.message + 1]), moment
+          from (
+            select r.message, r.agent, r.via, r.key,
+              nexts[r.agent] + row_number() over (partition by r.agent order by r.message) - 1 as place
+            from unnest(r_message, r_agent, r_via, r_key) as r (message, agent, via, key)
+            where numbers[r.message + 1] is not null and boxes[r.agent] is not null
+          ) r
+          -- In each inbox those that find room come before all that do not, so their places leave no gap.
+          where most is null or r.place < rooms[r.agent]
+          returning inbox_no
+        )
+        select array_agg(g.no), array_agg(g.amount) into given_to, given
+        from (select g.inbox_no as no, count(*)::integer as amount from given g group by g.inbox_no) g;
+        update inboxes i set next_sequence = i.next_sequence + g.amount
+        from unnest(given_to, given) as g (no, amount) where i.no = g.no;
+      end if;
+
+      if cardinality(d_message) > 0 then
         insert into dead_letters (message_no, recipient, reason, detail)
-        select p.no, null, p.dead, p.dead_detail from placed p where p.dead is not null
-        union all
-        select p.no, r.agent,
-          case when r.inbox_no is null then 'unknown_recipient' else 'mailbox_full' end,
-          case when r.inbox_no is null then 'There is no agent "' || r.agent || '", or it has left'
-            else 'The mailbox of "' || r.agent || '" already holds ' || most || ' open messages' end
-        from routed r join placed p on p.ord = r.message
-        where p.kind <> 'manager' and (r.inbox_no is null or r.place >= r.room_until)
-        union all
-        select p.no, null, 'unknown_topic', 'The topic "' || p.topic || '" was deleted while this was published'
-        from placed p where p.retain and p.matched = 0 and not exists (select 1 from kept k where k.message_no = p.no)
-      )
-      select j.ord, case when j.verdict = 'full' then 'full' else 'accepted' end, coalesce(p.matched, 0)
-        from judged j left join placed p on p.ord = j.ord
-      union all
-      select k.ord, case when k.is_same then 'duplicate' else 'conflict' end, k.matched from known k;
+        select numbers[d.message + 1], null, d.reason, d.detail
+        from unnest(d_message, d_reason, d_detail) as d (message, reason, detail)
+        where numbers[d.message + 1] is not null;
+      end if;
+      if cardinality(m_retained) > 0 then
+        insert into retained (topic, message_no, at)
+        select m.topic, m.no, m.time from messages m join topics t on t.name = m.topic
+        where m.no = any(array(select numbers[k.message + 1] from unnest(m_retained) as k (message)))
+        for key share of t;
+        insert into dead_letters (message_no, recipient, reason, detail)
+        select m.no, null, 'unknown_topic', 'The topic "' || m.topic || '" was deleted while this was published'
+        from messages m where m.matched = 0
+          and m.no = any(array(select numbers[k.message + 1] from unnest(m_retained) as k (message)))
+          and not exists (select from retained r where r.message_no = m.no);
+      end if;
+      if is_odd then
+        insert into dead_letters (message_no, recipient, reason, detail)
+        select numbers[r.message + 1], agents[r.agent],
+          case when boxes[r.agent] is null then 'unknown_recipient' else 'mailbox_full' end,
+          case when boxes[r.agent] is null then 'There is no agent "' || agents[r.agent] || '", or it has left'
+            else 'The mailbox of "' || agents[r.agent] || '" already holds ' || most || ' open messages' end
+        from (
+          select r.message, r.agent,
+            nexts[r.agent] + row_number() over (partition by r.agent order by r.message) - 1 as place
+          from unnest(r_message, r_agent) as r (message, agent) where numbers[r.message + 1] is not null
+        ) r
+        where (boxes[r.agent] is null or r.place >= rooms[r.agent]) and m_head -> r.message ->> 'kind' <> 'manager';
+        return query
+        select m.ord::integer - 1,
+          case when numbers[m.ord] is not null then 'accepted'
+            when k.no is null then 'full'
+            when k.body_hash <> decode(m.e ->> 'hash', 'hex') then 'conflict' else 'duplicate' end,
+          coalesce(k.matched, 0)
+        from jsonb_array_elements(m_head) with ordinality as m (e, ord)
+        left join messages k on k.id = m.e ->> 'id' and k.source = m.e ->> 'source';
+      end if;
     end $$`,
 
   // The manager's own mail: explicit recipients, delivered once however full they are, told in the caller's transaction.
   sql`
     create function deliver(message jsonb, recipients text[]) returns void language sql as $$
-      select from accept_mail(
-        jsonb_build_array(message || '{"kind": "manager", "ttl": 604800}'),
-        array[(message -> 'data')::text],
-        array_fill(0, array[cardinality(recipients)]), recipients,
-        array_fill('manager'::text, array[cardinality(recipients)]),
-        '{}'::text[], '{}'::integer[], null)
+      select from (select array(select distinct r from unnest(recipients) as r) as agents) w,
+        accept_mail(jsonb_build_array(message || '{"kind": "manager"}'), array[(message -> 'data')::text],
+          array[cardinality(w.agents)], array[604800], w.agents, array_fill(0, array[cardinality(w.agents)]),
+          array(select generate_subscripts(w.agents, 1)), array_fill('manager'::text, array[cardinality(w.agents)]),
+          array_fill(null::text, array[cardinality(w.agents)]), '{}', '{}', '{}', '{}', '{}', '{}', null)
     $$`,
 
   // The routing table of an epoch and the mail that tells its members, in one transaction and one round trip.
@@ -170,8 +231,8 @@ export const accepting = [
       elsif not is_same then return 'other';
       end if;
       -- All of them at once and in order: one after the other would be in a circle with who sends to several.
-      perform 1 from inboxes i where i.agent_id in (
-        select jsonb_array_elements_text(m -> 'recipients') from jsonb_array_elements(mail) m) order by i.no for update;
+      perform lock_inboxes(array(
+        select distinct jsonb_array_elements_text(m -> 'recipients') from jsonb_array_elements(mail) m));
       perform deliver(m -> 'message', array(select jsonb_array_elements_text(m -> 'recipients')))
         from jsonb_array_elements(mail) m;
       return 'done';

@@ -1,0 +1,82 @@
+import { identifier } from '../../contracts/agents.js';
+import { messageBatch, parseCommunicationRequest, type CommunicationSpec } from '../../contracts/communication.js';
+import { ManagerError } from '../../contracts/errors.js';
+import { problemsOf } from '../../contracts/formation.js';
+import type { OperationId } from '../../contracts/ids.js';
+import { requestHash } from '../../contracts/request-hash.js';
+import type { MessageSender } from '../../messaging/deps.js';
+import type { NewOperation } from '../../stores/clusters/index.js';
+import { findBatch } from '../../stores/communication/index.js';
+import type { ActivityDeps } from '../deps.js';
+
+export interface RouteMessagesInput {
+  readonly operationId: OperationId;
+  readonly workflowId: string;
+  /** As the caller wrote it, unread. */
+  readonly request: unknown;
+}
+
+/**
+ * The operation that a request asks for, checked.
+ * @throws ManagerError `capability_disabled`, `invalid_request` with every problem.
+ */
+export function operationOf(
+  { settings }: ActivityDeps,
+  { operationId, workflowId, request }: RouteMessagesInput,
+): NewOperation {
+  if (!settings.capabilities.includes('communication_management')) {
+    throw new ManagerError(
+      'capability_disabled',
+      'This manager does not manage communication: "communication_management" is not among its capabilities',
+    );
+  }
+  const id = identifier.safeParse(operationId);
+  if (!id.success) {
+    const problems = problemsOf(id.error).map((problem) => ({ ...problem, path: 'requestId' }));
+    throw new ManagerError(
+      'invalid_request',
+      `requestId "${String(operationId).slice(0, 140)}" (given, or taken from the workflow id) ${problems[0]?.message ?? 'is not valid'}`,
+      { problems },
+    );
+  }
+  parseCommunicationRequest(request);
+  return {
+    id: operationId,
+    kind: 'COMMUNICATION',
+    clusterId: '',
+    workflowId,
+    request,
+    requestHash: requestHash('COMMUNICATION', request),
+    requestedBy: 'temporal',
+  };
+}
+
+/** Who an operation speaks for: an agent by its id, others by a source that no agent's id can be. */
+export function senderOf(requestedBy: string): MessageSender {
+  const [, party = '', id = ''] = /^([a-z]+):(.*)$/.exec(requestedBy) ?? [];
+  return party === 'agent'
+    ? { source: id, agentId: id }
+    : { source: party === '' ? `/${requestedBy}` : `/${party}/${id}`, agentId: null };
+}
+
+/**
+ * The messages and broadcasts of a request, wherever they are.
+ * @throws ManagerError `not_found` when its batch is not there, or is an agent's and another asks.
+ */
+export async function partsOf(
+  { communication }: ActivityDeps,
+  spec: CommunicationSpec,
+  requestedBy: string,
+): Promise<Pick<CommunicationSpec, 'messages' | 'broadcasts'>> {
+  if (spec.batchId === undefined) return spec;
+  const batch = await findBatch(communication, spec.batchId);
+  const isForeign =
+    batch && batch.owner !== requestedBy && [batch.owner, requestedBy].some((who) => who.startsWith('agent:'));
+  if (!batch || isForeign) {
+    throw new ManagerError(
+      'not_found',
+      `There is no batch "${spec.batchId}"; store it with POST /v1/message-batches first`,
+    );
+  }
+  return messageBatch.parse(batch.parts);
+}

@@ -1,0 +1,101 @@
+import {
+  parseCommunicationRequest,
+  type CommunicationResult,
+  type CommunicationSpec,
+} from '../../contracts/communication.js';
+import { ManagerError } from '../../contracts/errors.js';
+import type { OperationId } from '../../contracts/ids.js';
+import { reAddressClusterMail } from '../../messaging/re-address-mail.js';
+import { endOperation, findCluster, membershipsOf, requireStepResult, saveStep } from '../../stores/clusters/index.js';
+import { routeAndDeliver, routingTable } from '../../stores/communication/index.js';
+import { asActivity, thisAttempt } from '../as-activity.js';
+import type { ActivityDeps } from '../deps.js';
+import type { HandledBroadcasts } from './handle-broadcasts.js';
+import { senderOf } from './request.js';
+
+type RoutingOutcome = CommunicationResult['routing'][number];
+type Change = CommunicationSpec['routing'][number];
+
+/**
+ * Step 4 of manage_communication: brings routing tables to the present membership and re-addresses mail of members that
+ * are none any more; then the operation has ended, with the results of all four steps.
+ */
+export const updateRouting = (deps: ActivityDeps) =>
+  asActivity(async ({ operationId }: { readonly operationId: OperationId }): Promise<CommunicationResult> => {
+    const key = { operationId, step: 'updateRouting', round: 0 };
+    const result = await requireResults(deps, operationId);
+    return saveStep(deps.clusters, key, thisAttempt(), async (tx, { operation: { requestedBy, request } }) => {
+      const { agentId } = senderOf(requestedBy);
+      const routing: RoutingOutcome[] = [];
+      for (const change of parseCommunicationRequest(request).routing) {
+        routing.push(agentId === null ? await refresh(deps, change) : refused(change, operatorsOnly));
+      }
+      const whole = { ...result, routing };
+      await endOperation(tx, operationId, { state: 'completed', event: 'communication.completed', result: whole });
+      return whole;
+    });
+  });
+
+const operatorsOnly = new ManagerError('forbidden', 'Routing tables are for orchestrators and admins to update');
+
+async function requireResults({ clusters }: ActivityDeps, operationId: OperationId) {
+  const [messages, handled, topics] = await Promise.all([
+    requireStepResult<CommunicationResult['messages']>(clusters, { operationId, step: 'routeMessages' }),
+    requireStepResult<HandledBroadcasts>(clusters, { operationId, step: 'handleBroadcasts' }),
+    requireStepResult<CommunicationResult['topics']>(clusters, { operationId, step: 'manageTopics' }),
+  ]);
+  return { messages, broadcasts: handled.broadcasts, topics };
+}
+
+/** Publishes the table of a cluster's present epoch, if it is not in force yet, and sees to the mail of those removed. */
+async function refresh(deps: ActivityDeps, change: Change): Promise<RoutingOutcome> {
+  const { clusters, communication } = deps;
+  const { clusterId, expectedEpoch } = change;
+  try {
+    const [cluster, members, table] = await Promise.all([
+      findCluster(clusters, clusterId),
+      membershipsOf(clusters, clusterId),
+      routingTable(communication, clusterId),
+    ]);
+    if (cluster?.state !== 'active') {
+      throw new ManagerError(
+        'not_found',
+        `Cluster "${clusterId}" is ${cluster?.state ?? 'unknown'}; only an active one has routes`,
+      );
+    }
+    const routedEpoch = table?.epoch ?? 0;
+    if (expectedEpoch !== undefined && expectedEpoch !== routedEpoch) {
+      throw new ManagerError(
+        'state_conflict',
+        `The routing table of "${clusterId}" is of epoch ${routedEpoch}, not ${expectedEpoch}; look at it again`,
+      );
+    }
+    const isBehind = routedEpoch < cluster.epoch;
+    if (isBehind) {
+      const active = members
+        .filter(({ state }) => state === 'active')
+        .map(({ agentId, roles }) => ({ agentId, roles }));
+      await routeAndDeliver(communication, { clusterId, epoch: cluster.epoch, members: active }, []);
+    }
+    const { moved, buried } = await reAddressClusterMail(deps.messaging, clusterId);
+    return {
+      clusterId,
+      epoch: Math.max(routedEpoch, cluster.epoch),
+      outcome: isBehind ? 'published' : 'unchanged',
+      reAddressed: moved,
+      deadLettered: buried,
+    };
+  } catch (error) {
+    if (error instanceof ManagerError) return refused(change, error);
+    throw error;
+  }
+}
+
+const refused = ({ clusterId }: Change, { code, message }: ManagerError): RoutingOutcome => ({
+  clusterId,
+  epoch: null,
+  outcome: 'refused',
+  reAddressed: 0,
+  deadLettered: 0,
+  error: { code, detail: message },
+});

@@ -1,0 +1,46 @@
+export interface Lanes<Item> {
+  push(lane: string, item: Item): void;
+  /** Waiting and running. */
+  size(): number;
+  /** Forgets what waits and starts nothing more. Resolves when what runs has ended. */
+  close(): Promise<void>;
+}
+
+/**
+ * Runs items in the order they came, up to `concurrency` at once, but those of one lane strictly one after the other.
+ * @param run must not reject.
+ */
+export function createLanes<Item>(concurrency: number, run: (item: Item) => Promise<void>): Lanes<Item> {
+  let waiting: { readonly lane: string; readonly item: Item }[] = [];
+  const busy = new Set<string>();
+  const running = new Set<Promise<void>>();
+  let closed = false;
+
+  const startNext = (): void => {
+    while (!closed && running.size < concurrency) {
+      const at = waiting.findIndex(({ lane }) => !busy.has(lane));
+      const [next] = at < 0 ? [] : waiting.splice(at, 1);
+      if (!next) return;
+      busy.add(next.lane);
+      const work = run(next.item).finally(() => {
+        running.delete(work);
+        busy.delete(next.lane);
+        startNext();
+      });
+      running.add(work);
+    }
+  };
+  return {
+    push: (lane, item) => {
+      if (closed) return;
+      waiting.push({ lane, item });
+      startNext();
+    },
+    size: () => waiting.length + running.size,
+    close: async () => {
+      closed = true;
+      waiting = [];
+      await Promise.all(running);
+    },
+  };
+}

@@ -1,0 +1,23 @@
+import type { DeliveryView } from '../contracts/inbox.js';
+import { noteHandOver } from '../stores/clusters/index.js';
+import { receive } from '../stores/communication/index.js';
+import type { ApiDeps } from './deps.js';
+
+/**
+ * Leases an agent's next mail, and notes that it was handed over and how long that took.
+ * @param atMost deliveries that may be held at a time, when that is less than the configured bound.
+ */
+export async function handOver(deps: ApiDeps, agentId: string, max: number, atMost?: number): Promise<DeliveryView[]> {
+  const { communication: rules } = deps.config();
+  const maxUnacked = Math.min(rules.maxUnacked, atMost ?? rules.maxUnacked);
+  const leased = await receive(deps.communication, agentId, max, { ...rules, maxUnacked });
+  if (leased.length === 0) return [];
+  for (const { clusterId, handedOverAfterMs } of leased) {
+    if (handedOverAfterMs !== null) deps.latencies.observe('handed_over', clusterId, handedOverAfterMs);
+  }
+  // The mail is on its way: the note behind `reachability` must not keep it, nor lose it by failing.
+  noteHandOver(deps.clusters, [agentId]).catch((err: unknown) =>
+    deps.logger.warn({ err, agentId }, 'hand-over could not be noted'),
+  );
+  return leased.map(({ delivery }) => delivery);
+}

@@ -1,0 +1,81 @@
+import type { Context } from 'hono';
+import type { DeliveryView } from '../contracts/inbox.js';
+import { authenticate } from './authentication.js';
+import type { ApiDeps, ApiEnv } from './deps.js';
+import { handOver } from './hand-over.js';
+import { RetryLater } from './problems.js';
+
+/** Proxies cut a stream that is silent for half a minute, and a reader must be able to tell silence from death. */
+const pingMs = 15_000;
+
+let open = 0;
+
+/**
+ * An inbox as server-sent events: `delivery` events while there is mail, a comment every 15 s while there is none. The
+ * next chunk is made when the one before was taken, so a reader that is slow or gone holds back itself and nobody else;
+ * what it held and did not ack is handed over again when its lease has run out.
+ * @throws ManagerError `too_many_requests` when as many streams are open as may be.
+ */
+export function streamInbox(c: Context<ApiEnv>, deps: ApiDeps, agentId: string, max: number): Response {
+  const { maxStreams } = deps.config().communication;
+  if (open >= maxStreams) {
+    throw new RetryLater(
+      'too_many_requests',
+      `${open} inboxes are being streamed, as many as this server takes; use another server, or poll with waitSeconds`,
+      10,
+    );
+  }
+  const { signal } = c.req.raw;
+  const encoder = new TextEncoder();
+  let isOpen = true;
+  const count = (change: number): void => {
+    open += change;
+    deps.metrics.openStreams.inc(change);
+  };
+  const close = (): void => {
+    if (isOpen) count(-1);
+    isOpen = false;
+  };
+  count(1);
+  signal.addEventListener('abort', close, { once: true });
+  const next = async (): Promise<string | undefined> => {
+    const since = deps.mail.moment;
+    if (signal.aborted || deps.stopping.aborted) return undefined;
+    const deliveries = await handOver(deps, agentId, max, max);
+    if (deliveries.length > 0) return deliveries.map(eventOf).join('');
+    const isWorthALook = await deps.mail.wait(agentId, since, pingMs, signal);
+    // The token may have been revoked meanwhile.
+    await authenticate(c);
+    return isWorthALook ? '' : ': ping\n\n';
+  };
+  const body = new ReadableStream<Uint8Array>(
+    {
+      start: (controller) => controller.enqueue(encoder.encode('retry: 1000\n: open\n\n')),
+      pull: async (controller) => {
+        try {
+          for (;;) {
+            const chunk = await next();
+            if (chunk === undefined || signal.aborted || deps.stopping.aborted) break;
+            if (chunk !== '') return controller.enqueue(encoder.encode(chunk));
+          }
+        } catch (err) {
+          deps.logger.debug({ err, agentId }, 'stream ended');
+        }
+        close();
+        controller.close();
+      },
+      cancel: close,
+    },
+    { highWaterMark: 1 },
+  );
+  return new Response(body, {
+    headers: {
+      'content-type': 'text/event-stream; charset=utf-8',
+      'cache-control': 'no-store',
+      'x-accel-buffering': 'no',
+    },
+  });
+}
+
+const eventOf = (delivery: DeliveryView): string =>
+  `event: delivery\nid: ${delivery.id}\ndata: ${JSON.stringify(delivery)}\n\n`;

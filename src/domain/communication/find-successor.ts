@@ -1,0 +1,39 @@
+import { leastOutstandingOfTwo } from './least-outstanding.js';
+import type { Directory } from './route-messages.js';
+
+/** A delivery that was given to an agent which cannot handle it any more. */
+export interface Stray {
+  readonly agentId: string;
+  /** How the agent was found: `role:<role>`, `capability:<name>`, `group:<name>`, else for itself. */
+  readonly via: string;
+  readonly messageId: string;
+  readonly source: string;
+  readonly clusterId: string | null;
+  readonly topic: string | null;
+}
+
+/**
+ * Who takes over: another who has the role, the capability or a place in the queue group now; nobody for mail that was
+ * for the agent itself, for each member or for each subscriber, who have or had a copy of their own.
+ */
+export function findSuccessor(stray: Stray, directory: Directory): string | undefined {
+  const candidates = namesOf(stray, directory).filter((id) => id !== stray.agentId && id !== stray.source);
+  return leastOutstandingOfTwo(
+    [...new Set(candidates)].flatMap((id) => directory.agents.get(id) ?? []),
+    `${stray.messageId}\n${stray.via}\n${stray.agentId}`,
+  )?.agentId;
+}
+
+function namesOf({ via, clusterId, topic }: Stray, { clusters, capabilities, topics }: Directory): readonly string[] {
+  const colon = via.indexOf(':');
+  if (colon < 0) return [];
+  const [how, name] = [via.slice(0, colon), via.slice(colon + 1)];
+  const members = clusterId === null ? undefined : clusters.get(clusterId)?.members;
+  if (how === 'role') return members?.filter(({ roles }) => roles.includes(name)).map(({ agentId }) => agentId) ?? [];
+  if (how === 'capability') {
+    const able = capabilities.get(name) ?? [];
+    return clusterId === null ? able : able.filter((id) => members?.some(({ agentId }) => agentId === id));
+  }
+  const subscriptions = topic === null ? [] : (topics.get(topic)?.subscriptions ?? []);
+  return subscriptions.filter(({ queueGroup }) => queueGroup === name).map(({ agentId }) => agentId);
+}

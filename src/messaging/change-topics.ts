@@ -1,0 +1,135 @@
+import { ManagerError } from '../contracts/errors.js';
+import type { SubscriptionView, TopicView } from '../contracts/topics.js';
+import { mayUseTopic } from '../domain/communication/route-messages.js';
+import { matchesTopic, patternsTaking } from '../domain/communication/topic-patterns.js';
+import {
+  clustersOfAgents,
+  createTopic as insertTopic,
+  deleteTopic as removeTopic,
+  deliverRetained,
+  drainTopic,
+  findTopics,
+  pendingOfTopic,
+  retainingTopics,
+  subscribe as insertSubscription,
+  subscriptionsTo,
+  topicFigures,
+  type CommunicationDb,
+  type TopicRow,
+  type TopicSpec,
+} from '../stores/communication/index.js';
+import type { MessagingDeps } from './deps.js';
+
+/**
+ * Creates a topic, once.
+ * @throws ManagerError `state_conflict` when there is another one of that name.
+ */
+export async function createTopic(
+  { communication }: MessagingDeps,
+  spec: TopicSpec,
+  owner: string,
+): Promise<'created' | 'unchanged'> {
+  const outcome = await insertTopic(communication, spec, owner);
+  if (outcome !== 'other') return outcome;
+  throw new ManagerError(
+    'state_conflict',
+    `The topic "${spec.name}" is there with other settings, or is being deleted; delete it first or use another name`,
+  );
+}
+
+/**
+ * Deletes a topic: `drain` lets what is on its way arrive first, `force` makes dead letters of it.
+ * @param by its owner, or null for an operator.
+ * @throws ManagerError `not_found`, `forbidden`.
+ */
+export async function deleteTopic(
+  { communication }: MessagingDeps,
+  name: string,
+  { mode, by }: { readonly mode: 'drain' | 'force'; readonly by: string | null },
+): Promise<{ readonly state: 'draining' | 'deleted'; readonly deadLettered: number }> {
+  const [topic] = await findTopics(communication, [name]);
+  if (!topic) throw noTopic(name);
+  if (by !== null && topic.owner !== by) {
+    throw new ManagerError(
+      'forbidden',
+      `The topic "${name}" belongs to "${topic.owner}", who or an operator deletes it`,
+    );
+  }
+  if (mode === 'drain') {
+    await drainTopic(communication, name);
+    if ((await pendingOfTopic(communication, name)) > 0) return { state: 'draining', deadLettered: 0 };
+  }
+  return { state: 'deleted', deadLettered: (await removeTopic(communication, name)) ?? 0 };
+}
+
+/**
+ * Subscribes an agent to the topics that a pattern takes, now and later, once; what they retain is delivered to it.
+ * @throws ManagerError `not_found` when the agent has no inbox; `forbidden` when a matching topic does not list it;
+ * `state_conflict` when a topic has as many subscribers as it may.
+ */
+export async function subscribe(
+  deps: MessagingDeps,
+  agentId: string,
+  wanted: { readonly pattern: string; readonly queueGroup?: string | undefined; readonly retained: boolean },
+): Promise<{ readonly subscription: SubscriptionView; readonly retained: number }> {
+  const { communication: db } = deps;
+  const queueGroup = wanted.queueGroup ?? null;
+  const taken = await topicsTakenBy(db, wanted.pattern, agentId);
+  const subscription = await insertSubscription(db, agentId, { pattern: wanted.pattern, queueGroup });
+  if (!subscription) throw new ManagerError('not_found', `There is no agent "${agentId}", or it has left`);
+  const retained = wanted.retained && queueGroup === null ? await deliverRetained(db, agentId, taken) : 0;
+  if (retained > 0) deps.wake([agentId]);
+  return { subscription, retained };
+}
+
+/** A pattern without wildcards names its topic, and is refused where that is; one with them takes what it may. */
+async function topicsTakenBy(db: CommunicationDb, pattern: string, agentId: string): Promise<readonly string[]> {
+  const clustersOf = await clustersOfAgents(db, [agentId]);
+  if (/[*>]/.test(pattern)) {
+    const retaining = await findTopics(
+      db,
+      (await retainingTopics(db)).filter((name) => matchesTopic(pattern, name)),
+    );
+    return retaining.filter((topic) => mayUseTopic(topic.subscribe, agentId, clustersOf)).map(({ name }) => name);
+  }
+  const [topic] = await findTopics(db, [pattern]);
+  if (!topic) return [];
+  if (!mayUseTopic(topic.subscribe, agentId, clustersOf)) {
+    throw new ManagerError('forbidden', `The topic "${pattern}" does not list "${agentId}" under subscribe`);
+  }
+  const others = (await subscriptionsTo(db, new Map([[pattern, patternsTaking(pattern)]]))).filter(
+    (each) => each.agentId !== agentId,
+  );
+  if (others.length >= topic.maxSubscribers) {
+    throw new ManagerError(
+      'state_conflict',
+      `The topic "${pattern}" has its ${topic.maxSubscribers} subscribers already`,
+    );
+  }
+  return [pattern];
+}
+
+/** Topics as they are shown, with who is subscribed. */
+export async function topicViews(db: CommunicationDb, rows: readonly TopicRow[]): Promise<TopicView[]> {
+  const names = rows.map(({ name }) => name);
+  const [subscriptions, figures] = await Promise.all([
+    subscriptionsTo(db, new Map(names.map((name) => [name, patternsTaking(name)]))),
+    topicFigures(db, names),
+  ]);
+  return rows.map(({ createdAt, ...row }) => ({
+    ...row,
+    subscribers: subscriptions
+      .filter(({ topic }) => topic === row.name)
+      .map(({ agentId, pattern, queueGroup, suspended }) => ({ agentId, pattern, queueGroup, suspended })),
+    ...(figures.get(row.name) ?? { retained: 0, pending: 0 }),
+    createdAt: createdAt.toISOString(),
+  }));
+}
+
+export async function topicView(db: CommunicationDb, name: string): Promise<TopicView> {
+  const [view] = await topicViews(db, await findTopics(db, [name]));
+  if (!view) throw noTopic(name);
+  return view;
+}
+
+const noTopic = (name: string): ManagerError => new ManagerError('not_found', `There is no topic "${name}"`);

@@ -1,0 +1,44 @@
+import type { Hop, MessageWay } from '../contracts/messages.js';
+import { hopsOf } from '../domain/communication/hops.js';
+import {
+  deliveriesOf,
+  deliveryIdOf,
+  lettersOf,
+  type CommunicationDb,
+  type DeliveryOnItsWay,
+  type StoredMessage,
+} from '../stores/communication/index.js';
+
+const deliveriesShown = 1000;
+
+const stateOf = ({ outcome, isHeld }: DeliveryOnItsWay): MessageWay['deliveries'][number]['state'] =>
+  outcome ?? (isHeld ? 'leased' : 'waiting');
+
+/** The way of a message as far as it came, without its operation's link. Of a message for very many, the first thousand. */
+export async function wayOf(db: CommunicationDb, message: StoredMessage): Promise<Omit<MessageWay, 'temporalUrl'>> {
+  const [deliveries, letters] = await Promise.all([
+    deliveriesOf(db, message.no, deliveriesShown),
+    lettersOf(db, message.no),
+  ]);
+  const hops: Hop[] = hopsOf(message, deliveries, letters);
+  return {
+    id: message.id,
+    source: message.source,
+    type: message.type,
+    to: message.to,
+    time: message.time.toISOString(),
+    expiresAt: message.expiresAt.toISOString(),
+    clusterId: message.clusterId,
+    epoch: message.epoch,
+    matched: message.matched,
+    operationId: message.operationId,
+    deliveries: deliveries.map((delivery) => ({
+      id: deliveryIdOf(delivery),
+      recipient: delivery.recipient,
+      state: stateOf(delivery),
+      attempts: delivery.attempts,
+      via: delivery.via,
+    })),
+    hops,
+  };
+}

@@ -1,0 +1,136 @@
+import type { Address } from '../contracts/messages.js';
+import type { Directory, RoutableTopic } from '../domain/communication/route-messages.js';
+import { patternsTaking } from '../domain/communication/topic-patterns.js';
+import {
+  capableAgents,
+  clustersOfAgents,
+  findTopics,
+  mailboxesOf,
+  openTables,
+  subscriptionsTo,
+  type ClusterRoutes,
+  type CommunicationDb,
+} from '../stores/communication/index.js';
+
+const none: ReadonlyMap<string, never> = new Map<string, never>();
+
+/**
+ * Reads what messages to these addresses are routed by. Only what they need: mail to agents alone asks one question.
+ * @param senders agents among the senders; their clusters decide whom they reach.
+ * @param draw 0 to 1, where the sample of a widespread capability begins.
+ */
+export async function readDirectory(
+  db: CommunicationDb,
+  addresses: readonly Address[],
+  senders: readonly string[],
+  draw: number,
+): Promise<Directory> {
+  const wanted = wantsOf(addresses);
+  const agents = [...new Set([...senders, ...wanted.agents])];
+  const [tables, topics, clustersOfSome] = await Promise.all([
+    readTables(db, wanted),
+    readTopics(db, wanted.topics),
+    agents.length > 0 ? clustersOfAgents(db, agents) : none,
+  ]);
+  const clustersOf = await withSubscribers(db, topics, clustersOfSome);
+  const clusters = new Map(tables.map(({ clusterId, epoch, members }) => [clusterId, { epoch, members }]));
+  const capabilities = await readCapabilities(db, addresses, { clusters, draw });
+  const candidates = new Set([
+    ...addresses.flatMap((to) => ('role' in to ? (clusters.get(to.cluster)?.members ?? []).map((m) => m.agentId) : [])),
+    ...[...capabilities.values()].flat(),
+    ...[...topics.values()].flatMap((topic) =>
+      topic.subscriptions.filter(({ queueGroup }) => queueGroup !== null).map(({ agentId }) => agentId),
+    ),
+  ]);
+  const mailboxes = candidates.size > 0 ? await mailboxesOf(db, [...candidates]) : [];
+  return {
+    clusters,
+    topics,
+    capabilities,
+    clustersOf,
+    agents: new Map(mailboxes.map((mailbox) => [mailbox.agentId, mailbox])),
+  };
+}
+
+interface Wants {
+  readonly agents: Set<string>;
+  readonly clusters: Set<string>;
+  readonly topics: Set<string>;
+  isAllClusters: boolean;
+}
+
+function wantsOf(addresses: readonly Address[]): Wants {
+  const wants: Wants = { agents: new Set(), clusters: new Set(), topics: new Set(), isAllClusters: false };
+  for (const to of addresses) {
+    if ('agent' in to) wants.agents.add(to.agent);
+    if ('topic' in to) wants.topics.add(to.topic);
+    if ('cluster' in to && to.cluster !== undefined) wants.clusters.add(to.cluster);
+    if ('clusters' in to) for (const id of to.clusters) wants.clusters.add(id);
+    if ('allClusters' in to) wants.isAllClusters = true;
+  }
+  return wants;
+}
+
+async function readTables(db: CommunicationDb, { clusters, isAllClusters }: Wants): Promise<readonly ClusterRoutes[]> {
+  if (isAllClusters) return openTables(db);
+  return clusters.size > 0 ? openTables(db, [...clusters]) : [];
+}
+
+async function readTopics(
+  db: CommunicationDb,
+  names: ReadonlySet<string>,
+): Promise<ReadonlyMap<string, RoutableTopic>> {
+  if (names.size === 0) return none;
+  const [topics, subscriptions] = await Promise.all([
+    findTopics(db, [...names]),
+    subscriptionsTo(db, new Map([...names].map((name) => [name, patternsTaking(name)]))),
+  ]);
+  return new Map(
+    topics.map(({ name, state, retention, publish, subscribe }) => [
+      name,
+      {
+        state,
+        keeps: retention.keep !== 'none',
+        publish,
+        subscribe,
+        subscriptions: subscriptions.filter(({ topic, suspended }) => topic === name && !suspended),
+      },
+    ]),
+  );
+}
+
+/** A topic that is not open to all asks whose member each of its subscribers is. */
+async function withSubscribers(
+  db: CommunicationDb,
+  topics: ReadonlyMap<string, RoutableTopic>,
+  known: Directory['clustersOf'],
+): Promise<Directory['clustersOf']> {
+  const listed = [...topics.values()].filter(({ subscribe }) => subscribe !== null && subscribe.clusters.length > 0);
+  const subscribers = listed.flatMap(({ subscriptions }) => subscriptions.map(({ agentId }) => agentId));
+  if (subscribers.length === 0) return known;
+  return new Map([...known, ...(await clustersOfAgents(db, [...new Set(subscribers)]))]);
+}
+
+/** Within a cluster its members only, so that a sample of the whole fleet does not miss them. */
+async function readCapabilities(
+  db: CommunicationDb,
+  addresses: readonly Address[],
+  { clusters, draw }: { readonly clusters: Directory['clusters']; readonly draw: number },
+): Promise<ReadonlyMap<string, readonly string[]>> {
+  const asked = addresses.flatMap((to) => ('capability' in to ? [to] : []));
+  if (asked.length === 0) return none;
+  const anywhere = [
+    ...new Set(asked.filter(({ cluster }) => cluster === undefined).map(({ capability }) => capability)),
+  ];
+  const inside = asked.filter(({ cluster }) => cluster !== undefined);
+  const members = inside.flatMap(({ cluster = '' }) => clusters.get(cluster)?.members.map((m) => m.agentId) ?? []);
+  const insideNames = [...new Set(inside.map(({ capability }) => capability))];
+  const found = new Map<string, readonly string[]>();
+  if (anywhere.length > 0) for (const [name, ids] of await capableAgents(db, anywhere, { draw })) found.set(name, ids);
+  if (insideNames.length > 0) {
+    for (const [name, ids] of await capableAgents(db, insideNames, { draw: 0, within: members })) {
+      found.set(name, [...new Set([...(found.get(name) ?? []), ...ids])]);
+    }
+  }
+  return found;
+}

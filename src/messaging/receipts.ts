@@ -1,0 +1,38 @@
+import type { ReceiptView } from '../contracts/messages.js';
+import { judgeReceipt } from '../domain/communication/judge-receipt.js';
+import { countReceipts, settleReceipt, type CommunicationDb, type ReceiptRow } from '../stores/communication/index.js';
+
+/**
+ * The receipts of messages as they stand, settled where the requirement is met or cannot be any more. A settled one
+ * shows the counts of the moment it was settled.
+ * @returns those that are known, oldest first.
+ */
+export async function receiptsOf(
+  db: CommunicationDb,
+  which: readonly { readonly id: string; readonly source?: string }[],
+): Promise<readonly { readonly source: string; readonly receipt: ReceiptView; readonly secondsLeft: number }[]> {
+  const rows = await countReceipts(db, which);
+  return Promise.all(
+    rows.map(async (row) => {
+      const state = row.state ?? 'met';
+      const secondsLeft = row.secondsLeft ?? 0;
+      const now = state === 'open' && row.require !== null ? judgeReceipt(row.require, row, secondsLeft <= 0) : state;
+      if (state === 'open' && now !== 'open') await settleReceipt(db, row, now);
+      return { source: row.source, receipt: viewOf(row, now), secondsLeft };
+    }),
+  );
+}
+
+/** A message that nobody asked a receipt for has one all the same: with the requirement `none`. */
+function viewOf(row: ReceiptRow, state: ReceiptView['state']): ReceiptView {
+  const { messageId, clusterId, epoch, matched, delivered, acked, dead, left, pending } = row;
+  return {
+    messageId,
+    clusterId,
+    epoch,
+    ...(row.settled ?? { matched, delivered, acked, dead, left, pending }),
+    require: row.require ?? 'none',
+    deadlineAt: row.deadlineAt?.toISOString() ?? null,
+    state,
+  };
+}

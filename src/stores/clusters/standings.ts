@@ -1,0 +1,23 @@
+import { sql } from 'kysely';
+import type { ClustersDb } from './schema.js';
+
+export interface AgentStanding {
+  readonly id: string;
+  readonly standing: 'live' | 'unready' | 'lapsed' | 'left';
+}
+
+/** How agents stand now, by id, a page at a time: what the routing of messages goes by. */
+export async function standingsAfter(db: ClustersDb, id: string, limit: number): Promise<AgentStanding[]> {
+  const { rows } = await sql<AgentStanding>`
+    select a.id, case when a.left_at is not null then 'left' when a.lease_expires_at <= now() then 'lapsed'
+      when a.readiness in ('draining', 'unavailable') then 'unready' else 'live' end as standing
+    from agents a where a.id > ${id} order by a.id limit ${limit}`.execute(db);
+  return rows;
+}
+
+/** What an agent can do, or undefined when there is no such agent or it has left. */
+export async function capabilitiesOf(db: ClustersDb, id: string): Promise<readonly string[] | undefined> {
+  const { rows } = await sql<{ capabilities: readonly string[] }>`
+    select capabilities from agents where id = ${id} and left_at is null`.execute(db);
+  return rows[0]?.capabilities;
+}
