@@ -7,8 +7,8 @@ import { deliveryView, type DeliveryView } from '../contracts/inbox.js';
 
 /** The server pings each 15 s: after three that did not come nobody is there any more. */
 const silenceMs = 45_000;
-/** The first ping, or what a network holds back that waits for the end of an answer. */
-const firstSignMs = 20_000;
+/** The server speaks at once: what is silent from the beginning is held back by something on the way. */
+const firstSignMs = 10_000;
 /** Many times the largest delivery. */
 const eventAtMost = 8 * 1024 * 1024;
 
