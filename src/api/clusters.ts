@@ -1,4 +1,5 @@
 import { dissolveRequest, type ClusterView } from '../contracts/clusters.js';
+import { latencySummaries } from '../messaging/latency.js';
 import { ManagerError } from '../contracts/errors.js';
 import { workflowIds } from '../contracts/ids.js';
 import { requestHash } from '../contracts/request-hash.js';
@@ -47,6 +48,8 @@ const dissolve = operationRoute({
   },
 });
 
+const latencyWindowSeconds = 600;
+
 export function clusterRoutes(api: Api, deps: ApiDeps): void {
   api.openapi(list, async (c) => {
     const { cursor, limit, state } = c.req.valid('query');
@@ -62,7 +65,13 @@ export function clusterRoutes(api: Api, deps: ApiDeps): void {
   });
 
   api.openapi(get, async (c) => {
-    return c.json({ cluster: await visible(deps, c.var.principal, c.req.valid('param').id) }, 200);
+    const cluster = await visible(deps, c.var.principal, c.req.valid('param').id);
+    const communication = await latencySummaries(deps.communication, {
+      clusterId: cluster.id,
+      windowSeconds: latencyWindowSeconds,
+      thresholdMs: deps.config().communicationLatencyMs,
+    });
+    return c.json({ cluster: { ...cluster, communication } }, 200);
   });
 
   api.openapi(dissolve, async (c) => {

@@ -3,6 +3,16 @@ import { z } from 'zod';
 export const clusterState = z.enum(['forming', 'active', 'dissolving', 'dissolved', 'failed']);
 export type ClusterState = z.infer<typeof clusterState>;
 
+/** How long mail took within the last ten minutes, ms; null where there was none. */
+const latency = z.object({
+  count: z.int(),
+  p50Ms: z.number().nullable(),
+  p95Ms: z.number().nullable(),
+  p99Ms: z.number().nullable(),
+  /** The share within the configured `communication_latency`, 0 to 1. */
+  withinThreshold: z.number().nullable(),
+});
+
 export const clusterView = z.object({
   id: z.string(),
   name: z.string(),
@@ -25,6 +35,8 @@ export const clusterView = z.object({
   createdAt: z.iso.datetime(),
   activatedAt: z.iso.datetime().nullable(),
   endedAt: z.iso.datetime().nullable(),
+  /** Until its mail was handed over, and until it was acked; shown for one cluster, not in lists. */
+  communication: z.object({ handedOver: latency, acked: latency }).optional(),
   /** Null until there is data to score: "unknown" is never shown as 1. */
   stability: z.object({ score: z.number().nullable(), parts: z.record(z.string(), z.number().nullable()) }),
 });

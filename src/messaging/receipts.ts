@@ -10,14 +10,15 @@ import { countReceipts, settleReceipt, type CommunicationDb, type ReceiptRow } f
 export async function receiptsOf(
   db: CommunicationDb,
   which: readonly { readonly id: string; readonly source?: string }[],
-): Promise<readonly { readonly source: string; readonly receipt: ReceiptView }[]> {
+): Promise<readonly { readonly source: string; readonly receipt: ReceiptView; readonly secondsLeft: number }[]> {
   const rows = await countReceipts(db, which);
   return Promise.all(
     rows.map(async (row) => {
       const state = row.state ?? 'met';
-      const now = state === 'open' && row.require !== null ? judgeReceipt(row.require, row, row.isOver) : state;
+      const secondsLeft = row.secondsLeft ?? 0;
+      const now = state === 'open' && row.require !== null ? judgeReceipt(row.require, row, secondsLeft <= 0) : state;
       if (state === 'open' && now !== 'open') await settleReceipt(db, row, now);
-      return { source: row.source, receipt: viewOf(row, now) };
+      return { source: row.source, receipt: viewOf(row, now), secondsLeft };
     }),
   );
 }

@@ -41,12 +41,16 @@ export async function manageCommunication(request: ManageCommunicationInput): Pr
 
 /** Receipts are settled by their stored deadline; this waits for it with a durable timer, looking in between. */
 async function broadcastAndWait(operationId: OperationId): Promise<void> {
+  let refused: CommunicationResult['broadcasts'] | undefined;
   for (let look = 0; ; look += 1) {
-    const { waitSeconds, open } = await communicationSteps('broadcasts and their receipts').handleBroadcasts({
+    const { waitSeconds, open, broadcasts } = await communicationSteps(
+      'broadcasts and their receipts',
+    ).handleBroadcasts({
       operationId,
-      isSent: look > 0,
+      ...(refused ? { refused } : {}),
     });
     if (waitSeconds === null) return;
+    refused = broadcasts;
     setCurrentDetails(`Waiting for acks: ${open} receipts are open, ${Math.ceil(waitSeconds)} s are left`);
     // Ever longer, so that a wait of an hour is a dozen events and not a thousand.
     await sleep(Math.min(250 * 2 ** look, waitSeconds * 1_000 + 50));

@@ -10,14 +10,15 @@ import { partsOf, senderOf } from './request.js';
 
 export interface HandleBroadcastsInput {
   readonly operationId: OperationId;
-  /** The broadcasts went out before; only their receipts are looked at. */
-  readonly isSent: boolean;
+  /** What the first call refused, told to the later ones: they send nothing, they only look at the receipts. */
+  readonly refused?: CommunicationResult['broadcasts'];
 }
 
 export interface HandledBroadcasts {
   /** Null when every receipt is settled; else the time until the last deadline. */
   readonly waitSeconds: number | null;
   readonly open: number;
+  /** All of them once no receipt is open, until then the refused. */
   readonly broadcasts: CommunicationResult['broadcasts'];
 }
 
@@ -28,7 +29,7 @@ const receiptsShown = 100;
  * Called again until no receipt is open; the deadline is stored with the receipt, so no call and no worker owns it.
  */
 export const handleBroadcasts = (deps: ActivityDeps) =>
-  asActivity(async ({ operationId, isSent }: HandleBroadcastsInput): Promise<HandledBroadcasts> => {
+  asActivity(async ({ operationId, refused: before }: HandleBroadcastsInput): Promise<HandledBroadcasts> => {
     const key = { operationId, step: 'handleBroadcasts', round: 0 };
     return saveStep<HandledBroadcasts>(
       deps.clusters,
@@ -42,21 +43,18 @@ export const handleBroadcasts = (deps: ActivityDeps) =>
           ...broadcast,
           id: broadcast.id ?? `${operationId}.b${place}`,
         }));
-        const refused = isSent ? [] : await send(deps, sender, operationId, drafts);
+        const refused = before ?? (await send(deps, sender, operationId, drafts));
         const known = await receiptsOf(
           deps.communication,
           drafts.map(({ id }) => ({ id, source: sender.source })),
         );
         const receipts = known.map(({ receipt }) => receipt);
-        const open = receipts.filter(({ state }) => state === 'open');
+        const open = known.filter(({ receipt }) => receipt.state === 'open');
         // A receipt that will be settled is not told yet: its counts still change.
         const told = [...refused, ...receipts].slice(0, receiptsShown);
         if (open.length === 0) return { waitSeconds: null, open: 0, broadcasts: told };
-        const lastMs = Math.max(...open.map(({ deadlineAt }) => Date.parse(deadlineAt ?? '')));
-        return [
-          unfinished,
-          { waitSeconds: Math.max(0.05, (lastMs - Date.now()) / 1_000), open: open.length, broadcasts: [] },
-        ];
+        const waitSeconds = Math.max(0.05, ...open.map(({ secondsLeft }) => secondsLeft));
+        return [unfinished, { waitSeconds, open: open.length, broadcasts: refused.slice(0, receiptsShown) }];
       },
     );
   });

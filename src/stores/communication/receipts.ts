@@ -17,7 +17,8 @@ export interface ReceiptRow {
   readonly require: Requirement | null;
   readonly deadlineAt: Date | null;
   readonly state: ReceiptView['state'] | null;
-  readonly isOver: boolean;
+  /** Until the deadline, by the database's clock; negative after it, null without one. */
+  readonly secondsLeft: number | null;
   /** The counts as they were when the receipt was settled. */
   readonly settled: Pick<ReceiptView, 'matched' | 'delivered' | 'acked' | 'dead' | 'left' | 'pending'> | null;
 }
@@ -48,7 +49,7 @@ export async function countReceipts(
       coalesce(o.open, 0) + coalesce(s.acked, 0) + coalesce(x.dead, 0) + coalesce(x.gone, 0) as matched,
       coalesce(o.leased, 0) + coalesce(s.leased, 0) as delivered, coalesce(s.acked, 0) as acked,
       coalesce(x.dead, 0) as dead, coalesce(x.gone, 0) as "left", coalesce(o.open, 0) as pending,
-      r.require, r.deadline_at as "deadlineAt", r.state, coalesce(r.deadline_at <= now(), false) as "isOver",
+      r.require, r.deadline_at as "deadlineAt", r.state, extract(epoch from r.deadline_at - clock_timestamp()) as "secondsLeft",
       r.counts as settled
     from unnest(${which.map(({ id }) => id)}::text[], ${which.map(({ source }) => source ?? null)}::text[]) as w (id, source)
     join messages m on m.id = w.id and (w.source is null or m.source = w.source)
