@@ -65,11 +65,8 @@ export const damages: Readonly<Record<string, readonly Damage[]>> = {
   ],
   'a mailbox holds no more than its bound': [
     {
-      by: `insert into messages (id, source, kind, type, data, matched, expires_at)
-             values ('more', 's', 'agent', 't', '1', 1, now() + interval '1 hour');
-           insert into deliveries (inbox_no, sequence, message_no, via, accepted_at, expires_at)
-             select ${inbox('a')}, 5, no, 'agent', time, expires_at from messages where id = 'more';
-           update inboxes set next_sequence = 6 where agent_id = 'a'`,
+      by: `select accept_mail('[{"id": "more", "source": "s", "kind": "agent", "type": "t", "single": true}]', '{1}', '{1}',
+             '{60}', '{a}', '{0}', '{1}', '{agent}', '{null}', '{}', '{}', '{}', '{}', '{}', '{}', 1000)`,
     },
   ],
   'nothing is open below the mark under which a reader does not look': [

@@ -139,7 +139,7 @@ export async function capableAgents(
     select w.capability, array(
       select agent_id from (
         (select agent_id from capability_inboxes c where c.capability = w.capability
-          and c.inbox_no >= (${draw} * (select coalesce(max(no), 0) from inboxes))::integer
+          and c.inbox_no >= (${draw}::double precision * (select coalesce(max(no), 0) from inboxes))::integer
           and (${within ?? null}::text[] is null or c.agent_id = any(${within ?? null}::text[]))
           order by c.inbox_no limit ${capableSample})
         union

@@ -310,8 +310,9 @@ describe('a routing table', () => {
     await route(db, cluster, 1, membersAt(1));
     let epoch = 1;
     let changing = true;
+    let [accepted, stale] = [0, 0];
     const change = async (): Promise<void> => {
-      while (epoch < 25) {
+      while (epoch < 25 || accepted <= 10 || stale === 0) {
         const members = membersAt(epoch + 1).map((agentId) => ({ agentId, roles: [] }));
         const mail = [...members].reverse().map(({ agentId }) => ({
           message: {
@@ -329,7 +330,6 @@ describe('a routing table', () => {
       }
       changing = false;
     };
-    let [accepted, stale] = [0, 0];
     const broadcast = async (source: string): Promise<void> => {
       while (changing) {
         const used = epoch;

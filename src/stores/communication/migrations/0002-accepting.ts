@@ -47,7 +47,9 @@ export const accepting = [
    * m_ has one element a message, r_ one a route (whose message counts from 0 and whose agent counts from 1, in the
    * order of messages), d_ one for each message that matched nobody, c_ one a cluster that was looked up.
    *
-   * Without `most` every mailbox has room. Returns only what did not simply go to all its routes; a row with the ordinal -1 says that a table was stale.
+   * Returns only what did not simply go to all its routes; a row with the ordinal -1 says that a table was stale.
+   *
+   * Without `most` every mailbox has room.
    *
    * Locks, always in this order, so that nobody waits in a circle: clusters (shared), inboxes by number, messages by id.
    */
@@ -87,9 +89,10 @@ export const accepting = [
 
       if cardinality(agents) > 0 then
         select l.numbers, l.nexts, l.rooms into boxes, nexts, rooms from lock_inboxes(agents) l;
+        if most is null then rooms := array_fill(9223372036854775807, array[cardinality(agents)]); end if;
         select array_agg(boxes[w.agent]), array_agg(w.amount) into given_to, given from (
           select r.agent, count(*)::integer as amount from unnest(r_agent) as r (agent) group by r.agent
-        ) w where most is not null and nexts[w.agent] + w.amount > rooms[w.agent];
+        ) w where nexts[w.agent] + w.amount > rooms[w.agent];
         is_tight := given_to is not null;
         if is_tight then
           perform make_room(given_to, given, most);
@@ -148,7 +151,7 @@ export const accepting = [
             where numbers[r.message + 1] is not null and boxes[r.agent] is not null
           ) r
           -- In each inbox those that find room come before all that do not, so their places leave no gap.
-          where most is null or r.place < rooms[r.agent]
+          where r.place < rooms[r.agent]
           returning inbox_no
         )
         select array_agg(g.no), array_agg(g.amount) into given_to, given
@@ -168,11 +171,11 @@ export const accepting = [
         select m.topic, m.no, m.time from messages m join topics t on t.name = m.topic
         where m.no = any(array(select numbers[k.message + 1] from unnest(m_retained) as k (message)))
         for key share of t;
-        insert into dead_letters (message_no, recipient, reason, detail)
-        select m.no, null, 'unknown_topic', 'The topic "' || m.topic || '" was deleted while this was published'
-        from messages m where m.matched = 0
-          and m.no = any(array(select numbers[k.message + 1] from unnest(m_retained) as k (message)))
-          and not exists (select from retained r where r.message_no = m.no);
+        -- What nobody got, counting on the topic to keep it, is not silently gone with the topic.
+        insert into dead_letters (message_no, reason, detail)
+        select m.no, 'unknown_topic', 'The topic "' || m.topic || '" was deleted while this was published'
+        from messages m where m.no = any(array(select numbers[k.message + 1] from unnest(m_retained) as k (message)))
+          and m.matched = 0 and not exists (select from retained r where r.message_no = m.no);
       end if;
       if is_odd then
         insert into dead_letters (message_no, recipient, reason, detail)
@@ -231,8 +234,8 @@ export const accepting = [
       elsif not is_same then return 'other';
       end if;
       -- All of them at once and in order: one after the other would be in a circle with who sends to several.
-      perform lock_inboxes(array(
-        select distinct jsonb_array_elements_text(m -> 'recipients') from jsonb_array_elements(mail) m));
+      perform 1 from inboxes i where i.agent_id in (
+        select jsonb_array_elements_text(m -> 'recipients') from jsonb_array_elements(mail) m) order by i.no for update;
       perform deliver(m -> 'message', array(select jsonb_array_elements_text(m -> 'recipients')))
         from jsonb_array_elements(mail) m;
       return 'done';
