@@ -111,15 +111,16 @@ describe('a topic', () => {
     const name = await topicThat();
     await accept(db, [publish(name, [a]), publish(name, [a])]);
     expect(await drainTopic(db, name)).toBe(true);
-    expect([await pendingOfTopic(db, name), await endDrainedTopics(db)]).toEqual([2, []]);
+    const ended = async (): Promise<boolean> => (await endDrainedTopics(db)).includes(name);
+    expect([await pendingOfTopic(db, name), await ended()]).toEqual([2, false]);
     const leased = await take(db, a);
     await ack(db, [claimOf(a, leased[0] as (typeof leased)[number])]);
-    expect(await endDrainedTopics(db)).toEqual([]);
+    expect(await ended()).toBe(false);
     await ack(
       db,
       leased.map((one) => claimOf(a, one)),
     );
-    expect([await pendingOfTopic(db, name), await endDrainedTopics(db)]).toEqual([0, [name]]);
+    expect([await pendingOfTopic(db, name), await ended()]).toEqual([0, true]);
     expect(await drainTopic(db, name)).toBe(false);
   });
 
