@@ -3,6 +3,8 @@ import { withStack } from '../stack.js';
 import { enrol, named, openStores } from './agents.js';
 import { recipients } from './queue.js';
 import { senders } from './our-queue.js';
+import { latency } from './latency.js';
+import { streams } from './streams.js';
 import { throughput } from './throughput.js';
 
 /** Communication against its limits; docs/benches.md says how to read it. */
@@ -11,7 +13,7 @@ export const communication = (quick: boolean): Promise<Figure[]> =>
     const stores = await openStores(stack);
     await enrol(stores, [...named('sender', senders), ...named('recipient', recipients)]);
     const figures: Figure[] = [];
-    for (const part of [throughput]) figures.push(...(await part(stack, quick)));
+    for (const part of [latency, throughput, streams]) figures.push(...(await part(stack, quick, stores)));
     await stores.close();
     return figures;
   });

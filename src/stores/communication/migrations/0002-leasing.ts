@@ -53,7 +53,6 @@ export const leasing = [
       chosen bigint[];
       busy_keys text[];
       room integer;
-      token uuid;
     begin
       select no into box from inboxes where agent_id = reader;
       if not found then return; end if;
@@ -122,13 +121,11 @@ export const leasing = [
         where c.inbox_no = box and (c.leased_up_to < place.leased_up_to or c.low_water < lowest);
       if cardinality(chosen) = 0 then return; end if;
 
-      -- One token for all that is handed over now: it tells this hand-over of a delivery from its others.
-      token := gen_random_uuid();
       return query
       with leased as (
         update deliveries d set
           attempts = d.attempts + 1,
-          lease_token = token,
+          lease_token = gen_random_uuid(),
           lease_expires_at = moment + make_interval(secs => lease_seconds),
           available_at = moment + make_interval(secs => lease_seconds
             + delays[least(d.attempts + 1, cardinality(delays))] * (0.8 + 0.4 * random())),
@@ -138,10 +135,10 @@ export const leasing = [
             || jsonb_build_object('leasedAt', d.last_leased_at, 'endedAt', d.lease_expires_at, 'how', 'lease_expired') end
         -- Asked once more: what was prolonged or given back in this moment is not due any more.
         where d.inbox_no = box and d.sequence = any(chosen) and d.available_at <= moment
-        returning d.sequence, d.message_no, d.attempts, d.accepted_at
+        returning d.sequence, d.message_no, d.attempts, d.lease_token, d.accepted_at
       )
       -- Microseconds: to write and to read a timestamp as text costs more than to find its row.
-      select box, l.sequence, l.attempts, token,
+      select box, l.sequence, l.attempts, l.lease_token,
         (date_part('epoch', moment + make_interval(secs => lease_seconds)) * 1000000)::bigint,
         (date_part('epoch', moment - l.accepted_at) * 1000000)::bigint, m.id, m.source, m.type,
         (date_part('epoch', m.time) * 1000000)::bigint, m.address, m.cluster_id, m.epoch, m.topic, m.correlation_id,
@@ -150,9 +147,10 @@ export const leasing = [
     end $$`,
 
   /*
-   * Acknowledges deliveries by inbox, sequence and lease token; agents count from 1, and so do places in the answer. Statistics say nothing of queues: every row is found by
-   * its key, in one order by everybody, so that two that ack the same deliveries cannot wait for each other in a circle.
-   * A delivery whose ack was confirmed before is confirmed again, without its time.
+   * Acknowledges deliveries by inbox, sequence and lease token; agents count from 1, and so do places in the answer.
+   * Statistics say nothing of queues: every row is found by its key, in one order by everybody, so that two that ack the
+   * same deliveries cannot wait for each other in a circle. A delivery whose ack was confirmed before is confirmed again,
+   * without its time.
    */
   sql`
     create function ack_mail(agents text[], w_agent integer[], w_inbox integer[], w_sequence bigint[], w_token uuid[])
