@@ -118,7 +118,10 @@ const damages: Readonly<
   },
   'open routes belong to an active cluster': {
     in: 'communication',
-    by: `update routed_clusters set state = 'open' where cluster_id = 'cl_ended'`,
+    by: `update routed_clusters set state = 'open' where cluster_id = 'cl_ended';
+           insert into routed_members (cluster_id, agent_id, roles)
+             select cluster_id, m ->> 'agentId', m -> 'roles' from routing_tables t, jsonb_array_elements(t.members) m
+             where cluster_id = 'cl_ended'`,
   },
   'an active cluster is routed to the members of its epoch': {
     in: 'communication',

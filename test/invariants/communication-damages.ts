@@ -65,8 +65,8 @@ export const damages: Readonly<Record<string, readonly Damage[]>> = {
   ],
   'a mailbox holds no more than its bound': [
     {
-      by: `select accept_mail('[{"id": "more", "source": "s", "kind": "agent", "type": "t", "ttl": 60, "single": true}]',
-             '{1}', '{0}', '{a}', '{agent}', '{}', '{}', 1000)`,
+      by: `select accept_mail('[{"id": "more", "source": "s", "kind": "agent", "type": "t", "single": true}]', '{1}', '{1}',
+             '{60}', '{a}', '{0}', '{1}', '{agent}', '{null}', '{}', '{}', '{}', '{}', '{}', '{}', 1000)`,
     },
   ],
   'nothing is open below the mark under which a reader does not look': [

@@ -53,10 +53,14 @@ export async function moveDeliveries(
     ), boxes as materialized (
       select i.no, i.agent_id, i.next_sequence from inboxes i
       where i.agent_id in (select successor from wanted) and i.standing <> 'left' order by i.no for update
+    ), held as (
+      -- Inboxes first, then deliveries, each in order: nobody waits in a circle.
+      select d.inbox_no, d.sequence, b.no as to_no, b.next_sequence from deliveries d
+      join wanted w using (inbox_no, sequence) join boxes b on b.agent_id = w.successor
+      order by d.inbox_no, d.sequence for update of d
     ), gone as (
-      delete from deliveries d using wanted w, boxes b
-      where d.inbox_no = w.inbox_no and d.sequence = w.sequence and b.agent_id = w.successor
-      returning d.*, b.no as to_no, b.next_sequence
+      delete from deliveries d using held h where d.inbox_no = h.inbox_no and d.sequence = h.sequence
+      returning d.*, h.to_no, h.next_sequence
     ), ended as (
       insert into settled (inbox_no, sequence, message_no, via, outcome, attempts, lease_token, accepted_at,
         first_leased_at, last_leased_at, tries)

@@ -65,11 +65,15 @@ export async function routingTable(
     .executeTakeFirst();
 }
 
-/** Closes a cluster to routing for good, whether or not it was ever open. */
+/**
+ * Closes a cluster to routing for good, whether or not it was ever open. Who is routing by its table is waited for, and
+ * nobody is a member of it any more.
+ */
 export async function closeRoutes(db: CommunicationDb, clusterId: string): Promise<void> {
   await sql`
     with closed as (
-      insert into routed_clusters (cluster_id, state) values (${clusterId}, 'closed')
+      insert into routed_clusters (cluster_id, state)
+      select ${clusterId}, 'closed' from pg_advisory_xact_lock(route_locks(), route_lock(${clusterId})) as locked
       on conflict (cluster_id) do update set state = 'closed'
     )
     delete from routed_members where cluster_id = ${clusterId}`.execute(db);
@@ -99,7 +103,8 @@ export async function clustersOfAgents(
 ): Promise<ReadonlyMap<string, readonly string[]>> {
   const { rows } = await sql<{ agentId: string; clusters: readonly string[] }>`
     select m.agent_id as "agentId", array_agg(m.cluster_id order by m.cluster_id) as clusters
-    from routed_members m where m.agent_id = any(${agentIds}::text[]) group by m.agent_id`.execute(db);
+    from routed_members m join routed_clusters c on c.cluster_id = m.cluster_id and c.state = 'open'
+    where m.agent_id = any(${agentIds}::text[]) group by m.agent_id`.execute(db);
   return new Map(rows.map(({ agentId, clusters }) => [agentId, clusters]));
 }
 

@@ -1,0 +1,269 @@
+import { sql } from 'kysely';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import {
+  ack,
+  bury,
+  closeInbox,
+  countReceipts,
+  deadLetterIdOf,
+  deadLetterNoOf,
+  discardDeadLetter,
+  findDeadLetter,
+  listDeadLetters,
+  moveDeliveries,
+  openInbox,
+  parseDeliveryId,
+  replayDeadLetter,
+  strayOfAgent,
+  strayOfCluster,
+  type CommunicationDb,
+  type DeadLetterRow,
+  type DeliveryKey,
+} from '../../../src/stores/communication/index.js';
+import { inCommunication } from '../../invariants/in-communication.js';
+import { checkInvariants } from '../../support/checker.js';
+import { createTestDatabases, type TestDatabases } from '../../support/database.js';
+import { accept, agents, claimOf, fresh, message, route, take } from './builders.js';
+
+let stores: TestDatabases;
+let db: CommunicationDb;
+
+beforeAll(async () => {
+  stores = await createTestDatabases({ maxConnections: 24 });
+  db = stores.communication;
+});
+afterAll(() => stores?.drop());
+
+const times = <Value>(count: number, make: (index: number) => Value): Value[] =>
+  Array.from({ length: count }, (_, index) => make(index));
+const by = { by: 'admin', ttlSeconds: 3600 };
+
+/** A dead letter of an agent. */
+async function deadLetter(agentId: string, reason = 'rejected'): Promise<DeadLetterRow> {
+  const one = message({ recipients: [agentId] });
+  await accept(db, [one]);
+  const { rows } = await sql<DeliveryKey>`
+    select d.inbox_no as "inboxNo", d.sequence from deliveries d join messages m on m.no = d.message_no where m.id = ${one.id}`.execute(
+    db,
+  );
+  expect(await bury(db, rows, reason, 'test')).toBe(1);
+  const [letter] = await listDeadLetters(db, { recipient: agentId, limit: 1 });
+  if (letter?.messageId !== one.id) throw new Error('It has no dead letter');
+  return letter;
+}
+
+describe('a dead letter', () => {
+  it('is replayed once by 20 who ask at once, to the end of the queue and with all its tries', async () => {
+    const [agentId] = (await agents(db, 1)) as [string];
+    const letter = await deadLetter(agentId);
+    await accept(db, [message({ recipients: [agentId] })]);
+    const to = [{ agentId, via: 'replay' }];
+    const given = await Promise.all(times(20, () => replayDeadLetter(db, letter, to, by)));
+    expect(given.filter((count) => count !== undefined)).toEqual([1]);
+    const leased = await take(db, agentId);
+    expect(leased.map(({ delivery }) => [delivery.sequence, delivery.attempt])).toEqual([
+      [2, 1],
+      [3, 1],
+    ]);
+    expect(leased[1]?.delivery.message.id).toBe(letter.messageId);
+    expect(await findDeadLetter(db, letter.no)).toMatchObject({ state: 'replayed', endedBy: 'admin' });
+  });
+
+  it('is either replayed or discarded when both are asked for at once', async () => {
+    const [agentId] = (await agents(db, 1)) as [string];
+    for (const letter of [await deadLetter(agentId), await deadLetter(agentId), await deadLetter(agentId)]) {
+      const asked = await Promise.all(
+        times(10, async (n) =>
+          n % 2
+            ? (await replayDeadLetter(db, letter, [{ agentId, via: 'replay' }], by)) === 1
+            : await discardDeadLetter(db, letter.no, 'admin'),
+        ),
+      );
+      expect(asked.filter(Boolean)).toHaveLength(1);
+    }
+  });
+
+  it('stays dead when nobody is there to take it, and can be replayed when somebody is', async () => {
+    const [agentId] = (await agents(db, 1)) as [string];
+    const letter = await deadLetter(agentId);
+    await closeInbox(db, agentId);
+    const replay = () => replayDeadLetter(db, letter, [{ agentId, via: 'replay' }], by);
+    expect([await replay(), await replayDeadLetter(db, letter, [], by)]).toEqual([undefined, undefined]);
+    expect(await findDeadLetter(db, letter.no)).toMatchObject({ state: 'dead' });
+    await openInbox(db, agentId, []);
+    expect(await replay()).toBe(1);
+  });
+
+  it('of a message that matched nobody goes to all who are found now, in whatever order they are named', async () => {
+    const found = await agents(db, 3);
+    const lost = times(12, () => message({ kind: 'topic', dead: { reason: 'unknown_topic', detail: 'test' } }));
+    await accept(db, lost);
+    const letters = (await listDeadLetters(db, { reason: 'unknown_topic', limit: 100 })).slice(0, 12);
+    const given = await Promise.all(
+      letters.map((letter, n) => {
+        const names = n % 2 ? found : [...found].reverse();
+        return replayDeadLetter(
+          db,
+          letter,
+          names.map((agentId) => ({ agentId, via: 'subscriber' })),
+          by,
+        );
+      }),
+    );
+    expect(given).toEqual(letters.map(() => 3));
+    for (const agentId of found) expect(await take(db, agentId)).toHaveLength(12);
+  });
+
+  it('is buried once, whoever buries it at once with the ack of its holder: it is acked or dead, never both', async () => {
+    const [agentId] = (await agents(db, 1)) as [string];
+    await accept(
+      db,
+      times(30, () => message({ recipients: [agentId] })),
+    );
+    const held = await take(db, agentId, 30);
+    const keys = held.flatMap(({ delivery }) => parseDeliveryId(delivery.id) ?? []);
+    const [acked, ...buried] = await Promise.all([
+      ack(
+        db,
+        held.map((one) => claimOf(agentId, one)),
+      ).then(({ size }) => size),
+      ...times(6, (n) => bury(db, n % 2 ? keys : [...keys].reverse(), 'expired', 'test')),
+    ]);
+    expect((acked ?? 0) + buried.reduce((sum, count) => sum + count, 0)).toBe(30);
+    expect(await listDeadLetters(db, { recipient: agentId, limit: 100 })).toHaveLength(30 - (acked ?? 0));
+  });
+
+  it('is found by state, reason, recipient and cluster, newest first, page by page', async () => {
+    const [agentId] = (await agents(db, 1)) as [string];
+    const reasons = ['rejected', 'expired', 'rejected', 'expired', 'rejected'];
+    const letters: DeadLetterRow[] = [];
+    for (const reason of reasons) letters.push(await deadLetter(agentId, reason));
+    await discardDeadLetter(db, letters[4]?.no ?? 0, 'admin');
+    const nos = async (filter: Omit<Parameters<typeof listDeadLetters>[1], 'recipient' | 'limit'>, limit = 10) =>
+      (await listDeadLetters(db, { recipient: agentId, limit, ...filter })).map(({ no }) =>
+        letters.findIndex((one) => one.no === no),
+      );
+    expect(await nos({})).toEqual([4, 3, 2, 1, 0]);
+    expect(await nos({ reason: 'rejected' })).toEqual([4, 2, 0]);
+    expect(await nos({ reason: 'rejected', state: 'dead' })).toEqual([2, 0]);
+    expect(await nos({ state: 'replayed' })).toEqual([]);
+    expect(await nos({}, 2)).toEqual([4, 3]);
+    expect(await nos({ before: letters[3]?.no ?? 0 }, 2)).toEqual([2, 1]);
+    expect(await nos({ clusterId: 'none' })).toEqual([]);
+  });
+
+  it('has an id that is read back, and no other text is one', () => {
+    expect(deadLetterNoOf(deadLetterIdOf(42))).toBe(42);
+    for (const odd of [
+      '',
+      'dead_',
+      'dead_-1',
+      'dead_1.5',
+      'dead_1 ',
+      'dead_9999999999999999',
+      'DEAD_1',
+      "dead_1'",
+      'dead_١',
+    ]) {
+      expect(deadLetterNoOf(odd)).toBeUndefined();
+    }
+  });
+});
+
+describe('mail of a member that was removed', () => {
+  it('is found, moved to the successors in its order with all its tries, or buried', async () => {
+    const [gone, heir, stays] = (await agents(db, 3)) as [string, string, string];
+    const cluster = fresh('cl');
+    await route(db, cluster, 1, [gone, heir, stays]);
+    const epochs = new Map([[cluster, 1]]);
+    const head = { clusterId: cluster, epoch: 1, source: stays } as const;
+    const tasks = times(5, () =>
+      message({ ...head, kind: 'role', recipients: [{ agentId: gone, via: 'role:worker' }] }),
+    );
+    const everybody = message({ ...head, kind: 'cluster', recipients: [gone, heir] });
+    await accept(db, [...tasks, everybody], { epochs });
+    await accept(db, [message({ recipients: [gone] })]);
+    const [held] = await take(db, gone, 1);
+    expect(await strayOfCluster(db, cluster, 100)).toEqual([]);
+    await route(db, cluster, 2, [heir, stays]);
+    const strays = await strayOfCluster(db, cluster, 100);
+    expect(strays.map(({ via, agentId }) => [via, agentId])).toEqual([
+      ...tasks.map(() => ['role:worker', gone]),
+      ['member', gone],
+    ]);
+    const moves = strays.filter(({ via }) => via !== 'member').map((stray) => ({ ...stray, to: heir }));
+    const moved = await Promise.all(times(8, () => moveDeliveries(db, moves)));
+    expect(moved.reduce((sum, count) => sum + count, 0)).toBe(5);
+    expect(
+      await bury(
+        db,
+        strays.filter(({ via }) => via === 'member'),
+        'member_removed',
+        'test',
+      ),
+    ).toBe(1);
+    const got = await take(db, heir);
+    expect(got.map(({ delivery }) => delivery.message.id)).toEqual([everybody.id, ...tasks.map(({ id }) => id)]);
+    expect(got.every(({ delivery }) => delivery.attempt === 1)).toBe(true);
+    // Who held it finds its lease stale.
+    if (held) expect((await ack(db, [claimOf(gone, held)])).size).toBe(0);
+    const [receipt] = await countReceipts(db, [{ id: everybody.id }]);
+    expect(receipt).toMatchObject({ matched: 2, delivered: 1, acked: 0, dead: 0, left: 1, pending: 1 });
+  });
+
+  it('stays where it is when the successor has left, and moves on from an agent that has left', async () => {
+    const [gone, heir, other] = (await agents(db, 3)) as [string, string, string];
+    await accept(
+      db,
+      times(3, () => message({ recipients: [gone] })),
+    );
+    await closeInbox(db, gone);
+    const strays = await strayOfAgent(db, gone, 100);
+    expect(strays).toHaveLength(3);
+    await closeInbox(db, heir);
+    expect(
+      await moveDeliveries(
+        db,
+        strays.map((stray) => ({ ...stray, to: heir })),
+      ),
+    ).toBe(0);
+    expect(
+      await moveDeliveries(
+        db,
+        strays.map((stray) => ({ ...stray, to: other })),
+      ),
+    ).toBe(3);
+    expect(await strayOfAgent(db, gone, 100)).toEqual([]);
+  });
+
+  it('arrives once when it is moved between many while it is acked, and the numbers stay dense', async () => {
+    const [from, a, b] = (await agents(db, 3)) as [string, string, string];
+    await accept(
+      db,
+      times(40, () => message({ recipients: [from] })),
+    );
+    const held = await take(db, from, 40);
+    const keys = held.flatMap(({ delivery }) => parseDeliveryId(delivery.id) ?? []);
+    const [acked, ...moved] = await Promise.all([
+      ack(
+        db,
+        held.slice(0, 25).map((one) => claimOf(from, one)),
+      ).then(({ size }) => size),
+      ...times(6, (n) =>
+        moveDeliveries(
+          db,
+          (n % 2 ? keys : [...keys].reverse()).map((key, place) => ({ ...key, to: (place + n) % 2 ? a : b })),
+        ),
+      ),
+      accept(
+        db,
+        times(20, (n) => message({ recipients: [n % 2 ? a : b] })),
+      ).then(() => 0),
+    ]);
+    expect((acked ?? 0) + moved.reduce((sum, count) => sum + count, 0)).toBe(40);
+  });
+});
+
+it('after all of this every invariant holds', async () => {
+  expect(await checkInvariants(stores, { among: inCommunication })).toEqual([]);
+});
