@@ -115,11 +115,40 @@ export async function subscriptionsTo(
   return rows;
 }
 
-/** Subscribes, once. @returns the subscription, or undefined when the agent has no inbox. */
+export interface NewSubscriptionRow {
+  readonly pattern: string;
+  readonly queueGroup: string | null;
+  /** The one topic that the pattern names, with every pattern that takes it: its subscribers are counted. */
+  readonly topic?: { readonly name: string; readonly patterns: readonly string[] };
+}
+
+/**
+ * Subscribes, once.
+ * @returns the subscription; undefined when the agent has no inbox, `full` when the topic has all its subscribers.
+ */
 export async function subscribe(
   db: CommunicationDb,
   agentId: string,
-  { pattern, queueGroup }: { readonly pattern: string; readonly queueGroup: string | null },
+  wanted: NewSubscriptionRow,
+): Promise<SubscriptionView | 'full' | undefined> {
+  const { topic } = wanted;
+  if (topic === undefined) return insertSubscription(db, agentId, wanted);
+  return db.transaction().execute(async (tx) => {
+    // Under the topic's lock: of two who come at once, one gets the last place.
+    await sql`select from topics where name = ${topic.name} for no key update`.execute(tx);
+    const { rows } = await sql<{ isFull: boolean }>`
+      select t.max_subscribers <= (
+        select count(distinct i.no) from subscriptions s join inboxes i on i.no = s.inbox_no
+        where s.pattern = any(${topic.patterns}::text[]) and i.agent_id <> ${agentId}) as "isFull"
+      from topics t where t.name = ${topic.name}`.execute(tx);
+    return rows[0]?.isFull ? 'full' : insertSubscription(tx, agentId, wanted);
+  });
+}
+
+async function insertSubscription(
+  db: CommunicationDb,
+  agentId: string,
+  { pattern, queueGroup }: NewSubscriptionRow,
 ): Promise<SubscriptionView | undefined> {
   const { rows } = await sql<SubscriptionRow>`
     with written as (
