@@ -9,17 +9,44 @@ interface Verb {
   readonly load: () => Promise<{ readonly define: (command: Command) => void }>;
 }
 
-const verbs: Readonly<Record<string, Verb>> = {
-  start: { summary: 'start everything on this machine, until ctrl-C', load: () => import('./cli/start.js') },
-  doctor: { summary: 'check what this machine has and say how to fix the rest', load: () => import('./cli/doctor.js') },
-  status: { summary: 'the manager at a glance', load: () => import('./cli/status.js') },
-  agents: { summary: 'list, show, drain and remove agents', load: () => import('./cli/agents.js') },
-  form: { summary: 'form a cluster', load: () => import('./cli/form.js') },
-  clusters: { summary: 'list, show and dissolve clusters', load: () => import('./cli/clusters.js') },
-  operations: { summary: 'list, show and cancel operations', load: () => import('./cli/operations.js') },
-  interval: { summary: 'run a periodic job now', load: () => import('./cli/interval.js') },
-  token: { summary: 'create, list and revoke access tokens', load: () => import('./cli/token.js') },
-  config: { summary: 'show and check the configuration', load: () => import('./cli/config.js') },
+/** By the headings of the overview. */
+const groups: Readonly<Record<string, Readonly<Record<string, Verb>>>> = {
+  'The manager:': {
+    start: { summary: 'start everything on this machine, until ctrl-C', load: () => import('./cli/start.js') },
+    doctor: {
+      summary: 'check what this machine has and say how to fix the rest',
+      load: () => import('./cli/doctor.js'),
+    },
+    status: { summary: 'the manager at a glance', load: () => import('./cli/status.js') },
+    config: { summary: 'show and check the configuration', load: () => import('./cli/config.js') },
+    token: { summary: 'create, list and revoke access tokens', load: () => import('./cli/token.js') },
+  },
+  'Agents and clusters:': {
+    agents: { summary: 'list, show, drain and remove agents', load: () => import('./cli/agents.js') },
+    form: { summary: 'form a cluster', load: () => import('./cli/form.js') },
+    clusters: { summary: 'list, show and dissolve clusters', load: () => import('./cli/clusters.js') },
+    operations: { summary: 'list, show and cancel operations', load: () => import('./cli/operations.js') },
+    interval: { summary: 'run a periodic job now', load: () => import('./cli/interval.js') },
+  },
+  'Messages:': {
+    send: {
+      summary: 'send a message to an agent, a role, a capability or clusters',
+      load: () => import('./cli/send.js'),
+    },
+    broadcast: {
+      summary: 'send to all members of a cluster and count their acks',
+      load: () => import('./cli/broadcast.js'),
+    },
+    publish: { summary: 'send to the subscribers of a topic', load: () => import('./cli/publish.js') },
+    inbox: { summary: "read an agent's mail", load: () => import('./cli/inbox.js') },
+    topics: { summary: 'list, show, create and delete topics', load: () => import('./cli/topics.js') },
+    messages: { summary: 'the way of a message, hop by hop', load: () => import('./cli/messages.js') },
+    receipts: { summary: 'who has acked a message that was for many', load: () => import('./cli/receipts.js') },
+    'dead-letters': {
+      summary: 'list, replay and discard what could not be delivered',
+      load: () => import('./cli/dead-letters.js'),
+    },
+  },
 };
 
 const { version } = createRequire(import.meta.url)('../package.json') as { readonly version: string };
@@ -35,9 +62,13 @@ const program = new Command('cluster-manager')
   .exitOverride()
   .configureOutput({ writeErr: () => undefined });
 
-for (const [name, { summary }] of Object.entries(verbs)) program.command(name).summary(summary).description(summary);
+for (const [heading, verbs] of Object.entries(groups)) {
+  for (const [name, { summary }] of Object.entries(verbs)) {
+    program.command(name).summary(summary).description(summary).helpGroup(heading);
+  }
+}
 program.hook('preSubcommand', async (_program, command) => {
-  const verb = verbs[command.name()];
+  const verb = groups[command.helpGroup()]?.[command.name()];
   if (verb && command.parent === program) (await verb.load()).define(command);
 });
 

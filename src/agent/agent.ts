@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { heartbeat, type Heartbeat, type Readiness } from '../contracts/agents.js';
 import { ManagerError } from '../contracts/errors.js';
 import { problemsOf } from '../contracts/formation.js';
@@ -74,6 +75,8 @@ export function createAgent(options: AgentOptions): Agent {
   const nowMs = (): number => performance.now();
   const life = new AbortController();
   const grace = new AbortController();
+  // Each message in hand listens to them.
+  setMaxListeners(0, life.signal, grace.signal);
   const clock = createServerClock(nowMs);
   const mailChanged = createNudge();
   const stopped = (): Error => new Error(`Agent "${id}" was stopped`);

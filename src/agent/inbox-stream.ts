@@ -7,8 +7,8 @@ import { deliveryView, type DeliveryView } from '../contracts/inbox.js';
 
 /** The server pings each 15 s: after three that did not come nobody is there any more. */
 const silenceMs = 45_000;
-/** The first ping, or what a network holds back that waits for the end of an answer. */
-const firstSignMs = 20_000;
+/** The server speaks at once: what is silent from the beginning is held back by something on the way. */
+const firstSignMs = 10_000;
 /** Many times the largest delivery. */
 const eventAtMost = 8 * 1024 * 1024;
 
@@ -46,10 +46,14 @@ export async function readInboxStream(
     },
   });
   const body = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+  // fetch forgets to pass an abort on to the body once its Response was collected as garbage.
+  const cancel = (): void => void body.cancel(signal.reason).catch(() => undefined);
+  signal.addEventListener('abort', cancel, { once: true });
   try {
     for (let limitMs = reader.firstSignMs ?? firstSignMs; ; limitMs = reader.silenceMs ?? silenceMs) {
       const chunk = await withinMs(limitMs, body.read());
       if (chunk === 'silent') return { why: 'silent' };
+      signal.throwIfAborted();
       if (chunk.done) return { why: 'ended' };
       reader.onSign();
       parser.feed(chunk.value);
@@ -59,8 +63,9 @@ export async function readInboxStream(
     if (error instanceof ManagerError) throw error;
     throw new ManagerError('service_unavailable', `The inbox stream broke: ${String(error)}`, { cause: error });
   } finally {
+    signal.removeEventListener('abort', cancel);
     // Not awaited: of a connection that hangs it would hang too.
-    body.cancel().catch(() => undefined);
+    cancel();
   }
 }
 

@@ -82,5 +82,7 @@ function givenUp({ life, settings }: AgentContext, what: string, last: unknown):
   }
   const why = last === undefined ? `agent "${id}" was not registered in that time` : asError(last).message;
   const code = last instanceof ManagerError && last.code !== 'unauthenticated' ? last.code : 'service_unavailable';
-  return new ManagerError(code, `${what} in time: ${why}`, { cause: last });
+  // What did not answer may have done what was asked.
+  const maybe = hasCode(last, 'service_unavailable', 'internal') ? '; it may have been accepted all the same' : '';
+  return new ManagerError(code, `${what} in time${maybe}: ${why}`, { cause: last });
 }

@@ -1,5 +1,6 @@
 import { CommanderError } from 'commander';
 import { errorTable, ManagerError, type ErrorCode, type Problem } from '../contracts/errors.js';
+import { printable } from './output.js';
 
 interface Failure {
   readonly code: ErrorCode;
@@ -32,7 +33,10 @@ function usageMessage({ code, message }: CommanderError): string {
 function linesOf({ code, message, problems }: Failure): string[] {
   const untold = problems.filter((problem) => !message.includes(problem.message));
   return [
-    `cluster-manager: ${message}${code === 'internal' ? '' : ` [${code}]`}`,
-    ...untold.map(({ path, message: what }) => `  ${path}: ${what}`),
+    // The lines of a stack are its own.
+    ...(code === 'internal' ? message.split('\n') : [`${message} [${code}]`]).map((line, index) =>
+      printable(index === 0 ? `cluster-manager: ${line}` : line),
+    ),
+    ...untold.map(({ path, message: what }) => printable(`  ${path}: ${what}`)),
   ];
 }

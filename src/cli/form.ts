@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import type { HttpClient } from '../client/http-client.js';
 import { ManagerError } from '../contracts/errors.js';
@@ -6,6 +5,7 @@ import { formationResult, type FormationRequest } from '../contracts/formation.j
 import type { OperationView } from '../contracts/operations.js';
 import { collect, numbers, pairs, roleOf, sizeRange, spreadRule, wholeNumber } from './arguments.js';
 import { connect } from './connection.js';
+import { parseJson, readText } from './json-input.js';
 import { operationDocument, requireCompleted, showAccepted } from './operation-text.js';
 import { duration, remark, show, table } from './output.js';
 
@@ -77,18 +77,7 @@ function requestOf(options: Options): FormationRequest {
 
 /** The file's fields as they are: the manager judges them, and names every problem. */
 function readRequest(file: string): Partial<FormationRequest> {
-  let text: string;
-  try {
-    text = readFileSync(file === '-' ? 0 : file, 'utf8');
-  } catch (cause) {
-    throw new ManagerError('invalid_request', `--file ${file} cannot be read: ${String(cause)}`, { cause });
-  }
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(text);
-  } catch (cause) {
-    throw new ManagerError('invalid_request', `--file ${file} is not JSON: ${String(cause)}`, { cause });
-  }
+  const parsed = parseJson(`--file ${file}`, readText('--file', file));
   if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) {
     throw new ManagerError(
       'invalid_request',

@@ -44,11 +44,12 @@ export function operationLines(operation: OperationView): string[] {
 const took = ({ createdAt }: OperationView, endMs: number): string => duration(endMs - Date.parse(createdAt));
 
 /** What a command says of an operation that was accepted and goes on by itself. */
-export function showAccepted(command: Command, operation: OperationView): void {
+export function showAccepted(command: Command, operation: OperationView, more: readonly string[] = []): void {
   show(command, { operation: operationDocument(operation) }, [
     `${operation.type === 'FORMATION' ? 'Formation' : 'Operation'} ${operation.state}: ${operation.id}`,
     ...(operation.temporalUrl ? [`Temporal UI: ${operation.temporalUrl}`] : []),
     `Look again: cluster-manager operations show ${operation.id}`,
+    ...more,
   ]);
 }
 

@@ -9,9 +9,23 @@ export interface Globals {
 
 export const globalsOf = (command: Command): Globals => command.optsWithGlobals<Globals>();
 
+/**
+ * A text with what a terminal would act on made visible: anybody may write into a message's fields. Line breaks count as
+ * such, too: nobody's text begins a line of ours.
+ */
+export const printable = (text: string): string =>
+  text.replace(
+    /[\p{Cc}\p{Cs}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+
+/** The beginning of a text that has no end in sight. */
+export const cut = (text: string, atMost: number): string =>
+  text.length <= atMost ? text : `${text.slice(0, atMost - 1)}…`;
+
 /** Prints what a command found: with --json the document, otherwise the lines. */
 export function show(command: Command, document: object, lines: readonly string[]): void {
-  const text = globalsOf(command).json ? JSON.stringify(document) : lines.join('\n');
+  const text = globalsOf(command).json ? JSON.stringify(document) : lines.map(printable).join('\n');
   if (text) process.stdout.write(`${text}\n`);
 }
 
@@ -26,7 +40,7 @@ export function remark(command: Command, line: string): void {
  */
 export function table(headings: readonly string[], rows: readonly (readonly string[])[]): string[] {
   const used = headings.map((_heading, column) => rows.some((row) => row[column]));
-  const all = [headings, ...rows].map((row) => row.filter((_cell, column) => used[column]));
+  const all = [headings, ...rows].map((row) => row.filter((_cell, column) => used[column]).map(printable));
   const widths = (all[0] ?? []).map((_heading, column) => Math.max(...all.map((row) => (row[column] ?? '').length)));
   return all.map((row) =>
     row
@@ -52,6 +66,11 @@ export function duration(ms: number): string {
   if (seconds < 172_800) return `${Math.round(seconds / 3600)} h`;
   return `${Math.round(seconds / 86_400)} d`;
 }
+
+/** A short time to the millisecond, a longer one as `duration` has it. */
+export const elapsed = (ms: number): string => (ms < 1000 ? `${Math.max(0, Math.round(ms))} ms` : duration(ms));
+
+export const counted = (amount: number, noun: string): string => `${amount} ${noun}${amount === 1 ? '' : 's'}`;
 
 export const ago = (time: string | null): string =>
   time === null ? '' : `${duration(Date.now() - Date.parse(time))} ago`;

@@ -8,18 +8,38 @@ import {
   clustersPage,
   configAppliedAnswer,
   createdTokenAnswer,
+  deadLetterAnswer,
+  deadLetterReplayedAnswer,
+  deadLettersPage,
   formationIntervalAnswer,
+  inboxAnswer,
+  messageAnswer,
   operationAnswer,
   operationsPage,
+  receiptAnswer,
   statusAnswer,
   tokensAnswer,
+  topicAnswer,
+  topicDeletedAnswer,
+  topicsPage,
   type ConfigApplied,
   type StatusView,
+  type TopicDeleted,
 } from '../contracts/api-answers.js';
 import { askApi, type ApiCall } from '../contracts/api-call.js';
 import type { ClusterView, DissolveRequest } from '../contracts/clusters.js';
+import { ackResults, type AckResults, type DeliveryView } from '../contracts/inbox.js';
+import {
+  messageResults,
+  type DeadLetterView,
+  type MessageResult,
+  type MessageWay,
+  type NewMessage,
+  type ReceiptView,
+} from '../contracts/messages.js';
 import type { OperationView, ProcessRequest } from '../contracts/operations.js';
 import type { Role, TokenView } from '../contracts/tokens.js';
+import type { NewTopic, TopicView } from '../contracts/topics.js';
 import type { FormationIntervalReport } from '../contracts/workflow-inputs.js';
 import { waitForOperation, type WaitOptions } from './wait-for-operation.js';
 
@@ -36,6 +56,14 @@ export interface PageQuery {
   readonly cursor?: string;
   /** 1 to 200, default 50. */
   readonly limit?: number;
+}
+
+/** Of each only those that are so; a `cursor` goes with the filter it was given for. */
+export interface DeadLetterQuery extends PageQuery {
+  readonly state?: string;
+  readonly reason?: string;
+  readonly recipient?: string;
+  readonly clusterId?: string;
 }
 
 export type HttpClient = ReturnType<typeof createHttpClient>;
@@ -102,6 +130,45 @@ export function createHttpClient({ url, token, signal }: HttpClientOptions) {
     cluster: async (id: string): Promise<ClusterView> => (await get(clusterAnswer, at('clusters', id))).cluster,
     dissolveCluster: async (id: string, body: DissolveRequest = {}): Promise<OperationView> =>
       (await send(operationAnswer, 'DELETE', at('clusters', id), { body })).operation,
+    /**
+     * Sends up to 1,000 messages. What was accepted is durable and routed; the same `id` again is the same message.
+     * @returns the outcome of each, in the order given. @throws ManagerError `mailbox_full` when that refused all of them.
+     */
+    sendMessages: async (messages: readonly NewMessage[]): Promise<readonly MessageResult[]> =>
+      (await send(messageResults, 'POST', '/v1/messages', { body: { messages } })).results,
+    /** The way of a message, hop by hop. */
+    message: async (id: string): Promise<MessageWay> => (await get(messageAnswer, at('messages', id))).message,
+    receipt: async (id: string): Promise<ReceiptView> => (await get(receiptAnswer, at('receipts', id))).receipt,
+    /** Leases an agent's mail, with an admin's token or the agent's own: whoever else reads that inbox waits for the lease's end. */
+    readInbox: async (
+      agentId: string,
+      { max, waitSeconds = 0 }: { readonly max?: number; readonly waitSeconds?: number } = {},
+    ): Promise<readonly DeliveryView[]> => {
+      const timeoutMs = (waitSeconds + 15) * 1000;
+      const path = at('agents', agentId, 'inbox');
+      const query = { max, waitSeconds };
+      return (await askApi(url, inboxAnswer, { ...common, method: 'GET', path, query, timeoutMs })).deliveries;
+    },
+    /** @throws ManagerError `forbidden` unless the token is the recipient's own. */
+    ackDeliveries: async (
+      acks: readonly { readonly id: string; readonly leaseToken: string }[],
+    ): Promise<AckResults['results']> =>
+      (await send(ackResults, 'POST', '/v1/deliveries/ack', { body: { acks } })).results,
+    topics: (query: PageQuery = {}) => get(topicsPage, '/v1/topics', { ...query }),
+    topic: async (name: string): Promise<TopicView> => (await get(topicAnswer, at('topics', name))).topic,
+    /** The same topic again changes nothing. @throws ManagerError `state_conflict` when there is another of that name. */
+    createTopic: async (body: NewTopic): Promise<TopicView> =>
+      (await send(topicAnswer, 'POST', '/v1/topics', { body })).topic,
+    /** `drain`: what is on its way arrives first; `force`: it becomes dead letters. */
+    deleteTopic: (name: string, mode: 'drain' | 'force' = 'drain'): Promise<TopicDeleted> =>
+      send(topicDeletedAnswer, 'DELETE', at('topics', name), { query: { mode } }),
+    /** Newest first. */
+    deadLetters: (query: DeadLetterQuery = {}) => get(deadLettersPage, '/v1/dead-letters', { ...query }),
+    /** @returns with `matched`, how many got it. @throws ManagerError `state_conflict` when there is still nobody to take it. */
+    replayDeadLetter: (id: string): Promise<{ readonly deadLetter: DeadLetterView; readonly matched: number }> =>
+      send(deadLetterReplayedAnswer, 'POST', at('dead-letters', id, 'replay')),
+    discardDeadLetter: async (id: string): Promise<DeadLetterView> =>
+      (await send(deadLetterAnswer, 'POST', at('dead-letters', id, 'discard'))).deadLetter,
     runFormationInterval: (body: { readonly dryRun: boolean }): Promise<FormationIntervalReport> =>
       send(formationIntervalAnswer, 'POST', '/v1/intervals/formation', { body, timeoutMs: 60_000 }),
     applyConfig: (): Promise<ConfigApplied> => send(configAppliedAnswer, 'POST', '/v1/config/apply', {}),

@@ -2,8 +2,10 @@ import { z } from 'zod';
 import { agentView, type registerAgent } from './agents.js';
 import { clusterView } from './clusters.js';
 import { deliveryView } from './inbox.js';
+import { deadLetterView, messageWay, receiptView } from './messages.js';
 import { operationView } from './operations.js';
 import { tokenView } from './tokens.js';
+import { topicView } from './topics.js';
 
 /* The HTTP API's answers as its callers read them: what they know is checked, what a newer server adds is let by. */
 
@@ -21,6 +23,20 @@ export const operationsPage = z.object({ operations: z.array(operationView), nex
 export const inboxAnswer = z.object({ deliveries: z.array(deliveryView) });
 export const tokensAnswer = z.object({ tokens: z.array(tokenView) });
 export const createdTokenAnswer = z.object({ token: tokenView, secret: z.string() });
+export const messageAnswer = z.object({ message: messageWay });
+export const receiptAnswer = z.object({ receipt: receiptView });
+export const topicAnswer = z.object({ topic: topicView });
+export const topicsPage = z.object({ topics: z.array(topicView), nextCursor });
+export const topicDeletedAnswer = z.object({
+  name: z.string(),
+  /** `draining`: gone when its last delivery has ended. */
+  state: z.enum(['draining', 'deleted']),
+  deadLettered: z.int(),
+});
+export type TopicDeleted = z.infer<typeof topicDeletedAnswer>;
+export const deadLetterAnswer = z.object({ deadLetter: deadLetterView });
+export const deadLetterReplayedAnswer = z.object({ deadLetter: deadLetterView, matched: z.int() });
+export const deadLettersPage = z.object({ deadLetters: z.array(deadLetterView), nextCursor });
 export const anyAnswer = z.unknown();
 
 export const formationIntervalAnswer = z.object({

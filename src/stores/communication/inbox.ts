@@ -35,13 +35,7 @@ export async function openInbox(db: CommunicationDb, agentId: string, capabiliti
 
 /** Of an agent that has left: nothing is delivered there any more, its subscriptions end, its capabilities are nobody's. */
 export async function closeInbox(db: CommunicationDb, agentId: string): Promise<void> {
-  await sql`
-    with box as (
-      update inboxes set standing = 'left', lapsed_at = null where agent_id = ${agentId} returning no
-    ), unsubscribed as (
-      delete from subscriptions s using box where s.inbox_no = box.no
-    )
-    delete from capability_inboxes c using box where c.inbox_no = box.no`.execute(db);
+  await sql`select close_inbox(${agentId})`.execute(db);
 }
 
 export interface LeaseRules {

@@ -118,7 +118,7 @@ export interface AgentMailbox {
 export async function mailboxesOf(db: CommunicationDb, agentIds: readonly string[]): Promise<AgentMailbox[]> {
   const { rows } = await sql<AgentMailbox>`
     select i.agent_id as "agentId", i.standing, (
-      select count(*) from (select from deliveries d where d.inbox_no = i.no limit 1000) some) as open
+      select count(*) from (select from deliveries d where d.inbox_no = i.no limit 1000) counted) as open
     from inboxes i where i.agent_id = any(${agentIds}::text[]) and i.standing <> 'left'`.execute(db);
   return rows;
 }
@@ -139,7 +139,7 @@ export async function capableAgents(
     select w.capability, array(
       select agent_id from (
         (select agent_id from capability_inboxes c where c.capability = w.capability
-          and c.inbox_no >= (${draw} * (select coalesce(max(no), 0) from inboxes))::integer
+          and c.inbox_no >= (${draw}::double precision * (select coalesce(max(no), 0) from inboxes))::integer
           and (${within ?? null}::text[] is null or c.agent_id = any(${within ?? null}::text[]))
           order by c.inbox_no limit ${capableSample})
         union

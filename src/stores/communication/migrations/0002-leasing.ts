@@ -75,18 +75,19 @@ export const leasing = [
           coalesce(d.lease_expires_at > moment, false) as is_held,
           d.attempts >= most_tries and coalesce(d.lease_expires_at <= moment, true) as is_exhausted
         from deliveries d where d.inbox_no = box and d.sequence >= place.low_water and d.sequence <= place.leased_up_to
-      ), first_of_key as (
-        select s.partition_key, min(s.sequence) as sequence from seen s
-        where s.partition_key is not null and (s.is_held or not (s.is_exhausted or s.is_expired)) group by s.partition_key
+      ), ordered as (
+        select s.*, min(s.sequence) filter (where s.is_held or not (s.is_exhausted or s.is_expired))
+          over (partition by s.partition_key) as first_of_key
+        from seen s
       )
-      select count(*) filter (where s.is_held), min(s.sequence),
-        coalesce(array_agg(s.sequence) filter (where s.is_exhausted), '{}'),
-        coalesce(array_agg(s.sequence order by s.sequence) filter (where s.is_due
-          and not (s.is_held or s.is_exhausted or s.is_expired)
-          and (s.partition_key is null or s.sequence = f.sequence)), '{}'),
-        coalesce(array_agg(f.partition_key) filter (where s.sequence = f.sequence), '{}')
+      select count(*) filter (where o.is_held), min(o.sequence),
+        coalesce(array_agg(o.sequence) filter (where o.is_exhausted), '{}'),
+        coalesce(array_agg(o.sequence order by o.sequence) filter (where o.is_due
+          and not (o.is_held or o.is_exhausted or o.is_expired)
+          and (o.partition_key is null or o.sequence = o.first_of_key)), '{}'),
+        coalesce(array_agg(o.partition_key) filter (where o.partition_key is not null and o.sequence = o.first_of_key), '{}')
         into held, lowest, exhausted, chosen, busy_keys
-        from seen s left join first_of_key f on f.partition_key = s.partition_key;
+        from ordered o;
 
       room := greatest(0, least(at_most, most_leased - held));
       chosen := chosen[1:room];

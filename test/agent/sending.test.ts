@@ -1,0 +1,189 @@
+import { describe, expect, it } from 'vitest';
+import type { NewMessage } from '../../src/contracts/messages.js';
+import { waitFor } from '../support/wait-for.js';
+import { answer, refuse, type Call } from './support/fake-manager.js';
+import { endAgentsAfterEach, oneAgent } from './support/fleet-of-one.js';
+
+endAgentsAfterEach();
+
+const hello: NewMessage = { to: { agent: 'b' }, type: 'test.hello', data: { text: 'hello' } };
+const messagesOf = (call: Call | undefined) => (call?.body as { messages: { id: string; data: unknown }[] }).messages;
+const isSend = ({ method, path }: Call): boolean => method === 'POST' && path === '/v1/messages';
+
+describe('a message', () => {
+  it('is the same one at every try: cut connection, 503, 429, another registration', async () => {
+    const { agent, manager } = await oneAgent();
+    await agent.start();
+    let tries = 0;
+    manager.respond((call, response) => {
+      if (!isSend(call)) return false;
+      switch (++tries) {
+        case 1:
+          response.destroy();
+          return true;
+        case 2:
+          return refuse(response, 503, 'service_unavailable');
+        case 3:
+          return refuse(response, 429, 'mailbox_full', { 'retry-after': '1' });
+        case 4:
+          return refuse(response, 401, 'unauthenticated');
+        default:
+          return false;
+      }
+    });
+    const sent = await agent.send(hello);
+    const calls = manager.callsTo('POST /v1/messages');
+    expect(calls).toHaveLength(5);
+    expect(sent).toEqual({ id: messagesOf(calls[0])[0]?.id, accepted: true, matched: 1 });
+    expect(sent.id).toMatch(/^msg_[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+    expect(calls.map((call) => messagesOf(call))).toEqual(calls.map(() => [{ ...hello, id: sent.id }]));
+    expect((calls[3]?.atMs ?? 0) - (calls[2]?.atMs ?? 0)).toBeGreaterThanOrEqual(1000);
+    expect(calls.map(({ token }) => token)).toEqual(['own-1', 'own-1', 'own-1', 'own-1', 'own-2']);
+  });
+
+  it('is given up when its time is over, and the error says that it may have got through', async () => {
+    const { agent, manager } = await oneAgent();
+    await agent.start();
+    manager.respond((call, response) => isSend(call) && refuse(response, 503, 'service_unavailable'));
+    const sending = agent.send({ ...hello, id: 'm-1' }, { timeoutMs: 700 });
+    await expect(sending).rejects.toMatchObject({
+      code: 'service_unavailable',
+      message: expect.stringContaining('"m-1"'),
+    });
+    await expect(sending).rejects.toThrow(/may have been accepted/);
+    const calls = manager.callsTo('POST /v1/messages');
+    expect(calls.length).toBeGreaterThan(1);
+    expect((calls.at(-1)?.atMs ?? 0) - (calls[0]?.atMs ?? 0)).toBeLessThan(700);
+  });
+
+  it('that is to be tried later than its time allows is refused at once', async () => {
+    const { agent, manager } = await oneAgent();
+    await agent.start();
+    manager.respond((call, response) => isSend(call) && refuse(response, 429, 'mailbox_full', { 'retry-after': '60' }));
+    const startedMs = performance.now();
+    await expect(agent.send(hello)).rejects.toMatchObject({ code: 'mailbox_full' });
+    expect(performance.now() - startedMs).toBeLessThan(5000);
+    expect(manager.callsTo('POST /v1/messages')).toHaveLength(1);
+  });
+
+  it('that is refused is not tried again, whether the call or the message was', async () => {
+    const { agent, manager } = await oneAgent();
+    await agent.start();
+    manager.respond((call, response) => isSend(call) && refuse(response, 400, 'invalid_request'));
+    await expect(agent.publish('a.b', { type: 't', data: 1 })).rejects.toMatchObject({ code: 'invalid_request' });
+    manager.respond((call, response) => {
+      if (!isSend(call)) return false;
+      const results = messagesOf(call).map(({ id }) => ({
+        id,
+        accepted: false,
+        error: { code: 'body_too_large', detail: 'too much' },
+      }));
+      return answer(response, 202, { results });
+    });
+    await expect(agent.broadcast('cl_1', { type: 't', data: 1 })).rejects.toMatchObject({
+      code: 'body_too_large',
+      message: 'too much',
+    });
+    const calls = manager.callsTo('POST /v1/messages');
+    expect(calls.map((call) => messagesOf(call)[0])).toMatchObject([
+      { to: { topic: 'a.b' } },
+      { to: { cluster: 'cl_1' } },
+    ]);
+  });
+
+  it('is refused before the start and after the end, and its caller may give it up', async () => {
+    const { agent, manager } = await oneAgent();
+    await expect(agent.send(hello)).rejects.toMatchObject({ code: 'state_conflict' });
+    await agent.start();
+    manager.respond((call, response) => isSend(call) && refuse(response, 503, 'service_unavailable'));
+    const stopping = new AbortController();
+    const sending = agent.send(hello, { signal: stopping.signal });
+    await waitFor('a try', () => manager.callsTo('POST /v1/messages').length > 0);
+    stopping.abort(new Error('enough'));
+    await expect(sending).rejects.toThrow('enough');
+    const another = agent.send(hello);
+    await waitFor('its try', () => manager.callsTo('POST /v1/messages').length > 1);
+    await agent.stop();
+    await expect(another).rejects.toMatchObject({ code: 'state_conflict' });
+    await expect(agent.send(hello)).rejects.toMatchObject({ code: 'state_conflict' });
+  });
+});
+
+describe('many messages', () => {
+  it('go in calls of at most 1,000 and 4 MiB, in their order', async () => {
+    const { agent, manager } = await oneAgent();
+    await agent.start();
+    const small = Array.from({ length: 1200 }, (_, n) => ({ ...hello, id: `s-${n}` }));
+    const large = Array.from({ length: 30 }, (_, n) => ({ ...hello, id: `l-${n}`, data: 'x'.repeat(200 * 1024) }));
+    const results = await agent.sendMany([...small, ...large]);
+    expect(results.map(({ id }) => id)).toEqual([...small, ...large].map(({ id }) => id));
+    const calls = manager.callsTo('POST /v1/messages').map((call) => messagesOf(call));
+    expect(calls.flat().map(({ id }) => id)).toEqual(results.map(({ id }) => id));
+    expect(calls.map((messages) => messages.length)).toEqual([1000, 220, 10]);
+  });
+
+  it('are each accepted or refused; only those whose mailbox was full are tried again', async () => {
+    const { agent, manager } = await oneAgent();
+    await agent.start();
+    let isFull = true;
+    manager.respond((call, response) => {
+      if (!isSend(call)) return false;
+      const results = messagesOf(call).map(({ id }) => {
+        if (id === 'full' && isFull) {
+          return { id, accepted: false, error: { code: 'mailbox_full', detail: 'full', retryAfterSeconds: 0.1 } };
+        }
+        if (id === 'bad') return { id, accepted: false, error: { code: 'idempotency_conflict', detail: 'another' } };
+        return { id, accepted: true, matched: 1 };
+      });
+      isFull = false;
+      return answer(response, 202, { results });
+    });
+    const results = await agent.sendMany(['good', 'full', 'bad'].map((id) => ({ ...hello, id })));
+    expect(results).toMatchObject([
+      { id: 'good', accepted: true },
+      { id: 'full', accepted: true },
+      { id: 'bad', accepted: false, error: { code: 'idempotency_conflict' } },
+    ]);
+    const asked = manager.callsTo('POST /v1/messages').map((call) => messagesOf(call).map(({ id }) => id));
+    expect(asked).toEqual([['good', 'full', 'bad'], ['full']]);
+  });
+
+  it('have a result each even when the manager is gone', async () => {
+    const { agent, manager } = await oneAgent();
+    await agent.start();
+    manager.respond((call, response) => isSend(call) && refuse(response, 503, 'service_unavailable'));
+    const results = await agent.sendMany([hello, hello], { timeoutMs: 100 });
+    expect(results).toMatchObject([
+      { accepted: false, error: { code: 'service_unavailable' } },
+      { accepted: false, error: { code: 'service_unavailable' } },
+    ]);
+  });
+});
+
+describe('a subscription', () => {
+  it('is made again when the agent had to register again, and not once it was ended', async () => {
+    const { agent, manager } = await oneAgent();
+    await agent.start();
+    await agent.subscribe('orders.>', { queueGroup: 'workers', retained: false });
+    await agent.subscribe('news.*');
+    const lost = (call: Call): boolean => call.method === 'GET' && call.token === 'own-1';
+    manager.respond((call, response) => {
+      if (call.method === 'GET' && call.path.endsWith('/subscriptions')) {
+        const subscription = { id: 'sub-9', agentId: 'a', pattern: 'news.*', queueGroup: null, suspended: false };
+        return answer(response, 200, { subscriptions: [{ ...subscription, createdAt: new Date().toISOString() }] });
+      }
+      return lost(call) && refuse(response, 401, 'unauthenticated');
+    });
+    expect(await agent.unsubscribe('news.*')).toBe(true);
+    expect(manager.callsTo('DELETE /v1/agents/a/subscriptions/sub-9')).toHaveLength(1);
+    manager.streams[0]?.destroy();
+    const made = await waitFor('the third call', () => {
+      const calls = manager.callsTo('POST /v1/agents/a/subscriptions');
+      return calls.length === 3 && calls;
+    });
+    expect(made[2]).toMatchObject({
+      token: 'own-2',
+      body: { pattern: 'orders.>', queueGroup: 'workers', retained: false },
+    });
+  });
+});
