@@ -7,7 +7,8 @@ import { endAgentsAfterEach, oneAgent } from './support/fleet-of-one.js';
 endAgentsAfterEach();
 
 const hello: NewMessage = { to: { agent: 'b' }, type: 'test.hello', data: { text: 'hello' } };
-const messagesOf = (call: Call | undefined) => (call?.body as { messages: { id: string; data: unknown }[] }).messages;
+const messagesOf = (call: Call | undefined) =>
+  (call?.body as { messages: { id: string; data: unknown }[] } | undefined)?.messages ?? [];
 const isSend = ({ method, path }: Call): boolean => method === 'POST' && path === '/v1/messages';
 
 describe('a message', () => {
