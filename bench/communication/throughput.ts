@@ -1,4 +1,3 @@
-import pg from 'pg';
 import type { Stack } from '../../src/local/stack.js';
 import { absolute, compared, quantile, type Figure } from '../figure.js';
 import { openBossQueue } from './boss-queue.js';
@@ -13,24 +12,17 @@ interface Round {
   readonly ours: number;
 }
 
-/** A database beside ours, on the same server. */
-export async function makeDatabase(stack: Stack, name: string): Promise<string> {
-  const admin = new pg.Client({ connectionString: stack.adminDatabaseUrl });
-  await admin.connect();
-  await admin.query(`create database ${name}`);
-  await admin.end();
-  const url = new URL(stack.adminDatabaseUrl);
-  url.pathname = `/${name}`;
-  return url.toString();
-}
-
 /**
  * (a) plain SQL, the limit; (b) pg-boss; (c) ours through HTTP: from the first send to the last ack, in batches and one
  * by one.
  */
-export async function throughput(stack: Stack, quick: boolean): Promise<Figure[]> {
-  const plain = await openPlainQueue(await makeDatabase(stack, 'bench_plain'));
-  const boss = await openBossQueue(await makeDatabase(stack, 'bench_boss'));
+export async function throughput(
+  stack: Stack,
+  urls: { readonly plain: string; readonly boss: string },
+  quick: boolean,
+): Promise<Figure[]> {
+  const plain = await openPlainQueue(urls.plain);
+  const boss = await openBossQueue(urls.boss);
   const ours = openOurQueue(stack.urls.api ?? '');
   const rounds = async (count: number, of: (queue: Queue, atOnce: number, share: number) => Promise<number>) => {
     const done: Round[] = [];

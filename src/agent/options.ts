@@ -34,7 +34,7 @@ export interface AgentOptions extends AgentRegistration {
   /** How long one question for mail waits at the server, 0 to 60, default 20. Longer costs nothing but an open connection. */
   readonly waitSeconds?: number;
   /**
-   * Deliveries held at once, handled or waiting for it, 1 to 100, default the larger of 10 and twice `concurrency`. More
+   * Deliveries held at once, handled or waiting for it, 1 to 100, default the larger of 32 and twice `concurrency`. More
    * are fewer calls; fewer are handed to another run sooner when this one dies.
    */
   readonly batchSize?: number;
@@ -150,7 +150,7 @@ export function settingsOf(options: AgentOptions): AgentSettings {
     concurrency,
     receive,
     waitSeconds,
-    batchSize: batchSize ?? Math.min(Math.max(10, 2 * concurrency), 100),
+    batchSize: batchSize ?? Math.min(Math.max(32, 2 * concurrency), 100),
     registerAgainWithinMs,
   };
 }

@@ -5,7 +5,11 @@ import type { ApiDeps, ApiEnv } from './deps.js';
 import { handOver } from './hand-over.js';
 import { RetryLater } from './problems.js';
 
-let open = 0;
+/** @returns what answers with an agent's inbox as a stream, and counts those that are open. */
+export function inboxStreams(deps: ApiDeps): (c: Context<ApiEnv>, agentId: string, max: number) => Response {
+  const streams = { open: 0 };
+  return (c, agentId, max) => streamInbox(c, deps, { streams, agentId, max });
+}
 
 /**
  * An inbox as server-sent events: `delivery` events while there is mail, a comment after each `streamPingMs` of silence:
@@ -14,12 +18,16 @@ let open = 0;
  * what it held and did not ack is handed over again when its lease has run out.
  * @throws ManagerError `too_many_requests` when as many streams are open as may be.
  */
-export function streamInbox(c: Context<ApiEnv>, deps: ApiDeps, agentId: string, max: number): Response {
+function streamInbox(
+  c: Context<ApiEnv>,
+  deps: ApiDeps,
+  { streams, agentId, max }: { readonly streams: { open: number }; readonly agentId: string; readonly max: number },
+): Response {
   const { maxStreams } = deps.config().communication;
-  if (open >= maxStreams) {
+  if (streams.open >= maxStreams) {
     throw new RetryLater(
       'too_many_requests',
-      `${open} inboxes are being streamed, as many as this server takes; use another server, or poll with waitSeconds`,
+      `${streams.open} inboxes are being streamed, as many as this server takes; use another server, or poll with waitSeconds`,
       10,
     );
   }
@@ -27,7 +35,7 @@ export function streamInbox(c: Context<ApiEnv>, deps: ApiDeps, agentId: string, 
   const encoder = new TextEncoder();
   let isOpen = true;
   const count = (change: number): void => {
-    open += change;
+    streams.open += change;
     deps.metrics.openStreams.inc(change);
   };
   const close = (): void => {

@@ -32,7 +32,7 @@ export function mailingOf(test: TestApi): Mailing {
     send: async (token, ...messages) => {
       const body = { messages: messages.map((message) => ({ type: 'note', data: 1, ...message })) };
       const answer = await test.call('POST', '/v1/messages', { token, body });
-      if (answer.status !== 202) throw new Error(`POST /v1/messages: ${JSON.stringify(answer.body)}`);
+      if (answer.status !== 202) throw new Error(`POST /v1/messages: ${JSON.stringify(answer.body)}${failureOf(test)}`);
       return (answer.body as { results: MessageResult[] }).results;
     },
     receive: async (agentId, token, query = '') => {
@@ -59,6 +59,9 @@ export function mailingOf(test: TestApi): Mailing {
     tune: (change) => test.configure({ communication: { ...test.deps.config().communication, ...change } }),
   };
 }
+
+/** What the server knows of a fault and callers are not told. */
+const failureOf = ({ log }: TestApi): string => log.findLast((line) => line.includes('request failed')) ?? '';
 
 export const idsOf = (deliveries: readonly DeliveryView[]): string[] => deliveries.map(({ message }) => message.id);
 
