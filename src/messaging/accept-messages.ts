@@ -10,6 +10,7 @@ import {
   type AcceptOutcome,
   type RoutedMessage,
 } from '../stores/communication/index.js';
+import { failpoint } from '../stores/failpoint.js';
 import type { MessageSender, MessagingDeps } from './deps.js';
 import { readDirectory } from './read-directory.js';
 
@@ -102,6 +103,7 @@ async function acceptDrafts(deps: MessagingDeps, drafts: readonly Draft[]): Prom
     const routed = drafts.flatMap((draft, index) => routedOf(draft, routes[index] as Route, settings.ttlSeconds));
     const epochs = new Map(routes.flatMap((route) => (route.state === 'routed' ? Object.entries(route.epochs) : [])));
     const outcomes = routed.length > 0 ? await acceptMail(db, routed, { epochs, mailbox: settings.mailbox }) : [];
+    failpoint('acceptMail:committed');
     if (outcomes === 'stale') {
       if (look < looks) continue;
       throw new Error(

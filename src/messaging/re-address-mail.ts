@@ -7,6 +7,7 @@ import {
   strayOfCluster,
   type StrayDelivery,
 } from '../stores/communication/index.js';
+import { failpoint } from '../stores/failpoint.js';
 import type { MessagingDeps } from './deps.js';
 import { readDirectory } from './read-directory.js';
 
@@ -42,6 +43,7 @@ async function reAddress(
     const moves = successors.flatMap(({ stray, to }) => (to === undefined ? [] : [{ ...stray, to }]));
     const orphans = successors.flatMap(({ stray, to }) => (to === undefined ? [stray] : []));
     const movedNow = moves.length > 0 ? await moveDeliveries(deps.communication, moves) : 0;
+    failpoint('reAddress:moved');
     const buriedNow =
       orphans.length > 0
         ? await bury(

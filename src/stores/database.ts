@@ -18,11 +18,14 @@ pg.types.setTypeParser(pg.types.builtins.NUMERIC, Number);
 
 /** Opens a pool on one database. Lost connections are replaced on the next use; nothing is thrown in the background. */
 export function openDatabase<Schema>(options: DatabaseOptions): Kysely<Schema> {
+  const { statementTimeoutMs = 10_000 } = options;
   const pool = new pg.Pool({
     connectionString: options.url,
     application_name: options.applicationName,
     max: options.maxConnections ?? 20,
-    statement_timeout: options.statementTimeoutMs ?? 15_000,
+    statement_timeout: statementTimeoutMs,
+    // A connection can die without a word: then nobody ends a statement but whoever waits for it, with the connection.
+    query_timeout: statementTimeoutMs + 2_000,
     idle_in_transaction_session_timeout: 30_000,
     connectionTimeoutMillis: 10_000,
     keepAlive: true,

@@ -91,6 +91,29 @@ describe('acks', () => {
     expect(seen).toEqual(['m-1', 'm-2']);
     expect(nacks(manager)).toEqual([]);
   });
+
+  it('are told when they were confirmed, and each delivery before it is handled', async () => {
+    const { agent, manager } = await oneAgent();
+    const told: string[] = [];
+    agent.on('received', ({ delivery }) => told.push(`received ${delivery.message.id}`));
+    agent.on('acked', ({ deliveryId, leaseToken }) => told.push(`acked ${deliveryId} ${leaseToken}`));
+    agent.onMessage(({ id }) => void told.push(`handled ${id}`));
+    await agent.start();
+    const [late, good] = [deliveryOf({ id: 'late' }), deliveryOf({ id: 'good' })];
+    manager.respond(({ path, body }, response) => {
+      if (!path.endsWith('/ack')) return false;
+      const { acks } = body as { acks: { id: string }[] };
+      const results = acks.map(({ id }) =>
+        id === late.id ? { id, acked: false, error: { code: 'stale_lease' } } : { id, acked: true },
+      );
+      return answer(response, 200, { results });
+    });
+    (await stream(manager)).deliver(late, good);
+    await waitFor('the ack', () => told.length === 5);
+    expect(told.slice(0, 2)).toEqual(['received late', 'received good']);
+    expect(told.slice(2, 4)).toEqual(['handled late', 'handled good']);
+    expect(told[4]).toBe(`acked ${good.id} ${good.leaseToken}`);
+  });
 });
 
 describe('handlers', () => {

@@ -103,7 +103,7 @@ describe('an agent that follows its stream', () => {
     second.deliver({ ...one, leaseToken: 'another', attempt: 2 }, { ...two, attempt: 2 });
     await waitFor('three acks', () => acked(manager.callsTo('POST /v1/deliveries/ack')).length === 3);
     expect(got).toEqual(['m-1', 'm-2']);
-    expect(manager.calls.filter(isInbox).map(({ query }) => query.toString())).toEqual(['max=10', 'max=10']);
+    expect(manager.calls.filter(isInbox).map(({ query }) => query.toString())).toEqual(['max=32', 'max=32']);
   });
 
   it('closes it when it stops and when it had to register again', async () => {

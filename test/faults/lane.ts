@@ -2,46 +2,69 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connectClusterManager, type ClusterManagerClient } from '../../src/client/index.js';
+import { reservePort } from '../../src/local/free-port.js';
+import { newToken } from '../../src/stores/clusters/index.js';
 import { checkInvariants, type Violation } from '../support/checker.js';
 import { createTestDatabases, type TestDatabases } from '../support/database.js';
 import { waitFor } from '../support/wait-for.js';
-import { WorkerProcess } from './worker-process.js';
+import { ProductProcess } from './product-process.js';
 
 export interface Services {
   readonly adminUrl: string;
   readonly temporal: { readonly address: string; readonly namespace: string };
 }
 
-/** One manager of its own: databases, task queue, worker processes and the points at which these are made to fail. */
+/** One manager of its own: databases, task queue, processes and the points at which these are made to fail. */
 export interface Lane {
   readonly id: string;
   readonly stores: TestDatabases;
   readonly manager: ClusterManagerClient;
-  readonly workers: readonly WorkerProcess[];
+  readonly workers: readonly ProductProcess[];
   /** Arms failpoints, and forgets which fired before. */
   readonly arm: (points: readonly string[]) => void;
+  /** Undefined unless it was asked for. */
+  readonly server: LaneServer | undefined;
   /** The pid of the process in which an armed point fired. */
   readonly fired: (point: string) => number | undefined;
   /** Operations that have not ended. */
   readonly open: () => Promise<number>;
   /** Waits until every operation has ended. @returns how long that took. */
   readonly settle: (options?: { readonly timeoutMs?: number; readonly sweep?: boolean }) => Promise<number>;
-  readonly check: () => Promise<Violation[]>;
+  readonly check: (evidence?: Parameters<typeof checkInvariants>[1]) => Promise<Violation[]>;
   readonly close: () => Promise<void>;
+}
+
+export interface LaneServer {
+  readonly process: ProductProcess;
+  readonly url: string;
+  readonly adminToken: string;
+  readonly enrolmentToken: string;
+  /** Gives its port back. */
+  readonly release: () => void;
+}
+
+export interface LaneOptions {
+  readonly workers?: number;
+  readonly server?: boolean;
+  /** Settings of communication other than the defaults, as in the settings file. */
+  readonly communication?: Readonly<Record<string, unknown>>;
+  /** Where the server finds the communication database, when it goes there by a way of its own. */
+  readonly via?: (databaseUrl: string) => string;
 }
 
 const settings = new URL('../../cluster-manager.yaml', import.meta.url);
 let lanes = 0;
 
-/** Opens a manager with `workers` worker processes on services that run. */
-export async function openLane(services: Services, { workers = 1 } = {}): Promise<Lane> {
+/** Opens a manager with `workers` worker processes, and a server if it is asked for, on services that run. */
+export async function openLane(services: Services, options: LaneOptions = {}): Promise<Lane> {
+  const { workers = 1 } = options;
   lanes += 1;
   const id = `faults-${process.pid}-${lanes}`;
   const folder = mkdtempSync(join(tmpdir(), 'cluster-manager-faults-'));
   const stores = await createTestDatabases({ adminUrl: services.adminUrl, maxConnections: 8 });
   const failpoints = join(folder, 'failpoints');
   const config = join(folder, 'cluster-manager.yaml');
-  writeFileSync(config, readFileSync(settings, 'utf8').replace('cluster-manager-1', id));
+  writeFileSync(config, settingsOf(id, options));
   const env = {
     CLUSTER_MANAGER_CONFIG: config,
     CLUSTER_MANAGER_FAILPOINTS: failpoints,
@@ -52,8 +75,12 @@ export async function openLane(services: Services, { workers = 1 } = {}): Promis
     TEMPORAL_NAMESPACE: services.temporal.namespace,
     LOG_LEVEL: 'info',
   };
-  const processes = Array.from({ length: workers }, (_, index) => new WorkerProcess(env, join(folder, `${index}.log`)));
-  await Promise.all(processes.map((worker) => worker.start()));
+  const processes = Array.from(
+    { length: workers },
+    (_, index) => new ProductProcess('worker', env, join(folder, `${index}.log`)),
+  );
+  const server = options.server ? await serverOf(env, folder, options) : undefined;
+  await Promise.all([...processes, ...(server ? [server.process] : [])].map((process) => process.start()));
   const manager = await connectClusterManager({ ...services.temporal, managerId: id });
   let armed: readonly string[] = [];
 
@@ -71,6 +98,7 @@ export async function openLane(services: Services, { workers = 1 } = {}): Promis
     stores,
     manager,
     workers: processes,
+    server,
     arm: (points) => {
       for (const point of armed) rmSync(`${failpoints}.${point.split(' ')[0]}.fired`, { force: true });
       armed = points;
@@ -94,12 +122,40 @@ export async function openLane(services: Services, { workers = 1 } = {}): Promis
       await waitFor('every operation to end', isSettled, { timeoutMs, everyMs: 100 });
       return performance.now() - startedMs;
     },
-    check: () => checkInvariants(stores),
+    check: (evidence) => checkInvariants(stores, evidence),
     close: async () => {
-      await Promise.all(processes.map((worker) => worker.stop()));
+      await Promise.all([...processes, ...(server ? [server.process] : [])].map((process) => process.stop()));
+      server?.release();
       await manager.close();
       await stores.drop();
       rmSync(folder, { recursive: true, force: true });
     },
   };
+}
+
+function settingsOf(id: string, { communication = {} }: LaneOptions): string {
+  const lines = Object.entries(communication).map(([key, value]) => `    ${key}: ${JSON.stringify(value)}\n`);
+  const section = lines.length > 0 ? `  communication:\n${lines.join('')}` : '';
+  return `${readFileSync(settings, 'utf8').replace('cluster-manager-1', id).trimEnd()}\n${section}`;
+}
+
+async function serverOf(
+  env: Readonly<Record<string, string>> & { readonly COMMUNICATION_DATABASE_URL: string },
+  folder: string,
+  { via = (url) => url }: LaneOptions,
+): Promise<LaneServer> {
+  const { port, release } = await reservePort();
+  const [adminToken, enrolmentToken] = [newToken(), newToken()];
+  const process = new ProductProcess(
+    'server',
+    {
+      ...env,
+      COMMUNICATION_DATABASE_URL: via(env.COMMUNICATION_DATABASE_URL),
+      CLUSTER_MANAGER_PORT: String(port),
+      CLUSTER_MANAGER_ADMIN_TOKEN: adminToken,
+      CLUSTER_MANAGER_ENROLMENT_TOKEN: enrolmentToken,
+    },
+    join(folder, 'server.log'),
+  );
+  return { process, url: `http://127.0.0.1:${port}`, adminToken, enrolmentToken, release };
 }

@@ -110,7 +110,9 @@ const operations: readonly Invariant[] = [
     'quiet',
     'what did not complete has every step undone',
     `select s.operation_id, s.step from operations o join operation_steps s on s.operation_id = o.id
-     where o.state in ('compensated', 'refused', 'cancelled') and o.kind <> 'DISSOLUTION' and s.step not like 'undo:%'
+     where o.state in ('compensated', 'refused', 'cancelled') and s.step not like 'undo:%'
+       -- These have no way back: what they did stays done.
+       and o.kind not in ('DISSOLUTION', 'COMMUNICATION')
        and not exists (select 1 from operation_steps u where u.operation_id = o.id and u.step = 'undo:' || s.step)`,
   ),
   clusters(

@@ -5,7 +5,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { createTestDatabases } from '../support/database.js';
 import { startTestWorker } from '../support/worker.js';
 import { fromJson } from './history-json.js';
-import { historiesFolder, recordHistories } from './record-histories.js';
+import { historiesFolder, recordCommunication, recordHistories } from './record-histories.js';
 
 /** As the worker's bundle is made. */
 const bundle = (path: string): Promise<WorkflowBundle> => {
@@ -18,7 +18,7 @@ const bundle = (path: string): Promise<WorkflowBundle> => {
 };
 
 /** Set RECORD=1 to write the histories anew: only when a change to the workflows is meant to break those under way. */
-const isRecording = process.env['RECORD'] === '1';
+const recording = process.env['RECORD'];
 
 const recorded = () =>
   readdirSync(historiesFolder)
@@ -37,11 +37,13 @@ async function replay(workflowBundle: WorkflowBundle, histories: ReturnType<type
 }
 
 beforeAll(async () => {
-  if (!isRecording) return;
+  if (!recording) return;
   const stores = await createTestDatabases();
   const worker = await startTestWorker(stores, { settings: { invitationTimeoutSeconds: 1, invitationTries: 2 } });
   try {
-    await recordHistories(stores, worker);
+    // RECORD=communication leaves those of formation as they are.
+    if (recording === '1') await recordHistories(stores, worker);
+    await recordCommunication(stores, worker);
   } finally {
     await worker.stop();
     await stores.drop();
@@ -51,6 +53,11 @@ beforeAll(async () => {
 describe('recorded histories', () => {
   it('are there for every workflow and each of its ends', () => {
     expect(recorded().map(({ workflowId }) => workflowId.replace('.json', ''))).toEqual([
+      'communication-cancelled',
+      'communication-completed',
+      'communication-refused',
+      'communication-unmet',
+      'communication-waited',
       'dissolution-dissolved',
       'formation-cancelled',
       'formation-compensated',
@@ -71,9 +78,10 @@ describe('recorded histories', () => {
     expect(results.filter(({ error }) => error !== undefined)).toEqual([]);
   }, 60_000);
 
-  it('do not replay on a workflow whose steps were exchanged', async () => {
-    const formed = recorded().filter(({ workflowId }) => workflowId === 'formation-formed.json');
-    const [result] = await replay(await bundle('../support/exchanged-steps.ts'), formed);
-    expect(result?.error?.name).toBe('DeterminismViolationError');
+  it('do not replay on workflows whose steps were exchanged', async () => {
+    const whole = ['formation-formed.json', 'communication-completed.json'];
+    const histories = recorded().filter(({ workflowId }) => whole.includes(workflowId));
+    const results = await replay(await bundle('../support/exchanged-steps.ts'), histories);
+    expect(results.map(({ error }) => error?.name)).toEqual(whole.map(() => 'DeterminismViolationError'));
   }, 60_000);
 });

@@ -1,22 +1,30 @@
 import { writeFileSync } from 'node:fs';
 import { clusterView, findOperation } from '../../src/stores/clusters/index.js';
+import { ack, openInbox, receive } from '../../src/stores/communication/index.js';
 import type { TestDatabases } from '../support/database.js';
+import { claimOf } from '../stores/communication/builders.js';
 import { addAgent, addAgents } from '../support/fleet.js';
+import { communicationSettings } from '../support/messaging.js';
 import { waitFor } from '../support/wait-for.js';
 import type { TestWorker } from '../support/worker.js';
 import { toJson } from './history-json.js';
 
 export const historiesFolder = new URL('./histories/', import.meta.url);
 
+const saver =
+  ({ client }: TestWorker) =>
+  async (name: string, workflowId: string): Promise<void> => {
+    const history = await client.workflow.getHandle(workflowId).fetchHistory();
+    writeFileSync(new URL(`${name}.json`, historiesFolder), await toJson(history));
+  };
+
 /**
  * Runs every kind of workflow to each of its ends on a real server and writes their histories.
  * @param worker with an invitation time-out of 1 s and 2 tries.
  */
-export async function recordHistories(stores: TestDatabases, { manager, client }: TestWorker): Promise<void> {
-  const save = async (name: string, workflowId: string): Promise<void> => {
-    const history = await client.workflow.getHandle(workflowId).fetchHistory();
-    writeFileSync(new URL(`${name}.json`, historiesFolder), await toJson(history));
-  };
+export async function recordHistories(stores: TestDatabases, worker: TestWorker): Promise<void> {
+  const { manager, client } = worker;
+  const save = saver(worker);
   const settled = (workflowId: string): Promise<unknown> => manager.result(workflowId).catch(() => undefined);
   const form = async (requestId: string, request: object = {}): Promise<string> => {
     const input = { requestId, name: requestId, requiredCapabilities: [requestId], ...request };
@@ -82,4 +90,69 @@ export async function recordHistories(stores: TestDatabases, { manager, client }
   const dissolution = await manager.startDissolution({ operationId: 'end', clusterId: 'cl_formed', drainSeconds: 1 });
   await settled(dissolution);
   await save('dissolution-dissolved', dissolution);
+}
+
+/** The same for manage_communication: with nothing to wait for, with receipts that take their time, and cut short. */
+export async function recordCommunication(stores: TestDatabases, worker: TestWorker): Promise<void> {
+  const { manager, client } = worker;
+  const save = saver(worker);
+  const members = await addAgents(stores.clusters, 3, { capabilities: ['talk'] }, 'talk');
+  for (const id of members) await openInbox(stores.communication, id, ['talk']);
+  const { clusterId } = await manager.formCluster({ requestId: 'talk', name: 'talk', requiredCapabilities: ['talk'] });
+  const broadcast = { to: { cluster: clusterId }, type: 'question', data: { text: 'Who is there?' } };
+  const waitsForAcks = (workflowId: string, times: number): Promise<true> =>
+    waitFor(`${times} timers of ${workflowId}`, async () => {
+      const { events } = await client.workflow.getHandle(workflowId).fetchHistory();
+      return (events ?? []).filter((event) => event.timerStartedEventAttributes).length >= times;
+    });
+
+  const everything = await manager.startCommunication({
+    requestId: 'everything',
+    messages: [{ to: { agent: 'talk-0' }, type: 'note', data: 1 }],
+    broadcasts: [broadcast],
+    topics: [
+      { action: 'create', name: 'news' },
+      { action: 'subscribe', agentId: 'talk-1', pattern: 'news' },
+      { action: 'publish', name: 'news', type: 'note', data: 1 },
+    ],
+    routing: [{ clusterId }],
+  });
+  await manager.result(everything.workflowId);
+  await save('communication-completed', everything.workflowId);
+
+  const acked = await manager.startCommunication({
+    requestId: 'acked',
+    broadcasts: [
+      { ...broadcast, require: 'all', deadlineSeconds: 600 },
+      { ...broadcast, to: { cluster: 'cl_nowhere' }, require: 'all', deadlineSeconds: 1 },
+    ],
+  });
+  await waitsForAcks(acked.workflowId, 2);
+  for (const id of members) {
+    const leased = await receive(stores.communication, id, 100, communicationSettings);
+    await ack(
+      stores.communication,
+      leased.map((one) => claimOf(id, one)),
+    );
+  }
+  await manager.result(acked.workflowId);
+  await save('communication-waited', acked.workflowId);
+
+  const late = { ...broadcast, require: 'quorum' as const, deadlineSeconds: 1 };
+  const unmet = await manager.startCommunication({ requestId: 'unmet', broadcasts: [late] });
+  await manager.result(unmet.workflowId);
+  await save('communication-unmet', unmet.workflowId);
+
+  const halted = await manager.startCommunication({
+    requestId: 'halted',
+    broadcasts: [{ ...broadcast, require: 'all', deadlineSeconds: 600 }],
+  });
+  await waitsForAcks(halted.workflowId, 1);
+  await manager.cancel(halted.workflowId);
+  await manager.result(halted.workflowId).catch(() => undefined);
+  await save('communication-cancelled', halted.workflowId);
+
+  const refused = await manager.startCommunication({ requestId: 'unclear', messages: [{ to: {} } as never] });
+  await manager.result(refused.workflowId).catch(() => undefined);
+  await save('communication-refused', refused.workflowId);
 }

@@ -4,6 +4,7 @@ import { acceptMessages } from '../../messaging/accept-messages.js';
 import { receiptsOf } from '../../messaging/receipts.js';
 import { saveStep, unfinished } from '../../stores/clusters/index.js';
 import { openReceipt } from '../../stores/communication/index.js';
+import { failpoint } from '../../stores/failpoint.js';
 import { asActivity, thisAttempt } from '../as-activity.js';
 import type { ActivityDeps } from '../deps.js';
 import { partsOf, senderOf } from './request.js';
@@ -75,6 +76,7 @@ async function send(
       message,
     })),
   );
+  failpoint('handleBroadcasts:accepted');
   for (const [place, { id, require, deadlineSeconds }] of drafts.entries()) {
     if (require === 'none' || !results[place]?.accepted) continue;
     const { broadcastDeadlineSeconds } = deps.settings.communication;

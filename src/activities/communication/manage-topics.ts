@@ -10,6 +10,7 @@ import { createTopic, deleteTopic, subscribe } from '../../messaging/change-topi
 import type { MessageSender } from '../../messaging/deps.js';
 import { saveStep } from '../../stores/clusters/index.js';
 import { unsubscribe } from '../../stores/communication/index.js';
+import { failpoint } from '../../stores/failpoint.js';
 import { asActivity, thisAttempt } from '../as-activity.js';
 import type { ActivityDeps } from '../deps.js';
 import { senderOf } from './request.js';
@@ -26,6 +27,7 @@ export const manageTopics = (deps: ActivityDeps) =>
       const outcomes: TopicOutcome[] = [];
       for (const [place, change] of parseCommunicationRequest(request).topics.entries()) {
         outcomes.push(await outcomeOf(change, () => carryOut(deps, { change, sender, operationId, place })));
+        failpoint(`manageTopics:${change.action}`);
       }
       return outcomes;
     });

@@ -8,6 +8,7 @@ import type { OperationId } from '../../contracts/ids.js';
 import { reAddressClusterMail } from '../../messaging/re-address-mail.js';
 import { endOperation, findCluster, membershipsOf, requireStepResult, saveStep } from '../../stores/clusters/index.js';
 import { routeAndDeliver, routingTable } from '../../stores/communication/index.js';
+import { failpoint } from '../../stores/failpoint.js';
 import { asActivity, thisAttempt } from '../as-activity.js';
 import type { ActivityDeps } from '../deps.js';
 import type { HandledBroadcasts } from './handle-broadcasts.js';
@@ -77,6 +78,7 @@ async function refresh(deps: ActivityDeps, change: Change): Promise<RoutingOutco
         .map(({ agentId, roles }) => ({ agentId, roles }));
       await routeAndDeliver(communication, { clusterId, epoch: cluster.epoch, members: active }, []);
     }
+    failpoint('updateRouting:published');
     const { moved, buried } = await reAddressClusterMail(deps.messaging, clusterId);
     return {
       clusterId,

@@ -1,4 +1,5 @@
 import { sql } from 'kysely';
+import { packedTexts } from '../packed-texts.js';
 import type { CommunicationDb, CommunicationSchema } from './schema.js';
 
 /** A message with the recipients that were found for it. */
@@ -65,7 +66,7 @@ export async function acceptMail(
   const { rows } = await afterDeadlocks(() =>
     sql<AcceptOutcome & { ordinal: number }>`
     select ordinal, outcome, matched from accept_mail(${JSON.stringify(heads)}::jsonb,
-      ${messages.map(({ data }) => data)}::text[], ${messages.map(({ recipients }) => recipients.length)}::integer[],
+      ${packedTexts(messages.map(({ data }) => data))}::text[], ${messages.map(({ recipients }) => recipients.length)}::integer[],
       ${messages.map(({ ttl }) => ttl)}::double precision[],
       ${[...agents.keys()]}::text[], ${routes.map(({ index }) => index)}::integer[],
       ${routes.map(({ agent }) => agent)}::integer[], ${routes.map(({ via }) => via)}::text[],

@@ -118,7 +118,7 @@ export interface AgentMailbox {
 export async function mailboxesOf(db: CommunicationDb, agentIds: readonly string[]): Promise<AgentMailbox[]> {
   const { rows } = await sql<AgentMailbox>`
     select i.agent_id as "agentId", i.standing, (
-      select count(*) from (select from deliveries d where d.inbox_no = i.no limit 1000) as first_ones) as open
+      select count(*) from (select from deliveries d where d.inbox_no = i.no limit 1000) counted) as open
     from inboxes i where i.agent_id = any(${agentIds}::text[]) and i.standing <> 'left'`.execute(db);
   return rows;
 }

@@ -154,6 +154,7 @@ async function insertSubscription(
     with written as (
       insert into subscriptions as s (inbox_no, pattern, queue_group)
       select no, ${pattern}, ${queueGroup}::text from inboxes where agent_id = ${agentId} and standing <> 'left'
+      for share
       on conflict (inbox_no, pattern, coalesce(queue_group, '')) do update set pattern = s.pattern
       returning s.*
     )
@@ -220,23 +221,7 @@ export async function deliverRetained(
   topics: readonly string[],
 ): Promise<number> {
   const { rows } = await sql<{ given: number }>`
-    with box as (
-      select no, next_sequence from inboxes where agent_id = ${agentId} and standing <> 'left' for update
-    ), fresh as (
-      select m.no, m.partition_key, box.no as inbox_no,
-        box.next_sequence + row_number() over (order by r.at, m.no) - 1 as sequence
-      from box, retained r join messages m on m.no = r.message_no
-      where r.topic = any(${topics}::text[]) and m.source <> ${agentId}
-        and not exists (select 1 from deliveries d where d.message_no = m.no and d.inbox_no = box.no)
-        and not exists (select 1 from settled s where s.message_no = m.no and s.inbox_no = box.no)
-    ), given as (
-      insert into deliveries (inbox_no, sequence, message_no, via, partition_key, expires_at)
-      select inbox_no, sequence, no, 'retained', partition_key, now() + interval '1 hour' from fresh returning 1
-    ), advanced as (
-      update inboxes set next_sequence = next_sequence + (select count(*) from given)
-      where agent_id = ${agentId} and exists (select 1 from fresh)
-    )
-    select count(*) as given from given`.execute(db);
+    select deliver_retained(${agentId}, ${topics}::text[]) as given`.execute(db);
   return rows[0]?.given ?? 0;
 }
 

@@ -3,18 +3,20 @@ import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { waitFor } from '../support/wait-for.js';
 
-const script = fileURLToPath(new URL('../../dist/worker.js', import.meta.url));
-
-/** A worker process of the built product that is started again whenever it dies, as under the launcher but at once. */
-export class WorkerProcess {
+/** A worker or a server of the built product that is started again whenever it dies, as under the launcher but at once. */
+export class ProductProcess {
+  readonly #program: 'worker' | 'server';
+  readonly #script: string;
   readonly #env: Readonly<Record<string, string>>;
   readonly #logFile: string;
   #child: ChildProcess | undefined;
   #stopping = false;
   deaths = 0;
 
-  constructor(env: Readonly<Record<string, string>>, logFile: string) {
-    if (!existsSync(script)) throw new Error(`${script} is not there; run: npm run build`);
+  constructor(program: 'worker' | 'server', env: Readonly<Record<string, string>>, logFile: string) {
+    this.#program = program;
+    this.#script = fileURLToPath(new URL(`../../dist/${program}.js`, import.meta.url));
+    if (!existsSync(this.#script)) throw new Error(`${this.#script} is not there; run: npm run build`);
     this.#env = env;
     this.#logFile = logFile;
   }
@@ -25,13 +27,13 @@ export class WorkerProcess {
       await this.waitReady();
     } catch (cause) {
       await this.stop();
-      throw new Error(`The worker said: ${readFileSync(this.#logFile, 'utf8').slice(-2_000)}`, { cause });
+      throw new Error(`The ${this.#program} said: ${readFileSync(this.#logFile, 'utf8').slice(-2_000)}`, { cause });
     }
   }
 
   #spawn(): void {
     const log = openSync(this.#logFile, 'w', 0o600);
-    const child = spawn(process.execPath, [script], {
+    const child = spawn(process.execPath, [this.#script], {
       env: { ...process.env, ...this.#env },
       stdio: ['ignore', log, log],
     });
@@ -41,15 +43,14 @@ export class WorkerProcess {
       if (this.#child === child) this.#child = undefined;
       if (this.#stopping) return;
       this.deaths += 1;
-      // A worker that cannot reach its services ends by itself: not a busy loop.
+      // One that cannot reach its services ends by itself: not a busy loop.
       setTimeout(() => this.#stopping || this.#spawn(), 200);
     });
   }
 
   waitReady(): Promise<unknown> {
-    return waitFor('a worker to be ready', () => readFileSync(this.#logFile, 'utf8').includes('worker ready'), {
-      timeoutMs: 60_000,
-    });
+    const said = `${this.#program} ready`;
+    return waitFor(said, () => readFileSync(this.#logFile, 'utf8').includes(said), { timeoutMs: 60_000 });
   }
 
   get pid(): number | undefined {

@@ -1,0 +1,185 @@
+import { EventSourceParserStream } from 'eventsource-parser/stream';
+import type { DeliveryView } from '../../src/contracts/inbox.js';
+import type { MessageResult, NewMessage } from '../../src/contracts/messages.js';
+import { openJournal, type Journal } from '../support/journal.js';
+import type { LaneServer } from './lane.js';
+
+/** Longer than the server takes to notice a connection that died without a word. */
+const callTimeoutMs = 30_000;
+const pauseMs = 100;
+
+export interface AgentClient {
+  readonly id: string;
+  readonly token: string;
+  readonly url: string;
+  readonly journal: Journal;
+}
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** One call. @returns its status and body, or undefined when no answer came: it may have had its effect or not. */
+async function call(
+  { url, token }: Pick<AgentClient, 'url' | 'token'>,
+  method: string,
+  path: string,
+  body?: unknown,
+): Promise<{ readonly status: number; readonly body: unknown } | undefined> {
+  try {
+    const response = await fetch(`${url}${path}`, {
+      method,
+      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+      signal: AbortSignal.timeout(callTimeoutMs),
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+    return { status: response.status, body: (await response.json()) as unknown };
+  } catch {
+    return undefined;
+  }
+}
+
+/** Calls until there is an answer that is not the server's or its databases' trouble. */
+export async function insist<Body>(
+  client: Pick<AgentClient, 'url' | 'token'>,
+  method: string,
+  path: string,
+  body?: unknown,
+): Promise<Body> {
+  for (;;) {
+    const answer = await call(client, method, path, body);
+    if (answer && answer.status < 500) {
+      if (answer.status >= 400) throw new Error(`${method} ${path}: ${answer.status} ${JSON.stringify(answer.body)}`);
+      return answer.body as Body;
+    }
+    await pause(pauseMs);
+  }
+}
+
+/** Registers an agent whose client writes its journal to a file of its own. */
+export async function enrol(
+  { url, enrolmentToken }: Pick<LaneServer, 'url' | 'enrolmentToken'>,
+  folder: string,
+  agent: { readonly id: string; readonly capabilities?: readonly string[]; readonly maxClusters?: number },
+): Promise<AgentClient> {
+  const { token } = await insist<{ token: string }>({ url, token: enrolmentToken }, 'POST', '/v1/agents', agent);
+  return { id: agent.id, token, url, journal: openJournal(`${folder}/${agent.id}.journal`) };
+}
+
+/**
+ * Sends messages one call after the other, each call again until it is answered, and notes every answer.
+ * @param next what goes with the next call, or undefined when there is no more.
+ * @returns how many were accepted.
+ */
+export async function sendAll(client: AgentClient, next: () => readonly NewMessage[] | undefined): Promise<number> {
+  let [order, accepted] = [0, 0];
+  for (;;) {
+    const messages = next()?.map((message) => ({ ...message, id: `${client.id}.${(order += 1)}`, order }));
+    if (!messages) return accepted;
+    const body = { messages: messages.map(({ order: _order, ...message }) => message) };
+    for (;;) {
+      const answer = await call(client, 'POST', '/v1/messages', body);
+      const results = answer?.status === 202 ? (answer.body as { results: MessageResult[] }).results : undefined;
+      for (const [place, { id, order: place_ }] of messages.entries()) {
+        const result = results?.[place];
+        client.journal.write({
+          what: 'sent',
+          source: client.id,
+          id,
+          order: place_,
+          outcome: result === undefined ? 'unknown' : result.accepted ? 'accepted' : 'refused',
+          ...(result?.accepted ? { matched: result.matched } : {}),
+        });
+        if (result?.accepted) accepted += 1;
+      }
+      if (results) break;
+      if (answer && answer.status < 500 && answer.status !== 429) {
+        throw new Error(`A call of ${client.id} got ${answer.status}: ${JSON.stringify(answer.body)}`);
+      }
+      await pause(pauseMs);
+    }
+  }
+}
+
+export interface Reader {
+  readonly received: () => number;
+  /** When each message was handed over, by its id: the first time only. */
+  readonly firstSeenMs: ReadonlyMap<string, number>;
+  readonly stop: () => Promise<void>;
+}
+
+/** Reads an agent's inbox and acks what it holds, noting both, until it is stopped. */
+export function startReader(
+  client: AgentClient,
+  { by = 'poll', max = 20 }: { readonly by?: 'poll' | 'stream'; readonly max?: number } = {},
+): Reader {
+  const stopping = new AbortController();
+  const firstSeenMs = new Map<string, number>();
+  let received = 0;
+  const take = async (deliveries: readonly DeliveryView[]): Promise<void> => {
+    for (const { id: deliveryId, leaseToken, attempt, message } of deliveries) {
+      if (!firstSeenMs.has(message.id)) firstSeenMs.set(message.id, Date.now());
+      const { id: messageId, source } = message;
+      client.journal.write({
+        what: 'received',
+        agentId: client.id,
+        deliveryId,
+        leaseToken,
+        attempt,
+        messageId,
+        source,
+      });
+      received += 1;
+    }
+    if (deliveries.length > 0) await ackAll(client, deliveries);
+  };
+  const read = by === 'poll' ? poll(client, max, take, stopping.signal) : stream(client, max, take, stopping.signal);
+  return {
+    received: () => received,
+    firstSeenMs,
+    stop: async () => {
+      stopping.abort();
+      await read;
+    },
+  };
+}
+
+/** Acks, and once more when no answer came: an ack that was confirmed is confirmed again. */
+async function ackAll(client: AgentClient, deliveries: readonly DeliveryView[]): Promise<void> {
+  const acks = deliveries.map(({ id, leaseToken }) => ({ id, leaseToken }));
+  for (let attempt = 1; attempt <= 2; attempt += 1) {
+    const answer = await call(client, 'POST', '/v1/deliveries/ack', { acks });
+    const results = answer?.status === 200 ? (answer.body as { results: { acked: boolean }[] }).results : undefined;
+    for (const [place, { id: deliveryId, leaseToken }] of acks.entries()) {
+      const confirmed = results?.[place]?.acked ?? false;
+      client.journal.write({ what: 'acked', agentId: client.id, deliveryId, leaseToken, confirmed });
+    }
+    if (results) return;
+    await pause(pauseMs);
+  }
+}
+
+type Take = (deliveries: readonly DeliveryView[]) => Promise<void>;
+
+async function poll(client: AgentClient, max: number, take: Take, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    const answer = await call(client, 'GET', `/v1/agents/${client.id}/inbox?max=${max}&waitSeconds=2`);
+    if (answer?.status === 200) await take((answer.body as { deliveries: DeliveryView[] }).deliveries);
+    else await pause(pauseMs);
+  }
+}
+
+async function stream(client: AgentClient, max: number, take: Take, signal: AbortSignal): Promise<void> {
+  const headers = { authorization: `Bearer ${client.token}`, accept: 'text/event-stream' };
+  while (!signal.aborted) {
+    try {
+      const { body } = await fetch(`${client.url}/v1/agents/${client.id}/inbox?max=${max}`, { headers, signal });
+      if (!body) continue;
+      const events = body.pipeThrough(new TextDecoderStream()).pipeThrough(new EventSourceParserStream());
+      for await (const { event, data } of events) {
+        if (event === 'delivery') await take([JSON.parse(data) as DeliveryView]);
+      }
+    } catch {
+      // Cut off: what was held comes again when its lease is over.
+    }
+    if (!signal.aborted) await pause(pauseMs);
+  }
+}
