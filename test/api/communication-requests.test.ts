@@ -348,7 +348,7 @@ describe('a broadcast’s receipt', () => {
   });
 
   it('all is unmet when the deadline passes first', async () => {
-    const { settled, settle } = await broadcast('all', 2);
+    const { settled, settle } = await broadcast('all', 4);
     for (const index of [0, 1]) await settle(index);
     expect(await settled()).toMatchObject({ state: 'unmet', matched: 3, acked: 2, pending: 1 });
   });
