@@ -6,7 +6,7 @@ import type { LaneServer } from './lane.js';
 
 /** Longer than the server takes to notice a connection that died without a word. */
 const callTimeoutMs = 30_000;
-const pauseMs = 100;
+const pauseMs = 250;
 
 export interface AgentClient {
   readonly id: string;
@@ -67,13 +67,17 @@ export async function enrol(
 /**
  * Sends messages one call after the other, each call again until it is answered, and notes every answer.
  * @param next what goes with the next call, or undefined when there is no more.
- * @returns how many were accepted.
+ * @param onAccepted told how many messages of a call were accepted.
  */
-export async function sendAll(client: AgentClient, next: () => readonly NewMessage[] | undefined): Promise<number> {
-  let [order, accepted] = [0, 0];
+export async function sendAll(
+  client: AgentClient,
+  next: () => readonly NewMessage[] | undefined,
+  onAccepted: (count: number) => void,
+): Promise<void> {
+  let order = 0;
   for (;;) {
     const messages = next()?.map((message) => ({ ...message, id: `${client.id}.${(order += 1)}`, order }));
-    if (!messages) return accepted;
+    if (!messages) return;
     const body = { messages: messages.map(({ order: _order, ...message }) => message) };
     for (;;) {
       const answer = await call(client, 'POST', '/v1/messages', body);
@@ -88,9 +92,11 @@ export async function sendAll(client: AgentClient, next: () => readonly NewMessa
           outcome: result === undefined ? 'unknown' : result.accepted ? 'accepted' : 'refused',
           ...(result?.accepted ? { matched: result.matched } : {}),
         });
-        if (result?.accepted) accepted += 1;
       }
-      if (results) break;
+      if (results) {
+        onAccepted(results.filter((result) => result.accepted).length);
+        break;
+      }
       if (answer && answer.status < 500 && answer.status !== 429) {
         throw new Error(`A call of ${client.id} got ${answer.status}: ${JSON.stringify(answer.body)}`);
       }
