@@ -54,7 +54,9 @@ describe('judgeReceipt', () => {
 
   it('is never open after the deadline', () => {
     fc.assert(
-      fc.property(requirement, some, (require, now) => expect(judgeReceipt(require, now, true)).not.toBe('open')),
+      fc.property(requirement, some, (require, now) => {
+        expect(judgeReceipt(require, now, true)).not.toBe('open');
+      }),
     );
   });
 
