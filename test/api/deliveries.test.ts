@@ -306,6 +306,7 @@ describe('dead letters', () => {
     expect(await mail.receive('d3', token)).toEqual([]);
     expect(await mail.deadLetters('?recipient=d3&state=dead')).toEqual([]);
     expect(await mail.deadLetters('?recipient=d3&state=discarded')).toHaveLength(1);
+    expect((await mail.way('to-d3')).hops.slice(-2).map(({ what }) => what)).toEqual(['dead', 'discarded']);
   });
 
   it('that matched nobody find their recipient when it is there', async () => {

@@ -398,5 +398,20 @@ describe('a subscription', () => {
     for (const id of ['ha-1', 'ha-2', 'ha-3', 'ha-4']) await publish('handed', id);
     await test.call('DELETE', '/v1/agents/h-1', { token: one });
     expect(idsOf(await mail.receive('h-2', two, '?max=10')).sort()).toEqual(['ha-1', 'ha-2', 'ha-3', 'ha-4']);
+    const ways = await Promise.all(['ha-1', 'ha-2', 'ha-3', 'ha-4'].map((id) => mail.way(id)));
+    const moved = ways.filter(({ hops }) => hops.some(({ what }) => what === 're_addressed'));
+    expect(moved.length).toBeGreaterThan(0);
+    for (const { hops, deliveries } of moved) {
+      expect(hops.map(({ what, recipient }) => [what, recipient])).toEqual([
+        ['accepted', null],
+        ['matched', null],
+        ['re_addressed', 'h-1'],
+        ['leased', 'h-2'],
+      ]);
+      expect(deliveries.map(({ recipient, state }) => [recipient, state])).toEqual([
+        ['h-1', 're_addressed'],
+        ['h-2', 'leased'],
+      ]);
+    }
   });
 });
