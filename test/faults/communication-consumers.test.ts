@@ -207,7 +207,7 @@ describe('mail in flight', () => {
         .execute();
       await clusters
         .updateTable('servers')
-        .set({ started_at: new Date(Date.now() - 600_000) })
+        .set({ started_at: new Date(Date.now() - 86_000_000) })
         .execute();
       const { repaired } = await lane.manager.runFormationInterval({ dryRun: false });
       expect(repaired).toEqual([formed.clusterId]);

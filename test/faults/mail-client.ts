@@ -13,6 +13,8 @@ export interface AgentClient {
   readonly token: string;
   readonly url: string;
   readonly journal: Journal;
+  /** Messages that it has sent: they number its message ids. */
+  readonly sent: { count: number };
 }
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
@@ -61,7 +63,8 @@ export async function enrol(
   agent: { readonly id: string; readonly capabilities?: readonly string[]; readonly maxClusters?: number },
 ): Promise<AgentClient> {
   const { token } = await insist<{ token: string }>({ url, token: enrolmentToken }, 'POST', '/v1/agents', agent);
-  return { id: agent.id, token, url, journal: openJournal(`${folder}/${agent.id}.journal`) };
+  const journal = openJournal(`${folder}/${agent.id}.journal`);
+  return { id: agent.id, token, url, journal, sent: { count: 0 } };
 }
 
 /**
@@ -74,21 +77,24 @@ export async function sendAll(
   next: () => readonly NewMessage[] | undefined,
   onAccepted: (count: number) => void,
 ): Promise<void> {
-  let order = 0;
+  const { sent } = client;
   for (;;) {
-    const messages = next()?.map((message) => ({ ...message, id: `${client.id}.${(order += 1)}`, order }));
+    const messages = next()?.map((message) => {
+      sent.count += 1;
+      return { ...message, id: `${client.id}.${sent.count}`, order: sent.count };
+    });
     if (!messages) return;
     const body = { messages: messages.map(({ order: _order, ...message }) => message) };
     for (;;) {
       const answer = await call(client, 'POST', '/v1/messages', body);
       const results = answer?.status === 202 ? (answer.body as { results: MessageResult[] }).results : undefined;
-      for (const [place, { id, order: place_ }] of messages.entries()) {
+      for (const [place, { id, order }] of messages.entries()) {
         const result = results?.[place];
         client.journal.write({
           what: 'sent',
           source: client.id,
           id,
-          order: place_,
+          order,
           outcome: result === undefined ? 'unknown' : result.accepted ? 'accepted' : 'refused',
           ...(result?.accepted ? { matched: result.matched } : {}),
         });
