@@ -12,20 +12,24 @@ export interface FlapBudget {
 }
 
 /**
- * What a cluster may still change: 4 members an hour, and one change of direction in 30 min. What lies longer back than
- * the hour is neither counted nor reversed. Changes in the future (a clock jumped) count as changes of now.
+ * What a cluster may still change: 4 members an hour, and one change of direction in 30 min. A change reverses the one
+ * before when that lies less than an hour back. Changes in the future (a clock jumped) count as changes of now.
+ * @param changes of the last `budgetSeconds` + `reversalSeconds`: whether a change half an hour ago was a reversal shows
+ * in the one before.
  */
 export const flapBudget = (changes: readonly Change[], nowMs: number, rules: ScalingRules): FlapBudget => {
   const budgetMs = rules.budgetSeconds * 1000;
-  const counted = changes
+  const known = changes
     .filter(({ cause, members }) => cause !== 'replacement' && members > 0)
     .map((change) => ({ ...change, atMs: Math.min(change.atMs, nowMs) }))
-    .filter(({ atMs }) => atMs > nowMs - budgetMs)
     .sort((a, b) => a.atMs - b.atMs);
+  const counted = known.filter(({ atMs }) => atMs > nowMs - budgetMs);
   const spent = counted.reduce((sum, { members }) => sum + members, 0);
 
-  const reversals = counted.filter((change, index) => index > 0 && counted[index - 1]?.direction !== change.direction);
-  const lastReversal = reversals.at(-1);
+  const lastReversal = known.findLast((change, index) => {
+    const before = known[index - 1];
+    return before !== undefined && before.direction !== change.direction && before.atMs > change.atMs - budgetMs;
+  });
   const untilMs = lastReversal ? lastReversal.atMs + rules.reversalSeconds * 1000 : nowMs;
   const last = counted.at(-1)?.direction;
   const until = (direction: Direction): number | null =>

@@ -1,6 +1,6 @@
 import type { ScalingRules } from './rules.js';
 import type { Formula, Term, Work } from './types.js';
-import { fourDecimals } from './usage.js';
+import { fourDecimals } from './four-decimals.js';
 
 /**
  * How many members a cluster of `members` needs: the most of

@@ -2,7 +2,8 @@ import { checkFormation } from '../formation/feasible.js';
 import type { FormationRule } from '../formation/types.js';
 import { jainIndex } from './jain.js';
 import type { ScalingMember } from './types.js';
-import { fourDecimals, offerOf } from './usage.js';
+import { fourDecimals } from './four-decimals.js';
+import { offerOf } from './usage.js';
 import { chooseVictims } from './victims.js';
 
 export interface BalancedCluster {
@@ -102,15 +103,14 @@ export const planMoves = (input: {
     if (busy.has(taker) || taker.members.length >= taker.rule.size.max) continue;
     // Those already in a move stay at the front of the list, so that it is walked once and not for each taker.
     while (givers[0] !== undefined && busy.has(givers[0])) givers.shift();
-    const found = givers
-      .slice(0, giversTried)
-      .filter((giver) => giver !== taker && !busy.has(giver))
-      .map((giver) => ({ giver, move: bestMove(giver, taker, of, mayLeave, rules) }))
-      .find(({ move }) => move !== null);
-    if (!found?.move) continue;
-    moves.push(found.move);
-    moved.add(found.move.agentId);
-    busy.add(found.giver).add(taker);
+    for (const giver of givers.slice(0, giversTried)) {
+      const move = giver === taker || busy.has(giver) ? null : bestMove(giver, taker, of, mayLeave, rules);
+      if (move === null) continue;
+      moves.push(move);
+      moved.add(move.agentId);
+      busy.add(giver).add(taker);
+      break;
+    }
   }
   return { moves, state: { balance: measured, staleRounds: changed ? 0 : quiet + 1 }, stopped: false };
 };
@@ -122,13 +122,14 @@ const bestMove = (
   mayMove: (agentId: string, clusterId: string) => boolean,
   rules: RebalanceRules,
 ): Move | null => {
-  const [leaver] = chooseVictims({
-    members: giver.members.filter(({ ready }) => ready),
-    rule: giver.rule,
-    count: 1,
-  }).ids;
+  const useful = new Set(
+    giver.members.filter((one) => one.ready && mayMove(one.id, taker.id) && fits(taker, one)).map(({ id }) => id),
+  );
+  if (useful.size === 0) return null;
+  const eligible = (agentId: string): boolean => useful.has(agentId);
+  const [leaver] = chooseVictims({ members: giver.members, rule: giver.rule, count: 1, eligible }).ids;
   const member = giver.members.find(({ id }) => id === leaver);
-  if (member === undefined || !mayMove(member.id, taker.id) || !fits(taker, member)) return null;
+  if (member === undefined) return null;
   const after = {
     giver: usageOf({ ...giver, members: giver.members.filter((other) => other !== member) }),
     taker: usageOf({ ...taker, members: [...taker.members, member] }),

@@ -1,3 +1,5 @@
+import { fourDecimals } from './four-decimals.js';
+
 /** The numbers that scaling decides by. Ratios are 0..1 of capacity, times are seconds. */
 export interface ScalingRules {
   /** Where usage is meant to be: lower grows earlier and costs more, higher leaves less room for a burst. */
@@ -79,9 +81,9 @@ export const rulesForUsage = (highUsage: number, rules: ScalingRules = defaultSc
   return {
     ...rules,
     highUsage,
-    targetUsage: rules.targetUsage * factor,
-    lowUsage: rules.lowUsage * factor,
-    afterUsage: rules.afterUsage * factor,
+    targetUsage: fourDecimals(rules.targetUsage * factor),
+    lowUsage: fourDecimals(rules.lowUsage * factor),
+    afterUsage: fourDecimals(rules.afterUsage * factor),
     urgentUsage: Math.max(rules.urgentUsage, highUsage),
   };
 };

@@ -1,7 +1,8 @@
 import { highestRatio } from './ewma.js';
 import { blockOf, vetoed, type Outcome, type Wish } from './outcome.js';
 import type { Clamp, Decision, ScalingMember, Usage, Veto } from './types.js';
-import { fourDecimals, offerOf } from './usage.js';
+import { fourDecimals } from './four-decimals.js';
+import { offerOf } from './usage.js';
 import { chooseVictims } from './victims.js';
 
 /**

@@ -56,7 +56,7 @@ export interface ClusterFacts {
   readonly recommendations: readonly { readonly atMs: number; readonly desired: number }[];
   /** Since when recommendations have been recorded without a gap: at earliest the cluster's activation. */
   readonly watchedSinceMs: number;
-  /** Changes of the last `budgetSeconds`. */
+  /** Changes of the last `budgetSeconds` + `reversalSeconds`. */
   readonly changes: readonly Change[];
   /** Members lost and not yet replaced: taking their place costs no flap budget. */
   readonly unreplaced: number;

@@ -1,4 +1,5 @@
 import { freshness } from './ewma.js';
+import { fourDecimals } from './four-decimals.js';
 import type { ScalingRules } from './rules.js';
 import type { ResourceUsage, ScalingMember, Usage } from './types.js';
 
@@ -70,5 +71,3 @@ const measure = (
   const ratio = (used: number): number => (capacity === 0 ? 0 : fourDecimals(used / capacity));
   return { resource, capacity, out: ratio(out), outBefore: ratio(before), in: ratio(full), silent };
 };
-
-export const fourDecimals = (value: number): number => Math.round(value * 10_000) / 10_000;
