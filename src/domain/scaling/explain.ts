@@ -81,7 +81,7 @@ const termText = (
   from: number,
   rules: ScalingRules,
 ): string =>
-  Math.ceil(exact - 1e-9) === members
+  Math.ceil(exact) === members
     ? `ceil(${fraction}) = ceil(${exact}) = ${count(members)}`
     : `${fraction} = ${exact}, within ${percent(rules.tolerance)} of ${from} and so ${count(members)}`;
 

@@ -21,7 +21,7 @@ export const formulaOf = (input: {
   const term = (needed: number): Term => {
     const exact = fourDecimals(needed);
     const near = Math.abs(exact - members) <= rules.tolerance * members + 1e-9;
-    return { exact, members: near ? members : Math.ceil(exact - 1e-9) };
+    return { exact, members: near ? members : Math.ceil(exact) };
   };
   const usage =
     input.usage === null ? null : { ratio: input.usage, ...term((members * input.usage) / rules.targetUsage) };

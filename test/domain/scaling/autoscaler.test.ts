@@ -27,9 +27,10 @@ const directions = ({ changes }: Run): string => changes.map(({ direction }) => 
 
 describe('a constant load', () => {
   test('changes nothing for a week, though every sample could', () => {
-    const run = simulate({ load: () => 13, seconds: 7 * day, start: 5, actEverySeconds: 15 }); // u = .65
+    const minute = { actEverySeconds: 60, sampleSeconds: 60 };
+    const run = simulate({ load: () => 13, seconds: 7 * day, start: 5, ...minute }); // u = .65
     expect(run.changes).toEqual([]);
-    expect(run.sizes.length).toBe((7 * day) / 15 + 1);
+    expect(run.sizes.length).toBe((7 * day) / 60 + 1);
   });
 
   test('is followed once, in one direction, and then left alone', () => {

@@ -5,7 +5,6 @@ import type { Change, Decision, ScalingMember } from '../../../src/domain/scalin
 import { facts, rule } from './builders.js';
 
 export const slotsPerMember = 4;
-const sampleSeconds = 15;
 
 export interface Run {
   readonly changes: readonly (Change & { readonly from: number; readonly to: number })[];
@@ -14,7 +13,7 @@ export interface Run {
 }
 
 /**
- * A cluster under a load that is shared evenly by its members: sampled every 15 s, acted upon every `actEverySeconds`,
+ * A cluster under a load that is shared evenly by its members: sampled every 15 s if not told otherwise, acted upon every `actEverySeconds`,
  * or at once where a decision says so. Members join and leave without delay.
  * @param load slots in use over the whole cluster at a second.
  */
@@ -23,9 +22,10 @@ export const simulate = (input: {
   readonly seconds: number;
   readonly start: number;
   readonly actEverySeconds?: number;
+  readonly sampleSeconds?: number;
   readonly size?: { readonly min: number; readonly desired: number; readonly max: number };
 }): Run => {
-  const { load, actEverySeconds = 600, size = { min: 3, desired: 3, max: 10 } } = input;
+  const { load, actEverySeconds = 600, sampleSeconds = 15, size = { min: 3, desired: 3, max: 10 } } = input;
   let joined = 0;
   let members: { id: string; joinedAtMs: number; reading: Ewma | null }[] = [];
   const join = (atMs: number): void => {

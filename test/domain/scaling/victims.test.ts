@@ -24,12 +24,12 @@ describe('who leaves first', () => {
       one('planner', { capabilities: ['plan'], joinedAtMs: 9 }),
       one('planner2', { capabilities: ['plan'], joinedAtMs: 9 }),
       one('reader1', { capabilities: ['ocr'], host: 'h1' }),
-      one('reader2', { capabilities: ['ocr'], host: 'h2', joinedAtMs: 1 }),
+      one('reader2', { capabilities: ['ocr'], host: 'h2', joinedAtMs: 9 }),
       one('reader3', { capabilities: ['ocr'], host: 'h1', joinedAtMs: 2 }),
       one('ill', { capabilities: ['ocr', 'plan'], ready: false }),
       one('idle', { capabilities: ['juggle'] }),
     ];
-    // ill; idle does nothing that is needed; readers 1 and 3 share a host, 3 is newer; then readers and planners are two
+    // ill; idle does nothing that is needed; readers 1 and 3 share a host, 3 is newer (2, alone, is newer still); then readers and planners are two
     // each and live alone, and the newest goes.
     expect(chooseVictims({ members, rule: free, count: 4 }).ids).toEqual(['ill', 'idle', 'reader3', 'planner']);
   });
