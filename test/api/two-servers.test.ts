@@ -49,11 +49,11 @@ describe.each([
     const token = await here.register('poller');
     const polled = mailingOf(there).receive('poller', token, '?waitSeconds=20');
     await waitFor('the poll to wait', () => there.deps.mail.waiting === 1);
-    const sentAtMs = performance.now();
     await mailingOf(here).send(here.tokens.admin, { id: 'far', to: { agent: 'poller' } });
+    const acceptedAtMs = performance.now();
     expect(idsOf(await polled)).toEqual(['far']);
     // Without hints it takes as long as the machine needs for the looks; with them there is a bound.
-    if (wakeUps) expect(performance.now() - sentAtMs).toBeLessThan(500);
+    if (wakeUps) expect(performance.now() - acceptedAtMs).toBeLessThan(500);
   });
 
   it('and a stream of the other, in order', async () => {
