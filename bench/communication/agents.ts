@@ -15,7 +15,7 @@ export async function openStores({ env }: Stack) {
   const communication = openDatabase<CommunicationSchema>({
     url: env['COMMUNICATION_DATABASE_URL'] ?? '',
     applicationName: 'bench',
-    statementTimeoutMs: 0,
+    statementTimeoutMs: 900_000,
   });
   await migrate(clusters, 'clusters', clustersMigrations);
   await migrate(communication, 'communication', communicationMigrations);

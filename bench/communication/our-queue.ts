@@ -1,5 +1,5 @@
 import { tokenOf } from './agents.js';
-import { batchSize, body, recipients, type Queue } from './queue.js';
+import { batchSize, body, pause, recipients, type Queue } from './queue.js';
 import { expectStatus, openHttp } from './http.js';
 
 export const senderId = (index: number): string => `sender-${index}`;
@@ -40,6 +40,8 @@ export function openOurQueue(url: string): { readonly queue: Queue; close(): voi
     },
     sendOne: (recipient) => post(1, one[recipient] as Buffer),
     takeAndAck: async (recipient) => {
+      // A consumer that is after throughput lets a few gather; one that waits for each is measured by its latency.
+      await pause(10);
       const id = recipientId(recipient);
       const token = tokenOf(id);
       const path = `/v1/agents/${id}/inbox?max=100&waitSeconds=5`;

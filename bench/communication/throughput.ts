@@ -24,13 +24,13 @@ export async function throughput(
   const plain = await openPlainQueue(urls.plain);
   const boss = await openBossQueue(urls.boss);
   const ours = openOurQueue(stack.urls.api ?? '');
-  const rounds = async (count: number, of: (queue: Queue, atOnce: number, share: number) => Promise<number>) => {
+  const rounds = async (count: number, of: (queue: Queue, atOnce: number) => Promise<number>) => {
     const done: Round[] = [];
     for (let round = 0; round <= count; round += 1) {
       const rates = {
-        plain: await of(plain.queue, 16, 1),
-        boss: await of(boss.queue, 16, 0.25),
-        ours: await of(ours.queue, 64, 0.5),
+        plain: await of(plain.queue, 16),
+        boss: await of(boss.queue, 16),
+        ours: await of(ours.queue, 64),
       };
       // The first round fills caches and compiles: it does not count.
       if (round > 0) done.push(rates);
@@ -38,11 +38,9 @@ export async function throughput(
     return done;
   };
   const messages = quick ? 10_000 : 40_000;
-  const batches = await rounds(quick ? 3 : 5, (queue, _atOnce, share) =>
-    endToEnd(queue, { messages: messages * share, perCall: batchSize, atOnce: 4 }),
-  );
-  const singles = await rounds(quick ? 3 : 5, (queue, atOnce, share) =>
-    endToEnd(queue, { messages: (messages / 5) * share, perCall: 1, atOnce }),
+  const batches = await rounds(quick ? 3 : 5, (queue) => endToEnd(queue, { messages, perCall: batchSize, atOnce: 4 }));
+  const singles = await rounds(quick ? 3 : 5, (queue, atOnce) =>
+    endToEnd(queue, { messages: messages / 5, perCall: 1, atOnce }),
   );
   ours.close();
   await Promise.all([plain.close(), boss.close()]);

@@ -40,7 +40,7 @@ const nth = (model: Model, index: number): string => pick(model.agentIds, index)
 export const sendMail = (
   id: number,
   from: number,
-  /** `agent`, `role`, `cluster`, or the name of a topic. */
+  /** `agent`, `role`, `cluster`, or a topic's name. */
   to: string,
   which: number,
   key: string | null,
