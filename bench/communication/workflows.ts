@@ -5,9 +5,9 @@ import type { Stack } from '../../src/local/stack.js';
 import { storeBatch } from '../../src/stores/communication/index.js';
 import { absolute, compared, quantile, type Figure } from '../figure.js';
 import { drive, startBareWorker } from '../formation/throughput.js';
-import { type Stores } from './agents.js';
+import type { Stores } from './agents.js';
 import { recipientId } from './our-queue.js';
-import { body, recipients } from './queue.js';
+import { body, inFlight, recipients } from './queue.js';
 
 const messages = 1000;
 
@@ -58,7 +58,8 @@ export async function workflows(stack: Stack, quick: boolean, { communication }:
       delete from deliveries d using inboxes i where i.no = d.inbox_no and i.agent_id like 'mail-recipient-%'`.execute(
       communication,
     );
-    const batches = await Promise.all(Array.from({ length: runs }, () => ofMany(messages)));
+    const batches: string[] = [];
+    await inFlight(runs, 2, async () => void batches.push(await ofMany(messages)));
     const alone = await drive(runs, 20, bare);
     const ours = await drive(runs, 20, () => manage(batches.pop() ?? ''));
     pairs.push({ bare: alone.perSecond, ours: ours.perSecond });

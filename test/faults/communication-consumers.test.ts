@@ -197,7 +197,10 @@ describe('mail in flight', () => {
         },
         () => undefined,
       );
-      const [held] = await writes('dying', 'received');
+      const held = await waitFor('a task to be held', () =>
+        entriesOf('dying').find((entry) => entry.what === 'received' && entry.source === sender.id),
+      );
+      if (held.what !== 'received') throw new Error('That is no hand-over');
       await waitFor('a third to be sent', () => sent > 100, { timeoutMs: 60_000 });
       const { clusters } = lane.stores;
       await clusters
@@ -217,10 +220,10 @@ describe('mail in flight', () => {
         others.flatMap(entriesOf).filter((entry) => entry.what === 'received' && entry.source === sender.id).length;
       await waitFor('every task to be handed over', () => tasks() >= 300, { timeoutMs: 60_000 });
       await waitFor('nothing to be open', async () => (await open()) === 0, { timeoutMs: 60_000 });
-      const late = await fetch(`${server.url}/v1/deliveries/${held?.deliveryId}/ack`, {
+      const late = await fetch(`${server.url}/v1/deliveries/${held.deliveryId}/ack`, {
         method: 'POST',
         headers: { authorization: `Bearer ${dying.token}`, 'content-type': 'application/json' },
-        body: JSON.stringify({ leaseToken: held?.leaseToken }),
+        body: JSON.stringify({ leaseToken: held.leaseToken }),
       });
       expect(late.status).toBe(409);
       endConsumers();

@@ -20,7 +20,8 @@ for (;;) {
     const { id: messageId, source } = message;
     journal.write({ what: 'received', agentId, deliveryId, leaseToken, attempt, messageId, source });
     if ((message.data as { readonly poison?: boolean } | null)?.poison) process.abort();
-    await new Promise((resolve) => setTimeout(resolve, Number(workMs)));
+    // What the manager tells it needs no work.
+    if (message.type === 'task') await new Promise((resolve) => setTimeout(resolve, Number(workMs)));
     const body = JSON.stringify({ leaseToken });
     const { status } = await fetch(`${url}/v1/deliveries/${deliveryId}/ack`, { method: 'POST', headers, body });
     journal.write({ what: 'acked', agentId, deliveryId, leaseToken, confirmed: status === 200 });

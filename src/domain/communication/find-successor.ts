@@ -39,6 +39,7 @@ function namesOf({ via, clusterId, topic }: Stray, directory: Directory): readon
     return clusterId === null ? able : able.filter((id) => members?.some(({ agentId }) => agentId === id));
   }
   const known = topic === null ? undefined : topics.get(topic);
-  const group = known?.subscriptions.filter(({ queueGroup }) => queueGroup === name).map(({ agentId }) => agentId) ?? [];
+  const group =
+    known?.subscriptions.filter(({ queueGroup }) => queueGroup === name).map(({ agentId }) => agentId) ?? [];
   return group.filter((agentId) => mayUseTopic(known?.subscribe ?? null, agentId, clustersOf));
 }
