@@ -81,7 +81,8 @@ export function createDesk(context: AgentContext, changed: Nudge): Desk {
             });
           lastWords.add(done);
         } else {
-          lanes.push(laneOf(delivery), held);
+          // A question that was asked beside the stream may be answered after what the stream brought later.
+          lanes.push(laneOf(delivery), delivery.sequence, held);
         }
       }
     },

@@ -69,7 +69,9 @@ export function thrifty(pool: pg.Pool): PostgresPool {
         stream.uncork();
         return lastOf(await Promise.allSettled(answers));
       };
-      return { query, release: () => client.release() } as unknown as PostgresPoolClient;
+      // One that timed out is destroyed, but the pool hears of it only later and would lend it once more.
+      const release = (): void => client.release((client as unknown as pg.Client).connection.stream.destroyed);
+      return { query, release } as unknown as PostgresPoolClient;
     },
   };
 }

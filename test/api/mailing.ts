@@ -61,7 +61,7 @@ export function mailingOf(test: TestApi): Mailing {
 }
 
 /** What the server knows of a fault and callers are not told. */
-const failureOf = ({ log }: TestApi): string => log.findLast((line) => line.includes('request failed')) ?? '';
+export const failureOf = ({ log }: TestApi): string => log.findLast((line) => line.includes('request failed')) ?? '';
 
 export const idsOf = (deliveries: readonly DeliveryView[]): string[] => deliveries.map(({ message }) => message.id);
 

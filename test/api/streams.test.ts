@@ -153,7 +153,7 @@ describe.each([{ wakeUps: true }, { wakeUps: false }])(
       );
       await waitFor('the stream to be counted', async () => (await openNow()) === 1);
       socket.resetAndDestroy();
-      await noneOpen();
+      expect(await noneOpen()).toBe(true);
     });
 
     it('is refused with 429 when as many are open as may be, and taken when one has gone', async () => {

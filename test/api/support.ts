@@ -165,7 +165,19 @@ async function tokenFor({ clusters }: TestDatabases, role: 'admin' | 'orchestrat
 }
 
 /** Every route as it is described, with a pattern for its paths. */
-export function describedRoutes(api: Api): { readonly route: RouteConfig; readonly pattern: RegExp }[] {
+export function describedRoutes(api: Api): readonly DescribedRoute[] {
+  const known = described.get(api) ?? describe(api);
+  described.set(api, known);
+  return known;
+}
+
+interface DescribedRoute {
+  readonly route: RouteConfig;
+  readonly pattern: RegExp;
+}
+const described = new WeakMap<Api, readonly DescribedRoute[]>();
+
+function describe(api: Api): readonly DescribedRoute[] {
   return api.openAPIRegistry.definitions.flatMap((definition) =>
     definition.type === 'route'
       ? [

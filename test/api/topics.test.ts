@@ -57,7 +57,10 @@ describe('a topic', () => {
     expect((await create(topic)).status).toBe(200);
     expect(refusal(await create({ ...topic, maxSubscribers: 7 }))).toEqual([409, 'state_conflict']);
     const many = await Promise.all(Array.from({ length: 10 }, () => create({ name: 'made.at-once' })));
-    expect(many.map(({ status }) => status).sort()).toEqual([...Array.from({ length: 9 }, () => 200), 201]);
+    expect(many.map(({ status }) => status).sort((a, b) => a - b)).toEqual([
+      ...Array.from({ length: 9 }, () => 200),
+      201,
+    ]);
   });
 
   it('is listed by name, page by page, and shown with its subscribers', async () => {
@@ -135,7 +138,7 @@ describe('a topic', () => {
     expect(await mail.receive('forced-2', tokens[1] ?? '')).toEqual([]);
     await test.call('DELETE', '/v1/agents/forced-2', { token: test.tokens.admin });
     const letters = await mail.deadLetters('?reason=topic_deleted');
-    expect(letters.map(({ recipient }) => recipient).sort()).toEqual(['forced-1', 'forced-2']);
+    expect(letters.map(({ recipient }) => String(recipient)).sort()).toEqual(['forced-1', 'forced-2']);
   });
 });
 
@@ -395,5 +398,20 @@ describe('a subscription', () => {
     for (const id of ['ha-1', 'ha-2', 'ha-3', 'ha-4']) await publish('handed', id);
     await test.call('DELETE', '/v1/agents/h-1', { token: one });
     expect(idsOf(await mail.receive('h-2', two, '?max=10')).sort()).toEqual(['ha-1', 'ha-2', 'ha-3', 'ha-4']);
+    const ways = await Promise.all(['ha-1', 'ha-2', 'ha-3', 'ha-4'].map((id) => mail.way(id)));
+    const moved = ways.filter(({ hops }) => hops.some(({ what }) => what === 're_addressed'));
+    expect(moved.length).toBeGreaterThan(0);
+    for (const { hops, deliveries } of moved) {
+      expect(hops.map(({ what, recipient }) => [what, recipient])).toEqual([
+        ['accepted', null],
+        ['matched', null],
+        ['re_addressed', 'h-1'],
+        ['leased', 'h-2'],
+      ]);
+      expect(deliveries.map(({ recipient, state }) => [recipient, state])).toEqual([
+        ['h-1', 're_addressed'],
+        ['h-2', 'leased'],
+      ]);
+    }
   });
 });

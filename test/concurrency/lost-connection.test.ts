@@ -1,5 +1,7 @@
 import { sql } from 'kysely';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { openDatabase } from '../../src/stores/database.js';
+import { openTcpProxy } from '../faults/tcp-proxy.js';
 import { createTestDatabases, type TestDatabases } from '../support/database.js';
 import { waitFor } from '../support/wait-for.js';
 
@@ -35,5 +37,25 @@ describe('a connection that the server ends inside a transaction', () => {
     expect(uncaught).toEqual([]);
     const { rows } = await sql<{ one: number }>`select 1 as one`.execute(stores.clusters);
     expect(rows).toEqual([{ one: 1 }]);
+  });
+});
+
+describe('a connection that dies without a word', () => {
+  it('fails what waits for it when its time is over, and the next statement finds another one', async () => {
+    const url = new URL(stores.urls.clusters);
+    const proxy = await openTcpProxy({ host: url.hostname, port: Number(url.port) });
+    url.port = String(proxy.port);
+    const db = openDatabase({ url: url.toString(), applicationName: 'test', statementTimeoutMs: 100 });
+    try {
+      await sql`select 1`.execute(db);
+      expect(proxy.silence()).toBe(1);
+      await expect(sql`select 2`.execute(db)).rejects.toThrow('timeout');
+      const { rows } = await sql<{ three: number }>`select 3 as three`.execute(db);
+      expect(rows).toEqual([{ three: 3 }]);
+      expect(uncaught).toEqual([]);
+    } finally {
+      await db.destroy();
+      await proxy.close();
+    }
   });
 });

@@ -1,10 +1,13 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { createAgent, finalError, type Agent } from '../../src/agent/index.js';
 import type { FormationResult } from '../../src/contracts/formation.js';
 import { errorTable } from '../../src/contracts/errors.js';
 import { waitFor } from '../support/wait-for.js';
 import { run, type Ran } from './command-line.js';
 import { startManager, type TestManager } from './manager.js';
+
+// Each test starts some programs, which take their time on a busy machine.
+vi.setConfig({ testTimeout: 60_000 });
 
 let manager: TestManager;
 let agents: Agent[] = [];
@@ -180,7 +183,7 @@ describe('topics', () => {
 
 describe('inbox', () => {
   it('is acked with the agent’s own token only, and a token that may not has taken nothing', async () => {
-    ok(await run(['send', '--agent', 'dan', '--type', 'note', '--data', '{"n":1}', '--id', 'for-dan'], env));
+    await manager.api.sendMessages([{ to: { agent: 'dan' }, type: 'note', data: { n: 1 }, id: 'for-dan' }]);
     const refused = await run(['inbox', 'dan', '--ack'], env);
     expect(refused).toMatchObject({ code: errorTable.forbidden.exit, stdout: '' });
     expect(refused.stderr).toContain('the own token of agent "dan"');
@@ -193,7 +196,7 @@ describe('inbox', () => {
   });
 
   it('is read by an admin under a lease, which is told', async () => {
-    ok(await run(['send', '--agent', 'dan', '--type', 'note', '--id', 'for-dan-2'], env));
+    await manager.api.sendMessages([{ to: { agent: 'dan' }, type: 'note', data: null, id: 'for-dan-2' }]);
     const read = ok(await run(['inbox', 'dan', '--wait', '5'], env));
     expect(read.stdout).toContain('for-dan-2');
     expect(read.stderr).toMatch(/^Not acked: 1 delivery of dan leased until \d{4}-/);

@@ -46,13 +46,13 @@ export interface LaneServer {
 export interface LaneOptions {
   readonly workers?: number;
   readonly server?: boolean;
-  /** Settings of communication other than the defaults, as in the settings file. */
-  readonly communication?: Readonly<Record<string, unknown>>;
+  /** Sections of the settings file, for other than the defaults. */
+  readonly settings?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
   /** Where the server finds the communication database, when it goes there by a way of its own. */
   readonly via?: (databaseUrl: string) => string;
 }
 
-const settings = new URL('../../cluster-manager.yaml', import.meta.url);
+const settingsFile = new URL('../../cluster-manager.yaml', import.meta.url);
 let lanes = 0;
 
 /** Opens a manager with `workers` worker processes, and a server if it is asked for, on services that run. */
@@ -133,10 +133,13 @@ export async function openLane(services: Services, options: LaneOptions = {}): P
   };
 }
 
-function settingsOf(id: string, { communication = {} }: LaneOptions): string {
-  const lines = Object.entries(communication).map(([key, value]) => `    ${key}: ${JSON.stringify(value)}\n`);
-  const section = lines.length > 0 ? `  communication:\n${lines.join('')}` : '';
-  return `${readFileSync(settings, 'utf8').replace('cluster-manager-1', id).trimEnd()}\n${section}`;
+function settingsOf(id: string, { settings = {} }: LaneOptions): string {
+  const sections = Object.entries(settings).map(([name, keys]) => {
+    const lines = Object.entries(keys).map(([key, value]) => `    ${key}: ${JSON.stringify(value)}\n`);
+    return `  ${name}:\n${lines.join('')}`;
+  });
+  const text = readFileSync(settingsFile, 'utf8').replace('cluster-manager-1', id);
+  return `${text.trimEnd()}\n${sections.join('')}`;
 }
 
 async function serverOf(

@@ -6,13 +6,15 @@ import type { LaneServer } from './lane.js';
 
 /** Longer than the server takes to notice a connection that died without a word. */
 const callTimeoutMs = 30_000;
-const pauseMs = 100;
+const pauseMs = 250;
 
 export interface AgentClient {
   readonly id: string;
   readonly token: string;
   readonly url: string;
   readonly journal: Journal;
+  /** Messages that it has sent: they number its message ids. */
+  readonly sent: { count: number };
 }
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
@@ -61,36 +63,46 @@ export async function enrol(
   agent: { readonly id: string; readonly capabilities?: readonly string[]; readonly maxClusters?: number },
 ): Promise<AgentClient> {
   const { token } = await insist<{ token: string }>({ url, token: enrolmentToken }, 'POST', '/v1/agents', agent);
-  return { id: agent.id, token, url, journal: openJournal(`${folder}/${agent.id}.journal`) };
+  const journal = openJournal(`${folder}/${agent.id}.journal`);
+  return { id: agent.id, token, url, journal, sent: { count: 0 } };
 }
 
 /**
  * Sends messages one call after the other, each call again until it is answered, and notes every answer.
  * @param next what goes with the next call, or undefined when there is no more.
- * @returns how many were accepted.
+ * @param onAccepted told how many messages of a call were accepted.
  */
-export async function sendAll(client: AgentClient, next: () => readonly NewMessage[] | undefined): Promise<number> {
-  let [order, accepted] = [0, 0];
+export async function sendAll(
+  client: AgentClient,
+  next: () => readonly NewMessage[] | undefined,
+  onAccepted: (count: number) => void,
+): Promise<void> {
+  const { sent } = client;
   for (;;) {
-    const messages = next()?.map((message) => ({ ...message, id: `${client.id}.${(order += 1)}`, order }));
-    if (!messages) return accepted;
+    const messages = next()?.map((message) => {
+      sent.count += 1;
+      return { ...message, id: `${client.id}.${sent.count}`, order: sent.count };
+    });
+    if (!messages) return;
     const body = { messages: messages.map(({ order: _order, ...message }) => message) };
     for (;;) {
       const answer = await call(client, 'POST', '/v1/messages', body);
       const results = answer?.status === 202 ? (answer.body as { results: MessageResult[] }).results : undefined;
-      for (const [place, { id, order: place_ }] of messages.entries()) {
+      for (const [place, { id, order }] of messages.entries()) {
         const result = results?.[place];
         client.journal.write({
           what: 'sent',
           source: client.id,
           id,
-          order: place_,
+          order,
           outcome: result === undefined ? 'unknown' : result.accepted ? 'accepted' : 'refused',
           ...(result?.accepted ? { matched: result.matched } : {}),
         });
-        if (result?.accepted) accepted += 1;
       }
-      if (results) break;
+      if (results) {
+        onAccepted(results.filter((result) => result.accepted).length);
+        break;
+      }
       if (answer && answer.status < 500 && answer.status !== 429) {
         throw new Error(`A call of ${client.id} got ${answer.status}: ${JSON.stringify(answer.body)}`);
       }

@@ -1,4 +1,5 @@
 import { sql } from 'kysely';
+import { afterDeadlocks } from '../after-deadlocks.js';
 import { packedTexts } from '../packed-texts.js';
 import type { CommunicationDb, CommunicationSchema } from './schema.js';
 
@@ -82,15 +83,4 @@ export async function acceptMail(
   }));
   for (const { ordinal, outcome, matched } of rows) outcomes[ordinal] = { outcome, matched };
   return outcomes;
-}
-
-/** Locks are taken in one order, but not by every statement that ever touches an inbox. */
-async function afterDeadlocks<Result>(run: () => Promise<Result>): Promise<Result> {
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      return await run();
-    } catch (error) {
-      if ((error as { code?: string }).code !== '40P01' || attempt >= 5) throw error;
-    }
-  }
 }

@@ -1,4 +1,5 @@
 import { sql } from 'kysely';
+import { afterDeadlocks } from '../after-deadlocks.js';
 import type { DeliveryView } from '../../contracts/inbox.js';
 import { deliveryIdOf, parseDeliveryId, type DeliveryKey } from './delivery-id.js';
 import type { CommunicationDb, Standing } from './schema.js';
@@ -61,12 +62,14 @@ export interface Leased {
  * @param max deliveries now.
  */
 export async function receive(db: CommunicationDb, agentId: string, max: number, rules: LeaseRules): Promise<Leased[]> {
-  const { rows } = await sql<LeasedRow>`
+  const { rows } = await afterDeadlocks(() =>
+    sql<LeasedRow>`
     select inbox_no as "inboxNo", sequence, attempt, lease_token as "leaseToken", lease_expires_us as "leaseExpiresUs",
       waited_us as "waitedUs", id, source, type, time_us as "timeUs", address as "to", cluster_id as "clusterId", epoch,
       topic, correlation_id as "correlationId", reply_to as "replyTo", partition_key as "partitionKey", data
     from lease_mail(${agentId}, ${max}, ${rules.leaseSeconds}, ${rules.maxUnacked}, ${rules.tries},
-      ${rules.retryDelaysSeconds}::integer[])`.execute(db);
+      ${rules.retryDelaysSeconds}::integer[])`.execute(db),
+  );
   // All of one call end at one moment.
   const leaseExpiresAt = rows[0] ? textOf(rows[0].leaseExpiresUs) : '';
   return rows.map((row) => ({
@@ -140,11 +143,13 @@ export interface Acked {
 export async function ack(db: CommunicationDb, claims: readonly LeaseClaim[]): Promise<ReadonlyMap<number, Acked>> {
   const agents = [...new Set(claims.map(({ agentId }) => agentId))];
   const placeOf = new Map(agents.map((agentId, index) => [agentId, index + 1]));
-  const { rows } = await sql<{ place: number; clusterId: string | null; afterMs: number | null }>`
+  const { rows } = await afterDeadlocks(() =>
+    sql<{ place: number; clusterId: string | null; afterMs: number | null }>`
     select place, cluster_id as "clusterId", after_ms as "afterMs"
     from ack_mail(${agents}::text[], ${claims.map(({ agentId }) => placeOf.get(agentId))}::integer[],
       ${keys(claims, 'inboxNo')}::integer[], ${keys(claims, 'sequence')}::bigint[], ${tokens(claims)}::uuid[])`.execute(
-    db,
+      db,
+    ),
   );
   return new Map(rows.map(({ place, clusterId, afterMs }) => [place - 1, { clusterId, ackedAfterMs: afterMs }]));
 }

@@ -11,7 +11,7 @@ import { bounds, Model } from './model/model.js';
 import { leaseRules, type Real } from './model/real.js';
 
 const agentCount = 4;
-const runs = Number(process.env['MODEL_RUNS'] ?? 12);
+const runs = Number(process.env['MODEL_RUNS'] ?? 6);
 const seed = Number(process.env['MODEL_SEED'] ?? Date.now() % 1_000_000_007);
 
 let stores: TestDatabases;
@@ -74,31 +74,34 @@ const send = fc.tuple(index, agent, address, agent, key).map((args) => commands.
 const receive = fc.tuple(agent, fc.integer({ min: 1, max: 6 })).map((args) => commands.receiveMail(...args));
 const ack = fc.tuple(index, thief).map((args) => commands.ackMail(...args));
 
+const often = (arbitrary: fc.Arbitrary<commands.Command>, weight: number) =>
+  Array.from({ length: weight }, () => arbitrary);
+
 const every = [
-  send,
-  send,
-  send,
-  send,
-  receive,
-  receive,
-  receive,
-  ack,
-  ack,
+  ...often(send, 12),
+  ...often(receive, 9),
+  ...often(ack, 6),
   fc.tuple(index, fc.boolean()).map((args) => commands.sendAgain(...args)),
-  fc
-    .tuple(index, fc.constantFrom(0 as const, 3600 as const), fc.boolean(), thief)
-    .map((args) => commands.giveMailBack(...args)),
+  ...often(
+    fc
+      .tuple(index, fc.constantFrom(0 as const, 3600 as const), fc.boolean(), thief)
+      .map((args) => commands.giveMailBack(...args)),
+    2,
+  ),
   fc.tuple(index, thief).map((args) => commands.prolong(...args)),
-  agent.map(commands.leasesRunOut),
-  agent.map(commands.leasesRunOut),
+  ...often(agent.map(commands.leasesRunOut), 5),
   agent.map(commands.delaysAreOver),
-  fc.tuple(agent, pattern, fc.constantFrom('g' as const, null)).map((args) => changes.subscribeTo(...args)),
-  fc.tuple(agent, pattern, fc.constantFrom('g' as const, null)).map((args) => changes.subscribeTo(...args)),
+  ...often(
+    fc
+      .tuple(agent, pattern, fc.constantFrom('g' as const, 'g' as const, null))
+      .map((args) => changes.subscribeTo(...args)),
+    4,
+  ),
   index.map(changes.unsubscribeFrom),
   agent.map(changes.leave),
-  agent.map(changes.comeBack),
+  ...often(agent.map(changes.comeBack), 3),
   fc.nat({ max: 2 ** agentCount - 1 }).map(changes.changeMembers),
-  index.map(changes.replay),
+  ...often(index.map(changes.replay), 2),
   index.map(changes.discard),
 ];
 
@@ -107,8 +110,10 @@ it(
   { timeout: 600_000 },
   async () => {
     await fc.assert(
-      fc.asyncProperty(fc.commands(every, { maxCommands: 80, size: 'max' }), (given) => fc.asyncModelRun(begin, given)),
-      { seed, numRuns: runs, verbose: 1 },
+      fc.asyncProperty(fc.commands(every, { maxCommands: 250, size: 'max' }), (given) =>
+        fc.asyncModelRun(begin, given),
+      ),
+      { seed, numRuns: runs, verbose: 1, endOnFailure: true },
     );
     const violations = await checkInvariants(stores, { among: inCommunication, bounds });
     expect(violations).toEqual([]);

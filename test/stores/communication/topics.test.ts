@@ -219,7 +219,8 @@ describe('what a topic retains', () => {
   });
 });
 
-const idOf = (made: Awaited<ReturnType<typeof subscribe>>): string => (typeof made === 'object' ? made.id : `no ${made}`);
+const idOf = (made: Awaited<ReturnType<typeof subscribe>>): string =>
+  typeof made === 'object' ? made.id : `no ${made}`;
 
 describe('a subscription', () => {
   it('is one however often it is made, and another with another pattern or group', async () => {

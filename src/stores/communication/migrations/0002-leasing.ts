@@ -39,7 +39,7 @@ export const leasing = [
     returns table (inbox_no integer, sequence bigint, attempt smallint, lease_token uuid, lease_expires_us bigint,
       waited_us bigint, id text, source text, type text, time_us bigint, address jsonb, cluster_id text, epoch integer,
       topic text, correlation_id text, reply_to text, partition_key text, data text)
-    language plpgsql set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+    language plpgsql set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
     #variable_conflict use_column
     declare
       box integer;
@@ -156,7 +156,7 @@ export const leasing = [
   sql`
     create function ack_mail(agents text[], w_agent integer[], w_inbox integer[], w_sequence bigint[], w_token uuid[])
     returns table (place integer, cluster_id text, after_ms double precision)
-    language plpgsql set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+    language plpgsql set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
     #variable_conflict use_column
     declare
       boxes integer[] := array(select i.no from unnest(agents) with ordinality as a (agent, ord)

@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import type fc from 'fast-check';
 import { sql } from 'kysely';
 import { expect } from 'vitest';
 import type { Address } from '../../../../src/contracts/messages.js';
@@ -40,7 +40,8 @@ const nth = (model: Model, index: number): string => pick(model.agentIds, index)
 export const sendMail = (
   id: number,
   from: number,
-  to: 'agent' | 'role' | 'cluster' | string,
+  /** `agent`, `role`, `cluster`, or a topic's name. */
+  to: string,
   which: number,
   key: string | null,
 ): Command =>

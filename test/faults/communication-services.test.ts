@@ -1,0 +1,87 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startStack, type Stack } from '../../src/local/stack.js';
+import { seededRandom } from '../concurrency/seeded-random.js';
+import { waitFor } from '../support/wait-for.js';
+import { openLane, type Lane, type LaneServer } from './lane.js';
+import { openPostOffice, patient, type PostOffice } from './mail-load.js';
+import { printRecovery } from './recovery-figures.js';
+
+const seed = Number(process.env['SEED'] ?? Date.now() % 1_000_000);
+const random = seededRandom(seed);
+const drainedWithinMs = 60_000;
+
+let stateDir = '';
+let stack: Stack;
+let lane: Lane & { readonly server: LaneServer };
+let office: PostOffice;
+
+beforeAll(async () => {
+  process.stdout.write(`seed ${seed} (repeat with SEED=${seed})\n`);
+  stateDir = mkdtempSync(join(tmpdir(), 'cluster-manager-faults-'));
+  stack = await startStack({ stateDir, ports: 'free', services: 'data' });
+  const { TEMPORAL_ADDRESS: address = '', TEMPORAL_NAMESPACE: namespace = 'default' } = stack.env;
+  const services = { adminUrl: stack.adminDatabaseUrl, temporal: { address, namespace } };
+  const opened = await openLane(services, { server: true, settings: patient });
+  if (!opened.server) throw new Error('There is no server');
+  lane = { ...opened, server: opened.server };
+  office = await openPostOffice(lane, 'team');
+});
+afterAll(async () => {
+  await office?.close();
+  await lane?.close();
+  await stack?.stop();
+  rmSync(stateDir, { recursive: true, force: true });
+});
+
+describe('under a load of messages, broadcasts, topics and roles', () => {
+  it(
+    'the server and the worker are killed at random: nothing is lost, nothing comes again after its ack',
+    { timeout: 400_000 },
+    async () => {
+      const load = await office.start(random);
+      let kills = 0;
+      while (load.accepted() < 5_000 || kills < 8) {
+        await delay(1_000 + random() * 3_000);
+        const victim = random() < 0.6 ? lane.server.process : lane.workers[0];
+        await victim?.waitReady();
+        victim?.signal('SIGKILL');
+        kills += 1;
+      }
+      await Promise.all([lane.server.process.waitReady(), lane.workers[0]?.waitReady()]);
+      const recoveryMs = await load.finish(drainedWithinMs);
+      await lane.settle();
+      expect(await office.check()).toEqual([]);
+      printRecovery('mail.killed', [recoveryMs], { seed, kills, requests: load.requests(), ...office.figures() });
+      expect(load.requests()).toBeGreaterThan(0);
+    },
+  );
+
+  it(
+    "PostgreSQL's postmaster is killed: nothing is lost, nothing comes again after its ack",
+    { timeout: 400_000 },
+    async () => {
+      const recoveriesMs: number[] = [];
+      for (let kill = 0; kill < 3; kill += 1) {
+        const load = await office.start(random);
+        await waitFor('the load to run', () => load.accepted() > 500, { timeoutMs: 60_000 });
+        const pid = stack.signal('postgres', 'SIGKILL');
+        expect(pid).toBeGreaterThan(0);
+        await waitFor('its next process', () => {
+          const status = stack.processes().find((process) => process.name === 'postgres');
+          return status !== undefined && status.pid > 0 && status.pid !== pid;
+        });
+        await stack.waitReady('postgres');
+        const before = load.accepted();
+        await waitFor('mail to be accepted again', () => load.accepted() > before, { timeoutMs: 60_000 });
+        recoveriesMs.push(await load.finish(drainedWithinMs));
+        await lane.settle();
+        expect(await office.check()).toEqual([]);
+      }
+      printRecovery('mail.postgres', recoveriesMs, { seed, ...office.figures() });
+    },
+  );
+});
