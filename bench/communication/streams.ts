@@ -5,7 +5,7 @@ import { absolute, type Figure } from '../figure.js';
 import { enrol, named, tokenOf, type Stores } from './agents.js';
 import { expectStatus, openHttp } from './http.js';
 import { senderId } from './our-queue.js';
-import { body } from './queue.js';
+import { body, pause } from './queue.js';
 import { eventsOf, openStream } from './waiting-consumers.js';
 
 const count = 1000;
@@ -30,29 +30,37 @@ export async function streams(stack: Stack, quick: boolean, stores: Stores): Pro
   const sending = openHttp(stack.urls.api ?? '', 4);
   let acked = 0;
   let onAcked = (): void => undefined;
+  let refused = 0;
   const take = async (agentId: string, json: string): Promise<void> => {
     const { id, leaseToken } = JSON.parse(json) as DeliveryView;
-    const answer = await receiving.call('POST', `/v1/deliveries/${id}/ack`, {
-      token: tokenOf(agentId),
-      body: JSON.stringify({ leaseToken }),
-    });
-    // On a machine so busy that the lease ran out before its ack, the delivery comes again.
-    if (answer.status === 409) return;
-    expectStatus(answer, 200);
-    acked += 1;
-    onAcked();
+    const call = { token: tokenOf(agentId), body: JSON.stringify({ leaseToken }) };
+    for (;;) {
+      const answer = await receiving.call('POST', `/v1/deliveries/${id}/ack`, call);
+      // Where the lease ran out before its ack, the delivery comes again.
+      if (answer.status === 409) return;
+      if (answer.status !== 503) {
+        expectStatus(answer, 200);
+        acked += 1;
+        return onAcked();
+      }
+      refused += 1;
+      await pause(1000);
+    }
   };
-  const opened: { destroy(): void }[] = [];
-  for (let from = 0; from < count; from += 50) {
-    const some = agents.slice(from, from + 50);
-    opened.push(
-      ...(await Promise.all(
-        some.map((agentId) =>
-          openStream(receiving, agentId, { max: 10, onText: eventsOf((json) => void take(agentId, json)) }),
-        ),
-      )),
-    );
-  }
+  const opened = new Map<string, { destroy(): void }>();
+  let ended = 0;
+  let isOver = false;
+  const keepOpen = async (agentId: string): Promise<void> => {
+    const onText = eventsOf((json) => void take(agentId, json));
+    const stream = await openStream(receiving, agentId, { max: 10, onText });
+    opened.set(agentId, stream);
+    stream.once('close', () => {
+      if (isOver) return;
+      ended += 1;
+      void pause(1000).then(() => keepOpen(agentId));
+    });
+  };
+  for (let from = 0; from < count; from += 50) await Promise.all(agents.slice(from, from + 50).map(keepOpen));
   const opening = residentMb(server) ?? Number.NaN;
   const rounds = quick ? 2 : 10;
   const content = JSON.stringify({
@@ -69,7 +77,8 @@ export async function streams(stack: Stack, quick: boolean, stores: Stores): Pro
     await all;
     most = Math.max(most, residentMb(server) ?? 0);
   }
-  for (const stream of opened) stream.destroy();
+  isOver = true;
+  for (const stream of opened.values()) stream.destroy();
   receiving.close();
   sending.close();
   return [
@@ -78,6 +87,10 @@ export async function streams(stack: Stack, quick: boolean, stores: Stores): Pro
     absolute('communication.streams.busy', most, `MB at most, ${rounds} messages to each`, {
       text: '<= 200 MB more',
       isMet: (value) => value - before <= 200,
+    }),
+    absolute('communication.streams.troubles', refused + ended, 'acks refused and streams ended', {
+      text: '0',
+      isMet: (value) => value === 0,
     }),
   ];
 }
