@@ -45,8 +45,8 @@ const rooms = {
     types: ['workflows'],
   },
   agent: {
-    sentence: 'agent imports contracts and zod, and nothing else',
-    packages: ['zod'],
+    sentence: 'agent imports contracts, zod and eventsource-parser, and nothing else',
+    packages: ['zod', 'eventsource-parser'],
     rooms: ['contracts'],
   },
   api: {

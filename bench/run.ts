@@ -1,7 +1,8 @@
+import { communication } from './communication/index.js';
 import { formation } from './formation/index.js';
 import { report } from './figure.js';
 
-const benches = { formation } as const;
+const benches = { formation, communication } as const;
 
 const [name = '', ...flags] = process.argv.slice(2);
 const unknown = flags.filter((flag) => flag !== '--quick');

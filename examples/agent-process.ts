@@ -4,11 +4,14 @@
  *
  *   npx tsx examples/agent-process.ts --id translator-1 --capability translate
  *
+ * With --journal it also takes part in the talk of its cluster and writes to that file what it sent, received and acked.
  * The address comes from --url or CLUSTER_MANAGER_URL, the token from CLUSTER_MANAGER_ENROLMENT_TOKEN; without them both
  * are those of the manager that `npm start` runs in this folder. Ctrl-C lets the agent leave.
  */
 import { parseArgs } from 'node:util';
 import { createAgent } from 'cluster-manager/agent';
+import { openJournal } from './support/journal.js';
+import { createTalker } from './support/talk.js';
 import { whereTheManagerIs } from './support/where-the-manager-is.js';
 
 const manager = whereTheManagerIs();
@@ -22,6 +25,7 @@ const { values } = parseArgs({
     acceptance: { type: 'string', default: 'auto' },
     'max-clusters': { type: 'string', default: '1' },
     'think-ms': { type: 'string', default: '0' },
+    journal: { type: 'string' },
     'follow-stdin': { type: 'boolean', default: false },
   },
 });
@@ -34,7 +38,7 @@ if (!values.id || !token) {
   process.exit(2);
 }
 
-const journal = (event: string, facts: object = {}): void =>
+const say = (event: string, facts: object = {}): void =>
   console.log(JSON.stringify({ at: new Date().toISOString(), agent: values.id, event, ...facts }));
 
 const agent = createAgent({
@@ -44,24 +48,31 @@ const agent = createAgent({
   capabilities: values.capability,
   maxClusters: Number(values['max-clusters']),
   acceptance: values.acceptance === 'ask' ? 'ask' : 'auto',
+  concurrency: 4,
   ...(values.host ? { host: values.host } : {}),
 });
 
-agent.on('registered', ({ incarnation, again }) => journal('registered', { incarnation, again }));
-agent.on('joined', ({ cluster }) => journal('joined', { ...cluster }));
-agent.on('changed', ({ cluster }) => journal('changed', { ...cluster }));
-agent.on('left', (left) => journal('left', left));
-agent.on('lost-lease', ({ silentMs }) => journal('lost-lease', { silentMs }));
-agent.on('reconnected', ({ silentMs }) => journal('reconnected', { silentMs }));
-agent.on('error', (error) => journal('error', { message: error.message }));
+agent.on('registered', ({ incarnation, again }) => say('registered', { incarnation, again }));
+agent.on('joined', ({ cluster }) => say('joined', { ...cluster }));
+agent.on('changed', ({ cluster }) => say('changed', { ...cluster }));
+agent.on('left', (left) => say('left', left));
+agent.on('lost-lease', ({ silentMs }) => say('lost-lease', { silentMs }));
+agent.on('reconnected', ({ silentMs }) => say('reconnected', { silentMs }));
+agent.on('error', (error) => say('error', { message: error.message }));
 
-agent.onMessage((message) => journal('message', { id: message.id, type: message.type, clusterId: message.clusterId }));
+const proofMs = 2500;
+const talker = values.journal ? createTalker(agent, openJournal(values.journal), { say, proofMs }) : undefined;
+
+agent.onMessage(async (message) => {
+  if (talker) await talker.hear(message);
+  else say('message', { id: message.id, type: message.type, clusterId: message.clusterId });
+});
 
 // An agent that already serves a cluster takes its time to decide about another, as one that asks a model would.
 agent.onInvitation(async ({ clusterId }, { signal }) => {
-  journal('invited', { clusterId });
+  say('invited', { clusterId });
   if (agent.clusters().length > 0) await untilDecided(Number(values['think-ms']), signal);
-  journal('accepted', { clusterId });
+  say('accepted', { clusterId });
   return { answer: 'accept' };
 });
 
@@ -76,8 +87,8 @@ function untilDecided(ms: number, signal: AbortSignal): Promise<void> {
 }
 
 const leave = async (why: string): Promise<void> => {
-  journal('leaving', { why });
-  await agent.leave().catch((error: unknown) => journal('error', { message: String(error) }));
+  say('leaving', { why });
+  await agent.leave().catch((error: unknown) => say('error', { message: String(error) }));
   process.exit(0);
 };
 process.once('SIGINT', () => void leave('SIGINT'));
@@ -90,6 +101,6 @@ if (values['follow-stdin']) {
 try {
   await agent.start();
 } catch (error) {
-  journal('refused', { message: String(error) });
+  say('refused', { message: String(error) });
   process.exit(1);
 }

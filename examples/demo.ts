@@ -1,13 +1,15 @@
 /**
  * The cluster manager in a minute, with nothing simulated: PostgreSQL, Temporal, the API and a worker start, five agent
- * processes register, a cluster forms, and a second one forms although its worker is killed in the middle.
+ * processes register, a cluster forms, and a second one forms although its worker is killed in the middle. The agents
+ * talk, the server is killed meanwhile, the worker once more, and what became of each message is counted.
  *
  *   npm run demo                     the story
  *   npm run demo -- --json           the same, its last line one JSON object of what happened
  *   npm run demo -- --keep           leaves everything running until ctrl-C, to look at it in Temporal's UI
  */
-import { existsSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { createHttpClient, type HttpClient } from 'cluster-manager';
 import type { FormationResult, OperationView } from 'cluster-manager/contracts';
@@ -16,12 +18,16 @@ import { takeOwnership } from '../src/local/owner-lock.js';
 import { stateFolder } from '../src/local/paths.js';
 import { identityOf, isRunning } from '../src/local/process-identity.js';
 import { startStack, type Stack } from '../src/local/stack.js';
+import { converse } from './support/conversation.js';
+import { kill } from './support/kill.js';
 import { entriesOf, spawnAgent, until, type AgentProcess } from './support/agent-fleet.js';
 
 const { values: options } = parseArgs({
   options: { json: { type: 'boolean', default: false }, keep: { type: 'boolean', default: false } },
 });
 const stateDir = join(stateFolder(), 'demo');
+const journalFolder = join(stateDir, 'journals');
+const journalOf = (id: string): string => join(journalFolder, `${id}.jsonl`);
 const startedMs = performance.now();
 const secondsSince = (ms: number): number => Math.round((performance.now() - ms) / 100) / 10;
 const tell = (...lines: string[]): void => lines.forEach((line) => console.log(line));
@@ -59,6 +65,7 @@ async function start(signal: AbortSignal): Promise<Stack> {
     stateDir,
     ports: 'free',
     signal,
+    env: { CLUSTER_MANAGER_CONFIG: fileURLToPath(new URL('demo.yaml', import.meta.url)) },
     report: ({ part, message, level }) => {
       if (level !== 'info') tell(`   ${part}: ${message}`);
     },
@@ -118,21 +125,18 @@ async function killInTheMiddle({ stack, api, agents }: Scene, accepted: Operatio
   const { id, clusterId } = accepted;
   if (clusterId === null) throw new Error('The formation names no cluster');
   await until('every agent is invited', () => entriesOf(agents, 'invited', clusterId).length === agents.length);
-  const pid = stack.signal('worker-1', 'SIGKILL');
-  const killedMs = Date.now();
+  const ending = kill(stack, 'worker-1');
   const { state, steps } = await api.operation(id);
   const done = steps.filter((step) => step.state === 'completed').map(({ name }) => name);
-  if (pid === 0 || state !== 'running' || done.length === steps.length) {
-    throw new Error(`The formation was ${state} when worker ${pid} was killed: that was too late to show anything`);
+  if (state !== 'running' || done.length === steps.length) {
+    throw new Error(`The formation was ${state} when the worker was killed: that was too late to show anything`);
   }
   tell(
-    `   SIGKILL to worker-1 (${pid}): ${done.join(', ')} done, ${steps.length - done.length} steps to go, no agent has answered`,
+    `   SIGKILL to worker-1 (${ending.pid}): ${done.join(', ')} done, ${steps.length - done.length} steps to go, no agent has answered`,
   );
-  await stack.waitReady('worker-1');
-  const back = stack.processes().find(({ name }) => name === 'worker-1');
-  const backMs = Date.now() - killedMs;
-  tell(`   worker-1 is back as ${back?.pid} after ${backMs} ms`);
-  return { pid, newPid: back?.pid ?? 0, killedMs, backMs };
+  const back = await ending.back();
+  tell(`   worker-1 is back as ${back.newPid} after ${back.backMs} ms`);
+  return back;
 }
 
 async function play(signal: AbortSignal, opened: { stack?: Stack; agents: AgentProcess[] }) {
@@ -142,8 +146,12 @@ async function play(signal: AbortSignal, opened: { stack?: Stack; agents: AgentP
   const api = createHttpClient({ url, token, signal });
 
   tell('', '2  Five agents, each a process of its own, register and send heartbeats');
+  mkdirSync(journalFolder, { recursive: true });
   const agents = crew.map((agent) =>
-    spawnAgent({ ...agent, acceptance: 'ask', maxClusters: 2, thinkMs }, { url, enrolmentToken }),
+    spawnAgent(
+      { ...agent, acceptance: 'ask', maxClusters: 2, thinkMs, journalPath: journalOf(agent.id) },
+      { url, enrolmentToken },
+    ),
   );
   opened.agents = agents;
   const leases = await register(agents, api);
@@ -158,10 +166,10 @@ async function play(signal: AbortSignal, opened: { stack?: Stack; agents: AgentP
     `4  Form "night desk" of the same five, who take ${thinkMs / 1000} s to decide, and kill the worker meanwhile`,
   );
   const second = await api.request({ type: 'FORMATION', name: 'night desk', ...team });
-  const kill = await killInTheMiddle(scene, second);
+  const killed = await killInTheMiddle(scene, second);
   const nightDesk = await seeFormed(scene, second.id);
   const answersAfterKill = entriesOf(agents, 'accepted', nightDesk.clusterId).filter(
-    ({ at }) => Date.parse(at) >= kill.killedMs,
+    ({ at }) => Date.parse(at) >= killed.killedMs,
   ).length;
   if (answersAfterKill !== agents.length) {
     throw new Error(
@@ -174,7 +182,9 @@ async function play(signal: AbortSignal, opened: { stack?: Stack; agents: AgentP
     return agents.every(({ id }) => (now.get(id) ?? '') > (leases.get(id) ?? ''));
   });
   const active = (await api.clusters({ state: 'active' })).clusters.length;
-  return { scene, newsroom, nightDesk, kill, active };
+  const journals = [...crew.map(({ id }) => journalOf(id)), journalOf('orchestrator')];
+  const talk = await converse({ ...scene, journals, tell }, newsroom.clusterId);
+  return { newsroom, nightDesk, killed, active, talk };
 }
 
 async function main(): Promise<void> {
@@ -192,25 +202,33 @@ async function main(): Promise<void> {
     await opened.stack?.stop();
     return running.filter(isRunning).length;
   };
-  tell('A cluster forms, a worker dies, and nothing is lost. All processes are real; see for yourself in the links.');
+  tell(
+    'A cluster forms and talks, a worker and a server die, nothing is lost. All is real; see for yourself in the links.',
+  );
   try {
-    const { newsroom, nightDesk, kill, active } = await Promise.race([
+    const { newsroom, nightDesk, killed, active, talk } = await Promise.race([
       play(stopping.signal, opened),
       stopped.then(() => Promise.reject(new Error('The demo was stopped'))),
     ]);
     const figures = {
       agents: crew.length,
       formed: active,
-      recoveredAfterKill: kill.newPid !== kill.pid && nightDesk.reached === crew.length,
+      recoveredAfterKill: killed.newPid !== killed.pid && nightDesk.reached === crew.length,
       formationMs: newsroom.ms,
       formationWithKillMs: nightDesk.ms,
-      workerBackMs: kill.backMs,
+      workerBackMs: killed.backMs,
       membersTold: newsroom.reached + nightDesk.reached,
+      serverBackMs: talk.server.backMs,
+      receipt: { state: talk.receipt.state, matched: talk.receipt.matched, acked: talk.receipt.acked },
+      messages: talk.figures,
     };
-    tell('', '5  What was seen');
+    const { accepted, deliveries, received, acked, lost, repeated, afterAck } = talk.figures;
+    tell('', '7  What was seen');
     tell(
       `   ${figures.formed} clusters active, ${figures.membersTold} member lists received, every lease renewed by heartbeats`,
-      `   formation: ${figures.formationMs} ms undisturbed, ${figures.formationWithKillMs} ms with the kill (agents thought ${thinkMs} ms, the worker was away ${kill.backMs} ms)`,
+      `   formation: ${figures.formationMs} ms undisturbed, ${figures.formationWithKillMs} ms with the kill (agents thought ${thinkMs} ms, the worker was away ${killed.backMs} ms)`,
+      `   messages, as counted in the agents' own journals: ${accepted} accepted, which makes ${deliveries} deliveries`,
+      `   ${received} delivered (${repeated} of them more than once before their ack), ${acked} acked, ${lost} lost, ${afterAck} delivered again after their ack`,
     );
     if (options.keep) {
       tell(
@@ -220,7 +238,8 @@ async function main(): Promise<void> {
       await stopped;
     }
     const left = await finish();
-    const ok = figures.formed === 2 && figures.recoveredAfterKill && left === 0;
+    const isWhole = lost === 0 && afterAck === 0 && acked === deliveries && talk.receipt.state === 'met';
+    const ok = figures.formed === 2 && figures.recoveredAfterKill && isWhole && left === 0;
     const seconds = secondsSince(startedMs);
     tell(
       `   ${left === 0 ? 'all processes ended' : `${left} PROCESSES ARE LEFT`}; ${seconds} s in all${options.keep ? '' : '. To keep it running and look around: npm run demo -- --keep'}`,

@@ -11,6 +11,8 @@ export async function openPlainQueue(
   url: string,
 ): Promise<{ readonly queue: Queue; readonly pool: pg.Pool; close(): Promise<void> }> {
   const pool = new pg.Pool({ connectionString: url, max: 16 + recipients, options: '-c jit=off' });
+  // When the stack is stopped because something else failed, that failure must be the one that is shown.
+  pool.on('error', () => undefined);
   await pool.query(`
     drop table if exists mail;
     create table mail (

@@ -26,6 +26,8 @@ export interface AgentSpec {
   readonly acceptance?: 'auto' | 'ask';
   readonly maxClusters?: number;
   readonly thinkMs?: number;
+  /** The file for what it sent, received and acked; it then takes part in its cluster's talk. */
+  readonly journalPath?: string;
 }
 
 export interface ManagerAddress {
@@ -44,6 +46,7 @@ export function spawnAgent(spec: AgentSpec, { url, enrolmentToken }: ManagerAddr
     acceptance: spec.acceptance,
     'max-clusters': spec.maxClusters,
     'think-ms': spec.thinkMs,
+    journal: spec.journalPath,
   };
   const args = Object.entries(options).flatMap(([name, value]) =>
     value === undefined ? [] : [`--${name}`, String(value)],

@@ -18,7 +18,7 @@ const atMost = 1000;
 
 /** @param send never rejects; undefined when nobody could be told. */
 export function createAcks(send: (acks: readonly Ack[]) => Promise<AckResults | undefined>): Acks {
-  let waiting: { readonly ack: Ack; readonly done: () => void }[] = [];
+  const waiting: { readonly ack: Ack; readonly done: () => void }[] = [];
   let timer: NodeJS.Timeout | undefined;
   let sending: Promise<void> = Promise.resolve();
 

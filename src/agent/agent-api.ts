@@ -20,7 +20,14 @@ import {
 } from '../contracts/inbox.js';
 import { messageResults, type MessageResult, type NewMessage } from '../contracts/messages.js';
 import { z } from 'zod';
-import { subscriptionView, type NewSubscription, type SubscriptionView } from '../contracts/topics.js';
+import {
+  subscriptionView,
+  topicView,
+  type NewSubscription,
+  type NewTopic,
+  type SubscriptionView,
+  type TopicView,
+} from '../contracts/topics.js';
 import type { Ack } from './acks.js';
 
 /** The calls that one agent makes, each with the token it holds at that moment. */
@@ -41,6 +48,8 @@ export interface AgentApi {
   subscribe(token: string, subscription: NewSubscription, limit: CallLimit): Promise<Subscribed>;
   unsubscribe(token: string, subscriptionId: string, limit: CallLimit): Promise<void>;
   subscriptions(token: string, limit: CallLimit): Promise<readonly SubscriptionView[]>;
+  createTopic(token: string, topic: NewTopic, limit: CallLimit): Promise<TopicView>;
+  deleteTopic(token: string, name: string, mode: DeleteTopicMode, limit: CallLimit): Promise<TopicDeleted>;
   answer(token: string, clusterId: string, answer: InvitationAnswer, signal: AbortSignal): Promise<void>;
   cluster(token: string, clusterId: string, signal: AbortSignal): Promise<ClusterView>;
   drain(token: string, signal: AbortSignal): Promise<void>;
@@ -51,6 +60,12 @@ export interface CallLimit {
   readonly signal: AbortSignal;
   readonly timeoutMs: number;
 }
+
+/** `drain` lets what is on its way arrive first, `force` makes dead letters of it. */
+export type DeleteTopicMode = 'drain' | 'force';
+const topicDeleted = z.object({ name: z.string(), state: z.enum(['draining', 'deleted']), deadLettered: z.int() });
+export type TopicDeleted = z.infer<typeof topicDeleted>;
+const topicAnswer = z.object({ topic: topicView });
 
 const subscribed = z.object({ subscription: subscriptionView, retained: z.int() });
 /** A subscription, and how many messages that its topics kept were delivered with it. */
@@ -109,6 +124,12 @@ export function createAgentApi(
       tell({ method: 'DELETE', path: `${own}/subscriptions/${encodeURIComponent(id)}`, token, ...limit }),
     subscriptions: async (token, limit) =>
       (await ask(subscriptionsAnswer, { method: 'GET', path: `${own}/subscriptions`, token, ...limit })).subscriptions,
+    createTopic: async (token, topic, limit) =>
+      (await ask(topicAnswer, { method: 'POST', path: '/v1/topics', token, body: topic, ...limit })).topic,
+    deleteTopic: (token, name, mode, limit) => {
+      const path = `/v1/topics/${encodeURIComponent(name)}`;
+      return ask(topicDeleted, { method: 'DELETE', path, query: { mode }, token, ...limit });
+    },
     answer: (token, clusterId, answer, signal) =>
       tell({
         method: 'POST',

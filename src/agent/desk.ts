@@ -69,6 +69,7 @@ export function createDesk(context: AgentContext, changed: Nudge): Desk {
     take: (deliveries) => {
       if (life.signal.aborted) return;
       for (const delivery of deliveries) {
+        events.emit('received', { delivery });
         const held = { delivery, lease: keepLease(context, delivery) };
         all.add(held);
         if (isUrgent(context, delivery)) {
@@ -80,7 +81,8 @@ export function createDesk(context: AgentContext, changed: Nudge): Desk {
             });
           lastWords.add(done);
         } else {
-          lanes.push(laneOf(delivery), held);
+          // A question that was asked beside the stream may be answered after what the stream brought later.
+          lanes.push(laneOf(delivery), delivery.sequence, held);
         }
       }
     },
@@ -118,6 +120,10 @@ async function confirm(
     if (token === undefined || life.grace.aborted) return undefined;
     try {
       const answer = await api.ack(token, claims, life.grace);
+      for (const [place, { acked }] of answer.results.entries()) {
+        const claim = claims[place];
+        if (acked && claim) events.emit('acked', { deliveryId: claim.id, leaseToken: claim.leaseToken });
+      }
       const refused = answer.results.filter((result) => !result.acked);
       if (refused.length > 0) logger.warn({ refused }, 'acks came too late');
       return answer;

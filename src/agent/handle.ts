@@ -99,8 +99,10 @@ const nobodyWaits = ({ id, source, correlationId }: MessageView): Error =>
 
 /** As the dead letter will tell it: 500 characters at most, none of which a terminal would act on. */
 const reasonOf = (error: unknown): string =>
-  [...asError(error).message.replace(/[\p{Cc}\p{Cs}]+/gu, ' ')].slice(0, 250).join('') ||
-  'The handler failed without a word';
+  asError(error)
+    .message.slice(0, 500)
+    .replace(/[\p{Cc}\p{Cs}]+/gu, ' ')
+    .trim() || 'The handler failed without a word';
 
 async function answerInvitation(
   { api, handlers, settings, logger }: AgentContext,

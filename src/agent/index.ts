@@ -1,6 +1,6 @@
 export { createAgent, type Agent } from './agent.js';
 export { finalError } from './final-error.js';
-export type { Subscribed } from './agent-api.js';
+export type { DeleteTopicMode, Subscribed, TopicDeleted } from './agent-api.js';
 export type { KnownCluster } from './memberships.js';
 export type { Messaging } from './messaging.js';
 export type { TimeLimit } from './persist.js';

@@ -1,5 +1,6 @@
 export interface Lanes<Item> {
-  push(lane: string, item: Item): void;
+  /** @param place among those that wait: what came earlier may have a later one. */
+  push(lane: string, place: number, item: Item): void;
   /** Waiting and running. */
   size(): number;
   /** Forgets what waits and starts nothing more. Resolves when what runs has ended. */
@@ -7,11 +8,11 @@ export interface Lanes<Item> {
 }
 
 /**
- * Runs items in the order they came, up to `concurrency` at once, but those of one lane strictly one after the other.
+ * Runs items in the order of their places, up to `concurrency` at once, but those of one lane strictly one after the other.
  * @param run must not reject.
  */
 export function createLanes<Item>(concurrency: number, run: (item: Item) => Promise<void>): Lanes<Item> {
-  let waiting: { readonly lane: string; readonly item: Item }[] = [];
+  let waiting: { readonly lane: string; readonly place: number; readonly item: Item }[] = [];
   const busy = new Set<string>();
   const running = new Set<Promise<void>>();
   let closed = false;
@@ -31,9 +32,10 @@ export function createLanes<Item>(concurrency: number, run: (item: Item) => Prom
     }
   };
   return {
-    push: (lane, item) => {
+    push: (lane, place, item) => {
       if (closed) return;
-      waiting.push({ lane, item });
+      const before = waiting.findLastIndex((each) => each.place <= place);
+      waiting.splice(before + 1, 0, { lane, place, item });
       startNext();
     },
     size: () => waiting.length + running.size,

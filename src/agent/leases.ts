@@ -33,7 +33,8 @@ export function keepLease(
     const lengthMs = clock.until(answer.leaseExpiresAt);
     return lengthMs > 0 ? nowMs() + lengthMs : askedAtMs + assumedLeaseMs;
   };
-  const keep = async (endsAtMs: number, isSure: () => void): Promise<void> => {
+  const keep = async (firstEndMs: number, isSure: () => void): Promise<void> => {
+    let endsAtMs = firstEndMs;
     for (let failures = 0, isOver = endsAtMs <= nowMs(); !released.signal.aborted;) {
       const leftMs = endsAtMs - nowMs();
       if (leftMs <= 0 && !isOver) return lose('it ran out');

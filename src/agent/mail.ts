@@ -12,6 +12,8 @@ const fruitlessAtMost = 2;
 const streamAgainAfterMs = 300_000;
 const unackedAtMost = 100;
 const idleMs = 60_000;
+/** Beside the stream only for moments: two ways in may change the order of what they bring. */
+const besideStreamSeconds = 1;
 
 /** How mail is received now: a broken path for streams makes an agent ask for a while. */
 interface Reception {
@@ -76,7 +78,9 @@ async function askForMail(reception: Reception): Promise<void> {
     const askedAtMs = nowMs();
     let isEmpty = false;
     const how = await whileHeld(context, async (token, signal) => {
-      const deliveries = await api.receive(token, { max, waitSeconds: settings.waitSeconds }, signal);
+      const { waitSeconds } = settings;
+      const query = { max, waitSeconds: reception.isAsking ? waitSeconds : Math.min(waitSeconds, besideStreamSeconds) };
+      const deliveries = await api.receive(token, query, signal);
       isEmpty = deliveries.length === 0;
       desk.take(deliveries);
     });

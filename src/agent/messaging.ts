@@ -1,9 +1,10 @@
 import type { MessageView } from '../contracts/inbox.js';
 import type { Address, NewMessage } from '../contracts/messages.js';
-import type { Subscribed } from './agent-api.js';
+import type { NewTopic, TopicView } from '../contracts/topics.js';
+import type { DeleteTopicMode, Subscribed, TopicDeleted } from './agent-api.js';
 import type { AgentContext } from './context.js';
 import type { Content, Reply } from './options.js';
-import type { TimeLimit } from './persist.js';
+import { persist, type TimeLimit } from './persist.js';
 import { sendReply, sendRequest } from './replying.js';
 import { sendMany, sendOne, type Accepted, type SendResult } from './sending.js';
 import { createSubscriptions, type SubscribeOptions, type Subscriptions } from './subscriptions.js';
@@ -39,6 +40,13 @@ export interface Messaging {
    * @throws ManagerError also `invalid_request` when its sender cannot be answered.
    */
   reply(message: MessageView, reply: Reply, limit?: TimeLimit): Promise<Accepted>;
+  /** Creates a topic, which then is this agent's. The same one again is no error. @throws ManagerError `state_conflict` when another one has its name. */
+  createTopic(topic: NewTopic, limit?: TimeLimit): Promise<TopicView>;
+  /**
+   * Deletes a topic of this agent. `drain`, the default, lets what is on its way arrive first; `force` makes dead letters of it.
+   * @throws ManagerError also `not_found`, `forbidden` when it belongs to another.
+   */
+  deleteTopic(name: string, options?: TimeLimit & { readonly mode?: DeleteTopicMode }): Promise<TopicDeleted>;
   /**
    * Subscribes to topics: `orders.*.created`, `orders.>`. It lives as long as the agent's lease, and is made again when
    * the agent had to register again.
@@ -60,6 +68,14 @@ export function createMessaging(context: AgentContext): Messaging & Pick<Subscri
     reply: (message, reply, limit = {}) => sendReply(context, message, reply, limit),
     subscribe: (pattern, options = {}) => subscriptions.subscribe(pattern, options),
     unsubscribe: (pattern, options = {}) => subscriptions.unsubscribe(pattern, options),
+    createTopic: (topic, limit = {}) =>
+      persist(context, `Topic "${topic.name}" could not be created`, limit, (token, call) =>
+        context.api.createTopic(token, topic, call),
+      ),
+    deleteTopic: (name, { mode = 'drain', ...limit } = {}) =>
+      persist(context, `Topic "${name}" could not be deleted`, limit, (token, call) =>
+        context.api.deleteTopic(token, name, mode, call),
+      ),
     renewAll: subscriptions.renewAll,
   };
 }

@@ -3,7 +3,7 @@ import type { RegisterAgent } from '../contracts/agents.js';
 import type { AgentRegistration } from '../contracts/api-answers.js';
 import { ManagerError } from '../contracts/errors.js';
 import { problemsOf } from '../contracts/formation.js';
-import type { MessageView } from '../contracts/inbox.js';
+import type { DeliveryView, MessageView } from '../contracts/inbox.js';
 import type { NewMessage } from '../contracts/messages.js';
 import type { KnownCluster } from './memberships.js';
 
@@ -34,7 +34,7 @@ export interface AgentOptions extends AgentRegistration {
   /** How long one question for mail waits at the server, 0 to 60, default 20. Longer costs nothing but an open connection. */
   readonly waitSeconds?: number;
   /**
-   * Deliveries held at once, handled or waiting for it, 1 to 100, default the larger of 10 and twice `concurrency`. More
+   * Deliveries held at once, handled or waiting for it, 1 to 100, default the larger of 32 and twice `concurrency`. More
    * are fewer calls; fewer are handed to another run sooner when this one dies.
    */
   readonly batchSize?: number;
@@ -81,6 +81,10 @@ export interface AgentEvents {
   readonly joined: { readonly cluster: KnownCluster };
   readonly changed: { readonly cluster: KnownCluster };
   readonly left: { readonly clusterId: string; readonly reason: LeftReason };
+  /** A delivery came, before it is handled. It comes again, with another lease, until its ack was confirmed. */
+  readonly received: { readonly delivery: DeliveryView };
+  /** The manager confirmed the ack of a delivery: it does not come again. */
+  readonly acked: { readonly deliveryId: string; readonly leaseToken: string };
   /** Nothing renewed the lease in time: others may have this agent's work now. Nothing is handed over until it is registered again. */
   readonly 'lost-lease': { readonly silentMs: number };
   /** The manager answers again after it did not. */
@@ -146,7 +150,7 @@ export function settingsOf(options: AgentOptions): AgentSettings {
     concurrency,
     receive,
     waitSeconds,
-    batchSize: batchSize ?? Math.min(Math.max(10, 2 * concurrency), 100),
+    batchSize: batchSize ?? Math.min(Math.max(32, 2 * concurrency), 100),
     registerAgainWithinMs,
   };
 }

@@ -147,7 +147,6 @@ async function enrol(deps: ApiDeps, principal: Principal, agent: RegisterAgent) 
       `"${agent.id}" is the manager's own id, by which agents know its mail; choose another`,
     );
   }
-  await openInbox(deps.communication, agent.id, capabilityTokens(agent.capabilities));
   const registered = await inTransaction(deps.clusters, async (tx) => {
     const written = await registerAgent(tx, agent, { leaseSeconds, enrolledBy: principal.tokenId });
     // Asked after the write, whose row lock holds off whoever else enrols this id at the same moment.
@@ -158,6 +157,8 @@ async function enrol(deps: ApiDeps, principal: Principal, agent: RegisterAgent) 
         `Agent "${agent.id}" was registered with another token; register with its own token, or choose another id`,
       );
     }
+    // Not before it is known that this caller may: an inbox says what mail its agent can be chosen for.
+    await openInbox(deps.communication, agent.id, capabilityTokens(agent.capabilities));
     const token = await replaceAgentToken(tx, agent.id);
     if (written.created) {
       await appendEvent(tx, {

@@ -37,6 +37,8 @@ export interface ApiDeps {
   /** The short way of messages, with the settings in force now. */
   readonly messaging: () => MessagingDeps;
   readonly principals: PrincipalCache;
+  /** How long an inbox's stream may say nothing before it says that it is alive. */
+  readonly streamPingMs: number;
   /** Aborted when the server begins to stop: whoever waits answers with what there is. */
   readonly stopping: AbortSignal;
   readonly server: { readonly id: string; readonly startedAt: Date };

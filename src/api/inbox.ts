@@ -8,7 +8,7 @@ import { notThere } from './agents.js';
 import { authenticate } from './authentication.js';
 import type { Api, ApiDeps, ApiEnv } from './deps.js';
 import { handOver } from './hand-over.js';
-import { streamInbox } from './inbox-stream.js';
+import { inboxStreams } from './inbox-stream.js';
 import { json, jsonRequest, operationRoute } from './operation-route.js';
 import * as shapes from './shapes.js';
 
@@ -75,11 +75,12 @@ const invitation = operationRoute({
 });
 
 export function inboxRoutes(api: Api, deps: ApiDeps): void {
+  const stream = inboxStreams(deps);
   api.openapi(inbox, async (c) => {
     const { id } = c.req.valid('param');
     const { max, waitSeconds } = c.req.valid('query');
     if (c.var.principal.agentId === null && !(await findAgent(deps.clusters, id))) throw notThere(id);
-    if (/\btext\/event-stream\b/.test(c.req.header('accept') ?? '')) return streamInbox(c, deps, id, max) as never;
+    if (/\btext\/event-stream\b/.test(c.req.header('accept') ?? '')) return stream(c, id, max) as never;
     const { signal } = c.req.raw;
     const endsAtMs = performance.now() + waitSeconds * 1000;
     for (;;) {

@@ -3,25 +3,29 @@ import { bodyLimit } from 'hono/body-limit';
 import { ManagerError } from '../contracts/errors.js';
 import type { ApiEnv } from './deps.js';
 
-/** The deepest nesting that any of our bodies has is 4; hostile nesting is refused before a schema walks it. */
+/** Our own shapes need 6, a message's data may go deeper; hostile nesting is refused before a schema walks it. */
 const deepest = 32;
 
 /** NUL and lone surrogates are legal JSON, but PostgreSQL stores neither. */
 const unstorable = /[\0\p{Surrogate}]/u;
 
+/** How many bytes a body may have, by what it holds; undefined when there is no limit of its own. */
+export type BodyLimit = (body: unknown) => number | undefined;
+
 /**
  * The border of every body: its size before it is read, its content type, that it is JSON, and that every text in it
  * can be stored.
  * @param limitBytes the size allowed.
+ * @param options.limitOf a smaller one for some bodies, by what they hold.
  */
 export const jsonBody = (
   limitBytes: (c: Context<ApiEnv>) => number,
-  { required }: { readonly required: boolean },
+  { required, limitOf }: { readonly required: boolean; readonly limitOf?: BodyLimit | undefined },
 ): MiddlewareHandler<ApiEnv> => {
   return async (c, next) => {
     const maxSize = limitBytes(c);
-    const tooLarge = (): never => {
-      throw new ManagerError('body_too_large', `The body is larger than ${maxSize} bytes; send less at a time`);
+    const tooLarge = (bytes = maxSize): never => {
+      throw new ManagerError('body_too_large', `The body is larger than ${bytes} bytes; send less at a time`);
     };
     const read = async (): Promise<void> => {
       const text = await c.req.text();
@@ -29,12 +33,16 @@ export const jsonBody = (
         if (required) throw new ManagerError('invalid_request', 'The body is empty; a JSON object is needed');
       } else {
         requireJson(c.req.header('content-type'));
-        requireStorable(parse(text));
+        const body = parse(text);
+        const limit = limitOf?.(body);
+        if (limit !== undefined && Buffer.byteLength(text) > limit) tooLarge(limit);
+        requireStorable(body);
       }
       await next();
     };
     // Node reads no further than the announced length; only a body without one must be counted, which costs a stream.
-    if (c.req.header('transfer-encoding') !== undefined) return bodyLimit({ maxSize, onError: tooLarge })(c, read);
+    if (c.req.header('transfer-encoding') !== undefined)
+      return bodyLimit({ maxSize, onError: () => tooLarge() })(c, read);
     if (Number(c.req.header('content-length') ?? 0) > maxSize) tooLarge();
     return read();
   };

@@ -17,7 +17,7 @@ import { RetryLater } from './problems.js';
 import * as shapes from './shapes.js';
 
 /** A thousand messages of several KiB; larger bodies go in smaller numbers. */
-const bodyLimitBytes = 8 * 1024 * 1024;
+export const messagesLimitBytes = 8 * 1024 * 1024;
 
 const send = operationRoute({
   operationId: 'sendMessages',
@@ -25,7 +25,7 @@ const send = operationRoute({
   path: '/v1/messages',
   summary: "Send messages: what is accepted is durable and in its recipients' inboxes. Each has its own outcome",
   tags: ['messages'],
-  bodyLimitBytes,
+  bodyLimitBytes: messagesLimitBytes,
   request: { body: jsonRequest(newMessages) },
   responses: { 202: json(shapes.messageResultsAnswer, 'The outcome of each, in the order given') },
 });
@@ -56,7 +56,7 @@ const batch = operationRoute({
   path: '/v1/message-batches',
   summary: 'Store messages for a COMMUNICATION request that names them by batchId; kept for a day',
   tags: ['messages'],
-  bodyLimitBytes,
+  bodyLimitBytes: messagesLimitBytes,
   request: { body: jsonRequest(messageBatch) },
   responses: { 201: json(shapes.batchAnswer, 'Stored') },
 });
@@ -98,9 +98,13 @@ export function messageRoutes(api: Api, deps: ApiDeps): void {
   });
 }
 
-/** Stores a batch under an id that its owner and content decide, so that the same one is stored once. */
+/**
+ * Stores a batch under an id that its owner and content decide, so that the same one is stored once. Operators share
+ * theirs: a request sent again with another token is still the same request.
+ */
 export async function keepBatch(deps: ApiDeps, owner: string, parts: unknown): Promise<string> {
-  const id = `batch_${createHash('sha256').update(owner).update('\n').update(JSON.stringify(parts)).digest('hex').slice(0, 40)}`;
+  const scope = owner.startsWith('agent:') ? owner : 'operators';
+  const id = `batch_${createHash('sha256').update(scope).update('\n').update(JSON.stringify(parts)).digest('hex').slice(0, 40)}`;
   await storeBatch(deps.communication, { id, owner, parts });
   return id;
 }

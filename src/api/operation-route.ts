@@ -5,12 +5,14 @@ import { problem } from '../contracts/problem.js';
 import { access, authorise, type OperationName } from './access.js';
 import { authenticate } from './authentication.js';
 import type { ApiEnv } from './deps.js';
-import { jsonBody } from './json-body.js';
+import { jsonBody, type BodyLimit } from './json-body.js';
 
 type OperationConfig = Omit<RouteConfig, 'middleware' | 'security' | 'operationId'> & {
   readonly operationId: OperationName;
   /** Bytes; without it the configured limit of bodies. */
   readonly bodyLimitBytes?: number;
+  /** A smaller one for some bodies. */
+  readonly bodyLimitOf?: BodyLimit;
 };
 
 const refusal = {
@@ -32,7 +34,11 @@ const guard =
  * A route with what all have: the guard of its row in the access table, the border of its body, the refusals in the
  * OpenAPI document. A route cannot be made without a row in the table.
  */
-export function operationRoute<const Config extends OperationConfig>({ bodyLimitBytes, ...config }: Config) {
+export function operationRoute<const Config extends OperationConfig>({
+  bodyLimitBytes,
+  bodyLimitOf,
+  ...config
+}: Config) {
   const isPublic = access[config.operationId] === 'public';
   const body = config.request?.body;
   const middleware: MiddlewareHandler<ApiEnv>[] = [];
@@ -45,7 +51,7 @@ export function operationRoute<const Config extends OperationConfig>({ bodyLimit
       c.set('bodySchema', schema instanceof z.ZodType ? schema : undefined);
       await next();
     });
-    middleware.push(jsonBody(limit, { required: body.required === true }));
+    middleware.push(jsonBody(limit, { required: body.required === true, limitOf: bodyLimitOf }));
   }
   const route = createRoute({
     ...(config as OperationConfig),

@@ -1,4 +1,5 @@
 import { inlineLimitBytes, parseCommunicationRequest, type CommunicationRequest } from '../contracts/communication.js';
+import { ManagerError } from '../contracts/errors.js';
 import { parseFormationRequest } from '../contracts/formation.js';
 import { clusterIdOf, workflowIds } from '../contracts/ids.js';
 import { processRequest, type ProcessRequest } from '../contracts/operations.js';
@@ -6,7 +7,7 @@ import { requestHash } from '../contracts/request-hash.js';
 import { acceptAndStart, awaitOperation, operationIdOf, requesterOf, requireAllowed } from './accept-request.js';
 import type { NewOperation, Principal } from '../stores/clusters/index.js';
 import type { Api, ApiDeps } from './deps.js';
-import { keepBatch } from './messages.js';
+import { keepBatch, messagesLimitBytes } from './messages.js';
 import { json, jsonRequest, operationRoute } from './operation-route.js';
 import { hasEnded, operationViewOf } from './operation-view.js';
 import * as shapes from './shapes.js';
@@ -17,14 +18,18 @@ const process = operationRoute({
   path: '/v1/requests',
   summary: 'Ask for one of the functions. With Idempotency-Key or requestId the same request is the same operation',
   tags: ['requests'],
-  // For messages; a formation's own limits are far below.
-  bodyLimitBytes: 8 * 1024 * 1024,
+  // Messages are stored, not carried by the workflow; everything else of a request is.
+  bodyLimitBytes: messagesLimitBytes,
+  bodyLimitOf: (body) => (typeOf(body) === 'COMMUNICATION' ? undefined : inlineLimitBytes),
   request: { query: shapes.waitQuery, headers: shapes.idempotencyHeader, body: jsonRequest(processRequest) },
   responses: {
     200: json(shapes.operationAnswer, 'The operation has ended'),
     202: json(shapes.operationAnswer, 'Accepted: stored and started'),
   },
 });
+
+const typeOf = (body: unknown): unknown =>
+  typeof body === 'object' && body !== null && 'type' in body ? body.type : undefined;
 
 export function requestRoutes(api: Api, deps: ApiDeps): void {
   api.openapi(process, async (c) => {
@@ -83,10 +88,21 @@ async function communication(
   };
 }
 
-/** Claim check: what is too large for a workflow's argument is stored, and the request names it. */
+/**
+ * Claim check: what is too large for a workflow's argument is stored, and the request names it.
+ * @throws ManagerError `body_too_large` when what is left is too large all the same.
+ */
 async function carried(deps: ApiDeps, owner: string, request: CommunicationRequest): Promise<CommunicationRequest> {
+  if (bytesOf(request) <= inlineLimitBytes) return request;
   const { messages = [], broadcasts = [], ...rest } = request;
-  const parts = { messages, broadcasts };
-  if (Buffer.byteLength(JSON.stringify(parts)) <= inlineLimitBytes) return request;
-  return { ...rest, batchId: await keepBatch(deps, owner, parts) };
+  if (bytesOf(rest) > inlineLimitBytes) {
+    throw new ManagerError(
+      'body_too_large',
+      `Without its messages and broadcasts the request has ${bytesOf(rest)} bytes, ${inlineLimitBytes} are allowed; ` +
+        'ask for fewer changes at a time, and publish larger data with messages to {topic}',
+    );
+  }
+  return { ...rest, batchId: await keepBatch(deps, owner, { messages, broadcasts }) };
 }
+
+const bytesOf = (value: unknown): number => Buffer.byteLength(JSON.stringify(value));

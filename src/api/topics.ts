@@ -1,8 +1,10 @@
 import { ManagerError } from '../contracts/errors.js';
 import { newSubscription, newTopic } from '../contracts/topics.js';
 import { createTopic, deleteTopic, subscribe, topicView, topicViews } from '../messaging/change-topics.js';
+import { findAgent } from '../stores/clusters/index.js';
 import { listTopics, subscriptionsOf, unsubscribe } from '../stores/communication/index.js';
 import { requireAllowed } from './accept-request.js';
+import { notThere } from './agents.js';
 import { nextCursor, positionOf } from './cursor.js';
 import type { Api, ApiDeps } from './deps.js';
 import { senderOf } from './messages.js';
@@ -99,15 +101,18 @@ export function topicRoutes(api: Api, deps: ApiDeps): void {
   api.openapi(get, async (c) => c.json({ topic: await topicView(deps.communication, c.req.valid('param').name) }, 200));
 
   api.openapi(remove, async (c) => {
+    requireAllowed(deps, c.var.principal, 'communication_management');
     const { name } = c.req.valid('param');
     const { mode } = c.req.valid('query');
     const outcome = await deleteTopic(deps.messaging(), name, { mode, by: c.var.principal.agentId });
     return c.json({ name, ...outcome }, 200);
   });
 
-  api.openapi(subscriptions, async (c) =>
-    c.json({ subscriptions: await subscriptionsOf(deps.communication, c.req.valid('param').id) }, 200),
-  );
+  api.openapi(subscriptions, async (c) => {
+    const { id } = c.req.valid('param');
+    if (c.var.principal.agentId === null && !(await findAgent(deps.clusters, id))) throw notThere(id);
+    return c.json({ subscriptions: await subscriptionsOf(deps.communication, id) }, 200);
+  });
 
   api.openapi(add, async (c) => {
     requireAllowed(deps, c.var.principal, 'communication_management');
@@ -115,6 +120,7 @@ export function topicRoutes(api: Api, deps: ApiDeps): void {
   });
 
   api.openapi(end, async (c) => {
+    requireAllowed(deps, c.var.principal, 'communication_management');
     const { id, subscriptionId } = c.req.valid('param');
     if (await unsubscribe(deps.communication, id, { id: subscriptionId })) {
       return c.json({ id: subscriptionId, ended: true as const }, 200);

@@ -43,10 +43,14 @@ function problemsOfIssue(issue: z.core.$ZodIssue, { input, schema, place }: Seen
   }
   const value = valueAt(input, issue.path);
   if (value === undefined && issue.code === 'invalid_type') {
-    return [{ path: pathOf(), message: `is missing; a value of type ${issue.expected} is needed` }];
+    return [{ path: pathOf(), message: `is missing; ${neededOf(issue.expected)} is needed` }];
   }
   return [{ path: pathOf(), message: `is ${shown(value)}; ${allowedBy(issue, schema)}` }];
 }
+
+/** Where any value will do, zod knows only that there must be one. */
+const neededOf = (expected: string): string =>
+  expected === 'nonoptional' ? 'a JSON value, null at least,' : `a value of type ${expected}`;
 
 function unknownField(key: string, known: readonly string[]): string {
   const meant = nearest(key, known);

@@ -61,7 +61,8 @@ async function broadcast(cluster: string, options: Options, command: Command): P
   const receipt = receiptOf(ended);
   show(command, { operation: operationDocument(ended), receipt: receiptDocument(receipt) }, [
     ...receiptLines(receipt),
-    ...(ended.temporalUrl ? ['', `Temporal UI: ${ended.temporalUrl}`] : []),
+    '',
+    ...(ended.temporalUrl ? [`Temporal UI: ${ended.temporalUrl}`] : []),
     `Who did what: cluster-manager messages show ${receipt.messageId}`,
   ]);
   if (receipt.state !== 'met') process.exitCode = errorTable.deadline_exceeded.exit;

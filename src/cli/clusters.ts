@@ -3,8 +3,10 @@ import type { ClusterView } from '../contracts/clusters.js';
 import { wholeNumber } from './arguments.js';
 import { connect } from './connection.js';
 import { operationDocument, requireCompleted, showAccepted } from './operation-text.js';
-import { ago, amounts, facts, show, table } from './output.js';
+import { ago, amounts, counted, elapsed, facts, show, table } from './output.js';
 import { limitOption, moreLine, readPages } from './pages.js';
+
+type Latency = NonNullable<ClusterView['communication']>['acked'];
 
 export function define(command: Command): void {
   command
@@ -58,6 +60,7 @@ async function showOne(id: string, _options: object, command: Command): Promise<
       ['labels', amounts(cluster.labels)],
       ['links', cluster.links.map((pair) => pair.join('-')).join(' ')],
       ['stability', cluster.stability.score?.toFixed(2) ?? 'unknown'],
+      ...latencyFacts(cluster),
       ['operation', cluster.operationId],
       ['created', cluster.createdAt],
       ['ended', cluster.endedAt],
@@ -68,6 +71,20 @@ async function showOne(id: string, _options: object, command: Command): Promise<
       cluster.members.map(({ agentId, roles, state, joinedAt }) => [agentId, roles.join(' '), state, ago(joinedAt)]),
     ),
   ]);
+}
+
+function latencyFacts({ communication }: ClusterView): [string, string][] {
+  if (!communication) return [];
+  return [
+    ['mail handed over', latencyText(communication.handedOver)],
+    ['mail acked', latencyText(communication.acked)],
+  ];
+}
+
+function latencyText({ count, p50Ms, p95Ms, p99Ms, withinThreshold }: Latency): string {
+  if (p50Ms === null || p95Ms === null || p99Ms === null) return 'none yet';
+  const share = withinThreshold === null ? '' : `; ${(withinThreshold * 100).toFixed(1)} % within the threshold`;
+  return `${counted(count, 'time')}, p50 ${elapsed(p50Ms)}, p95 ${elapsed(p95Ms)}, p99 ${elapsed(p99Ms)}${share}`;
 }
 
 async function dissolve(
@@ -95,6 +112,7 @@ const documentOf = (cluster: ClusterView) => ({
   requiredCapabilities: cluster.requiredCapabilities,
   labels: cluster.labels,
   stability: cluster.stability.score,
+  communication: cluster.communication ?? null,
   operationId: cluster.operationId,
   createdAt: cluster.createdAt,
   activatedAt: cluster.activatedAt,

@@ -15,7 +15,9 @@ export function parseJson(where: string, text: string, advice = ''): unknown {
   try {
     return JSON.parse(text) as unknown;
   } catch (cause) {
-    throw new ManagerError('invalid_request', `${where} is not JSON: ${String(cause)}${advice}`, { cause });
+    throw new ManagerError('invalid_request', `${where} is not JSON: ${(cause as SyntaxError).message}${advice}`, {
+      cause,
+    });
   }
 }
 

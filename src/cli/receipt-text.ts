@@ -30,7 +30,10 @@ export function receiptLines(receipt: ReceiptView): string[] {
     ['receipt', `${state}: ${acked} of ${matched} acked, ${required[require]}`],
     ['message', messageId],
     ['cluster', clusterId && `${clusterId}${epoch === null ? '' : `, members at epoch ${epoch}`}`],
-    ['handed over', `to ${delivered} of ${matched}`],
+    [
+      'handed over',
+      matched === 0 ? 'to nobody: there was nobody, it is a dead letter' : `to ${delivered} of ${matched}`,
+    ],
     [
       'not acked',
       [told(pending, 'pending'), told(left, 'left before'), told(dead, 'dead letters')].filter(Boolean).join(', '),

@@ -75,7 +75,15 @@ export async function subscribe(
   const { communication: db } = deps;
   const queueGroup = wanted.queueGroup ?? null;
   const taken = await topicsTakenBy(db, wanted.pattern, agentId);
-  const subscription = await insertSubscription(db, agentId, { pattern: wanted.pattern, queueGroup });
+  const [name] = hasWildcard(wanted.pattern) ? [] : taken;
+  const subscription = await insertSubscription(db, agentId, {
+    pattern: wanted.pattern,
+    queueGroup,
+    ...(name === undefined ? {} : { topic: { name, patterns: patternsTaking(name) } }),
+  });
+  if (subscription === 'full') {
+    throw new ManagerError('state_conflict', `The topic "${name}" has as many subscribers already as it may have`);
+  }
   if (!subscription) throw new ManagerError('not_found', `There is no agent "${agentId}", or it has left`);
   const retained = wanted.retained && queueGroup === null ? await deliverRetained(db, agentId, taken) : 0;
   if (retained > 0) deps.wake([agentId]);
@@ -85,29 +93,25 @@ export async function subscribe(
 /** A pattern without wildcards names its topic, and is refused where that is; one with them takes what it may. */
 async function topicsTakenBy(db: CommunicationDb, pattern: string, agentId: string): Promise<readonly string[]> {
   const clustersOf = await clustersOfAgents(db, [agentId]);
-  if (/[*>]/.test(pattern)) {
+  if (hasWildcard(pattern)) {
     const retaining = await findTopics(
       db,
       (await retainingTopics(db)).filter((name) => matchesTopic(pattern, name)),
     );
-    return retaining.filter((topic) => mayUseTopic(topic.subscribe, agentId, clustersOf)).map(({ name }) => name);
+    return retaining
+      .filter(({ state, subscribe: list }) => state === 'open' && mayUseTopic(list, agentId, clustersOf))
+      .map(({ name }) => name);
   }
   const [topic] = await findTopics(db, [pattern]);
-  if (!topic) return [];
+  // One that drains takes no more subscribers; the next one of its name will.
+  if (topic?.state !== 'open') return [];
   if (!mayUseTopic(topic.subscribe, agentId, clustersOf)) {
     throw new ManagerError('forbidden', `The topic "${pattern}" does not list "${agentId}" under subscribe`);
   }
-  const others = (await subscriptionsTo(db, new Map([[pattern, patternsTaking(pattern)]]))).filter(
-    (each) => each.agentId !== agentId,
-  );
-  if (others.length >= topic.maxSubscribers) {
-    throw new ManagerError(
-      'state_conflict',
-      `The topic "${pattern}" has its ${topic.maxSubscribers} subscribers already`,
-    );
-  }
   return [pattern];
 }
+
+const hasWildcard = (pattern: string): boolean => /[*>]/.test(pattern);
 
 /** Topics as they are shown, with who is subscribed. */
 export async function topicViews(db: CommunicationDb, rows: readonly TopicRow[]): Promise<TopicView[]> {

@@ -31,11 +31,9 @@ export async function replayDeadLetter(deps: MessagingDeps, letter: DeadLetterRo
 
 async function findAgain({ communication }: MessagingDeps, letter: DeadLetterRow) {
   const to = letter.to as Address;
-  const directory = await readDirectory(communication, [to], [], 0.5);
-  const [route] = routeMessages(
-    [{ id: `${letter.messageId}\nreplay`, sender: { agentId: null, reach: 'fleet' }, to }],
-    directory,
-  );
-  const found = route?.state === 'routed' ? route.recipients : [];
-  return found.filter(({ agentId }) => agentId !== letter.source);
+  // As its sender's: a choice that falls on the sender would be none.
+  const sender = { agentId: letter.source.startsWith('/') ? null : letter.source, reach: 'fleet' } as const;
+  const directory = await readDirectory(communication, [to], sender.agentId === null ? [] : [sender.agentId], 0.5);
+  const [route] = routeMessages([{ id: `${letter.messageId}\nreplay`, sender, to }], directory);
+  return route?.state === 'routed' ? route.recipients : [];
 }

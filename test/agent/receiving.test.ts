@@ -98,12 +98,12 @@ describe('an agent that follows its stream', () => {
     await waitFor('the first message', () => got.length === 1);
     first.write(eventOf(two).slice(0, -20));
     first.destroy();
-    const second = await waitFor('another stream', () => manager.streams[1], { timeoutMs: 4000 });
+    const second = await waitFor('another stream', () => manager.streams[1]);
     // As when the ack of the first was lost on the way: the same message under another lease.
     second.deliver({ ...one, leaseToken: 'another', attempt: 2 }, { ...two, attempt: 2 });
     await waitFor('three acks', () => acked(manager.callsTo('POST /v1/deliveries/ack')).length === 3);
     expect(got).toEqual(['m-1', 'm-2']);
-    expect(manager.calls.filter(isInbox).map(({ query }) => query.toString())).toEqual(['max=10', 'max=10']);
+    expect(manager.calls.filter(isInbox).map(({ query }) => query.toString())).toEqual(['max=32', 'max=32']);
   });
 
   it('closes it when it stops and when it had to register again', async () => {
@@ -112,7 +112,7 @@ describe('an agent that follows its stream', () => {
     const first = await waitFor('the stream', () => manager.streams[0]);
     manager.respond((call, response) => call.token === 'own-1' && refuse(response, 401, 'unauthenticated'));
     agent.setReadiness('busy');
-    const second = await waitFor('a stream with the new token', () => manager.streams[1], { timeoutMs: 2000 });
+    const second = await waitFor('a stream with the new token', () => manager.streams[1]);
     await waitFor('the end of the first', () => first.isClosed());
     expect(manager.calls.filter(isInbox).map(({ token }) => token)).toEqual(['own-1', 'own-2']);
     await agent.stop();

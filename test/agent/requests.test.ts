@@ -88,7 +88,7 @@ describe('a request', () => {
       message: expect.stringContaining('unknown_recipient'),
     });
     isDead = false;
-    await expect(agent.request({ agent: 'b' }, { type: 'ask', data: 1 }, { timeoutMs: 50 })).rejects.toMatchObject({
+    await expect(agent.request({ agent: 'b' }, { type: 'ask', data: 1 }, { timeoutMs: 1000 })).rejects.toMatchObject({
       code: 'deadline_exceeded',
     });
     const cut = agent.request({ agent: 'b' }, { type: 'ask', data: 1 });
@@ -102,7 +102,7 @@ describe('a request', () => {
     const handled: string[] = [];
     agent.onMessage(({ id }) => void handled.push(id));
     await agent.start();
-    const asked = agent.request({ agent: 'b' }, { type: 'ask', data: 1 }, { timeoutMs: 30 });
+    const asked = agent.request({ agent: 'b' }, { type: 'ask', data: 1 }, { timeoutMs: 1000 });
     await expect(asked).rejects.toMatchObject({ code: 'deadline_exceeded' });
     const late = replyTo(sent(manager)[0], { id: 'late', source: 'b' });
     const earlier = deliveryOf({ id: 'earlier', source: 'b', correlationId: 'request:a:of-another-process' });

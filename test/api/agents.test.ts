@@ -114,7 +114,11 @@ describe('the inbox', () => {
     const polled = inbox('i2', token, '?waitSeconds=20');
     await waitFor('the poll to wait', () => test.deps.mail.waiting === 1);
     const sentAtMs = performance.now();
-    await send('i2', 'msg-i2');
+    const sent = await test.call('POST', '/v1/messages', {
+      token: test.tokens.orchestrator,
+      body: { messages: [{ id: 'msg-i2', to: { agent: 'i2' }, type: 't', data: 1 }] },
+    });
+    expect(sent.body).toEqual({ results: [{ id: 'msg-i2', accepted: true, matched: 1 }] });
     const deliveries = await polled;
     expect(performance.now() - sentAtMs).toBeLessThan(500);
     expect(deliveries.map(({ message }) => message.id)).toEqual(['msg-i2']);
@@ -165,9 +169,9 @@ describe('the inbox', () => {
     const { id, leaseToken } = delivery;
     const acks = (by: string, lease: string) =>
       test.call('POST', '/v1/deliveries/ack', { token: by, body: { acks: [{ id, leaseToken: lease }] } });
-    const stale = { results: [{ id, acked: false, error: { code: 'stale_lease' } }] };
-    expect((await acks(stranger, leaseToken)).body).toEqual(stale);
-    expect((await acks(token, 'another')).body).toEqual(stale);
+    const refusedAs = (code: string) => ({ results: [{ id, acked: false, error: { code } }] });
+    expect((await acks(stranger, leaseToken)).body).toEqual(refusedAs('not_found'));
+    expect((await acks(token, 'another')).body).toEqual(refusedAs('stale_lease'));
     expect((await acks(token, leaseToken)).body).toEqual({ results: [{ id, acked: true }] });
     expect((await acks(token, leaseToken)).body).toEqual({ results: [{ id, acked: true }] });
     const one = (lease: string) =>

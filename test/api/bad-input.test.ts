@@ -88,7 +88,9 @@ describe('a formation request that is not valid gets 400 and nothing is written'
 
   it('names the types that are allowed', async () => {
     const answer = await form({ type: 'SCALING', clusterId: 'cl_1' });
-    expect(problemOf(answer).errors).toEqual([{ path: 'type', message: 'is "SCALING"; allowed: FORMATION' }]);
+    expect(problemOf(answer).errors).toEqual([
+      { path: 'type', message: 'is "SCALING"; allowed: FORMATION, COMMUNICATION' },
+    ]);
   });
 });
 
@@ -131,7 +133,7 @@ describe('the borders of every body', () => {
     expect(problemOf(answer).detail).toMatch(/nested deeper than 32/);
   });
 
-  it('refuses 64 KiB and a byte of a request, and takes what is just below', async () => {
+  it('refuses 64 KiB and a byte of a formation request, and takes what is just below', async () => {
     const padded = (bytes: number) => {
       const frame = JSON.stringify({ type: 'FORMATION', name: '' });
       return JSON.stringify({ type: 'FORMATION', name: 'x'.repeat(bytes - frame.length) });

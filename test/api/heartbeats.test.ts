@@ -43,11 +43,14 @@ describe('heartbeats', () => {
 
   it('over HTTP of 500 agents at once are all answered by few statements', async () => {
     const ids = await addAgents(databases.clusters, 500, {}, 'http');
+    const startedAtMs = performance.now();
     const answers = await Promise.all(
       ids.map((id) => test.call('POST', `/v1/agents/${id}/heartbeat`, { token: test.tokens.admin, body: {} })),
     );
     expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]));
-    expect((await flushesOf(test.deps.metrics)).count).toBeLessThan(20);
+    // One a window, however long the machine takes for 500 requests.
+    const windows = (performance.now() - startedAtMs) / test.deps.config().heartbeatWindowMs;
+    expect((await flushesOf(test.deps.metrics)).count).toBeLessThan(windows + 2);
   });
 
   it('goes at once after quiet, and waits for the window after that', async () => {

@@ -18,6 +18,22 @@ const allowed: Readonly<Record<string, string>> = {
   answerInvitation: 'Aa',
   ackDelivery: 'a',
   ackDeliveries: 'a',
+  nackDelivery: 'a',
+  extendDelivery: 'a',
+  sendMessages: 'AOa',
+  storeBatch: 'AOa',
+  getMessage: 'AOVa',
+  getReceipt: 'AOVa',
+  listDeadLetters: 'AOV',
+  replayDeadLetter: 'AO',
+  discardDeadLetter: 'AO',
+  listTopics: 'AOVa',
+  getTopic: 'AOVa',
+  createTopic: 'AOa',
+  deleteTopic: 'AOa',
+  listSubscriptions: 'AOVa',
+  subscribe: 'AOa',
+  unsubscribe: 'AOa',
   processRequest: 'AOa',
   listOperations: 'AOV',
   getOperation: 'AOVa',
@@ -47,8 +63,8 @@ afterAll(() => test.stop());
 /** An id that nobody has: whoever is let in finds nothing and changes nothing. */
 const targetOf = (path: string, agentId: string): string =>
   path.startsWith('/v1/agents/{id}')
-    ? path.replace('{id}', agentId).replace('{clusterId}', 'cl_none')
-    : path.replace('{id}', path.startsWith('/v1/tokens') ? 'tok_none' : 'none');
+    ? path.replace('{id}', agentId).replace('{clusterId}', 'cl_none').replace('{subscriptionId}', 'sub_none')
+    : path.replace('{name}', 'none').replace('{id}', path.startsWith('/v1/tokens') ? 'tok_none' : 'none');
 
 const routes = async () => describedRoutes(test.api).map(({ route }) => route);
 
@@ -61,7 +77,7 @@ const attempt = (
 ) => {
   const { method, path } = route;
   const target = `${targetOf(path, agentId)}${method === 'get' && path.includes('v1') ? '?nonsense=1' : ''}`;
-  const needsBody = method === 'post' && !path.endsWith('drain') && !path.endsWith('cancel');
+  const needsBody = method === 'post' && !/\/(drain|cancel|replay|discard)$/.test(path);
   return test.call(method.toUpperCase(), target, { token, headers, ...(needsBody ? { body: { nonsense: 1 } } : {}) });
 };
 

@@ -54,7 +54,13 @@ export interface TestApi {
 
 /** The API over real databases and a real Temporal server, listening on a port of its own. No worker: what is started stays running. */
 export async function startTestApi(
-  options: { readonly databases?: TestDatabases; readonly client?: ApiDeps['client'] } = {},
+  options: {
+    readonly databases?: TestDatabases;
+    readonly client?: ApiDeps['client'];
+    /** In place of the settings file's own, from the start on. */
+    readonly communication?: Partial<ManagerConfig['communication']>;
+    readonly streamPingMs?: number;
+  } = {},
 ): Promise<TestApi> {
   const databases = options.databases ?? (await createTestDatabases());
   const { address, namespace } = inject('temporal');
@@ -63,9 +69,11 @@ export async function startTestApi(
   const managerId = `test-api-${process.pid}-${Math.random().toString(36).slice(2)}`;
   const log: string[] = [];
   const logger = createLogger('test', 'debug', { write: (line) => void log.push(line) });
+  const fromFile = loadConfig({ path: 'cluster-manager.yaml', env: environmentOf(databases, address) });
   let config: ManagerConfig = {
-    ...loadConfig({ path: 'cluster-manager.yaml', env: environmentOf(databases, address) }),
+    ...fromFile,
     id: managerId,
+    communication: { ...fromFile.communication, ...options.communication },
   };
   const metrics = createMetrics();
   const stopping = new AbortController();
@@ -88,6 +96,7 @@ export async function startTestApi(
     ),
     ...messaging,
     principals: new PrincipalCache(databases.clusters),
+    streamPingMs: options.streamPingMs ?? 15_000,
     stopping: stopping.signal,
     server: { id: `srv_${managerId}`, startedAt: new Date() },
   };
@@ -130,9 +139,10 @@ export async function startTestApi(
     },
     stop: async () => {
       stopping.abort();
-      messaging.close();
+      messaging.mail.close();
       await listener.close(2000);
       await deps.heartbeats.close();
+      await messaging.close();
       await deps.principals.close();
       await connection.close();
       if (!options.databases) await databases.drop();
@@ -155,7 +165,19 @@ async function tokenFor({ clusters }: TestDatabases, role: 'admin' | 'orchestrat
 }
 
 /** Every route as it is described, with a pattern for its paths. */
-export function describedRoutes(api: Api): { readonly route: RouteConfig; readonly pattern: RegExp }[] {
+export function describedRoutes(api: Api): readonly DescribedRoute[] {
+  const known = described.get(api) ?? describe(api);
+  described.set(api, known);
+  return known;
+}
+
+interface DescribedRoute {
+  readonly route: RouteConfig;
+  readonly pattern: RegExp;
+}
+const described = new WeakMap<Api, readonly DescribedRoute[]>();
+
+function describe(api: Api): readonly DescribedRoute[] {
   return api.openAPIRegistry.definitions.flatMap((definition) =>
     definition.type === 'route'
       ? [

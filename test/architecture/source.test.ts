@@ -44,7 +44,10 @@ describe('the source', () => {
     expect(odd).toEqual([]);
   });
 
-  const builtSoFar = [[functions[0], 'formation']] as const;
+  const builtSoFar = [
+    [functions[0], 'formation'],
+    [functions[1], 'communication'],
+  ] as const;
   it.each(builtSoFar.flatMap(([{ steps }, folder]) => steps.map((step) => [step, folder] as const)))(
     'has the step %s in a file of its own in activities/%s, which exports it',
     (step, folder) => {

@@ -32,7 +32,7 @@ describe('docs/configuration.md', () => {
       .split('.')
       .reduce<unknown>((at, part) => (at as Record<string, unknown>)[part], parseSettings(minimal).settings);
     const documented = rows.get(key)?.[0]?.replaceAll('`', '');
-    expect(documented).toBe(required ? '' : JSON.stringify(actual).replace(',', ', '));
+    expect(documented).toBe(required ? '' : JSON.stringify(actual).replaceAll(',', ', '));
   });
 
   it.each(environmentVariables)('tells the default, the meaning and the secrecy of $name', (variable) => {

@@ -50,6 +50,21 @@ describe('the settings file', () => {
       ...(parse(`x:\n${seedOptional}`) as { x: Tree }).x,
       agents: { lease: 30, heartbeat_interval: 5 },
       formation: { invitation_timeout: 10, invitation_tries: 3 },
+      communication: {
+        reach: 'fleet',
+        delivery_lease: 30,
+        delivery_tries: 5,
+        retry_delays: [1, 5, 30, 120, 300],
+        max_unacked: 100,
+        mailbox: 10_000,
+        message_ttl: 3600,
+        broadcast_deadline: 30,
+        subscription_grace: 120,
+        retention: 86_400,
+        dead_letter_retention: 1_209_600,
+        max_streams: 2000,
+        wake_ups: true,
+      },
       limits: { body_kib: 256 },
     });
     expect(parseSettings(seed + seedOptional).settings).toEqual(settings);
@@ -67,6 +82,8 @@ describe('the settings file', () => {
     ['alert_thresholds.cluster_sise', 'cluster_size', 'a typo one section down'],
     ['databases.cluster', 'clusters', 'singular'],
     ['agents.leese', 'lease', 'a section of the further settings'],
+    ['communication.max_unaked', 'max_unacked', 'a letter lost in a section with many keys'],
+    ['communication.wakeUps', 'wake_ups', 'camel case one section down'],
     ['stability_score', 'cluster_manager.alert_thresholds.stability_score', 'a known key in the wrong section'],
   ])('refuses the unknown key %s and names %s (%s)', (path, suggestion) => {
     const text = onlyProblem(changed(path, 300));
@@ -109,6 +126,14 @@ describe('the settings file', () => {
     ['alert_thresholds.stability_score', -0.1, 'is -0.1; allowed: a number from 0 to 1'],
     ['agents', { lease: 5, heartbeat_interval: 3 }, 'at least two heartbeat_intervals'],
     ['formation', { invitation_tries: 0 }, 'is 0; allowed: a whole number of tries from 1 to 10'],
+    ['communication', { reach: 'world' }, 'is "world"; allowed: fleet or cluster'],
+    ['communication', { retry_delays: [] }, 'is []; allowed: a list of one or more whole numbers of seconds'],
+    ['communication', { retry_delays: [1, -1] }, 'is -1; allowed: a whole number of seconds from 0 to 86400'],
+    ['communication', { retry_delays: 5 }, 'is 5; allowed: a list of one or more whole numbers of seconds'],
+    ['communication', { delivery_tries: 0 }, 'is 0; allowed: a whole number of tries from 1 to 100'],
+    ['communication', { max_unacked: 1001 }, 'is 1001; allowed: a whole number of deliveries from 1 to 1000'],
+    ['communication', { retention: 119 }, 'is 119; allowed: a whole number of seconds from 120 to 31536000'],
+    ['communication', { wake_ups: 'off' }, 'is "off"; allowed: true or false'],
     ['limits', { body_kib: 1e6 }, 'is 1000000; allowed: a whole number of KiB from 1 to 10240'],
   ])('refuses %s = %j', (path, value, message) => {
     const text = onlyProblem(changed(path, value));

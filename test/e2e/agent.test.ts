@@ -25,6 +25,8 @@ function makeAgent(options: Partial<AgentOptions> & { readonly id: string }): { 
     joined: [],
     changed: [],
     left: [],
+    received: [],
+    acked: [],
     'lost-lease': [],
     reconnected: [],
     error: [],

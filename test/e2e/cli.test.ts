@@ -1,11 +1,14 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { createAgent, type Agent } from '../../src/agent/index.js';
 import { errorTable } from '../../src/contracts/errors.js';
 import { run, type Ran } from './command-line.js';
 import { startManager, type TestManager } from './manager.js';
+
+// Each test starts some programs, which take their time on a busy machine.
+vi.setConfig({ testTimeout: 60_000 });
 
 let manager: TestManager;
 let folder: string;

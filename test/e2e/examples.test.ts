@@ -40,10 +40,10 @@ describe('the examples', () => {
 });
 
 describe('npm run demo', () => {
-  it('tells a short story of real processes, recovers after the kill, and leaves no process', async () => {
+  it('tells a short story of real processes, recovers after each kill, loses no message, and leaves no process', async () => {
     const home = mkdtempSync(join(tmpdir(), 'cluster-manager-demo-'));
     try {
-      const { stdout } = await example('demo.ts', ['--json'], { CLUSTER_MANAGER_HOME: home }, 170_000);
+      const { stdout } = await example('demo.ts', ['--json'], { CLUSTER_MANAGER_HOME: home }, 230_000);
       const lines = stdout.trimEnd().split('\n');
       const figures = JSON.parse(lines.at(-1) ?? '') as Record<string, unknown>;
       expect(figures).toMatchObject({
@@ -51,18 +51,25 @@ describe('npm run demo', () => {
         formed: 2,
         recoveredAfterKill: true,
         membersTold: 10,
+        receipt: { state: 'met', matched: 5, acked: 5 },
+        messages: { lost: 0, afterAck: 0 },
         processesLeft: 0,
       });
+      const { accepted, deliveries, acked } = figures['messages'] as Record<string, number>;
+      expect(accepted).toBeGreaterThan(300);
+      expect(deliveries).toBeGreaterThan(accepted ?? 0);
+      expect(acked).toBe(deliveries);
       expect(figures['seconds']).toBeGreaterThan(0);
-      expect(lines.length).toBeLessThanOrEqual(40);
+      expect(lines.length).toBeLessThanOrEqual(48);
       expect(stdout.match(/\/workflows\/formation%2Fop_/g)).toHaveLength(2);
+      expect(stdout.match(/\/workflows\/communication%2Fop_/g)).toHaveLength(2);
       const pids = [...stdout.matchAll(/\b(?:ada|bo|cy|dee|eli|temporal|postgres|server|worker-1) (\d+)/g)];
       expect(pids).toHaveLength(9);
       expect(pids.map(([, pid]) => Number(pid)).filter(isAlive)).toEqual([]);
     } finally {
       rmSync(home, { recursive: true, force: true });
     }
-  }, 180_000);
+  }, 240_000);
 });
 
 function isAlive(pid: number): boolean {

@@ -119,6 +119,11 @@ export const damages: Readonly<Record<string, readonly Damage[]>> = {
              select ${inbox('b')}, 3, no, 'retained', expires_at from messages where id = 'all';
            update inboxes set next_sequence = 4 where agent_id = 'b'`,
     },
+    {
+      by: `insert into deliveries (inbox_no, sequence, message_no, via, expires_at)
+             select inbox_no, 5, message_no, via, expires_at from deliveries where ${copyOf('news', 'a')};
+           update inboxes set next_sequence = 6 where agent_id = 'a'`,
+    },
   ],
   'every recipient that a message matched has a delivery, or a dead letter says why not': [
     { by: `update messages set matched = 2 where id = 'waiting'` },

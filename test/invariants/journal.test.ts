@@ -2,7 +2,7 @@ import { appendFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { journalFigures, openJournal, readJournals, type JournalFact } from '../support/journal.js';
+import { journalFigures, openJournal, readJournals, type JournalEntry, type JournalFact } from '../support/journal.js';
 
 let folder: string;
 beforeEach(() => {
@@ -26,7 +26,28 @@ it('gives back what several writers wrote, in order, and counts each message and
   const entries = readJournals([path]);
   expect(entries.map(({ what }) => what)).toEqual(['sent', 'received', 'sent', 'acked', 'acked']);
   expect(entries[0]).toEqual({ ...sent, at: expect.stringMatching(/^\d{4}-.*Z$/) as string });
-  expect(journalFigures(entries)).toEqual({ accepted: 1, received: 1, acked: 1 });
+  expect(journalFigures(entries)).toEqual({
+    accepted: 1,
+    deliveries: 2,
+    received: 1,
+    acked: 1,
+    lost: 1,
+    repeated: 0,
+    afterAck: 0,
+  });
+});
+
+it('tells a hand-over after the confirmed ack from one before, and leaves out what nobody says was accepted', () => {
+  const at = '2026-01-01T00:00:00.000Z';
+  const received: JournalEntry = { what: 'received', at, ...delivery, attempt: 1, messageId: 'm', source: 'a' };
+  const acked: JournalEntry = { what: 'acked', at, ...delivery, confirmed: true };
+  const others: JournalEntry = { ...received, deliveryId: 'dl_1_2', messageId: 'of-the-manager', source: 'manager' };
+  const accepted: JournalEntry = { what: 'sent', at, source: 'a', id: 'm', outcome: 'accepted', matched: 1 };
+  const before = journalFigures([received, others, received, acked, accepted]);
+  expect(before).toMatchObject({ deliveries: 1, received: 1, acked: 1, lost: 0, repeated: 1, afterAck: 0 });
+  expect(journalFigures([accepted, received, acked, received])).toMatchObject({ repeated: 0, afterAck: 1 });
+  const unknown: JournalEntry = { ...accepted, outcome: 'unknown' };
+  expect(journalFigures([unknown, received, acked])).toMatchObject({ accepted: 0, deliveries: 0, received: 0 });
 });
 
 it('passes over the last line of a writer that was killed, and no other', () => {

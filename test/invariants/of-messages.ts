@@ -18,6 +18,8 @@ export const ofMessages: readonly Invariant[] = [
     'a message is delivered once to each recipient',
     `select message_no, inbox_no, count(*) from ${originals} o group by 1, 2 having count(*) > 1
      union all
+     select message_no, inbox_no, count(*) from ${copies} c where via = 'retained' group by 1, 2 having count(*) > 1
+     union all
      -- Nor does it come back by another way to one who has acked it.
      select c.message_no, c.inbox_no, c.sequence from settled s join ${copies} c using (message_no, inbox_no)
      where s.outcome = 'acked' and c.sequence <> s.sequence and c.accepted_at > s.ended_at`,

@@ -23,6 +23,7 @@ const standingsMs = 2000;
 const endMs = 5000;
 const deleteMs = 60_000;
 const latenciesMs = 5000;
+const streamPingMs = 15_000;
 
 export interface RunningServer {
   readonly url: string;
@@ -98,6 +99,7 @@ export async function startServer(
       heartbeats,
       ...messaging,
       principals,
+      streamPingMs,
       stopping: stopping.signal,
       server: { id: serverId, startedAt: new Date() },
     };

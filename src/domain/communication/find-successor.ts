@@ -1,5 +1,5 @@
 import { leastOutstandingOfTwo } from './least-outstanding.js';
-import type { Directory } from './route-messages.js';
+import { mayUseTopic, type Directory } from './route-messages.js';
 
 /** A delivery that was given to an agent which cannot handle it any more. */
 export interface Stray {
@@ -10,6 +10,8 @@ export interface Stray {
   readonly source: string;
   readonly clusterId: string | null;
   readonly topic: string | null;
+  /** Who has the message already, in a copy of its own. */
+  readonly holders: readonly string[];
 }
 
 /**
@@ -17,14 +19,16 @@ export interface Stray {
  * for the agent itself, for each member or for each subscriber, who have or had a copy of their own.
  */
 export function findSuccessor(stray: Stray, directory: Directory): string | undefined {
-  const candidates = namesOf(stray, directory).filter((id) => id !== stray.agentId && id !== stray.source);
+  const passedOver = new Set([stray.agentId, stray.source, ...stray.holders]);
+  const candidates = namesOf(stray, directory).filter((id) => !passedOver.has(id));
   return leastOutstandingOfTwo(
     [...new Set(candidates)].flatMap((id) => directory.agents.get(id) ?? []),
     `${stray.messageId}\n${stray.via}\n${stray.agentId}`,
   )?.agentId;
 }
 
-function namesOf({ via, clusterId, topic }: Stray, { clusters, capabilities, topics }: Directory): readonly string[] {
+function namesOf({ via, clusterId, topic }: Stray, directory: Directory): readonly string[] {
+  const { clusters, capabilities, topics, clustersOf } = directory;
   const colon = via.indexOf(':');
   if (colon < 0) return [];
   const [how, name] = [via.slice(0, colon), via.slice(colon + 1)];
@@ -34,6 +38,8 @@ function namesOf({ via, clusterId, topic }: Stray, { clusters, capabilities, top
     const able = capabilities.get(name) ?? [];
     return clusterId === null ? able : able.filter((id) => members?.some(({ agentId }) => agentId === id));
   }
-  const subscriptions = topic === null ? [] : (topics.get(topic)?.subscriptions ?? []);
-  return subscriptions.filter(({ queueGroup }) => queueGroup === name).map(({ agentId }) => agentId);
+  const known = topic === null ? undefined : topics.get(topic);
+  const group =
+    known?.subscriptions.filter(({ queueGroup }) => queueGroup === name).map(({ agentId }) => agentId) ?? [];
+  return group.filter((agentId) => mayUseTopic(known?.subscribe ?? null, agentId, clustersOf));
 }

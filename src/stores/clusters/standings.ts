@@ -15,9 +15,12 @@ export async function standingsAfter(db: ClustersDb, id: string, limit: number):
   return rows;
 }
 
-/** What an agent can do, or undefined when there is no such agent or it has left. */
+/**
+ * What an agent can do, or undefined when there is no such agent or it has left. Waits for who is registering it: a
+ * filter on left_at would be asked of the row as it was before.
+ */
 export async function capabilitiesOf(db: ClustersDb, id: string): Promise<readonly string[] | undefined> {
-  const { rows } = await sql<{ capabilities: readonly string[] }>`
-    select capabilities from agents where id = ${id} and left_at is null`.execute(db);
-  return rows[0]?.capabilities;
+  const { rows } = await sql<{ capabilities: readonly string[]; isHere: boolean }>`
+    select capabilities, left_at is null as "isHere" from agents where id = ${id} for share`.execute(db);
+  return rows[0]?.isHere ? rows[0].capabilities : undefined;
 }

@@ -1,4 +1,6 @@
 import { sql } from 'kysely';
+import { afterDeadlocks } from '../after-deadlocks.js';
+import { packedTexts } from '../packed-texts.js';
 import type { CommunicationDb, CommunicationSchema } from './schema.js';
 
 /** A message with the recipients that were found for it. */
@@ -65,7 +67,7 @@ export async function acceptMail(
   const { rows } = await afterDeadlocks(() =>
     sql<AcceptOutcome & { ordinal: number }>`
     select ordinal, outcome, matched from accept_mail(${JSON.stringify(heads)}::jsonb,
-      ${messages.map(({ data }) => data)}::text[], ${messages.map(({ recipients }) => recipients.length)}::integer[],
+      ${packedTexts(messages.map(({ data }) => data))}::text[], ${messages.map(({ recipients }) => recipients.length)}::integer[],
       ${messages.map(({ ttl }) => ttl)}::double precision[],
       ${[...agents.keys()]}::text[], ${routes.map(({ index }) => index)}::integer[],
       ${routes.map(({ agent }) => agent)}::integer[], ${routes.map(({ via }) => via)}::text[],
@@ -81,15 +83,4 @@ export async function acceptMail(
   }));
   for (const { ordinal, outcome, matched } of rows) outcomes[ordinal] = { outcome, matched };
   return outcomes;
-}
-
-/** Locks are taken in one order, but not by every statement that ever touches an inbox. */
-async function afterDeadlocks<Result>(run: () => Promise<Result>): Promise<Result> {
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      return await run();
-    } catch (error) {
-      if ((error as { code?: string }).code !== '40P01' || attempt >= 5) throw error;
-    }
-  }
 }

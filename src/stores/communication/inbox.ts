@@ -1,4 +1,5 @@
 import { sql } from 'kysely';
+import { afterDeadlocks } from '../after-deadlocks.js';
 import type { DeliveryView } from '../../contracts/inbox.js';
 import { deliveryIdOf, parseDeliveryId, type DeliveryKey } from './delivery-id.js';
 import type { CommunicationDb, Standing } from './schema.js';
@@ -35,13 +36,7 @@ export async function openInbox(db: CommunicationDb, agentId: string, capabiliti
 
 /** Of an agent that has left: nothing is delivered there any more, its subscriptions end, its capabilities are nobody's. */
 export async function closeInbox(db: CommunicationDb, agentId: string): Promise<void> {
-  await sql`
-    with box as (
-      update inboxes set standing = 'left', lapsed_at = null where agent_id = ${agentId} returning no
-    ), unsubscribed as (
-      delete from subscriptions s using box where s.inbox_no = box.no
-    )
-    delete from capability_inboxes c using box where c.inbox_no = box.no`.execute(db);
+  await sql`select close_inbox(${agentId})`.execute(db);
 }
 
 export interface LeaseRules {
@@ -67,30 +62,34 @@ export interface Leased {
  * @param max deliveries now.
  */
 export async function receive(db: CommunicationDb, agentId: string, max: number, rules: LeaseRules): Promise<Leased[]> {
-  const { rows } = await sql<LeasedRow>`
-    select inbox_no as "inboxNo", sequence, attempt, lease_token as "leaseToken", lease_expires_at as "leaseExpiresAt",
-      leased_at as "leasedAt", accepted_at as "acceptedAt", id, source, type, time, address as "to",
-      cluster_id as "clusterId", epoch, topic, correlation_id as "correlationId", reply_to as "replyTo",
-      partition_key as "partitionKey", data
+  const { rows } = await afterDeadlocks(() =>
+    sql<LeasedRow>`
+    select inbox_no as "inboxNo", sequence, attempt, lease_token as "leaseToken", lease_expires_us as "leaseExpiresUs",
+      waited_us as "waitedUs", id, source, type, time_us as "timeUs", address as "to", cluster_id as "clusterId", epoch,
+      topic, correlation_id as "correlationId", reply_to as "replyTo", partition_key as "partitionKey", data
     from lease_mail(${agentId}, ${max}, ${rules.leaseSeconds}, ${rules.maxUnacked}, ${rules.tries},
-      ${rules.retryDelaysSeconds}::integer[])`.execute(db);
+      ${rules.retryDelaysSeconds}::integer[])`.execute(db),
+  );
+  // All of one call end at one moment.
+  const leaseExpiresAt = rows[0] ? textOf(rows[0].leaseExpiresUs) : '';
   return rows.map((row) => ({
-    delivery: deliveryOf(row),
+    delivery: deliveryOf(row, leaseExpiresAt),
     clusterId: row.clusterId,
-    handedOverAfterMs: row.attempt === 1 ? row.leasedAt.getTime() - row.acceptedAt.getTime() : null,
+    handedOverAfterMs: row.attempt === 1 ? row.waitedUs / 1000 : null,
   }));
 }
+
+const textOf = (us: number): string => new Date(Math.floor(us / 1000)).toISOString();
 
 interface LeasedRow extends DeliveryKey {
   readonly attempt: number;
   readonly leaseToken: string;
-  readonly leaseExpiresAt: Date;
-  readonly leasedAt: Date;
-  readonly acceptedAt: Date;
+  readonly leaseExpiresUs: number;
+  readonly waitedUs: number;
   readonly id: string;
   readonly source: string;
   readonly type: string;
-  readonly time: Date;
+  readonly timeUs: number;
   readonly to: unknown;
   readonly clusterId: string | null;
   readonly epoch: number | null;
@@ -101,17 +100,17 @@ interface LeasedRow extends DeliveryKey {
   readonly data: string;
 }
 
-const deliveryOf = (row: LeasedRow): DeliveryView => ({
+const deliveryOf = (row: LeasedRow, leaseExpiresAt: string): DeliveryView => ({
   id: deliveryIdOf(row),
   leaseToken: row.leaseToken,
-  leaseExpiresAt: row.leaseExpiresAt.toISOString(),
+  leaseExpiresAt,
   attempt: row.attempt,
   sequence: row.sequence,
   message: {
     id: row.id,
     source: row.source,
     type: row.type,
-    time: row.time.toISOString(),
+    time: textOf(row.timeUs),
     datacontenttype: 'application/json',
     to: row.to,
     clusterId: row.clusterId,
@@ -142,13 +141,17 @@ export interface Acked {
  * @returns what each claim, by its place, acked; the others are not the claimant's, or went to another attempt.
  */
 export async function ack(db: CommunicationDb, claims: readonly LeaseClaim[]): Promise<ReadonlyMap<number, Acked>> {
-  const { rows } = await sql<{ place: number; clusterId: string | null; afterMs: number | null }>`
+  const agents = [...new Set(claims.map(({ agentId }) => agentId))];
+  const placeOf = new Map(agents.map((agentId, index) => [agentId, index + 1]));
+  const { rows } = await afterDeadlocks(() =>
+    sql<{ place: number; clusterId: string | null; afterMs: number | null }>`
     select place, cluster_id as "clusterId", after_ms as "afterMs"
-    from ack_mail(${claims.map((_claim, place) => place)}::integer[], ${claims.map(({ agentId }) => agentId)}::text[],
+    from ack_mail(${agents}::text[], ${claims.map(({ agentId }) => placeOf.get(agentId))}::integer[],
       ${keys(claims, 'inboxNo')}::integer[], ${keys(claims, 'sequence')}::bigint[], ${tokens(claims)}::uuid[])`.execute(
-    db,
+      db,
+    ),
   );
-  return new Map(rows.map(({ place, clusterId, afterMs }) => [place, { clusterId, ackedAfterMs: afterMs }]));
+  return new Map(rows.map(({ place, clusterId, afterMs }) => [place - 1, { clusterId, ackedAfterMs: afterMs }]));
 }
 
 /**

@@ -12,4 +12,4 @@ export * from './routing.js';
 export * from './topics.js';
 export * from './wake-ups.js';
 export { communicationMigrations } from './migrations/index.js';
-export type { CommunicationDb, CommunicationSchema, RoutedMember, Standing } from './schema.js';
+export type { CommunicationDb, CommunicationSchema } from './schema.js';

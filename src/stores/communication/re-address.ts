@@ -10,7 +10,17 @@ export interface StrayDelivery extends DeliveryKey {
   readonly clusterId: string | null;
   readonly topic: string | null;
   readonly source: string;
+  /** Of what one of a queue group got: who else has the message, open or acked. */
+  readonly holders: readonly string[];
 }
+
+const strayColumns = sql<StrayDelivery>`
+  d.inbox_no as "inboxNo", d.sequence, i.agent_id as "agentId", d.via, m.id as "messageId", m.cluster_id as "clusterId",
+  m.topic, m.source, case when d.via like 'group:%' then array(
+    select h.agent_id from deliveries o join inboxes h on h.no = o.inbox_no where o.message_no = m.no
+    union all
+    select h.agent_id from settled o join inboxes h on h.no = o.inbox_no where o.message_no = m.no and o.outcome = 'acked'
+  ) else '{}' end as holders`;
 
 /**
  * Open deliveries of a cluster's mail in the inboxes of agents that are no members of it, by its table in force; the
@@ -18,8 +28,7 @@ export interface StrayDelivery extends DeliveryKey {
  */
 export async function strayOfCluster(db: CommunicationDb, clusterId: string, limit: number): Promise<StrayDelivery[]> {
   const { rows } = await sql<StrayDelivery>`
-    select d.inbox_no as "inboxNo", d.sequence, i.agent_id as "agentId", d.via, m.id as "messageId",
-      m.cluster_id as "clusterId", m.topic, m.source
+    select ${strayColumns}
     from deliveries d join messages m on m.no = d.message_no join inboxes i on i.no = d.inbox_no
     where m.cluster_id = ${clusterId} and m.kind <> 'manager'
       and not exists (select 1 from routed_members r where r.cluster_id = ${clusterId} and r.agent_id = i.agent_id)
@@ -30,8 +39,7 @@ export async function strayOfCluster(db: CommunicationDb, clusterId: string, lim
 /** Open deliveries in the inbox of an agent that has left. */
 export async function strayOfAgent(db: CommunicationDb, agentId: string, limit: number): Promise<StrayDelivery[]> {
   const { rows } = await sql<StrayDelivery>`
-    select d.inbox_no as "inboxNo", d.sequence, i.agent_id as "agentId", d.via, m.id as "messageId",
-      m.cluster_id as "clusterId", m.topic, m.source
+    select ${strayColumns}
     from inboxes i join deliveries d on d.inbox_no = i.no join messages m on m.no = d.message_no
     where i.agent_id = ${agentId} and i.standing = 'left' order by d.sequence limit ${limit}`.execute(db);
   return rows;

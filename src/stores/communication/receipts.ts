@@ -47,7 +47,7 @@ export async function countReceipts(
   const { rows } = await sql<ReceiptRow>`
     select m.no as "messageNo", m.id as "messageId", m.source, m.cluster_id as "clusterId", m.epoch,
       coalesce(o.open, 0) + coalesce(s.acked, 0) + coalesce(x.dead, 0) + coalesce(x.gone, 0) as matched,
-      coalesce(o.leased, 0) + coalesce(s.leased, 0) as delivered, coalesce(s.acked, 0) as acked,
+      h.delivered, coalesce(s.acked, 0) as acked,
       coalesce(x.dead, 0) as dead, coalesce(x.gone, 0) as "left", coalesce(o.open, 0) as pending,
       r.require, r.deadline_at as "deadlineAt", r.state, extract(epoch from r.deadline_at - clock_timestamp()) as "secondsLeft",
       r.counts as settled
@@ -55,12 +55,16 @@ export async function countReceipts(
     join messages m on m.id = w.id and (w.source is null or m.source = w.source)
     left join receipts r on r.message_no = m.no
     left join lateral (
-      select count(*) as open, count(*) filter (where d.first_leased_at is not null) as leased
-      from deliveries d where d.message_no = m.no) o on true
+      select count(*) as open from deliveries d where d.message_no = m.no) o on true
     left join lateral (
-      select count(*) filter (where e.outcome = 'acked') as acked,
-        count(*) filter (where e.first_leased_at is not null and e.outcome <> 're_addressed') as leased
-      from settled e where e.message_no = m.no) s on true
+      select count(*) as acked from settled e where e.message_no = m.no and e.outcome = 'acked') s on true
+    left join lateral (
+      -- Recipients, not copies: one that was replayed had another before.
+      select count(distinct c.inbox_no) as delivered from (
+        select inbox_no from deliveries where message_no = m.no and first_leased_at is not null
+        union all
+        select inbox_no from settled where message_no = m.no and first_leased_at is not null and outcome <> 're_addressed'
+      ) c) h on true
     left join lateral (
       select count(*) filter (where l.reason not in ('member_removed', 'recipient_left')) as dead,
         count(*) filter (where l.reason in ('member_removed', 'recipient_left')) as gone

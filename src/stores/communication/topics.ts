@@ -115,16 +115,46 @@ export async function subscriptionsTo(
   return rows;
 }
 
-/** Subscribes, once. @returns the subscription, or undefined when the agent has no inbox. */
+export interface NewSubscriptionRow {
+  readonly pattern: string;
+  readonly queueGroup: string | null;
+  /** The one topic that the pattern names, with every pattern that takes it: its subscribers are counted. */
+  readonly topic?: { readonly name: string; readonly patterns: readonly string[] };
+}
+
+/**
+ * Subscribes, once.
+ * @returns the subscription; undefined when the agent has no inbox, `full` when the topic has all its subscribers.
+ */
 export async function subscribe(
   db: CommunicationDb,
   agentId: string,
-  { pattern, queueGroup }: { readonly pattern: string; readonly queueGroup: string | null },
+  wanted: NewSubscriptionRow,
+): Promise<SubscriptionView | 'full' | undefined> {
+  const { topic } = wanted;
+  if (topic === undefined) return insertSubscription(db, agentId, wanted);
+  return db.transaction().execute(async (tx) => {
+    // Under the topic's lock: of two who come at once, one gets the last place.
+    await sql`select from topics where name = ${topic.name} for no key update`.execute(tx);
+    const { rows } = await sql<{ isFull: boolean }>`
+      select t.max_subscribers <= (
+        select count(distinct i.no) from subscriptions s join inboxes i on i.no = s.inbox_no
+        where s.pattern = any(${topic.patterns}::text[]) and i.agent_id <> ${agentId}) as "isFull"
+      from topics t where t.name = ${topic.name}`.execute(tx);
+    return rows[0]?.isFull ? 'full' : insertSubscription(tx, agentId, wanted);
+  });
+}
+
+async function insertSubscription(
+  db: CommunicationDb,
+  agentId: string,
+  { pattern, queueGroup }: NewSubscriptionRow,
 ): Promise<SubscriptionView | undefined> {
   const { rows } = await sql<SubscriptionRow>`
     with written as (
       insert into subscriptions as s (inbox_no, pattern, queue_group)
       select no, ${pattern}, ${queueGroup}::text from inboxes where agent_id = ${agentId} and standing <> 'left'
+      for share
       on conflict (inbox_no, pattern, coalesce(queue_group, '')) do update set pattern = s.pattern
       returning s.*
     )
@@ -191,23 +221,7 @@ export async function deliverRetained(
   topics: readonly string[],
 ): Promise<number> {
   const { rows } = await sql<{ given: number }>`
-    with box as (
-      select no, next_sequence from inboxes where agent_id = ${agentId} and standing <> 'left' for update
-    ), fresh as (
-      select m.no, m.partition_key, box.no as inbox_no,
-        box.next_sequence + row_number() over (order by r.at, m.no) - 1 as sequence
-      from box, retained r join messages m on m.no = r.message_no
-      where r.topic = any(${topics}::text[]) and m.source <> ${agentId}
-        and not exists (select 1 from deliveries d where d.message_no = m.no and d.inbox_no = box.no)
-        and not exists (select 1 from settled s where s.message_no = m.no and s.inbox_no = box.no)
-    ), given as (
-      insert into deliveries (inbox_no, sequence, message_no, via, partition_key, expires_at)
-      select inbox_no, sequence, no, 'retained', partition_key, now() + interval '1 hour' from fresh returning 1
-    ), advanced as (
-      update inboxes set next_sequence = next_sequence + (select count(*) from given)
-      where agent_id = ${agentId} and exists (select 1 from fresh)
-    )
-    select count(*) as given from given`.execute(db);
+    select deliver_retained(${agentId}, ${topics}::text[]) as given`.execute(db);
   return rows[0]?.given ?? 0;
 }
 

@@ -66,10 +66,10 @@ describe('an ack', () => {
   it('ends a delivery once, and is confirmed again as often as it is repeated', async () => {
     const { agentId, claims } = await holder(3);
     const first = await ack(db, claims.slice(0, 2));
-    expect([...first.keys()].sort()).toEqual([0, 1]);
+    expect([...first.keys()].sort((a, b) => a - b)).toEqual([0, 1]);
     expect(first.get(0)?.ackedAfterMs).toBeGreaterThanOrEqual(0);
     const again = await ack(db, claims);
-    expect([...again.keys()].sort()).toEqual([0, 1, 2]);
+    expect([...again.keys()].sort((a, b) => a - b)).toEqual([0, 1, 2]);
     expect(again.get(0)).toEqual({ clusterId: null, ackedAfterMs: null });
     expect(await outcomesOf(agentId)).toEqual(['acked', 'acked', 'acked']);
     await lapse(db, agentId);

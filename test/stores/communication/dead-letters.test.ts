@@ -211,6 +211,32 @@ describe('mail of a member that was removed', () => {
     expect(receipt).toMatchObject({ matched: 2, delivered: 1, acked: 0, dead: 0, left: 1, pending: 1 });
   });
 
+  it('of a queue group says who has the message already, open or acked', async () => {
+    const [gone, waits, acked, refused] = (await agents(db, 4)) as [string, string, string, string];
+    const topic = fresh('topic');
+    const one = message({
+      kind: 'topic',
+      topic,
+      recipients: [
+        { agentId: gone, via: 'group:g' },
+        ...[waits, acked, refused].map((agentId) => ({ agentId, via: 'subscriber' })),
+      ],
+    });
+    await accept(db, [one, message({ recipients: [gone] })]);
+    await ack(
+      db,
+      (await take(db, acked)).map((each) => claimOf(acked, each)),
+    );
+    const [held] = await take(db, refused);
+    await bury(db, [parseDeliveryId(held?.delivery.id ?? '') as DeliveryKey], 'rejected', 'test');
+    await closeInbox(db, gone);
+    const strays = await strayOfAgent(db, gone, 10);
+    expect(strays.map(({ via, holders }) => [via, [...holders].sort()])).toEqual([
+      ['group:g', [gone, waits, acked].sort()],
+      ['agent', []],
+    ]);
+  });
+
   it('stays where it is when the successor has left, and moves on from an agent that has left', async () => {
     const [gone, heir, other] = (await agents(db, 3)) as [string, string, string];
     await accept(

@@ -36,7 +36,9 @@ const times = <Value>(count: number, make: (index: number) => Value): Value[] =>
 /** An agent with mail of these partition keys, `-` for none, in this order. */
 async function agentWith(keys: string): Promise<string> {
   const [agentId] = (await agents(db, 1)) as [string];
-  const sent = [...keys].map((key) => message({ recipients: [agentId], partitionKey: key === '-' ? undefined : key }));
+  const sent = keys
+    .split('')
+    .map((key) => message({ recipients: [agentId], partitionKey: key === '-' ? undefined : key }));
   await accept(db, sent);
   return agentId;
 }

@@ -51,7 +51,9 @@ export const accepting = [
    *
    * Without `most` every mailbox has room.
    *
-   * Locks, always in this order, so that nobody waits in a circle: clusters (shared), inboxes by number, messages by id.
+   * Locks, always in this order, so that nobody waits in a circle: clusters (shared), messages by id, inboxes by
+   * number. The inboxes come last because all who write to one wait for each other until the commit: what takes long,
+   * the bodies, is done before. What then finds no room is taken back.
    */
   sql`
     create function accept_mail(m_head jsonb, m_body text[], m_routes integer[], m_ttl double precision[],
@@ -65,10 +67,9 @@ export const accepting = [
       nexts bigint[];
       rooms bigint[];
       numbers bigint[];
-      counts integer[] := m_routes;
-      refused integer[] := '{}';
-      is_tight boolean;
-      is_odd boolean;
+      refused integer[];
+      is_tight boolean := false;
+      is_odd boolean := false;
       stored integer;
       given_to integer[];
       given integer[];
@@ -87,38 +88,6 @@ export const accepting = [
         end if;
       end if;
 
-      if cardinality(agents) > 0 then
-        select l.numbers, l.nexts, l.rooms into boxes, nexts, rooms from lock_inboxes(agents) l;
-        if most is null then rooms := array_fill(9223372036854775807, array[cardinality(agents)]); end if;
-        select array_agg(boxes[w.agent]), array_agg(w.amount) into given_to, given from (
-          select r.agent, count(*)::integer as amount from unnest(r_agent) as r (agent) group by r.agent
-        ) w where nexts[w.agent] + w.amount > rooms[w.agent];
-        is_tight := given_to is not null;
-        if is_tight then
-          perform make_room(given_to, given, most);
-          select l.numbers, l.nexts, l.rooms into boxes, nexts, rooms from lock_inboxes(agents) l;
-          is_tight := exists (
-            select from unnest(r_agent) as r (agent) group by r.agent having nexts[r.agent] + count(*) > rooms[r.agent]);
-        end if;
-        is_odd := is_tight or array_position(boxes, null) is not null;
-      end if;
-      if is_odd then
-        select array_agg(coalesce(w.amount, 0) order by m.ord) into counts
-        from generate_series(0, cardinality(m_routes) - 1) as m (ord)
-        left join (select r.message, count(*)::integer as amount from unnest(r_message, r_agent) as r (message, agent)
-          where boxes[r.agent] is not null group by r.message) w on w.message = m.ord;
-      end if;
-      if is_tight then
-        refused := array(
-          select r.message from (
-            select r.message, r.agent,
-              nexts[r.agent] + row_number() over (partition by r.agent order by r.message) - 1 as place
-            from unnest(r_message, r_agent) as r (message, agent)
-            where boxes[r.agent] is not null and not exists (
-              select from messages k where k.id = m_head -> r.message ->> 'id' and k.source = m_head -> r.message ->> 'source')
-          ) r where r.place >= rooms[r.agent] and (m_head -> r.message -> 'single')::boolean);
-      end if;
-
       moment := clock_timestamp();
       numbers := array(select nextval('messages_no_seq') from generate_series(1, cardinality(m_routes)));
       insert into messages (no, id, source, kind, address, type, cluster_id, epoch, routed, topic, partition_key,
@@ -126,10 +95,9 @@ export const accepting = [
       overriding system value
       select numbers[m.ord], m.e ->> 'id', m.e ->> 'source', m.e ->> 'kind', m.e -> 'to', m.e ->> 'type',
         m.e ->> 'clusterId', (m.e ->> 'epoch')::integer, m.e -> 'routed', m.e ->> 'topic', m.e ->> 'partitionKey',
-        m.e ->> 'correlationId', m.e ->> 'replyTo', m.body, decode(m.e ->> 'hash', 'hex'), counts[m.ord],
+        m.e ->> 'correlationId', m.e ->> 'replyTo', m.body, decode(m.e ->> 'hash', 'hex'), m_routes[m.ord],
         m.e ->> 'operationId', moment, moment + make_interval(secs => m_ttl[m.ord])
       from rows from (jsonb_array_elements(m_head), unnest(m_body)) with ordinality as m (e, body, ord)
-      where cardinality(refused) = 0 or (m.ord - 1)::integer <> all(refused)
       order by m.e ->> 'id'
       on conflict on constraint messages_once do nothing;
       get diagnostics stored = row_count;
@@ -137,6 +105,41 @@ export const accepting = [
         is_odd := true;
         numbers := array(select m.no from unnest(numbers) with ordinality as n (no, ord)
           left join messages m on m.no = n.no order by n.ord);
+      end if;
+
+      if cardinality(agents) > 0 then
+        select l.numbers, l.nexts, l.rooms into boxes, nexts, rooms from lock_inboxes(agents) l;
+        if most is null then rooms := array_fill(9223372036854775807, array[cardinality(agents)]); end if;
+        select array_agg(boxes[w.agent]), array_agg(w.amount) into given_to, given from (
+          select r.agent, count(*)::integer as amount from unnest(r_agent) as r (agent) group by r.agent
+        ) w where nexts[w.agent] + w.amount > rooms[w.agent];
+        if given_to is not null then
+          perform make_room(given_to, given, most);
+          select l.numbers, l.nexts, l.rooms into boxes, nexts, rooms from lock_inboxes(agents) l;
+          is_tight := exists (
+            select from unnest(r_agent) as r (agent) group by r.agent having nexts[r.agent] + count(*) > rooms[r.agent]);
+        end if;
+        is_odd := is_odd or is_tight or array_position(boxes, null) is not null;
+      end if;
+      if is_tight then
+        refused := array(
+          select r.message + 1 from (
+            select r.message, r.agent,
+              nexts[r.agent] + row_number() over (partition by r.agent order by r.message) - 1 as place
+            from unnest(r_message, r_agent) as r (message, agent)
+            where numbers[r.message + 1] is not null and boxes[r.agent] is not null
+          ) r where r.place >= rooms[r.agent] and (m_head -> r.message -> 'single')::boolean);
+        delete from messages m where m.no = any(array(select numbers[r.ord] from unnest(refused) as r (ord)));
+        numbers := array(select case when n.ord <> all(refused) then n.no end
+          from unnest(numbers) with ordinality as n (no, ord) order by n.ord);
+      end if;
+      if is_odd then
+        update messages m set matched = m.matched - w.missed
+        from (
+          select numbers[r.message + 1] as no, count(*)::integer as missed
+          from unnest(r_message, r_agent) as r (message, agent)
+          where boxes[r.agent] is null and numbers[r.message + 1] is not null group by r.message
+        ) w where m.no = w.no;
       end if;
 
       if cardinality(agents) > 0 then

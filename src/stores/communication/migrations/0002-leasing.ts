@@ -36,10 +36,10 @@ export const leasing = [
   sql`
     create function lease_mail(reader text, at_most integer, lease_seconds double precision, most_leased integer,
       most_tries integer, delays integer[])
-    returns table (inbox_no integer, sequence bigint, attempt smallint, lease_token uuid, lease_expires_at timestamptz,
-      leased_at timestamptz, accepted_at timestamptz, id text, source text, type text, "time" timestamptz, address jsonb,
-      cluster_id text, epoch integer, topic text, correlation_id text, reply_to text, partition_key text, data text)
-    language plpgsql set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+    returns table (inbox_no integer, sequence bigint, attempt smallint, lease_token uuid, lease_expires_us bigint,
+      waited_us bigint, id text, source text, type text, time_us bigint, address jsonb, cluster_id text, epoch integer,
+      topic text, correlation_id text, reply_to text, partition_key text, data text)
+    language plpgsql set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
     #variable_conflict use_column
     declare
       box integer;
@@ -56,6 +56,13 @@ export const leasing = [
     begin
       select no into box from inboxes where agent_id = reader;
       if not found then return; end if;
+      -- Most looks find nothing: they must not lock, since what has locked waits for the disk at its end.
+      if not exists (
+        select from deliveries d where d.inbox_no = box
+          and d.sequence >= coalesce((select c.low_water from inbox_cursors c where c.inbox_no = box), 1)
+          and (d.available_at <= now() or d.attempts >= most_tries)
+          and (d.lease_expires_at is null or d.lease_expires_at <= now())
+      ) then return; end if;
       insert into inbox_cursors (inbox_no) values (box) on conflict do nothing;
       select * into place from inbox_cursors c where c.inbox_no = box for update;
       -- Everything below this was committed before the looks that follow: numbers are given out under the inbox's lock.
@@ -117,36 +124,43 @@ export const leasing = [
 
       return query
       with leased as (
-      update deliveries d set
-        attempts = d.attempts + 1,
-        lease_token = gen_random_uuid(),
-        lease_expires_at = moment + make_interval(secs => lease_seconds),
-        available_at = moment + make_interval(secs => lease_seconds
-          + delays[least(d.attempts + 1, cardinality(delays))] * (0.8 + 0.4 * random())),
-        first_leased_at = coalesce(d.first_leased_at, moment),
-        last_leased_at = moment,
-        tries = case when d.lease_expires_at is null then d.tries else coalesce(d.tries, '[]')
-          || jsonb_build_object('leasedAt', d.last_leased_at, 'endedAt', d.lease_expires_at, 'how', 'lease_expired') end
-      -- Asked once more: what was prolonged or given back in this moment is not due any more.
-      where d.inbox_no = box and d.sequence = any(chosen) and d.available_at <= moment
-      returning d.sequence, d.message_no, d.attempts, d.lease_token, d.lease_expires_at, d.accepted_at
+        update deliveries d set
+          attempts = d.attempts + 1,
+          lease_token = gen_random_uuid(),
+          lease_expires_at = moment + make_interval(secs => lease_seconds),
+          available_at = moment + make_interval(secs => lease_seconds
+            + delays[least(d.attempts + 1, cardinality(delays))] * (0.8 + 0.4 * random())),
+          first_leased_at = coalesce(d.first_leased_at, moment),
+          last_leased_at = moment,
+          tries = case when d.lease_expires_at is null then d.tries else coalesce(d.tries, '[]')
+            || jsonb_build_object('leasedAt', d.last_leased_at, 'endedAt', d.lease_expires_at, 'how', 'lease_expired') end
+        -- Asked once more: what was prolonged or given back in this moment is not due any more.
+        where d.inbox_no = box and d.sequence = any(chosen) and d.available_at <= moment
+        returning d.sequence, d.message_no, d.attempts, d.lease_token, d.accepted_at
       )
-      select box, l.sequence, l.attempts, l.lease_token, l.lease_expires_at, moment, l.accepted_at, m.id, m.source,
-        m.type, m.time, m.address, m.cluster_id, m.epoch, m.topic, m.correlation_id, m.reply_to, m.partition_key, m.data
+      -- Microseconds: to write and to read a timestamp as text costs more than to find its row.
+      select box, l.sequence, l.attempts, l.lease_token,
+        (date_part('epoch', moment + make_interval(secs => lease_seconds)) * 1000000)::bigint,
+        (date_part('epoch', moment - l.accepted_at) * 1000000)::bigint, m.id, m.source, m.type,
+        (date_part('epoch', m.time) * 1000000)::bigint, m.address, m.cluster_id, m.epoch, m.topic, m.correlation_id,
+        m.reply_to, m.partition_key, m.data
       from leased l join messages m on m.no = l.message_no order by l.sequence;
     end $$`,
 
   /*
-   * Acknowledges deliveries by inbox, sequence and lease token. Statistics say nothing of queues: every row is found by
-   * its key, in one order by everybody, so that two that ack the same deliveries cannot wait for each other in a circle.
-   * A delivery whose ack was confirmed before is confirmed again, without its time.
+   * Acknowledges deliveries by inbox, sequence and lease token; agents count from 1, and so do places in the answer.
+   * Statistics say nothing of queues: every row is found by its key, in one order by everybody, so that two that ack the
+   * same deliveries cannot wait for each other in a circle. A delivery whose ack was confirmed before is confirmed again,
+   * without its time.
    */
   sql`
-    create function ack_mail(w_place integer[], w_agent text[], w_inbox integer[], w_sequence bigint[], w_token uuid[])
+    create function ack_mail(agents text[], w_agent integer[], w_inbox integer[], w_sequence bigint[], w_token uuid[])
     returns table (place integer, cluster_id text, after_ms double precision)
-    language plpgsql set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+    language plpgsql set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
     #variable_conflict use_column
     declare
+      boxes integer[] := array(select i.no from unnest(agents) with ordinality as a (agent, ord)
+        left join inboxes i on i.agent_id = a.agent order by a.ord);
       done integer[];
       clusters text[];
       spans double precision[];
@@ -154,12 +168,11 @@ export const leasing = [
     begin
       with wanted as materialized (
         select w.place, w.inbox, w.sequence, w.token
-        from unnest(w_place, w_agent, w_inbox, w_sequence, w_token) as w (place, agent, inbox, sequence, token)
-        join inboxes i on i.no = w.inbox and i.agent_id = w.agent
-        order by w.inbox, w.sequence
+        from unnest(w_agent, w_inbox, w_sequence, w_token) with ordinality as w (agent, inbox, sequence, token, place)
+        where boxes[w.agent] = w.inbox order by w.inbox, w.sequence
       ), gone as (
         delete from deliveries d using wanted w
-        where d.inbox_no = w.inbox and d.sequence = w.sequence and d.lease_token = w.token returning d.*, w.place
+        where d.inbox_no = w.inbox and d.sequence = w.sequence and d.lease_token = w.token returning d.*, w.place::integer
       ), ended as (
         insert into settled (inbox_no, sequence, message_no, via, outcome, attempts, lease_token, accepted_at,
           first_leased_at, last_leased_at, ended_at, tries)
@@ -172,13 +185,13 @@ export const leasing = [
       from gone g join messages m on m.no = g.message_no;
 
       return query select * from unnest(done, clusters, spans);
-      if coalesce(cardinality(done), 0) < cardinality(w_place) then
+      if coalesce(cardinality(done), 0) < cardinality(w_agent) then
         return query
-        select w.place, null::text, null::double precision
-        from unnest(w_place, w_agent, w_inbox, w_sequence, w_token) as w (place, agent, inbox, sequence, token)
-        join inboxes i on i.no = w.inbox and i.agent_id = w.agent
+        select w.place::integer, null::text, null::double precision
+        from unnest(w_agent, w_inbox, w_sequence, w_token) with ordinality as w (agent, inbox, sequence, token, place)
         join settled s on s.inbox_no = w.inbox and s.sequence = w.sequence
-        where s.outcome = 'acked' and s.lease_token = w.token and (done is null or w.place <> all(done));
+        where boxes[w.agent] = w.inbox and s.outcome = 'acked' and s.lease_token = w.token
+          and (done is null or w.place <> all(done));
       end if;
     end $$`,
 ];

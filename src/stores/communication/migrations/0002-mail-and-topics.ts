@@ -1,6 +1,7 @@
 import { sql, type Kysely } from 'kysely';
 import { accepting } from './0002-accepting.js';
 import { leasing } from './0002-leasing.js';
+import { subscribing } from './0002-subscribing.js';
 
 /**
  * Mail gets addresses, leases that run out by themselves, an end, and topics. What is open is one small table; what has
@@ -215,6 +216,6 @@ export const mailAndTopics = {
       drop table deliveries_before;
       drop table messages_before;
     `.execute(db);
-    for (const statement of [...accepting, ...leasing]) await statement.execute(db);
+    for (const statement of [...accepting, ...leasing, ...subscribing]) await statement.execute(db);
   },
 };

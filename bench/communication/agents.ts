@@ -1,0 +1,37 @@
+import { sql } from 'kysely';
+import { clustersMigrations, hashToken, type ClustersSchema } from '../../src/stores/clusters/index.js';
+import { communicationMigrations, type CommunicationSchema } from '../../src/stores/communication/index.js';
+import { migrate, openDatabase } from '../../src/stores/database.js';
+import type { Stack } from '../../src/local/stack.js';
+
+export const tokenOf = (agentId: string): string => `cmt_bench-token-of-${agentId.padEnd(20, '-')}`;
+
+export const named = (prefix: string, count: number): string[] =>
+  Array.from({ length: count }, (_, index) => `${prefix}-${index}`);
+
+/** Both databases of a stack, as the product migrates them. */
+export async function openStores({ env }: Stack) {
+  const clusters = openDatabase<ClustersSchema>({ url: env['CLUSTERS_DATABASE_URL'] ?? '', applicationName: 'bench' });
+  const communication = openDatabase<CommunicationSchema>({
+    url: env['COMMUNICATION_DATABASE_URL'] ?? '',
+    applicationName: 'bench',
+    statementTimeoutMs: 900_000,
+  });
+  await migrate(clusters, 'clusters', clustersMigrations);
+  await migrate(communication, 'communication', communicationMigrations);
+  return { clusters, communication, close: () => Promise.all([clusters.destroy(), communication.destroy()]) };
+}
+
+export type Stores = Awaited<ReturnType<typeof openStores>>;
+
+/** Agents with a token and an inbox each, as registration leaves them, with leases that outlast the bench. */
+export async function enrol({ clusters, communication }: Stores, ids: readonly string[]): Promise<void> {
+  await sql`
+    insert into agents (id, capabilities, lease_expires_at)
+    select id, '{work}', now() + interval '1 day' from unnest(${ids}::text[]) id`.execute(clusters);
+  await sql`
+    insert into tokens (id, role, name, agent_id, hash, prefix)
+    select 'tok_' || id, 'agent', id, id, hash, 'cmt_benc'
+    from unnest(${ids}::text[], ${ids.map((id) => hashToken(tokenOf(id)))}::bytea[]) t (id, hash)`.execute(clusters);
+  await sql`insert into inboxes (agent_id) select * from unnest(${ids}::text[])`.execute(communication);
+}

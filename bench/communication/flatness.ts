@@ -1,0 +1,106 @@
+import { sql } from 'kysely';
+import type { Stack } from '../../src/local/stack.js';
+import { compared, quantile, type Figure } from '../figure.js';
+import { enrol, named, type Stores } from './agents.js';
+import { openOurQueue } from './our-queue.js';
+import { openPlainQueue } from './plain-queue.js';
+import { batchSize, body, endToEnd, recipients } from './queue.js';
+
+const others = named('behind', 10);
+/** Waiting in each measured inbox while it is measured; an inbox holds 10,000 at most. */
+const backlog = 5000;
+
+/**
+ * (f) batches end to end in young tables, behind a million acked messages, and with a hundred thousand waiting elsewhere
+ * and five thousand in each inbox that is measured. Each against plain SQL at that moment, so that the machine's noise is
+ * not taken for age.
+ */
+export async function flatness(stack: Stack, plainUrl: string, quick: boolean, stores: Stores): Promise<Figure[]> {
+  const plain = await openPlainQueue(plainUrl);
+  const ours = openOurQueue(stack.urls.api ?? '');
+  const load = { messages: quick ? 10_000 : 20_000, perCall: batchSize, atOnce: 4 };
+  const measure = async (): Promise<{ rate: number; share: number }> => {
+    const rounds: { rate: number; share: number }[] = [];
+    for (let round = 0; round < (quick ? 3 : 5); round += 1) {
+      const limit = await endToEnd(plain.queue, load);
+      const rate = await endToEnd(ours.queue, load);
+      rounds.push({ rate, share: rate / limit });
+    }
+    return {
+      rate: quantile(
+        rounds.map(({ rate }) => rate),
+        0.5,
+      ),
+      share: quantile(
+        rounds.map(({ share }) => share),
+        0.5,
+      ),
+    };
+  };
+  const young = await measure();
+  await acked(stores, quick ? 100_000 : 1_000_000);
+  const old = await measure();
+  await enrol(stores, others);
+  await waiting(stores, quick ? 1000 : 10_000);
+  for (let sent = 0; sent < backlog * recipients; sent += batchSize) await ours.queue.sendBatch(batchSize);
+  const crowded = await measure();
+  ours.close();
+  await plain.close();
+  const figure = (name: string, now: typeof young): Figure =>
+    compared(
+      `communication.flat.${name}`,
+      now.rate,
+      'messages/s',
+      { against: 'young tables', reference: young.rate, ratio: now.share / young.share },
+      { text: '>= 0.8', isMet: (ratio) => ratio >= 0.8 },
+    );
+  return [figure(quick ? 'acked100k' : 'acked1M', old), figure(quick ? 'waiting10k' : 'waiting100k', crowded)];
+}
+
+/** Messages that were sent to the measured recipients and acked, as sending and acking leaves them. */
+async function acked({ communication }: Stores, count: number): Promise<void> {
+  const each = count / recipients;
+  const ids = named('recipient', recipients);
+  await sql`
+    with boxes as (
+      update inboxes set next_sequence = next_sequence + ${each}, room_until = next_sequence + ${each}
+      where agent_id = any(${ids}::text[]) returning no, agent_id, next_sequence - ${each} as first
+    ), cursors as (
+      insert into inbox_cursors (inbox_no, low_water, leased_up_to)
+      select no, first + ${each}, first + ${each} - 1 from boxes
+      on conflict (inbox_no) do update set low_water = excluded.low_water, leased_up_to = excluded.leased_up_to
+    ), stored as (
+      insert into messages (id, source, kind, address, type, data, body_hash, matched, time, expires_at)
+      select 'acked-' || b.no || '-' || (b.first + g), 'sender-0', 'agent', jsonb_build_object('agent', b.agent_id),
+        'bench.item', ${JSON.stringify(body)}, '\\x00', 1, now() - interval '1 hour', now()
+      from boxes b, generate_series(0, ${each - 1}::bigint) g
+      returning no, id
+    )
+    insert into settled (inbox_no, sequence, message_no, via, outcome, attempts, lease_token, accepted_at,
+      first_leased_at, last_leased_at, ended_at)
+    select split_part(id, '-', 2)::integer, split_part(id, '-', 3)::bigint, no, 'agent', 'acked', 1,
+      gen_random_uuid(), now() - interval '1 hour', now() - interval '1 hour', now() - interval '1 hour',
+      now() - interval '1 hour'
+    from stored`.execute(communication);
+  await sql`vacuum analyze messages`.execute(communication);
+  await sql`vacuum analyze settled`.execute(communication);
+}
+
+/** Mail that nobody has asked for yet, in inboxes of its own. */
+async function waiting({ communication }: Stores, each: number): Promise<void> {
+  await sql`
+    with boxes as (
+      update inboxes set next_sequence = next_sequence + ${each}, room_until = next_sequence + ${each}
+      where agent_id = any(${others}::text[]) returning no, agent_id, next_sequence - ${each} as first
+    ), stored as (
+      insert into messages (id, source, kind, address, type, data, body_hash, matched, expires_at)
+      select 'waiting-' || b.no || '-' || (b.first + g), 'sender-0', 'agent', jsonb_build_object('agent', b.agent_id),
+        'bench.item', ${JSON.stringify(body)}, '\\x00', 1, now() + interval '1 day'
+      from boxes b, generate_series(0, ${each - 1}::bigint) g
+      returning no, id
+    )
+    insert into deliveries (inbox_no, sequence, message_no, via, expires_at)
+    select split_part(id, '-', 2)::integer, split_part(id, '-', 3)::bigint, no, 'agent', now() + interval '1 day'
+    from stored`.execute(communication);
+  await sql`vacuum analyze deliveries`.execute(communication);
+}

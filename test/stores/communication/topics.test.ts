@@ -1,0 +1,297 @@
+import { sql } from 'kysely';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Retention } from '../../../src/contracts/topics.js';
+import { patternsTaking } from '../../../src/domain/communication/topic-patterns.js';
+import {
+  ack,
+  closeInbox,
+  createTopic,
+  deleteTopic,
+  deliverRetained,
+  drainTopic,
+  endDrainedTopics,
+  endLapsedSubscriptions,
+  findTopics,
+  listDeadLetters,
+  listTopics,
+  openInbox,
+  pendingOfTopic,
+  retainingTopics,
+  setStanding,
+  subscribe,
+  subscriptionsOf,
+  subscriptionsTo,
+  topicFigures,
+  trimRetained,
+  unsubscribe,
+  type CommunicationDb,
+} from '../../../src/stores/communication/index.js';
+import { inCommunication } from '../../invariants/in-communication.js';
+import { checkInvariants } from '../../support/checker.js';
+import { createTestDatabases, type TestDatabases } from '../../support/database.js';
+import { accept, agents, claimOf, fresh, message, take } from './builders.js';
+
+let stores: TestDatabases;
+let db: CommunicationDb;
+
+beforeAll(async () => {
+  stores = await createTestDatabases({ maxConnections: 24 });
+  db = stores.communication;
+});
+afterAll(() => stores?.drop());
+
+const times = <Value>(count: number, make: (index: number) => Value): Value[] =>
+  Array.from({ length: count }, (_, index) => make(index));
+
+const spec = (name: string, retention: Retention = { keep: 'none' }) => ({
+  name,
+  retention,
+  publish: null,
+  subscribe: null,
+  maxSubscribers: 10_000,
+});
+
+async function topicThat(retention: Retention = { keep: 'none' }): Promise<string> {
+  const name = fresh('topic');
+  await createTopic(db, spec(name, retention), 'owner');
+  return name;
+}
+
+const publish = (topic: string, recipients: readonly string[] = [], rest: Parameters<typeof message>[0] = {}) =>
+  message({
+    kind: 'topic',
+    to: { topic },
+    topic,
+    recipients: recipients.map((agentId) => ({ agentId, via: 'subscriber' })),
+    ...rest,
+  });
+
+const subscribersOf = async (topic: string): Promise<string[]> =>
+  (await subscriptionsTo(db, new Map([[topic, patternsTaking(topic)]]))).map(({ agentId }) => agentId);
+
+describe('a topic', () => {
+  it('is created once by all who create the same at once, and is another for who wants it otherwise', async () => {
+    const name = fresh('topic');
+    const made = await Promise.all(times(20, () => createTopic(db, spec(name, { keep: 'last' }), 'owner')));
+    expect(made.filter((outcome) => outcome === 'created')).toHaveLength(1);
+    expect(made.filter((outcome) => outcome === 'unchanged')).toHaveLength(19);
+    expect(await createTopic(db, spec(name), 'owner')).toBe('other');
+    const list = { agents: ['a'], clusters: [] };
+    expect(await createTopic(db, { ...spec(name, { keep: 'last' }), publish: list }, 'owner')).toBe('other');
+    await drainTopic(db, name);
+    expect(await createTopic(db, spec(name, { keep: 'last' }), 'owner')).toBe('other');
+  });
+
+  it('that is deleted by force leaves dead letters of what was open, once, whoever deletes it', async () => {
+    const [a, b] = (await agents(db, 2)) as [string, string];
+    const name = await topicThat({ keep: 'last' });
+    await accept(
+      db,
+      times(10, () => publish(name, [a, b], { retain: true })),
+    );
+    const held = await take(db, a, 4);
+    const [deleted, acked] = await Promise.all([
+      Promise.all(times(8, () => deleteTopic(db, name))),
+      ack(
+        db,
+        held.map((one) => claimOf(a, one)),
+      ).then(({ size }) => size),
+    ]);
+    const counts = deleted.filter((count) => count !== undefined);
+    expect(counts).toHaveLength(1);
+    expect((counts[0] ?? 0) + acked).toBe(20);
+    const letters = await listDeadLetters(db, { reason: 'topic_deleted', limit: 100 });
+    expect(letters).toHaveLength(20 - acked);
+    expect(await findTopics(db, [name])).toEqual([]);
+    expect(await retainingTopics(db)).not.toContain(name);
+  });
+
+  it('that drains ends when its last delivery has, not before', async () => {
+    const [a] = (await agents(db, 1)) as [string];
+    const name = await topicThat();
+    await accept(db, [publish(name, [a]), publish(name, [a])]);
+    expect(await drainTopic(db, name)).toBe(true);
+    const ended = async (): Promise<boolean> => (await endDrainedTopics(db)).includes(name);
+    expect([await pendingOfTopic(db, name), await ended()]).toEqual([2, false]);
+    const leased = await take(db, a);
+    await ack(db, [claimOf(a, leased[0] as (typeof leased)[number])]);
+    expect(await ended()).toBe(false);
+    await ack(
+      db,
+      leased.map((one) => claimOf(a, one)),
+    );
+    expect([await pendingOfTopic(db, name), await ended()]).toEqual([0, true]);
+    expect(await drainTopic(db, name)).toBe(false);
+  });
+
+  it('that is deleted while it is published to breaks nothing and swallows nothing', async () => {
+    const [a] = (await agents(db, 1)) as [string];
+    const gone = fresh('topic');
+    const [heard, unheard] = [publish(gone, [a], { retain: true }), publish(gone, [], { retain: true })];
+    const outcomes = await accept(db, [heard, unheard]);
+    expect(outcomes.map(({ outcome }) => outcome)).toEqual(['accepted', 'accepted']);
+    const letters = await listDeadLetters(db, { reason: 'unknown_topic', limit: 10 });
+    expect(letters.map(({ messageId }) => messageId)).toEqual([unheard.id]);
+    for (let round = 0; round < 10; round += 1) {
+      const name = await topicThat({ keep: 'count', count: 100 });
+      const sent = await Promise.all([
+        ...times(6, () => accept(db, [publish(name, [a], { retain: true })])),
+        deleteTopic(db, name).then(() => []),
+      ]);
+      expect(sent.flat().every(({ outcome }) => outcome === 'accepted')).toBe(true);
+    }
+  });
+
+  it('is listed by name, page by page, with what it keeps and has on its way', async () => {
+    const [a] = (await agents(db, 1)) as [string];
+    const prefix = fresh('page');
+    for (const letter of ['c', 'a', 'b'])
+      await createTopic(db, spec(`${prefix}.${letter}`, { keep: 'count', count: 5 }), 'o');
+    await accept(db, [publish(`${prefix}.b`, [a], { retain: true }), publish(`${prefix}.b`, [a])]);
+    const first = await listTopics(db, { after: prefix, limit: 2 });
+    expect(first.map(({ name }) => name)).toEqual([`${prefix}.a`, `${prefix}.b`]);
+    const [next] = await listTopics(db, { after: `${prefix}.b`, limit: 1 });
+    expect(next?.name).toBe(`${prefix}.c`);
+    const figures = await topicFigures(db, [`${prefix}.a`, `${prefix}.b`]);
+    expect([...figures.values()]).toEqual([
+      { retained: 0, pending: 0 },
+      { retained: 1, pending: 2 },
+    ]);
+  });
+});
+
+describe('what a topic retains', () => {
+  const dataOf = async (agentId: string): Promise<unknown[]> =>
+    (await take(db, agentId)).map(({ delivery }) => delivery.message.data);
+  const publishAll = async (name: string, retention: Retention, count: number): Promise<void> => {
+    for (let n = 1; n <= count; n += 1) {
+      await accept(db, [publish(name, [], { retain: true, data: String(n) })]);
+      await trimRetained(db, { name, retention });
+    }
+  };
+
+  it.each<[Retention, number[]]>([
+    [{ keep: 'last' }, [5]],
+    [{ keep: 'count', count: 3 }, [3, 4, 5]],
+    [{ keep: 'duration', seconds: 3600 }, [1, 2, 3, 4, 5]],
+  ])('is given to who subscribes now, oldest first: %j', async (retention, expected) => {
+    const [a] = (await agents(db, 1)) as [string];
+    const name = await topicThat(retention);
+    await publishAll(name, retention, 5);
+    expect(await deliverRetained(db, a, [name])).toBe(expected.length);
+    expect(await dataOf(a)).toEqual(expected);
+  });
+
+  it('is let go after its time', async () => {
+    const [a] = (await agents(db, 1)) as [string];
+    const retention = { keep: 'duration', seconds: 60 } as const;
+    const name = await topicThat(retention);
+    await publishAll(name, retention, 2);
+    await sql`update retained set at = at - interval '61 seconds' where topic = ${name}
+      and message_no = (select min(message_no) from retained where topic = ${name})`.execute(db);
+    await trimRetained(db, { name, retention });
+    expect(await deliverRetained(db, a, [name])).toBe(1);
+  });
+
+  it('is given once, to 20 who subscribe the same agent at once and to one that had it before', async () => {
+    const [a] = (await agents(db, 1)) as [string];
+    const retention = { keep: 'count', count: 10 } as const;
+    const name = await topicThat(retention);
+    await publishAll(name, retention, 5);
+    const given = await Promise.all(times(20, () => deliverRetained(db, a, [name])));
+    expect(given.reduce((sum, count) => sum + count, 0)).toBe(5);
+    expect(await dataOf(a)).toEqual([1, 2, 3, 4, 5]);
+    await ack(
+      db,
+      (await take(db, a)).map((one) => claimOf(a, one)),
+    );
+    expect(await deliverRetained(db, a, [name])).toBe(0);
+  });
+
+  it('is not given to who published it, nor to who is not there', async () => {
+    const [a, b] = (await agents(db, 2)) as [string, string];
+    const name = await topicThat({ keep: 'last' });
+    await accept(db, [publish(name, [], { source: a, retain: true })]);
+    expect(await deliverRetained(db, a, [name])).toBe(0);
+    expect(await deliverRetained(db, 'never-registered', [name])).toBe(0);
+    await closeInbox(db, b);
+    expect(await deliverRetained(db, b, [name])).toBe(0);
+  });
+});
+
+const idOf = (made: Awaited<ReturnType<typeof subscribe>>): string =>
+  typeof made === 'object' ? made.id : `no ${made}`;
+
+describe('a subscription', () => {
+  it('is one however often it is made, and another with another pattern or group', async () => {
+    const [a] = (await agents(db, 1)) as [string];
+    const made = await Promise.all(times(20, () => subscribe(db, a, { pattern: 'x.*', queueGroup: null })));
+    expect(new Set(made.map(idOf)).size).toBe(1);
+    await subscribe(db, a, { pattern: 'x.*', queueGroup: 'g' });
+    await subscribe(db, a, { pattern: 'x.>', queueGroup: null });
+    const all = await subscriptionsOf(db, a);
+    expect(all.map(({ pattern, queueGroup }) => [pattern, queueGroup])).toEqual([
+      ['x.*', 'g'],
+      ['x.*', null],
+      ['x.>', null],
+    ]);
+    expect(await unsubscribe(db, a, { pattern: 'x.*', queueGroup: null })).toBe(true);
+    expect(await unsubscribe(db, a, { pattern: 'x.*', queueGroup: null })).toBe(false);
+    expect(await unsubscribe(db, a, { id: all[0]?.id ?? '' })).toBe(true);
+    expect(await subscriptionsOf(db, a)).toHaveLength(1);
+  });
+
+  it('is its agent’s own: nobody else ends it', async () => {
+    const [a, b] = (await agents(db, 2)) as [string, string];
+    const mine = await subscribe(db, a, { pattern: 'own', queueGroup: null });
+    expect(await unsubscribe(db, b, { id: idOf(mine) })).toBe(false);
+    expect(await subscriptionsOf(db, a)).toHaveLength(1);
+  });
+
+  it('is found by every topic its pattern takes, and by no other', async () => {
+    const [a] = (await agents(db, 1)) as [string];
+    const root = fresh('root');
+    await subscribe(db, a, { pattern: `${root}.*.done`, queueGroup: null });
+    await subscribe(db, a, { pattern: `${root}.>`, queueGroup: 'g' });
+    expect(await subscribersOf(`${root}.x.done`)).toEqual([a, a]);
+    expect(await subscribersOf(`${root}.x.y.done`)).toEqual([a]);
+    expect(await subscribersOf(root)).toEqual([]);
+  });
+
+  it('lives with its agent: suspended while its lease is lapsed, ended after the grace or when it leaves', async () => {
+    const [a, b] = (await agents(db, 2)) as [string, string];
+    const topic = fresh('life');
+    for (const id of [a, b]) await subscribe(db, id, { pattern: topic, queueGroup: null });
+    expect(await setStanding(db, [a, b], ['lapsed', 'unready'])).toBe(2);
+    expect((await subscriptionsOf(db, a))[0]?.suspended).toBe(true);
+    expect(await endLapsedSubscriptions(db, 60)).toBe(0);
+    await setStanding(db, [a], ['live']);
+    expect((await subscriptionsOf(db, a))[0]?.suspended).toBe(false);
+    await setStanding(db, [a], ['lapsed']);
+    await sql`update inboxes set lapsed_at = now() - interval '61 seconds' where agent_id = ${a}`.execute(db);
+    expect(await endLapsedSubscriptions(db, 60)).toBe(1);
+    expect(await subscribersOf(topic)).toEqual([b]);
+    await closeInbox(db, b);
+    expect(await subscribersOf(topic)).toEqual([]);
+    expect(await subscribe(db, b, { pattern: topic, queueGroup: null })).toBeUndefined();
+    expect(await setStanding(db, [b], ['live'])).toBe(0);
+    await openInbox(db, b, []);
+    expect(await subscribersOf(topic)).toEqual([]);
+  });
+
+  it('does not outlive an agent that leaves while it is made', async () => {
+    const topic = fresh('race');
+    for (let round = 0; round < 20; round += 1) {
+      const [a] = (await agents(db, 1)) as [string];
+      await Promise.all([
+        ...times(6, (n) => subscribe(db, a, { pattern: n % 2 ? topic : `${topic}.${n}`, queueGroup: null })),
+        closeInbox(db, a),
+      ]);
+    }
+    expect(await subscribersOf(topic)).toEqual([]);
+  });
+});
+
+it('after all of this every invariant holds', async () => {
+  expect(await checkInvariants(stores, { among: inCommunication })).toEqual([]);
+});
