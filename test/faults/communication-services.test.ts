@@ -12,7 +12,7 @@ import { printRecovery } from './recovery-figures.js';
 
 const seed = Number(process.env['SEED'] ?? Date.now() % 1_000_000);
 const random = seededRandom(seed);
-const drainedWithinMs = 60_000;
+const drainedWithinMs = 90_000;
 
 let stateDir = '';
 let stack: Stack;

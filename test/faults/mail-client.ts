@@ -113,8 +113,6 @@ export async function sendAll(
 
 export interface Reader {
   readonly received: () => number;
-  /** When each message was handed over, by its id: the first time only. */
-  readonly firstSeenMs: ReadonlyMap<string, number>;
   readonly stop: () => Promise<void>;
 }
 
@@ -124,11 +122,9 @@ export function startReader(
   { by = 'poll', max = 20 }: { readonly by?: 'poll' | 'stream'; readonly max?: number } = {},
 ): Reader {
   const stopping = new AbortController();
-  const firstSeenMs = new Map<string, number>();
   let received = 0;
-  const take = async (deliveries: readonly DeliveryView[]): Promise<void> => {
+  const note = (deliveries: readonly DeliveryView[]): void => {
     for (const { id: deliveryId, leaseToken, attempt, message } of deliveries) {
-      if (!firstSeenMs.has(message.id)) firstSeenMs.set(message.id, Date.now());
       const { id: messageId, source } = message;
       client.journal.write({
         what: 'received',
@@ -141,12 +137,10 @@ export function startReader(
       });
       received += 1;
     }
-    if (deliveries.length > 0) await ackAll(client, deliveries);
   };
-  const read = by === 'poll' ? poll(client, max, take, stopping.signal) : stream(client, max, take, stopping.signal);
+  const read = (by === 'poll' ? poll : stream)(client, max, note, stopping.signal);
   return {
     received: () => received,
-    firstSeenMs,
     stop: async () => {
       stopping.abort();
       await read;
@@ -169,29 +163,50 @@ async function ackAll(client: AgentClient, deliveries: readonly DeliveryView[]):
   }
 }
 
-type Take = (deliveries: readonly DeliveryView[]) => Promise<void>;
+type Note = (deliveries: readonly DeliveryView[]) => void;
 
-async function poll(client: AgentClient, max: number, take: Take, signal: AbortSignal): Promise<void> {
+async function poll(client: AgentClient, max: number, note: Note, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     const answer = await call(client, 'GET', `/v1/agents/${client.id}/inbox?max=${max}&waitSeconds=2`);
-    if (answer?.status === 200) await take((answer.body as { deliveries: DeliveryView[] }).deliveries);
-    else await pause(pauseMs);
+    if (answer?.status !== 200) {
+      await pause(pauseMs);
+      continue;
+    }
+    const { deliveries } = answer.body as { deliveries: DeliveryView[] };
+    note(deliveries);
+    if (deliveries.length > 0) await ackAll(client, deliveries);
   }
 }
 
-async function stream(client: AgentClient, max: number, take: Take, signal: AbortSignal): Promise<void> {
+async function stream(client: AgentClient, max: number, note: Note, signal: AbortSignal): Promise<void> {
   const headers = { authorization: `Bearer ${client.token}`, accept: 'text/event-stream' };
+  let held: DeliveryView[] = [];
+  let acking = Promise.resolve();
+  /** What comes while an ack is on its way shares the next one. */
+  const ackSoon = (delivery: DeliveryView): void => {
+    held.push(delivery);
+    if (held.length > 1) return;
+    acking = acking.then(() => {
+      const together = held;
+      held = [];
+      return ackAll(client, together);
+    });
+  };
   while (!signal.aborted) {
     try {
       const { body } = await fetch(`${client.url}/v1/agents/${client.id}/inbox?max=${max}`, { headers, signal });
       if (!body) continue;
       const events = body.pipeThrough(new TextDecoderStream()).pipeThrough(new EventSourceParserStream());
       for await (const { event, data } of events) {
-        if (event === 'delivery') await take([JSON.parse(data) as DeliveryView]);
+        if (event !== 'delivery') continue;
+        const delivery = JSON.parse(data) as DeliveryView;
+        note([delivery]);
+        ackSoon(delivery);
       }
     } catch {
       // Cut off: what was held comes again when its lease is over.
     }
     if (!signal.aborted) await pause(pauseMs);
   }
+  await acking;
 }

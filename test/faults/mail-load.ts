@@ -14,7 +14,7 @@ const senders = 8;
 
 /** Settings under which a fault of seconds is soon over, and no delivery dies of it. */
 export const patient = {
-  communication: { delivery_lease: 2, retry_delays: [0], delivery_tries: 50 },
+  communication: { delivery_lease: 4, retry_delays: [0], delivery_tries: 50 },
   // Nobody here beats: the agents are about mail only.
   agents: { lease: 3600 },
 } as const;
