@@ -86,4 +86,8 @@ async def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(asyncio.run(main()))
+    code = asyncio.run(main())
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # The SDK's native threads may outlive the interpreter's teardown, which then crashes now and then: leave without it.
+    os._exit(code)
