@@ -1,8 +1,7 @@
 import type { Context } from 'hono';
-import type { DeliveryView } from '../contracts/inbox.js';
 import { authenticate } from './authentication.js';
 import type { ApiDeps, ApiEnv } from './deps.js';
-import { handOver } from './hand-over.js';
+import { handOver, type HandedOver } from './hand-over.js';
 import { RetryLater } from './problems.js';
 
 /** @returns what answers with an agent's inbox as a stream, and counts those that are open. */
@@ -87,5 +86,4 @@ function streamInbox(
   });
 }
 
-const eventOf = (delivery: DeliveryView): string =>
-  `event: delivery\nid: ${delivery.id}\ndata: ${JSON.stringify(delivery)}\n\n`;
+const eventOf = ({ id, text }: HandedOver): string => `event: delivery\nid: ${id}\ndata: ${text}\n\n`;

@@ -7,7 +7,13 @@ import type { MessageSender } from '../messaging/deps.js';
 import { wayOf } from '../messaging/message-way.js';
 import { receiptsOf } from '../messaging/receipts.js';
 import type { Principal } from '../stores/clusters/index.js';
-import { deliveriesOf, findMessages, storeBatch, type StoredMessage } from '../stores/communication/index.js';
+import {
+  deliveriesOf,
+  findMessages,
+  storeBatch,
+  type BatchParts,
+  type StoredMessage,
+} from '../stores/communication/index.js';
 import { requesterOf, requireAllowed } from './accept-request.js';
 import { partyOf } from './access.js';
 import type { Api, ApiDeps } from './deps.js';
@@ -102,7 +108,7 @@ export function messageRoutes(api: Api, deps: ApiDeps): void {
  * Stores a batch under an id that its owner and content decide, so that the same one is stored once. Operators share
  * theirs: a request sent again with another token is still the same request.
  */
-export async function keepBatch(deps: ApiDeps, owner: string, parts: unknown): Promise<string> {
+export async function keepBatch(deps: ApiDeps, owner: string, parts: BatchParts): Promise<string> {
   const scope = owner.startsWith('agent:') ? owner : 'operators';
   const id = `batch_${createHash('sha256').update(scope).update('\n').update(JSON.stringify(parts)).digest('hex').slice(0, 40)}`;
   await storeBatch(deps.communication, { id, owner, parts });

@@ -1,5 +1,4 @@
-import { createHash } from 'node:crypto';
-import { v7 as uuidv7 } from 'uuid';
+import { hash } from 'node:crypto';
 import type { z } from 'zod';
 import { messageLimitBytes, type MessageResult, type newMessage } from '../contracts/messages.js';
 import { routeMessages, type Route } from '../domain/communication/route-messages.js';
@@ -12,6 +11,7 @@ import {
 } from '../stores/communication/index.js';
 import { failpoint } from '../stores/failpoint.js';
 import type { MessageSender, MessagingDeps } from './deps.js';
+import { newMessageId } from './new-message-id.js';
 import { readDirectory } from './read-directory.js';
 
 /** A message, checked for its shape, and whose it is. */
@@ -71,12 +71,12 @@ function draftOf({ message, sender, operationId }: Envelope): Draft {
   const { id: given, data: body, ...head } = message;
   const data = JSON.stringify(body ?? null);
   return {
-    id: given ?? `msg_${uuidv7()}`,
+    id: given ?? newMessageId(),
     source: sender.source,
     sender,
     message,
     data,
-    hash: createHash('sha256').update(JSON.stringify(head)).update('\n').update(data).digest('hex'),
+    hash: hash('sha256', `${JSON.stringify(head)}\n${data}`),
     ...(operationId === undefined ? {} : { operationId }),
   };
 }

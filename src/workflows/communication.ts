@@ -39,6 +39,8 @@ export async function manageCommunication(request: ManageCommunicationInput): Pr
   }
 }
 
+const longestPauseMs = 60_000;
+
 /** Receipts are settled by their stored deadline; this waits for it with a durable timer, looking in between. */
 async function broadcastAndWait(operationId: OperationId): Promise<void> {
   let refused: CommunicationResult['broadcasts'] | undefined;
@@ -52,8 +54,8 @@ async function broadcastAndWait(operationId: OperationId): Promise<void> {
     if (waitSeconds === null) return;
     refused = broadcasts;
     setCurrentDetails(`Waiting for acks: ${open} receipts are open, ${Math.ceil(waitSeconds)} s are left`);
-    // Ever longer, so that a wait of an hour is a dozen events and not a thousand.
-    await sleep(Math.min(250 * 2 ** look, waitSeconds * 1_000 + 50));
+    // Ever longer up to a minute: a receipt that is met early is told within one, and an hour is a hundred events.
+    await sleep(Math.min(250 * 2 ** look, longestPauseMs, waitSeconds * 1_000 + 50));
   }
 }
 

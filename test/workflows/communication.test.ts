@@ -118,7 +118,7 @@ describe('manageCommunication', () => {
       requestedBy: 'temporal',
     });
     const [leased] = await desk.mailOf(to);
-    expect(leased?.delivery.message).toMatchObject({ id: 'raw.m0', source: '/temporal', data: 1 });
+    expect(leased).toMatchObject({ data: '1', delivery: { message: { id: 'raw.m0', source: '/temporal' } } });
   });
 
   it('refuses an invalid request with every problem, and writes nothing', async () => {

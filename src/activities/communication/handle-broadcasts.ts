@@ -7,7 +7,7 @@ import { openReceipt } from '../../stores/communication/index.js';
 import { failpoint } from '../../stores/failpoint.js';
 import { asActivity, thisAttempt } from '../as-activity.js';
 import type { ActivityDeps } from '../deps.js';
-import { partsOf, senderOf } from './request.js';
+import { partOf, senderOf } from './request.js';
 
 export interface HandleBroadcastsInput {
   readonly operationId: OperationId;
@@ -37,7 +37,7 @@ export const handleBroadcasts = (deps: ActivityDeps) =>
       key,
       thisAttempt(),
       async (_tx, { operation: { requestedBy, request } }) => {
-        const { broadcasts } = await partsOf(deps, parseCommunicationRequest(request), requestedBy);
+        const broadcasts = await partOf(deps, 'broadcasts', { spec: parseCommunicationRequest(request), requestedBy });
         if (broadcasts.length === 0) return { waitSeconds: null, open: 0, broadcasts: [] };
         const sender = senderOf(requestedBy);
         const drafts = broadcasts.map((broadcast, place) => ({

@@ -1,12 +1,12 @@
 import { identifier } from '../../contracts/agents.js';
-import { messageBatch, parseCommunicationRequest, type CommunicationSpec } from '../../contracts/communication.js';
+import { parseCommunicationRequest, type CommunicationSpec } from '../../contracts/communication.js';
 import { ManagerError } from '../../contracts/errors.js';
 import { problemsOf } from '../../contracts/formation.js';
 import type { OperationId } from '../../contracts/ids.js';
 import { requestHash } from '../../contracts/request-hash.js';
 import type { MessageSender } from '../../messaging/deps.js';
 import type { NewOperation } from '../../stores/clusters/index.js';
-import { findBatch } from '../../stores/communication/index.js';
+import { findBatchPart } from '../../stores/communication/index.js';
 import type { ActivityDeps } from '../deps.js';
 
 export interface RouteMessagesInput {
@@ -60,16 +60,16 @@ export function senderOf(requestedBy: string): MessageSender {
 }
 
 /**
- * The messages and broadcasts of a request, wherever they are.
+ * The messages or the broadcasts of a request, wherever they are. What was stored was checked before it was.
  * @throws ManagerError `not_found` when its batch is not there, or is an agent's and another asks.
  */
-export async function partsOf(
+export async function partOf<Part extends 'messages' | 'broadcasts'>(
   { communication }: ActivityDeps,
-  spec: CommunicationSpec,
-  requestedBy: string,
-): Promise<Pick<CommunicationSpec, 'messages' | 'broadcasts'>> {
-  if (spec.batchId === undefined) return spec;
-  const batch = await findBatch(communication, spec.batchId);
+  part: Part,
+  { spec, requestedBy }: { readonly spec: CommunicationSpec; readonly requestedBy: string },
+): Promise<CommunicationSpec[Part]> {
+  if (spec.batchId === undefined) return spec[part];
+  const batch = await findBatchPart(communication, spec.batchId, part);
   const isForeign =
     batch && batch.owner !== requestedBy && [batch.owner, requestedBy].some((who) => who.startsWith('agent:'));
   if (!batch || isForeign) {
@@ -78,5 +78,5 @@ export async function partsOf(
       `There is no batch "${spec.batchId}"; store it with POST /v1/message-batches first`,
     );
   }
-  return messageBatch.parse(batch.parts);
+  return batch.items as CommunicationSpec[Part];
 }

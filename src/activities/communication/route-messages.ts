@@ -3,7 +3,7 @@ import { acceptMessages } from '../../messaging/accept-messages.js';
 import { saveStep } from '../../stores/clusters/index.js';
 import { asActivity, thisAttempt } from '../as-activity.js';
 import type { ActivityDeps } from '../deps.js';
-import { operationOf, partsOf, senderOf, type RouteMessagesInput } from './request.js';
+import { operationOf, partOf, senderOf, type RouteMessagesInput } from './request.js';
 
 const problemsShown = 100;
 
@@ -22,7 +22,7 @@ export const routeMessages = (deps: ActivityDeps) =>
       key,
       thisAttempt(),
       async (_tx, { operation: { requestedBy, request } }) => {
-        const { messages } = await partsOf(deps, parseCommunicationRequest(request), requestedBy);
+        const messages = await partOf(deps, 'messages', { spec: parseCommunicationRequest(request), requestedBy });
         const sender = senderOf(requestedBy);
         // Ids follow from the operation, so that an attempt that comes after one which was thought dead sends nothing twice.
         const results = await acceptMessages(

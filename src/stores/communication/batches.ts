@@ -1,21 +1,37 @@
 import { sql } from 'kysely';
 import type { CommunicationDb } from './schema.js';
 
+export interface BatchParts {
+  readonly messages?: readonly unknown[];
+  readonly broadcasts?: readonly unknown[];
+}
+
 /** Keeps messages that are too large for a workflow's argument. The same id again is the same batch. @returns whether it is what is stored. */
 export async function storeBatch(
   db: CommunicationDb,
-  { id, owner, parts }: { readonly id: string; readonly owner: string; readonly parts: unknown },
+  { id, owner, parts }: { readonly id: string; readonly owner: string; readonly parts: BatchParts },
 ): Promise<boolean> {
+  const messages = JSON.stringify(parts.messages ?? []);
+  const broadcasts = JSON.stringify(parts.broadcasts ?? []);
   const { rows } = await sql<{ same: boolean }>`
-    insert into batches as b (id, owner, parts) values (${id}, ${owner}, ${JSON.stringify(parts)}::jsonb)
+    insert into batches as b (id, owner, messages, broadcasts)
+    values (${id}, ${owner}, ${messages}::json, ${broadcasts}::json)
     on conflict (id) do update set id = b.id
-    returning b.owner = ${owner} and b.parts = ${JSON.stringify(parts)}::jsonb as same`.execute(db);
+    returning b.owner = ${owner} and b.messages::text = ${messages} and b.broadcasts::text = ${broadcasts} as same`.execute(
+    db,
+  );
   return rows[0]?.same ?? false;
 }
 
-export async function findBatch(
+/** One part of a batch: the other may be large and is not what the caller works on. */
+export async function findBatchPart(
   db: CommunicationDb,
   id: string,
-): Promise<{ readonly owner: string; readonly parts: unknown } | undefined> {
-  return db.selectFrom('batches').select(['owner', 'parts']).where('id', '=', id).executeTakeFirst();
+  part: keyof BatchParts,
+): Promise<{ readonly owner: string; readonly items: readonly unknown[] } | undefined> {
+  return db
+    .selectFrom('batches')
+    .select(['owner', `${part} as items`])
+    .where('id', '=', id)
+    .executeTakeFirst();
 }

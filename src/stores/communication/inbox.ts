@@ -49,9 +49,14 @@ export interface LeaseRules {
   readonly retryDelaysSeconds: readonly number[];
 }
 
+/** A delivery but for its message's data. */
+export type DeliveryHead = Omit<DeliveryView, 'message'> & { readonly message: Omit<DeliveryView['message'], 'data'> };
+
 /** A leased delivery with what its latency is measured by. */
 export interface Leased {
-  readonly delivery: DeliveryView;
+  readonly delivery: DeliveryHead;
+  /** The message's data as JSON text, as it was stored: nobody on its way needs to look inside. */
+  readonly data: string;
   readonly clusterId: string | null;
   /** From acceptance to this hand-over, ms by the database's clock; null unless it is the first. */
   readonly handedOverAfterMs: number | null;
@@ -74,6 +79,7 @@ export async function receive(db: CommunicationDb, agentId: string, max: number,
   const leaseExpiresAt = rows[0] ? textOf(rows[0].leaseExpiresUs) : '';
   return rows.map((row) => ({
     delivery: deliveryOf(row, leaseExpiresAt),
+    data: row.data,
     clusterId: row.clusterId,
     handedOverAfterMs: row.attempt === 1 ? row.waitedUs / 1000 : null,
   }));
@@ -100,7 +106,7 @@ interface LeasedRow extends DeliveryKey {
   readonly data: string;
 }
 
-const deliveryOf = (row: LeasedRow, leaseExpiresAt: string): DeliveryView => ({
+const deliveryOf = (row: LeasedRow, leaseExpiresAt: string): DeliveryHead => ({
   id: deliveryIdOf(row),
   leaseToken: row.leaseToken,
   leaseExpiresAt,
@@ -119,7 +125,6 @@ const deliveryOf = (row: LeasedRow, leaseExpiresAt: string): DeliveryView => ({
     correlationId: row.correlationId,
     replyTo: row.replyTo,
     partitionKey: row.partitionKey,
-    data: JSON.parse(row.data) as unknown,
   },
 });
 

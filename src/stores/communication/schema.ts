@@ -102,7 +102,8 @@ interface ReceiptsTable {
 interface BatchesTable {
   id: string;
   owner: string;
-  parts: unknown;
+  messages: readonly unknown[];
+  broadcasts: readonly unknown[];
   created_at: Generated<Date>;
 }
 

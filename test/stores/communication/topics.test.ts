@@ -162,7 +162,7 @@ describe('a topic', () => {
 
 describe('what a topic retains', () => {
   const dataOf = async (agentId: string): Promise<unknown[]> =>
-    (await take(db, agentId)).map(({ delivery }) => delivery.message.data);
+    (await take(db, agentId)).map(({ data }) => JSON.parse(data) as unknown);
   const publishAll = async (name: string, retention: Retention, count: number): Promise<void> => {
     for (let n = 1; n <= count; n += 1) {
       await accept(db, [publish(name, [], { retain: true, data: String(n) })]);
