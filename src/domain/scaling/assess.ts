@@ -1,0 +1,79 @@
+import { flapBudget } from './flap-budget.js';
+import { formulaOf } from './formula.js';
+import { grow } from './grow.js';
+import { vetoed, type Wish } from './outcome.js';
+import { defaultScalingRules, type ScalingRules } from './rules.js';
+import { shrink } from './shrink.js';
+import type { Clamp, ClusterFacts, Decision, Formula } from './types.js';
+import { measureUsage } from './usage.js';
+
+/**
+ * What a cluster needs: how many members it should have, and everything this follows from.
+ * Two formulas are kept apart: growing counts members that tell nothing as idle, shrinking counts them as full, so
+ * silence never moves a cluster. The caller stores the decision, and records `recommendation` at every assessment: the
+ * next ones look back on it. What changes is recorded with `charged` members against the flap budget.
+ */
+export const assess = (facts: ClusterFacts, rules: ScalingRules = defaultScalingRules): Decision => {
+  const { members, work, unmet, rule } = facts;
+  const present = members.length;
+  const { min, max } = rule.size;
+  const usage = measureUsage(members, facts.nowMs, rules);
+  const shared = { members: present, work, unmet: unmet.members, rules };
+  const formula = {
+    out: formulaOf({ ...shared, usage: usage.out }),
+    in: formulaOf({ ...shared, usage: usage.in }),
+  };
+  const { because, wished, bounded } = wishOf(facts, formula);
+  const wish: Wish = {
+    facts,
+    rules,
+    usage,
+    because,
+    wished: bounded,
+    formula: bounded > present ? formula.out : formula.in,
+    budget: flapBudget(facts.changes, facts.nowMs, rules),
+  };
+  const outcome = bounded > present ? grow(wish) : bounded < present ? shrink(wish) : vetoed(present, []);
+  const beyond: Clamp[] =
+    bounded === wished ? [] : [{ by: bounded > wished ? 'minimum' : 'maximum', from: wished, to: bounded }];
+  const direction = outcome.desired > present ? 'out' : outcome.desired < present ? 'in' : 'none';
+  const pressing =
+    present < min ||
+    (unmet.gang && unmet.members > 0) ||
+    ((usage.out ?? 0) > rules.urgentUsage && (usage.outBefore ?? 0) > rules.urgentUsage);
+  const careful = usage.in === null ? Math.max(present, formula.in.desired) : formula.in.desired;
+  return {
+    direction,
+    from: present,
+    desired: outcome.desired,
+    urgency: direction === 'out' && pressing ? 'now' : 'interval',
+    because,
+    wished,
+    recommendation: Math.min(max, Math.max(min, careful)),
+    victims: outcome.victims,
+    charged: outcome.charged,
+    usage,
+    formula,
+    after: outcome.after,
+    unmet,
+    work,
+    size: { min, max },
+    clamps: [...beyond, ...outcome.clamps],
+    vetoes: outcome.vetoes,
+  };
+};
+
+/** What is wished for, and how much of it the bounds allow. Other wishes than what was asked for are bounded later on. */
+const wishOf = (
+  { asked, members, rule }: ClusterFacts,
+  formula: { readonly out: Formula; readonly in: Formula },
+): Pick<Decision, 'because' | 'wished'> & { readonly bounded: number } => {
+  const present = members.length;
+  const { min, max } = rule.size;
+  const plain = (because: Decision['because'], wished: number) => ({ because, wished, bounded: wished });
+  if (asked !== null) return { because: 'asked', wished: asked, bounded: Math.min(max, Math.max(min, asked)) };
+  if (present < min) return plain('below_minimum', min);
+  if (present > max) return plain('above_maximum', max);
+  if (formula.out.desired > present) return plain('formula', formula.out.desired);
+  return plain('formula', Math.min(present, formula.in.desired));
+};

@@ -1,0 +1,140 @@
+import { defaultScalingRules, type ScalingRules } from './rules.js';
+import type { Clamp, Decision, Formula, Veto } from './types.js';
+
+/**
+ * A decision as one sentence: what was done, the terms of the formula with their numbers, what bounded the wish, and
+ * what forbade it. Every number is the one that was calculated with, so that the sentence can be checked by hand.
+ * @param rules those that the decision was made by.
+ * @example "Grows from 5 to 7 members at once: usage of slots 0.96 (0.955 a sample before) needs ceil(5 x 0.96 / 0.65) =
+ * ceil(7.3846) = 8 members; the flap budget limits 8 to 7."
+ */
+export const explainDecision = (decision: Decision, rules: ScalingRules = defaultScalingRules): string => {
+  const parts = [
+    headOf(decision),
+    ...reasonsOf(decision, rules),
+    ...decision.clamps.map((clamp) => clampText(clamp, decision, rules)),
+    ...(decision.vetoes.length > 0
+      ? [`not done, because ${decision.vetoes.map((v) => vetoText(v, rules)).join(', and ')}`]
+      : []),
+  ];
+  const [head = '', ...rest] = parts;
+  return `${rest.length === 0 ? head : `${head}: ${rest.join('; ')}`}.`;
+};
+
+const headOf = ({ direction, from, desired, urgency, victims }: Decision): string => {
+  if (direction === 'none') return `Stays at ${count(from)}`;
+  if (direction === 'out') return `Grows from ${from} to ${count(desired)}${urgency === 'now' ? ' at once' : ''}`;
+  return `Shrinks from ${from} to ${count(desired)}, of which ${victims.join(', ')} ${victims.length === 1 ? 'leaves' : 'leave'}`;
+};
+
+const reasonsOf = (decision: Decision, rules: ScalingRules): string[] => {
+  const { because, from, size, wished } = decision;
+  if (because === 'asked') return [`${wished} was asked for, within ${size.min} to ${size.max}`];
+  if (because === 'below_minimum') return [`${from} is below the minimum of ${size.min}`];
+  if (because === 'above_maximum') return [`${from} is above the maximum of ${size.max}`];
+  const growing = wished > from;
+  const told = formulaText(decision, growing ? decision.formula.out : decision.formula.in, growing, rules);
+  const { after } = decision;
+  if (after)
+    told.push(`those that stay are then used to ${after.usage} of ${after.resource}, at most ${rules.afterUsage}`);
+  return told;
+};
+
+const formulaText = (decision: Decision, formula: Formula, growing: boolean, rules: ScalingRules): string[] => {
+  const { usage, from, unmet, work } = decision;
+  const told: string[] = [];
+  if (formula.usage === null) told.push('no usage is measured');
+  else {
+    const resource = growing ? usage.outResource : usage.inResource;
+    const one = usage.resources.find((each) => each.resource === resource);
+    const before = growing ? ` (${usage.outBefore} a sample before)` : '';
+    const silent =
+      one && one.silent > 0 ? `, ${count(one.silent)} unheard counted as ${growing ? 'idle' : 'full'},` : '';
+    const fraction = `${from} x ${formula.usage.ratio} / ${rules.targetUsage}`;
+    told.push(
+      `usage of ${resource} ${formula.usage.ratio}${before}${silent} needs ${termText(fraction, formula.usage, from, rules)}`,
+    );
+  }
+  if (formula.work && work) {
+    const rate = work.tasksPerSlotSecond;
+    const waiting =
+      work.backlog === 0
+        ? ''
+        : rate !== null && rate > 0
+          ? ` + ${work.backlog} waiting / (${rules.drainSeconds} s x ${rate} a slot)`
+          : ` + ${work.backlog} waiting at an unknown rate`;
+    const needed = `${work.inFlight} in flight${waiting}`;
+    const slots = waiting === '' ? needed : `${needed} = ${formula.work.slots} slots`;
+    const fraction = `${formula.work.slots} / ${work.slotsPerMember}`;
+    told.push(`work of ${slots} needs ${termText(fraction, formula.work, from, rules)}`);
+  }
+  if (unmet.members > 0) {
+    const gang = unmet.gang ? ' as a gang' : '';
+    told.push(`${unmet.members} more waited for${gang} make ${from} + ${unmet.members} = ${count(formula.unmet)}`);
+  }
+  return told;
+};
+
+const termText = (
+  fraction: string,
+  { exact, members }: { exact: number; members: number },
+  from: number,
+  rules: ScalingRules,
+): string =>
+  Math.ceil(exact) === members
+    ? `ceil(${fraction}) = ceil(${exact}) = ${count(members)}`
+    : `${fraction} = ${exact}, within ${percent(rules.tolerance)} of ${from} and so ${count(members)}`;
+
+const clampText = ({ by, from, to }: Clamp, { size }: Decision, rules: ScalingRules): string => {
+  const what = {
+    minimum: `the minimum of ${size.min}`,
+    maximum: `the maximum of ${size.max}`,
+    doubling: `at most ${rules.growthFactor} times the size in a round`,
+    settling: `usage that falls, with a member that joined within ${rules.settleSeconds} s,`,
+    window: `the highest recommendation of the last ${rules.windowSeconds} s`,
+    step: `one member or ${percent(rules.shrinkShare)} in a round`,
+    flap_budget: `the flap budget of ${rules.budgetChanges} in ${rules.budgetSeconds} s`,
+    reversal: `the one reversal in ${rules.reversalSeconds} s`,
+    blocked: 'a block after a rollback',
+    after_state: `the after-state of at most ${rules.afterUsage}`,
+    safety: 'coverage, roles, spread and quorum',
+  }[by];
+  return `${what} limits ${from} to ${to}`;
+};
+
+const vetoText = (veto: Veto, rules: ScalingRules): string => {
+  switch (veto.by) {
+    case 'no_metrics':
+      return 'no member reports its usage';
+    case 'not_above_high':
+      return `usage ${veto.usage} (${veto.before} a sample before) is not above ${rules.highUsage} twice, and no demand is unmet`;
+    case 'settling':
+      return `usage ${veto.usage} (${veto.before} a sample before) falls, and until ${time(veto.untilMs)} it may be that of the smaller cluster`;
+    case 'not_below_low':
+      return `usage ${veto.usage} is not below ${rules.lowUsage}`;
+    case 'stale_metrics':
+      return `the metrics of ${veto.members.join(', ')} are older than ${rules.staleAfterPeriods * rules.samplePeriodSeconds} s`;
+    case 'unknown_service_rate':
+      return `${veto.backlog} tasks wait, and how fast they are done is not known`;
+    case 'window_open':
+      return `the cluster is not yet watched for ${rules.windowSeconds} s, but will be at ${time(veto.untilMs)}`;
+    case 'recommended_lately':
+      return `${veto.desired} was recommended at ${time(veto.atMs)}, within the last ${rules.windowSeconds} s`;
+    case 'after_state':
+      return `with ${veto.members} less ${veto.resource} would be used to ${veto.usage}, above ${rules.afterUsage}`;
+    case 'safety':
+      return `nobody can be spared (${veto.reasons.join('; ')})`;
+    case 'flap_budget':
+      return `the flap budget of ${rules.budgetChanges} changes in ${rules.budgetSeconds} s is spent (${veto.spent}) until ${time(veto.untilMs)}`;
+    case 'reversal':
+      return `the direction was changed within the last ${rules.reversalSeconds} s, and may be again at ${time(veto.untilMs)}`;
+    case 'blocked':
+      return `${veto.desired} was rolled back and is blocked until ${time(veto.untilMs)}`;
+    default:
+      return veto satisfies never;
+  }
+};
+
+const count = (members: number): string => `${members} ${members === 1 ? 'member' : 'members'}`;
+const percent = (share: number): string => `${Math.round(share * 1000) / 10} %`;
+const time = (atMs: number): string => new Date(atMs).toISOString();
