@@ -1,4 +1,4 @@
-import type { CommunicationSettings } from '../config/index.js';
+import type { CommunicationSettings, ScalingSettings } from '../config/index.js';
 import type { SizeBounds } from '../contracts/formation.js';
 import type { MessagingDeps } from '../messaging/deps.js';
 import type { ClustersDb } from '../stores/clusters/index.js';
@@ -20,5 +20,11 @@ export interface ActivityDeps {
     readonly invitationTimeoutSeconds: number;
     readonly invitationTries: number;
     readonly communication: CommunicationSettings;
+    readonly scaling: ScalingSettings;
+    readonly communicationLatencyMs: number;
+    /** Used over capacity, 0 to 1, above which a cluster grows. */
+    readonly resourceUsageRatio: number;
+    /** The score, 0 to 1, that a soak passes at. */
+    readonly stabilityScore: number;
   };
 }

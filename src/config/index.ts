@@ -1,3 +1,3 @@
 export type { DatabaseUrls } from './databases.js';
 export { environmentVariables, readEnvironment } from './environment.js';
-export { loadConfig, type CommunicationSettings, type ManagerConfig } from './load.js';
+export { loadConfig, type CommunicationSettings, type ManagerConfig, type ScalingSettings } from './load.js';

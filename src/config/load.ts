@@ -34,6 +34,23 @@ export interface Settings {
   readonly invitationTries: number;
   readonly bodyLimitBytes: number;
   readonly communication: CommunicationSettings;
+  readonly scaling: ScalingSettings;
+}
+
+/** The times by which scaling decides; its ratios follow from `resourceUsageRatio`. */
+export interface ScalingSettings {
+  readonly samplePeriodSeconds: number;
+  readonly halfLifeSeconds: number;
+  /** Shrinking waits until every recommendation of this time was lower. */
+  readonly windowSeconds: number;
+  /** A member this young has no say yet. */
+  readonly newMemberSeconds: number;
+  readonly soakGrowSeconds: number;
+  readonly soakShrinkSeconds: number;
+  /** Members that may join or leave a cluster by scaling within an hour. */
+  readonly budgetChanges: number;
+  readonly reversalSeconds: number;
+  readonly blockSeconds: number;
 }
 
 /** How messages are routed, handed over and kept. */
@@ -117,6 +134,17 @@ function renamed(file: File): Settings {
       deadLetterRetentionSeconds: file.communication.dead_letter_retention,
       maxStreams: file.communication.max_streams,
       wakeUps: file.communication.wake_ups,
+    },
+    scaling: {
+      samplePeriodSeconds: file.scaling.sample_period,
+      halfLifeSeconds: file.scaling.half_life,
+      windowSeconds: file.scaling.window,
+      newMemberSeconds: file.scaling.new_member,
+      soakGrowSeconds: file.scaling.soak_grow,
+      soakShrinkSeconds: file.scaling.soak_shrink,
+      budgetChanges: file.scaling.flap_budget,
+      reversalSeconds: file.scaling.reversal,
+      blockSeconds: file.scaling.block,
     },
   };
 }

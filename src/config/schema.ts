@@ -122,6 +122,17 @@ export const settingsFile = section({
       max_streams: wholeNumber(1, 100_000, 'streams').default(2000),
       wake_ups: z.boolean('true or false').default(true),
     }).prefault({}),
+    scaling: section({
+      sample_period: wholeNumber(1, 300, 'seconds').default(15),
+      half_life: wholeNumber(1, 3600, 'seconds').default(60),
+      window: wholeNumber(1, 86_400, 'seconds').default(1200),
+      new_member: wholeNumber(0, 3600, 'seconds').default(30),
+      soak_grow: wholeNumber(0, 3600, 'seconds').default(60),
+      soak_shrink: wholeNumber(0, 3600, 'seconds').default(120),
+      flap_budget: wholeNumber(1, 1000, 'changes an hour').default(4),
+      reversal: wholeNumber(0, 86_400, 'seconds').default(1800),
+      block: wholeNumber(0, 86_400, 'seconds').default(1800),
+    }).prefault({}),
     limits: section({
       body_kib: wholeNumber(1, 10_240, 'KiB').default(256),
     }).prefault({}),

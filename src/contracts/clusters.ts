@@ -24,7 +24,8 @@ export const clusterView = z.object({
     z.object({
       agentId: z.string(),
       roles: z.array(z.string()),
-      state: z.enum(['reserved', 'active']),
+      /** `leaving`: no mail is routed to it any more; it is released when what it holds is acked, or its time is over. */
+      state: z.enum(['reserved', 'active', 'leaving']),
       joinedAt: z.iso.datetime().nullable(),
     }),
   ),

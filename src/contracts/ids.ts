@@ -19,5 +19,6 @@ export const workflowIds = {
   formation: (operationId: OperationId) => `formation/${operationId}`,
   repair: (clusterId: ClusterId) => `repair/${clusterId}`,
   communication: (operationId: OperationId) => `communication/${operationId}`,
+  scaling: (operationId: OperationId) => `scaling/${operationId}`,
   dissolution: (clusterId: ClusterId) => `dissolution/${clusterId}`,
 } as const;

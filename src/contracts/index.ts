@@ -8,6 +8,7 @@ export * from './inbox.js';
 export * from './messages.js';
 export * from './operations.js';
 export * from './problem.js';
+export * from './scaling.js';
 export * from './search-attributes.js';
 export * from './steps.js';
 export * from './topics.js';

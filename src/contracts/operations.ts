@@ -1,17 +1,19 @@
 import { z } from 'zod';
 import { communicationRequest } from './communication.js';
 import { formationRequest } from './formation.js';
+import { scalingRequest } from './scaling.js';
 
 export const operationState = z.enum(['running', 'queued', 'completed', 'compensated', 'refused', 'cancelled']);
 export type OperationState = z.infer<typeof operationState>;
 
-export const operationKind = z.enum(['FORMATION', 'REPAIR', 'DISSOLUTION', 'COMMUNICATION']);
+export const operationKind = z.enum(['FORMATION', 'REPAIR', 'DISSOLUTION', 'COMMUNICATION', 'SCALING']);
 export type OperationKind = z.infer<typeof operationKind>;
 
 /** The seed's `process_request`: one envelope, told apart by `type`. */
 export const processRequest = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('FORMATION'), ...formationRequest.shape }),
   z.strictObject({ type: z.literal('COMMUNICATION'), ...communicationRequest.shape }),
+  z.strictObject({ type: z.literal('SCALING'), ...scalingRequest.shape }),
 ]);
 export type ProcessRequest = z.input<typeof processRequest>;
 

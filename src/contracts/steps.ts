@@ -32,3 +32,4 @@ export type FormationStep = (typeof functions)[0]['steps'][number];
 
 export const formationSteps = functions[0].steps;
 export const communicationSteps = functions[1].steps;
+export const scalingSteps = functions[2].steps;

@@ -1,12 +1,16 @@
 import type { CommunicationRequest } from './communication.js';
 import type { FormationRequest } from './formation.js';
 import type { ClusterId, OperationId } from './ids.js';
+import type { ScalingRequest } from './scaling.js';
 
 /** Argument of `formCluster`: the request itself, as any SDK would write it. Without requestId the workflow id names it. */
 export type FormClusterInput = FormationRequest & { readonly requestId?: string };
 
 /** Argument of `manageCommunication`: the request itself. Without requestId the workflow id names it. */
 export type ManageCommunicationInput = CommunicationRequest;
+
+/** Argument of `scaleCluster`: the request itself. Without requestId the workflow id names it. */
+export type ScaleClusterInput = ScalingRequest;
 
 export interface RepairClusterInput {
   readonly operationId: OperationId;
@@ -40,8 +44,12 @@ export const workflowTypes = {
   repairCluster: 'repairCluster',
   dissolveCluster: 'dissolveCluster',
   manageCommunication: 'manageCommunication',
+  scaleCluster: 'scaleCluster',
   formationInterval: 'formationInterval',
 } as const;
+
+/** Updates of a running scaleCluster: the orchestrator's answer to what the fleet could not give. */
+export const resourceUpdates = { grant: 'grantResources', deny: 'denyResources' } as const;
 
 /** Sent when an invited agent answered or a queued request may be tried again, so that no one waits for a timer. */
 export const wakeSignal = 'wake';

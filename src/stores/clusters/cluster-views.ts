@@ -6,7 +6,7 @@ import type { ClustersDb } from './schema.js';
 interface MemberOfCluster {
   readonly agentId: string;
   readonly roles: readonly string[];
-  readonly state: 'reserved' | 'active';
+  readonly state: 'reserved' | 'active' | 'leaving';
   readonly joinedAt: string | null;
 }
 

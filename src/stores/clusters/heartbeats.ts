@@ -32,6 +32,7 @@ export async function saveHeartbeats(
     ), renewed as (
       update agents a set lease_expires_at = clock_timestamp() + make_interval(secs => ${leaseSeconds}),
         readiness = coalesce(beat.readiness, a.readiness), load = coalesce(beat.load, a.load),
+        tells_load = a.tells_load or beat.load is not null,
         inbox_depth = coalesce(beat.inbox_depth, a.inbox_depth), usage = coalesce(beat.usage, a.usage)
       from locked, beat where a.id = locked.id and beat.id = locked.id
       returning a.id, a.lease_expires_at, a.cluster_count

@@ -8,6 +8,7 @@ export * from './intervals.js';
 export * from './invitations.js';
 export * from './operations.js';
 export * from './reservations.js';
+export * from './scaling.js';
 export * from './standings.js';
 export * from './steps.js';
 export * from './summaries.js';

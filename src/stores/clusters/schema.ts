@@ -24,6 +24,7 @@ interface AgentsTable {
   incarnation: number;
   readiness: Readiness;
   load: number;
+  tells_load: Generated<boolean>;
   usage: Amounts;
   inbox_depth: number;
   recent_flaps: number;
@@ -92,7 +93,7 @@ interface MembershipsTable {
   id: Generated<number>;
   cluster_id: string;
   agent_id: string;
-  state: 'reserved' | 'active' | 'released';
+  state: 'reserved' | 'active' | 'leaving' | 'released';
   roles: readonly string[];
   resources: Amounts;
   chosen_load: Generated<number>;
@@ -105,6 +106,8 @@ interface MembershipsTable {
   epoch: number | null;
   joined_at: Date | null;
   left_at: Date | null;
+  leaving_since: Date | null;
+  left_by: string | null;
 }
 
 interface MembershipEpochsTable {

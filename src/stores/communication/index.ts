@@ -2,6 +2,7 @@ export * from './accept-mail.js';
 export * from './batches.js';
 export * from './dead-letters.js';
 export * from './delivery-id.js';
+export * from './figures.js';
 export * from './housekeeping.js';
 export * from './inbox.js';
 export * from './latencies.js';

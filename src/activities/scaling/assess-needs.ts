@@ -1,0 +1,110 @@
+import { ManagerError } from '../../contracts/errors.js';
+import { parseScalingRequest } from '../../contracts/scaling.js';
+import { assess } from '../../domain/scaling/assess.js';
+import { explainDecision } from '../../domain/scaling/explain.js';
+import { stabilityScore } from '../../domain/stability/score.js';
+import { findCluster, saveStep, scalingUnderWay, type ClusterRow } from '../../stores/clusters/index.js';
+import { saveDecision, saveScore } from '../../stores/resources/index.js';
+import { failpoint } from '../../stores/failpoint.js';
+import { asActivity, thisAttempt } from '../as-activity.js';
+import type { ActivityDeps } from '../deps.js';
+import { readPictures } from './read-facts.js';
+import { operationOf, type AssessNeedsInput } from './request.js';
+import { rulesOf } from './rules.js';
+
+export type { AssessNeedsInput } from './request.js';
+
+/** What the later steps carry out. */
+export interface AssessedNeeds {
+  readonly decisionId: string;
+  readonly clusterId: string;
+  /** The cluster's epoch when it was assessed. */
+  readonly epoch: number;
+  readonly direction: 'out' | 'in' | 'none';
+  readonly from: number;
+  readonly desired: number;
+  readonly victims: readonly string[];
+  readonly charged: number;
+  readonly because: string;
+  readonly scoreBefore: number | null;
+  readonly explanation: string;
+}
+
+/**
+ * Step 1 of scale_cluster: what the cluster needs, from usage, work and bounds, and everything that this follows from,
+ * stored as a decision.
+ * @throws `InvalidRequest`, `CapabilityDisabled`, `IdempotencyConflict`, `NotFound`, `StateConflict` when the cluster is
+ * not active or is being scaled already.
+ */
+export const assessNeeds = (deps: ActivityDeps) =>
+  asActivity(async (input: AssessNeedsInput): Promise<AssessedNeeds> => {
+    const operation = operationOf(deps, input);
+    const key = { operationId: input.operationId, step: 'assessNeeds', round: 0 };
+    return saveStep<AssessedNeeds>(
+      deps.clusters,
+      key,
+      thisAttempt(),
+      async (_tx, { operation: { request } }) => decide(deps, input.operationId, request),
+      { accept: operation },
+    );
+  });
+
+async function decide(deps: ActivityDeps, operationId: string, request: unknown): Promise<AssessedNeeds> {
+  const { clusterId, desired } = parseScalingRequest(request);
+  const cluster = await requireScalable(deps, clusterId, operationId);
+  const rules = rulesOf(deps.settings);
+  const asked = new Map(desired === undefined ? [] : [[clusterId, desired]]);
+  const picture = (await readPictures(deps, [cluster], { rules, asked })).get(clusterId);
+  if (!picture) throw new Error(`Cluster ${clusterId} has no picture`);
+  const { facts, stability } = picture;
+  const found = assess(facts, rules);
+  // An attempt before this one may have stored its decision and died: that one stands.
+  const stored = await saveDecision(deps.resources, {
+    id: `dec_${operationId}`,
+    clusterId,
+    operationId,
+    round: 0,
+    atMs: facts.nowMs,
+    decision: found,
+    facts,
+    sentence: explainDecision(found, rules),
+  });
+  failpoint('assessNeeds:decided');
+  const score = stabilityScore(stability);
+  await saveScore(deps.resources, { clusterId, atMs: facts.nowMs, ...score });
+  const { decision, sentence } = stored;
+  return {
+    decisionId: stored.id,
+    clusterId,
+    epoch: cluster.epoch,
+    direction: decision.direction,
+    from: decision.from,
+    desired: decision.desired,
+    victims: decision.victims,
+    charged: decision.charged,
+    because: decision.because,
+    scoreBefore: score.score,
+    explanation: sentence,
+  };
+}
+
+async function requireScalable(
+  { clusters }: ActivityDeps,
+  clusterId: string,
+  operationId: string,
+): Promise<ClusterRow> {
+  const cluster = await findCluster(clusters, clusterId);
+  if (!cluster) throw new ManagerError('not_found', `There is no cluster "${clusterId}"`);
+  if (cluster.state !== 'active') {
+    throw new ManagerError(
+      'state_conflict',
+      `Cluster "${clusterId}" is ${cluster.state}; only an active cluster can be scaled`,
+    );
+  }
+  const other = await scalingUnderWay(clusters, { clusterId, operationId });
+  if (other === undefined) return cluster;
+  throw new ManagerError(
+    'state_conflict',
+    `Cluster "${clusterId}" is being scaled by operation ${other}; ask again when that has ended, or cancel it`,
+  );
+}

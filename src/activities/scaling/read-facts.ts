@@ -1,0 +1,156 @@
+import { ruleOf } from '../formation/plan.js';
+import { shareWithin } from '../../domain/communication/latency.js';
+import { usageRatio } from '../../domain/scaling/ewma.js';
+import type { ScalingRules } from '../../domain/scaling/rules.js';
+import type { ClusterFacts, ScalingMember, Work } from '../../domain/scaling/types.js';
+import type { StabilityFacts } from '../../domain/stability/score.js';
+import { scalingMembers, unplannedLosses, type ClusterRow, type ScalingMemberRow } from '../../stores/clusters/index.js';
+import { mailFigures, type MailFigures } from '../../stores/communication/index.js';
+import { historyOf, usageOf, type ScalingHistory, type UsageReading } from '../../stores/resources/index.js';
+import type { ActivityDeps } from '../deps.js';
+
+/** A cluster with all that decisions and scores are made of, read from the three databases. */
+export interface ClusterPicture {
+  readonly facts: ClusterFacts;
+  readonly stability: StabilityFacts;
+}
+
+/** The seconds that a stability score looks back. */
+export const scoreWindowSeconds = 600;
+
+/** The resource that an agent's `load` is a reading of: its concurrency. */
+const concurrency = 'concurrency';
+
+/**
+ * Reads clusters for a decision: a few questions for all of them together.
+ * @param asked sizes that somebody wants, by cluster.
+ */
+export async function readPictures(
+  { clusters, communication, resources, settings }: ActivityDeps,
+  rows: readonly ClusterRow[],
+  { rules, asked = new Map() }: { readonly rules: ScalingRules; readonly asked?: ReadonlyMap<string, number> },
+): Promise<ReadonlyMap<string, ClusterPicture>> {
+  const ids = rows.map(({ id }) => id);
+  const [members, losses, mail, histories] = await Promise.all([
+    scalingMembers(clusters, ids),
+    unplannedLosses(clusters, ids, scoreWindowSeconds),
+    mailFigures(communication, ids, scoreWindowSeconds),
+    historyOf(resources, ids, rules),
+  ]);
+  const readings = byAgent(await usageOf(resources, [...new Set(members.map(({ agentId }) => agentId))]));
+  const nowMs = Date.now();
+  return new Map(
+    rows.map((cluster) => {
+      const own = members.filter(({ clusterId }) => clusterId === cluster.id);
+      const lost = (losses.get(cluster.id) ?? 0) + own.filter(({ alive }) => !alive).length;
+      const figures = mail.get(cluster.id);
+      return [
+        cluster.id,
+        {
+          facts: factsOf(cluster, own, {
+            nowMs,
+            readings,
+            asked: asked.get(cluster.id) ?? null,
+            history: histories.get(cluster.id),
+          }),
+          stability: stabilityFactsOf(cluster, own, { lost, figures, latencyMs: settings.communicationLatencyMs }),
+        },
+      ];
+    }),
+  );
+}
+
+function byAgent(readings: readonly UsageReading[]): ReadonlyMap<string, readonly UsageReading[]> {
+  const found = new Map<string, UsageReading[]>();
+  for (const reading of readings) found.set(reading.agentId, [...(found.get(reading.agentId) ?? []), reading]);
+  return found;
+}
+
+function factsOf(
+  cluster: ClusterRow,
+  members: readonly ScalingMemberRow[],
+  {
+    nowMs,
+    readings,
+    asked,
+    history,
+  }: {
+    readonly nowMs: number;
+    readonly readings: ReadonlyMap<string, readonly UsageReading[]>;
+    readonly asked: number | null;
+    readonly history: ScalingHistory | undefined;
+  },
+): ClusterFacts {
+  return {
+    nowMs,
+    rule: ruleOf(cluster.spec),
+    members: members.map((member) => memberOf(member, readings.get(member.agentId) ?? [])),
+    work: workOf(members),
+    unmet: { members: 0, gang: false },
+    asked,
+    recommendations: history?.recommendations ?? [],
+    watchedSinceMs: history?.watchedSinceMs ?? nowMs,
+    changes: history?.changes ?? [],
+    unreplaced: Math.max(0, cluster.spec.size.desired - members.filter(({ alive }) => alive).length),
+    blocks: history?.blocks ?? [],
+  };
+}
+
+function memberOf(member: ScalingMemberRow, readings: readonly UsageReading[]): ScalingMember {
+  const offers = { ...member.offers, ...(member.tellsLoad ? { [concurrency]: member.concurrency } : {}) };
+  const usage = readings.flatMap(({ resource, value, previous, atMs }) => {
+    const offered = Object.hasOwn(offers, resource) ? offers[resource] : undefined;
+    const ratio = usageRatio(value, offered ?? 0);
+    if (ratio === null) return [];
+    return [[resource, { value: ratio, previous: previous === null ? null : usageRatio(previous, offered ?? 0), atMs }]];
+  });
+  return {
+    id: member.agentId,
+    host: member.host,
+    zone: member.zone,
+    capabilities: member.capabilities,
+    roles: member.roles,
+    ready: member.ready,
+    joinedAtMs: member.joinedAt.getTime(),
+    offers,
+    usage: Object.fromEntries(usage),
+  };
+}
+
+/** Null where nobody tells of waiting work: usage says the rest. How fast it is done is not known. */
+function workOf(members: readonly ScalingMemberRow[]): Work | null {
+  const telling = members.filter(({ tellsLoad }) => tellsLoad);
+  const backlog = members.reduce((sum, { inboxDepth }) => sum + inboxDepth, 0);
+  if (telling.length === 0 || backlog === 0) return null;
+  const slots = telling.reduce((sum, member) => sum + member.concurrency, 0);
+  return {
+    inFlight: Math.round(telling.reduce((sum, member) => sum + member.load * member.concurrency, 0)),
+    backlog,
+    tasksPerSlotSecond: null,
+    slotsPerMember: Math.max(1, Math.round(slots / telling.length)),
+  };
+}
+
+function stabilityFactsOf(
+  { spec }: ClusterRow,
+  members: readonly ScalingMemberRow[],
+  {
+    lost,
+    figures,
+    latencyMs,
+  }: { readonly lost: number; readonly figures: MailFigures | undefined; readonly latencyMs: number },
+): StabilityFacts {
+  const handedOver = figures?.handedOver ?? [];
+  const count = handedOver.reduce((sum, each) => sum + each, 0);
+  return {
+    members: members.length,
+    ready: members.filter(({ ready }) => ready).length,
+    desired: spec.size.desired,
+    min: spec.size.min,
+    unplannedLosses: lost,
+    flaps: members.reduce((sum, { recentFlaps }) => sum + recentFlaps, 0),
+    handOvers: { count, within: Math.round(count * (shareWithin(handedOver, latencyMs) ?? 0)) },
+    mail: { sent: figures?.sent ?? 0, dead: figures?.dead ?? 0, redelivered: figures?.redelivered ?? 0 },
+    loads: members.flatMap(({ tellsLoad, load }) => (tellsLoad ? [load] : [])),
+  };
+}

@@ -1,0 +1,133 @@
+import { sql } from 'kysely';
+import { ManagerError } from '../../contracts/errors.js';
+import type { ClustersDb } from './schema.js';
+
+/** A member with what a scaling decision and a stability score ask of it. */
+export interface ScalingMemberRow {
+  readonly clusterId: string;
+  readonly agentId: string;
+  readonly roles: readonly string[];
+  readonly host: string | null;
+  readonly zone: string | null;
+  readonly capabilities: readonly string[];
+  readonly offers: Readonly<Record<string, number>>;
+  readonly alive: boolean;
+  /** Alive, and takes or does work. */
+  readonly ready: boolean;
+  readonly joinedAt: Date;
+  readonly load: number;
+  readonly tellsLoad: boolean;
+  readonly concurrency: number;
+  readonly inboxDepth: number;
+  readonly recentFlaps: number;
+}
+
+/** The active members of clusters, by cluster and agent id. */
+export async function scalingMembers(db: ClustersDb, clusterIds: readonly string[]): Promise<ScalingMemberRow[]> {
+  const { rows } = await sql<ScalingMemberRow>`
+    select m.cluster_id as "clusterId", m.agent_id as "agentId", m.roles, a.host, a.zone, a.capabilities,
+      a.resources as offers, (a.left_at is null and a.lease_expires_at > now()) as alive,
+      (a.left_at is null and a.lease_expires_at > now() and a.readiness in ('ready', 'busy')) as ready,
+      m.joined_at as "joinedAt", a.load, a.tells_load as "tellsLoad", a.concurrency, a.inbox_depth as "inboxDepth",
+      a.recent_flaps as "recentFlaps"
+    from memberships m join agents a on a.id = m.agent_id
+    where m.cluster_id = any(${clusterIds}::text[]) and m.state = 'active'
+    order by m.cluster_id, m.agent_id`.execute(db);
+  return rows;
+}
+
+/** How many members each cluster lost within a time without anybody having asked for it. Clusters without are absent. */
+export async function unplannedLosses(
+  db: ClustersDb,
+  clusterIds: readonly string[],
+  windowSeconds: number,
+): Promise<ReadonlyMap<string, number>> {
+  const { rows } = await sql<{ clusterId: string; losses: number }>`
+    select cluster_id as "clusterId", count(*) as losses from memberships
+    where cluster_id = any(${clusterIds}::text[]) and state = 'released' and joined_at is not null and left_by is null
+      and left_at > now() - make_interval(secs => ${windowSeconds})
+    group by cluster_id`.execute(db);
+  return new Map(rows.map(({ clusterId, losses }) => [clusterId, losses]));
+}
+
+/** The scaling of a cluster that was asked for before this one and has not ended. */
+export async function scalingUnderWay(
+  db: ClustersDb,
+  { clusterId, operationId }: { readonly clusterId: string; readonly operationId: string },
+): Promise<string | undefined> {
+  const { rows } = await sql<{ id: string }>`
+    select o.id from operations o
+    where o.cluster_id = ${clusterId} and o.kind = 'SCALING' and o.state = 'running' and o.id <> ${operationId}
+      and (o.created_at, o.id) < coalesce((select (me.created_at, me.id) from operations me where me.id = ${operationId}),
+        row(now(), ${operationId}))
+    order by o.created_at limit 1`.execute(db);
+  return rows[0]?.id;
+}
+
+/** What a cluster is meant to have from now on: what repair brings it back to. */
+export async function setDesiredSize(tx: ClustersDb, clusterId: string, desired: number): Promise<void> {
+  await sql`
+    update clusters set spec = jsonb_set(spec, '{size,desired}', to_jsonb(${desired}::integer))
+    where id = ${clusterId} and state = 'active'`.execute(tx);
+}
+
+/**
+ * The commit point of a shrink: at `epoch` the victims are members no longer. Their agents stay taken until
+ * `releaseLeaving`. Compare-and-set on the epoch before.
+ * @throws ManagerError `state_conflict` when the cluster is no longer active at that epoch, or a victim no longer its member.
+ */
+export async function startLeaving(
+  tx: ClustersDb,
+  plan: {
+    readonly clusterId: string;
+    readonly operationId: string;
+    readonly epoch: number;
+    readonly coordinator: string;
+    readonly leaving: readonly string[];
+  },
+): Promise<void> {
+  const { clusterId, operationId, epoch, coordinator, leaving } = plan;
+  const { rows } = await sql<{ clusters: number; leaving: number }>`
+    with moved as (
+      update clusters set epoch = ${epoch}, coordinator = ${coordinator}
+      where id = ${clusterId} and state = 'active' and epoch = ${epoch - 1} returning id
+    ), going as (
+      update memberships set state = 'leaving', leaving_since = clock_timestamp(), left_by = ${operationId}
+      where cluster_id = ${clusterId} and state = 'active' and agent_id = any(${leaving}::text[]) returning id
+    ), staying as (
+      insert into membership_epochs (cluster_id, epoch, agent_id, roles)
+      select cluster_id, ${epoch}::integer, agent_id, roles from memberships
+      where cluster_id = ${clusterId} and state = 'active' and agent_id <> all(${leaving}::text[])
+    )
+    select (select count(*) from moved) as clusters, (select count(*) from going) as leaving`.execute(tx);
+  const found = rows[0];
+  if (found?.clusters === 1 && found.leaving === leaving.length) return;
+  throw new ManagerError(
+    'state_conflict',
+    `Cluster ${clusterId} is no longer as it was at epoch ${epoch - 1}; it changed while ${leaving.join(', ')} were to leave`,
+  );
+}
+
+/** Frees the agents that an operation made leave, in agent order. @returns who was freed now. */
+export async function releaseLeaving(tx: ClustersDb, operationId: string): Promise<string[]> {
+  const { rows } = await sql<{ agentId: string }>`
+    with held as (
+      select id from memberships where left_by = ${operationId} and state = 'leaving' order by agent_id for update
+    )
+    update memberships m set state = 'released', left_at = clock_timestamp() from held where m.id = held.id
+    returning m.agent_id as "agentId"`.execute(tx);
+  return rows.map(({ agentId }) => agentId);
+}
+
+/** How long the longest of those that an operation makes leave has been on its way, seconds; undefined when nobody is. */
+export async function leavingSince(
+  db: ClustersDb,
+  operationId: string,
+): Promise<{ readonly seconds: number; readonly agentIds: readonly string[] } | undefined> {
+  const { rows } = await sql<{ seconds: number | null; agentIds: string[] }>`
+    select extract(epoch from clock_timestamp() - min(leaving_since))::float8 as seconds,
+      coalesce(array_agg(agent_id order by agent_id), '{}') as "agentIds"
+    from memberships where left_by = ${operationId} and state = 'leaving'`.execute(db);
+  const { seconds = null, agentIds = [] } = rows[0] ?? {};
+  return seconds === null ? undefined : { seconds, agentIds };
+}
