@@ -14,7 +14,7 @@ import {
   type ResourcesDb,
 } from '../../../src/stores/resources/index.js';
 import { createTestDatabases, type TestDatabases } from '../../support/database.js';
-import { cluster, fresh, granted, lapse, pool, request, times } from './builders.js';
+import { cluster, granted, lapse, pool, request, times } from './builders.js';
 
 let stores: TestDatabases;
 let db: ResourcesDb;
