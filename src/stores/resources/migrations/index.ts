@@ -1,6 +1,8 @@
 import { accounts } from './0001-accounts.js';
+import { resources } from './0002-resources.js';
 
 /** In order, forward only, never edited after a release. */
 export const resourcesMigrations = {
   '0001-accounts': accounts,
+  '0002-resources': resources,
 };

@@ -1,0 +1,195 @@
+import { sql } from 'kysely';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import {
+  closeAccount,
+  expireGrants,
+  extendGrants,
+  findPool,
+  grantsOf,
+  ledgerDifferences,
+  listLedger,
+  release,
+  take,
+  trimGrants,
+  type ResourcesDb,
+} from '../../../src/stores/resources/index.js';
+import { createTestDatabases, type TestDatabases } from '../../support/database.js';
+import { cluster, granted, lapse, pool, request, times } from './builders.js';
+
+let stores: TestDatabases;
+let db: ResourcesDb;
+
+beforeAll(async () => {
+  stores = await createTestDatabases({ maxConnections: 24 });
+  db = stores.resources;
+});
+afterAll(async () => {
+  expect(await ledgerDifferences(db)).toEqual([]);
+  await stores?.drop();
+});
+
+const usedOf = async (name: string) => (await findPool(db, name))?.resources['tokens']?.used;
+const stateOf = async (id: number) =>
+  (await sql<{ state: string }>`select state from grants where id = ${id}`.execute(db)).rows[0]?.state;
+
+describe('taking', () => {
+  it('grants all that is asked for', async () => {
+    const [clusterId, a, b] = [
+      await cluster(db),
+      await pool(db, { tokens: 10 }),
+      await pool(db, { tokens: 5, usd: 1 }),
+    ];
+    const grants = await granted(
+      db,
+      request(clusterId, a, 4, {
+        amounts: [
+          { pool: b, resource: 'usd', amount: 0.125 },
+          { pool: a, resource: 'tokens', amount: 4 },
+        ],
+      }),
+    );
+    expect(grants).toMatchObject([
+      { pool: a, resource: 'tokens', amount: 4, state: 'held' },
+      { pool: b, resource: 'usd', amount: 0.125, state: 'held' },
+    ]);
+    expect(await usedOf(a)).toBe(4);
+    expect(await grantsOf(db, clusterId, { limit: 10 })).toEqual(grants);
+    expect(await grantsOf(db, clusterId, { after: grants[0]?.id ?? 0, limit: 10 })).toEqual(grants.slice(1));
+    expect(await listLedger(db, { clusterId, limit: 10 })).toMatchObject([
+      { pool: b, delta: 0.125, reason: 'taken' },
+      { pool: a, delta: 4, reason: 'taken' },
+    ]);
+  });
+
+  it('takes nothing when one amount does not fit, and says which', async () => {
+    const [clusterId, a, b] = [await cluster(db), await pool(db, { tokens: 10 }), await pool(db, { tokens: 5 })];
+    const amounts = [
+      { pool: a, resource: 'tokens', amount: 4 },
+      { pool: b, resource: 'tokens', amount: 5.001 },
+    ];
+    expect(await take(db, request(clusterId, a, 0, { amounts }))).toEqual({
+      state: 'short',
+      what: [{ pool: b, resource: 'tokens', asked: 5.001, free: 5, by: 'capacity' }],
+    });
+    expect([await usedOf(a), await usedOf(b)]).toEqual([0, 0]);
+  });
+
+  it('answers the same request the same, whoever asks at once, and takes once', async () => {
+    const [clusterId, name] = [await cluster(db), await pool(db, { tokens: 10 })];
+    const wanted = request(clusterId, name, 3);
+    const answers = await Promise.all(times(20, () => take(db, wanted)));
+    for (const answer of answers) expect(answer).toEqual(answers[0]);
+    expect(await usedOf(name)).toBe(3);
+    // Shortages are answers, too: a late attempt must not take what its caller was told it did not get.
+    const tooMuch = request(clusterId, name, 8);
+    const short = await take(db, tooMuch);
+    await release(db, { clusterId });
+    expect(await take(db, tooMuch)).toEqual(short);
+    expect(short.state).toBe('short');
+    expect(await usedOf(name)).toBe(0);
+  });
+
+  it('knows the same content in another order, and refuses another content', async () => {
+    const [clusterId, a, b] = [await cluster(db), await pool(db, { tokens: 10 }), await pool(db, { tokens: 10 })];
+    const amounts = [
+      { pool: a, resource: 'tokens', amount: 1 },
+      { pool: b, resource: 'tokens', amount: 2 },
+    ];
+    const wanted = request(clusterId, a, 1, { amounts });
+    const answer = await take(db, wanted);
+    expect(await take(db, { ...wanted, amounts: [...amounts].reverse() })).toEqual(answer);
+    for (const other of [{ amounts: amounts.slice(1) }, { operationId: 'op_2' }, { clusterId: await cluster(db) }]) {
+      await expect(take(db, { ...wanted, ...other })).rejects.toMatchObject({ code: 'idempotency_conflict' });
+    }
+    expect([await usedOf(a), await usedOf(b)]).toEqual([1, 2]);
+  });
+
+  it('is refused to a closed account and to none, and of what no pool has', async () => {
+    const [clusterId, name] = [await cluster(db), await pool(db, { tokens: 10 })];
+    const before = request(clusterId, name, 1);
+    const answer = await take(db, before);
+    const usd = { amounts: [{ pool: name, resource: 'usd', amount: 1 }] };
+    const refused = request(clusterId, name, 1, usd);
+    await expect(take(db, refused)).rejects.toMatchObject({
+      code: 'not_found',
+      message: expect.stringContaining('usd') as string,
+    });
+    await closeAccount(db, clusterId);
+    await expect(take(db, request(clusterId, name, 1))).rejects.toMatchObject({ code: 'state_conflict' });
+    await expect(take(db, request('cl-none', name, 1))).rejects.toMatchObject({ code: 'not_found' });
+    expect(await take(db, before)).toEqual(answer);
+    expect(await usedOf(name)).toBe(1);
+  });
+
+  it.each([0, -1, NaN, Infinity, 0.0004, 2e12])('refuses an amount of %d', async (amount) => {
+    const [clusterId, name] = [await cluster(db), await pool(db, { tokens: 10 })];
+    await expect(take(db, request(clusterId, name, amount))).rejects.toMatchObject({ code: 'invalid_request' });
+    await granted(db, request(clusterId, name, 1));
+    await expect(
+      sql`update grants set amount = ${String(amount)}::numeric where cluster_id = ${clusterId}`.execute(db),
+    ).rejects.toThrow(/violates check|overflow/);
+  });
+
+  it('refuses no amounts, the same one twice, and a lease without end', async () => {
+    const [clusterId, name] = [await cluster(db), await pool(db, { tokens: 10 })];
+    const one = { pool: name, resource: 'tokens', amount: 1 };
+    for (const over of [{ amounts: [] }, { amounts: [one, one] }, { leaseSeconds: Infinity }, { leaseSeconds: 0 }]) {
+      await expect(take(db, request(clusterId, name, 1, over))).rejects.toMatchObject({ code: 'invalid_request' });
+    }
+  });
+});
+
+describe('a grant', () => {
+  it('is given back once, however often it is released', async () => {
+    const [clusterId, name] = [await cluster(db), await pool(db, { tokens: 10 })];
+    const [grant] = await granted(db, request(clusterId, name, 4));
+    const id = grant?.id ?? 0;
+    const ended = await Promise.all(times(10, () => release(db, { grantIds: [id] })));
+    expect(ended.flat()).toEqual([id]);
+    expect(await usedOf(name)).toBe(0);
+    expect(await release(db, { grantIds: [id, 999_999_999] })).toEqual([]);
+    expect(await extendGrants(db, [id], 60)).toEqual([]);
+  });
+
+  it('expires after its lease, in chunks, unless it was extended', async () => {
+    const [clusterId, name] = [await cluster(db), await pool(db, { tokens: 100 })];
+    const ids: number[] = [];
+    for (let index = 0; index < 5; index += 1)
+      ids.push(...(await granted(db, request(clusterId, name, 4))).map(({ id }) => id));
+    await lapse(db, ids.slice(0, 4));
+    expect(await extendGrants(db, ids.slice(0, 1), 60)).toEqual(ids.slice(0, 1));
+    expect(await expireGrants(db, 2)).toHaveLength(2);
+    expect(await expireGrants(db, 2)).toHaveLength(1);
+    expect(await expireGrants(db, 2)).toEqual([]);
+    expect(await Promise.all(ids.map(stateOf))).toEqual(['held', 'expired', 'expired', 'expired', 'held']);
+    expect(await usedOf(name)).toBe(8);
+    expect(await release(db, { grantIds: ids })).toEqual([ids[0], ids[4]]);
+  });
+
+  it('is in one state only when release and expiry come at once', async () => {
+    const [clusterId, name] = [await cluster(db), await pool(db, { tokens: 100 })];
+    const ids = (await Promise.all(times(20, () => granted(db, request(clusterId, name, 1)))))
+      .flat()
+      .map(({ id }) => id);
+    await lapse(db, ids);
+    const ended = await Promise.all([
+      ...ids.map((id) => release(db, { grantIds: [id] })),
+      ...times(5, () => expireGrants(db, 10)),
+      release(db, { clusterId }),
+    ]);
+    expect(ended.flat().sort((a, b) => a - b)).toEqual(ids.sort((a, b) => a - b));
+    expect(await usedOf(name)).toBe(0);
+  });
+
+  it('is forgotten with its request when both are old and nothing is held; the ledger keeps it', async () => {
+    const [clusterId, name] = [await cluster(db), await pool(db, { tokens: 100 })];
+    const [kept] = await granted(db, request(clusterId, name, 1));
+    const [gone] = await granted(db, request(clusterId, name, 2));
+    await release(db, { grantIds: [gone?.id ?? 0] });
+    await sql`update grant_requests set at = at - interval '1 hour' where cluster_id = ${clusterId}`.execute(db);
+    expect(await trimGrants(db, { keepSeconds: 1800, limit: 100 })).toBe(1);
+    expect(await stateOf(kept?.id ?? 0)).toBe('held');
+    expect(await stateOf(gone?.id ?? 0)).toBeUndefined();
+    expect(await listLedger(db, { clusterId, limit: 10 })).toHaveLength(3);
+  });
+});

@@ -1,0 +1,46 @@
+import { sql } from 'kysely';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { ledgerDifferences, listLedger, release, type ResourcesDb } from '../../../src/stores/resources/index.js';
+import { createTestDatabases, type TestDatabases } from '../../support/database.js';
+import { cluster, granted, pool, request } from './builders.js';
+
+let stores: TestDatabases;
+let db: ResourcesDb;
+
+beforeAll(async () => {
+  stores = await createTestDatabases();
+  db = stores.resources;
+});
+afterAll(() => stores?.drop());
+
+it('entries are listed newest first, a page at a time', async () => {
+  const [clusterId, name] = [await cluster(db), await pool(db, { tokens: 10 })];
+  await granted(db, request(clusterId, name, 4));
+  await granted(db, request(clusterId, name, 2));
+  await release(db, { clusterId });
+  const first = await listLedger(db, { pool: name, limit: 3 });
+  expect(first.map(({ delta }) => delta).reduce((sum, delta) => sum + delta, 0)).toBe(-4);
+  expect(await listLedger(db, { pool: name, before: first[2]?.no ?? 0, limit: 3 })).toMatchObject([
+    { delta: 4, reason: 'taken' },
+  ]);
+});
+
+it.each([
+  ['changed', sql`update ledger set delta = 0`],
+  ['deleted', sql`delete from ledger`],
+  ['emptied', sql`truncate ledger`],
+  ['changed, of budgets', sql`update budget_ledger set reserved = 0`],
+])('is never %s', async (_how, statement) => {
+  await expect(statement.execute(db)).rejects.toThrow(/never changed or deleted/);
+});
+
+it('names the pool whose books do not agree', async () => {
+  const [clusterId, name] = [await cluster(db), await pool(db, { tokens: 10 })];
+  const [grant] = await granted(db, request(clusterId, name, 4));
+  expect(await ledgerDifferences(db)).toEqual([]);
+  await sql`update pool_capacities set used = 3 where pool = ${name}`.execute(db);
+  expect(await ledgerDifferences(db)).toEqual([{ pool: name, resource: 'tokens', used: 3, ledger: 4, granted: 4 }]);
+  await sql`update pool_capacities set used = 4 where pool = ${name}`.execute(db);
+  await sql`update grants set state = 'released', ended_at = now() where id = ${grant?.id}`.execute(db);
+  expect(await ledgerDifferences(db)).toEqual([{ pool: name, resource: 'tokens', used: 4, ledger: 4, granted: 0 }]);
+});

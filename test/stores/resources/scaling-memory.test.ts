@@ -1,0 +1,108 @@
+import { sql } from 'kysely';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import {
+  blockRecommendation,
+  recordChange,
+  recordRecommendations,
+  scalingMemories,
+  trimScalingMemory,
+  type ResourcesDb,
+} from '../../../src/stores/resources/index.js';
+import { createTestDatabases, type TestDatabases } from '../../support/database.js';
+import { fresh, times } from './builders.js';
+
+let stores: TestDatabases;
+let db: ResourcesDb;
+
+beforeAll(async () => {
+  stores = await createTestDatabases();
+  db = stores.resources;
+});
+afterAll(() => stores?.drop());
+
+const nowMs = Date.UTC(2026, 0, 1, 12);
+const rules = { nowMs, windowSeconds: 1200, changesSeconds: 5400, gapSeconds: 900 };
+const ago = (seconds: number): number => nowMs - seconds * 1000;
+const recommend = (clusterId: string, secondsAgo: readonly number[]) =>
+  recordRecommendations(
+    db,
+    secondsAgo.map((seconds) => ({ clusterId, atMs: ago(seconds), desired: 5 })),
+  );
+const memoryOf = async (clusterId: string) => (await scalingMemories(db, [clusterId], rules)).get(clusterId);
+
+it('a cluster of which nothing is known has an empty memory', async () => {
+  expect(await memoryOf('cl-none')).toEqual({ recommendations: [], watchedSinceMs: null, changes: [], blocks: [] });
+});
+
+it.each<[string, readonly number[], number | null]>([
+  ['is the first of all when there was no gap', [2400, 1800, 1200, 600, 0], 2400],
+  ['begins after the last gap', [9000, 3000, 1800, 900, 10], 1800],
+  ['is the newest when there was a gap before it', [3000, 60], 60],
+  ['is unknown when the newest is too old itself', [1800, 901], null],
+])('being watched %s', async (_name, recommended, since) => {
+  const clusterId = fresh('cl');
+  await recommend(clusterId, recommended);
+  expect((await memoryOf(clusterId))?.watchedSinceMs).toBe(since === null ? null : ago(since));
+});
+
+it('recommendations are read for the window, and one of the same moment is recorded once', async () => {
+  const clusterId = fresh('cl');
+  await recommend(clusterId, [1200, 1199, 15, 0, -30]);
+  await recommend(clusterId, [15]);
+  expect((await memoryOf(clusterId))?.recommendations).toEqual(
+    [1199, 15, 0, -30].map((seconds) => ({ atMs: ago(seconds), desired: 5 })),
+  );
+});
+
+it('a change is recorded once, and read with what it counts against the flap budget', async () => {
+  const clusterId = fresh('cl');
+  const change = {
+    clusterId,
+    direction: 'out',
+    members: 3,
+    charged: 2,
+    cause: 'scaling',
+    operationId: 'op_1',
+  } as const;
+  const id = fresh('change');
+  for (let again = 0; again < 2; again += 1) await recordChange(db, { ...change, id, atMs: ago(5399) });
+  await recordChange(db, { ...change, id: fresh('change'), atMs: ago(5400) });
+  expect((await memoryOf(clusterId))?.changes).toEqual([
+    { atMs: ago(5399), direction: 'out', members: 2, cause: 'scaling' },
+  ]);
+  await expect(recordChange(db, { ...change, id: fresh('change'), atMs: nowMs, charged: 4 })).rejects.toThrow(
+    /violates/,
+  );
+});
+
+it('a block is lengthened, never shortened, and is over at its time', async () => {
+  const clusterId = fresh('cl');
+  const block = { clusterId, direction: 'in', desired: 4, reason: 'the score fell' } as const;
+  for (const seconds of [1000, 1800, 900]) await blockRecommendation(db, { ...block, untilMs: ago(-seconds) });
+  await blockRecommendation(db, { ...block, desired: 3, untilMs: nowMs });
+  expect((await memoryOf(clusterId))?.blocks).toEqual([
+    { direction: 'in', desired: 4, untilMs: ago(-1800), reason: 'the score fell' },
+  ]);
+});
+
+it('many clusters are read at once, each with its own', async () => {
+  const ids = times(20, () => fresh('cl'));
+  for (const [index, id] of ids.entries()) await recommend(id, [index]);
+  const found = await scalingMemories(db, ids, rules);
+  for (const [index, id] of ids.entries()) expect(found.get(id)?.watchedSinceMs).toBe(ago(index));
+});
+
+it('what is old goes in chunks, what is new stays', async () => {
+  const clusterId = fresh('cl');
+  await sql`truncate recommendations, scaling_changes, blocks`.execute(db);
+  const old = Date.now() - 10_000_000;
+  await recordRecommendations(
+    db,
+    times(7, (index) => ({ clusterId, atMs: old + index, desired: 5 })),
+  );
+  await recordRecommendations(db, [{ clusterId, atMs: Date.now(), desired: 5 }]);
+  await blockRecommendation(db, { clusterId, direction: 'in', desired: 4, reason: 'x', untilMs: old });
+  expect(await trimScalingMemory(db, { keepSeconds: 7200, limit: 5 })).toBe(6);
+  expect(await trimScalingMemory(db, { keepSeconds: 7200, limit: 5 })).toBe(2);
+  expect(await trimScalingMemory(db, { keepSeconds: 7200, limit: 5 })).toBe(0);
+});
