@@ -57,6 +57,7 @@ describe('under a load of messages, broadcasts, topics and roles', () => {
       expect(await office.check()).toEqual([]);
       printRecovery('mail.killed', [recoveryMs], { seed, kills, requests: load.requests(), ...office.figures() });
       expect(load.requests()).toBeGreaterThan(0);
+      expect(office.figures()).toMatchObject({ lost: 0, afterAck: 0 });
     },
   );
 
@@ -82,6 +83,7 @@ describe('under a load of messages, broadcasts, topics and roles', () => {
         expect(await office.check()).toEqual([]);
       }
       printRecovery('mail.postgres', recoveriesMs, { seed, ...office.figures() });
+      expect(office.figures()).toMatchObject({ lost: 0, afterAck: 0 });
     },
   );
 });

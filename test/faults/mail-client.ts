@@ -116,6 +116,9 @@ export interface Reader {
   readonly stop: () => Promise<void>;
 }
 
+/** Longer than any outage here. */
+const ackAttempts = 200;
+
 /** Reads an agent's inbox and acks what it holds, noting both, until it is stopped. */
 export function startReader(
   client: AgentClient,
@@ -148,10 +151,10 @@ export function startReader(
   };
 }
 
-/** Acks, and once more when no answer came: an ack that was confirmed is confirmed again. */
+/** Acks until it is answered, as whoever counts on it must: an ack that was confirmed is confirmed again. */
 async function ackAll(client: AgentClient, deliveries: readonly DeliveryView[]): Promise<void> {
   const acks = deliveries.map(({ id, leaseToken }) => ({ id, leaseToken }));
-  for (let attempt = 1; attempt <= 2; attempt += 1) {
+  for (let attempt = 1; attempt <= ackAttempts; attempt += 1) {
     const answer = await call(client, 'POST', '/v1/deliveries/ack', { acks });
     const results = answer?.status === 200 ? (answer.body as { results: { acked: boolean }[] }).results : undefined;
     for (const [place, { id: deliveryId, leaseToken }] of acks.entries()) {
