@@ -27,6 +27,7 @@ export const errorTable = {
   stale_lease: { status: 409, exit: 5, title: 'The lease is no longer held' },
   operation_ended: { status: 409, exit: 5, title: 'The operation has already ended' },
   insufficient_agents: { status: 422, exit: 6, title: 'The fleet cannot satisfy the request' },
+  budget_exceeded: { status: 409, exit: 6, title: 'The budget does not allow this' },
   invitations_declined: { status: 422, exit: 6, title: 'Too few agents accepted their invitation' },
   reservation_lost: { status: 409, exit: 6, title: 'The reservation was released before the cluster was formed' },
   deadline_exceeded: { status: 504, exit: 6, title: 'The deadline passed' },

@@ -1,9 +1,14 @@
 export * from './accounts.js';
+export { budgetDifferences, budgetsOf, findBudget, putBudget, type BudgetRow } from './budgets.js';
+export * from './decisions.js';
 export * from './grants.js';
 export * from './ledger.js';
 export { resourcesMigrations } from './migrations/index.js';
 export * from './pools.js';
-export type { ResourcesDb, ResourcesSchema } from './schema.js';
-export * from './decisions.js';
+export * from './quotas.js';
+export * from './requests.js';
+export * from './reservations.js';
 export * from './scaling-memory.js';
+export type { ResourcesDb, ResourcesSchema } from './schema.js';
+export * from './scores.js';
 export * from './usage.js';

@@ -1,0 +1,133 @@
+import { sql } from 'kysely';
+import { ManagerError } from '../../contracts/errors.js';
+import { requireSeconds } from './amounts.js';
+import type { ResourcesDb } from './schema.js';
+
+export type ResourceRequestState = 'open' | 'granted' | 'denied' | 'expired';
+
+/** What a cluster asks the orchestrator for, because the fleet cannot give it. */
+export interface NewResourceRequest {
+  /** `rr_…` */
+  readonly id: string;
+  readonly clusterId: string;
+  readonly operationId: string;
+  /** An operation asks once a round. */
+  readonly round: number;
+  /** What is needed: JSON. */
+  readonly need: unknown;
+  readonly reason: string;
+  readonly deadlineSeconds: number;
+}
+
+export interface ResourceRequestRow extends Omit<NewResourceRequest, 'deadlineSeconds'> {
+  readonly no: number;
+  readonly state: ResourceRequestState;
+  readonly openedAt: Date;
+  readonly deadlineAt: Date;
+  readonly answeredAt: Date | null;
+  readonly answeredBy: string | null;
+  readonly answer: unknown;
+}
+
+const columns = sql<ResourceRequestRow>`
+  r.no, r.id, r.cluster_id as "clusterId", r.operation_id as "operationId", r.round, r.need, r.reason, r.state,
+  r.opened_at as "openedAt", r.deadline_at as "deadlineAt", r.answered_at as "answeredAt", r.answered_by as "answeredBy",
+  r.answer`;
+
+/** Opens a request. An operation that asks again in the same round finds the one it opened, as it is now. */
+export async function openRequest(db: ResourcesDb, request: NewResourceRequest): Promise<ResourceRequestRow> {
+  requireSeconds('deadlineSeconds', request.deadlineSeconds);
+  await sql`
+    insert into resource_requests (id, cluster_id, operation_id, round, need, reason, deadline_at)
+    values (${request.id}, ${request.clusterId}, ${request.operationId}, ${request.round},
+      ${JSON.stringify(request.need)}::jsonb, ${request.reason},
+      clock_timestamp() + make_interval(secs => ${request.deadlineSeconds}))
+    on conflict (operation_id, round) do nothing`.execute(db);
+  const { rows } = await sql<ResourceRequestRow>`
+    select ${columns} from resource_requests r
+    where r.operation_id = ${request.operationId} and r.round = ${request.round}`.execute(db);
+  if (!rows[0]) throw new Error(`Resource request ${request.id} was not written`);
+  return rows[0];
+}
+
+export async function findRequest(db: ResourcesDb, id: string): Promise<ResourceRequestRow | undefined> {
+  const { rows } = await sql<ResourceRequestRow>`
+    select ${columns} from resource_requests r where r.id = ${id}`.execute(db);
+  return rows[0];
+}
+
+/**
+ * Answers an open request before its deadline. The same answer by the same party again is confirmed.
+ * @throws ManagerError `not_found`; `state_conflict` when it was answered otherwise, or its deadline is over.
+ */
+export async function answerRequest(
+  db: ResourcesDb,
+  id: string,
+  given: { readonly state: 'granted' | 'denied'; readonly by: string; readonly answer: unknown },
+): Promise<ResourceRequestRow> {
+  const answer = sql`${JSON.stringify(given.answer)}::jsonb`;
+  const { rows } = await sql<ResourceRequestRow>`
+    update resource_requests r set state = ${given.state}, answered_at = clock_timestamp(), answered_by = ${given.by},
+      answer = ${answer}
+    where r.id = ${id} and r.state = 'open' and r.deadline_at > clock_timestamp() returning ${columns}`.execute(db);
+  if (rows[0]) return rows[0];
+  const { rows: known } = await sql<ResourceRequestRow & { same: boolean }>`
+    select ${columns}, coalesce(r.state = ${given.state} and r.answered_by = ${given.by} and r.answer = ${answer}, false)
+      as same
+    from resource_requests r where r.id = ${id}`.execute(db);
+  if (!known[0]) throw new ManagerError('not_found', `There is no resource request "${id}"; list those that are open`);
+  const { same, ...request } = known[0];
+  if (same) return request;
+  throw new ManagerError(
+    'state_conflict',
+    `Resource request "${id}" ${whatHappened(request)}; it is not answered twice. ` +
+      'If the cluster still lacks something, it asks in a new request',
+  );
+}
+
+const whatHappened = ({ state, answeredAt, answeredBy, deadlineAt }: ResourceRequestRow): string =>
+  state === 'open' || state === 'expired'
+    ? `expired at ${deadlineAt.toISOString()}`
+    : `was ${state} by ${answeredBy} at ${answeredAt?.toISOString()}`;
+
+/** Ends requests that nobody answered in time, a chunk at a time. @returns their ids. */
+export async function expireRequests(db: ResourcesDb, limit: number): Promise<string[]> {
+  const { rows } = await sql<{ id: string }>`
+    with late as (
+      select id from resource_requests where state = 'open' and deadline_at <= clock_timestamp()
+      order by deadline_at limit ${limit} for update skip locked
+    )
+    update resource_requests r set state = 'expired', answered_at = clock_timestamp() from late where r.id = late.id
+    returning r.id`.execute(db);
+  return rows.map(({ id }) => id);
+}
+
+export interface ResourceRequestFilter {
+  readonly state?: ResourceRequestState;
+  readonly clusterId?: string;
+  /** Only requests before this one: the `no` of the last one of the page before. */
+  readonly before?: number;
+  readonly limit: number;
+}
+
+/** Newest first. */
+export async function listRequests(db: ResourcesDb, filter: ResourceRequestFilter): Promise<ResourceRequestRow[]> {
+  const { rows } = await sql<ResourceRequestRow>`
+    select ${columns} from resource_requests r
+    where (${filter.state ?? null}::text is null or r.state = ${filter.state ?? null})
+      and (${filter.clusterId ?? null}::text is null or r.cluster_id = ${filter.clusterId ?? null})
+      and (${filter.before ?? null}::bigint is null or r.no < ${filter.before ?? null})
+    order by r.no desc limit ${filter.limit}`.execute(db);
+  return rows;
+}
+
+/** Deletes requests that ended so long ago, a chunk at a time. @returns how many. */
+export async function trimRequests(
+  db: ResourcesDb,
+  { keepSeconds, limit }: { readonly keepSeconds: number; readonly limit: number },
+): Promise<number> {
+  const { numAffectedRows } = await sql`
+    delete from resource_requests where no = any(array(select no from resource_requests
+      where answered_at < now() - make_interval(secs => ${keepSeconds}) limit ${limit}))`.execute(db);
+  return Number(numAffectedRows ?? 0n);
+}

@@ -1,0 +1,190 @@
+import { sql } from 'kysely';
+import { ManagerError } from '../../contracts/errors.js';
+import { inTransaction } from '../database.js';
+import { requireAmount, requireSeconds } from './amounts.js';
+import { book, lockBudget, type BudgetRow } from './budgets.js';
+import type { ResourcesDb } from './schema.js';
+
+export interface ReservationRow {
+  readonly id: string;
+  readonly budgetId: string;
+  readonly amount: number;
+  readonly state: 'open' | 'committed' | 'released' | 'expired';
+  /** What was really used; null until that is told. */
+  readonly actual: number | null;
+  /** How much of it went beyond the limit. */
+  readonly overdrawn: number;
+  readonly leaseExpiresAt: Date;
+}
+
+/** A reservation, and its budget after what was done. */
+export interface Reserved {
+  readonly reservation: ReservationRow;
+  readonly budget: BudgetRow;
+}
+
+const columns = sql<ReservationRow>`
+  r.id, r.budget_id as "budgetId", r.amount, r.state, r.actual, r.overdrawn, r.lease_expires_at as "leaseExpiresAt"`;
+
+/**
+ * Sets an amount aside. The same id again changes nothing and finds the reservation as it is.
+ * @throws ManagerError `budget_exceeded` with what is left, `not_found`, `idempotency_conflict`, `invalid_request`.
+ */
+export async function reserve(
+  db: ResourcesDb,
+  wanted: {
+    readonly budgetId: string;
+    readonly reservationId: string;
+    readonly amount: number;
+    readonly leaseSeconds: number;
+  },
+): Promise<Reserved> {
+  const { budgetId, reservationId, leaseSeconds } = wanted;
+  requireAmount('amount', wanted.amount, { aboveZero: true });
+  requireSeconds('leaseSeconds', leaseSeconds);
+  const amount = Math.round(wanted.amount * 1000) / 1000;
+  return inTransaction(db, async (tx) => {
+    const budget = await lockBudget(tx, budgetId);
+    const known = await findReservation(tx, reservationId);
+    if (known && (known.budgetId !== budgetId || known.amount !== amount)) throw otherContent(reservationId);
+    if (known) return { reservation: known, budget };
+    if (amount > budget.left) {
+      throw new ManagerError(
+        'budget_exceeded',
+        `${amount} ${budget.resource} were to be reserved, but of budget "${budgetId}" ${budget.left} of ${budget.limit} ` +
+          `is left${budget.overdrawn > 0 ? `, and ${budget.overdrawn} was spent beyond it` : ''}; ` +
+          'reserve less, wait for reservations to end, or raise the limit',
+      );
+    }
+    const { rows } = await sql<ReservationRow>`
+      insert into reservations as r (id, budget_id, amount, lease_expires_at)
+      values (${reservationId}, ${budgetId}, ${amount}, clock_timestamp() + make_interval(secs => ${leaseSeconds}))
+      on conflict (id) do nothing returning ${columns}`.execute(tx);
+    // Under another budget's lock the same id was used at the same moment.
+    if (!rows[0]) throw otherContent(reservationId);
+    return {
+      reservation: rows[0],
+      budget: await book(tx, { budgetId, reservationId, reserved: amount, reason: 'reserved' }),
+    };
+  });
+}
+
+const otherContent = (id: string): ManagerError =>
+  new ManagerError(
+    'idempotency_conflict',
+    `Reservation "${id}" already stands for another amount or budget; send the same again, or use a new id`,
+  );
+
+/**
+ * Says what was really used: it is spent, the rest is free again. More than was reserved takes what is still free, and
+ * what goes beyond is overdrawn. A reservation that expired meanwhile is committed all the same: it is spent already.
+ * @throws ManagerError `not_found`; `state_conflict` when it was released; `idempotency_conflict` for another amount.
+ */
+export async function commitReservation(db: ResourcesDb, reservationId: string, used: number): Promise<Reserved> {
+  requireAmount('actual', used);
+  const actual = Math.round(used * 1000) / 1000;
+  return withReservation(db, reservationId, async (tx, reservation, budget) => {
+    if (reservation.state === 'released') {
+      throw new ManagerError(
+        'state_conflict',
+        `Reservation "${reservationId}" was released; what is used after that needs a new reservation`,
+      );
+    }
+    if (reservation.state === 'committed') {
+      if (reservation.actual === actual) return { reservation, budget };
+      throw new ManagerError(
+        'idempotency_conflict',
+        `Reservation "${reservationId}" was already committed with ${reservation.actual}, not ${actual}`,
+      );
+    }
+    const held = reservation.state === 'open' ? reservation.amount : 0;
+    const { rows } = await sql<{ committed: number; overdrawn: number }>`
+      select least(${actual}::numeric, free) as committed, ${actual}::numeric - least(${actual}::numeric, free) as overdrawn
+      from (select limit_amount - committed - reserved + ${held}::numeric as free from budgets where id = ${budget.id}) b
+    `.execute(tx);
+    const { committed = 0, overdrawn = 0 } = rows[0] ?? {};
+    return {
+      reservation: await end(tx, reservationId, 'committed', { actual, overdrawn }),
+      budget: await book(tx, {
+        budgetId: budget.id,
+        reservationId,
+        reserved: -held,
+        committed,
+        overdrawn,
+        reason: 'committed',
+      }),
+    };
+  });
+}
+
+/** Gives a reservation back unused; one that ended without being committed is left as it is. @throws ManagerError `not_found`, `state_conflict` when it was committed. */
+export async function releaseReservation(db: ResourcesDb, reservationId: string): Promise<Reserved> {
+  return withReservation(db, reservationId, async (tx, reservation, budget) => {
+    if (reservation.state === 'committed') {
+      throw new ManagerError(
+        'state_conflict',
+        `Reservation "${reservationId}" was committed with ${reservation.actual}; what is spent does not come back`,
+      );
+    }
+    return reservation.state === 'open' ? giveBack(tx, reservation, 'released') : { reservation, budget };
+  });
+}
+
+/** Ends reservations with a lease that ran out, a chunk at a time. @returns the ids of those that are expired now. */
+export async function expireReservations(db: ResourcesDb, limit: number): Promise<string[]> {
+  const { rows } = await sql<{ id: string }>`
+    select id from reservations where state = 'open' and lease_expires_at <= clock_timestamp()
+    order by lease_expires_at limit ${limit}`.execute(db);
+  const expired: string[] = [];
+  for (const { id } of rows) {
+    const { reservation } = await withReservation(db, id, async (tx, found, budget) =>
+      found.state === 'open' ? giveBack(tx, found, 'expired') : { reservation: found, budget },
+    );
+    if (reservation.state === 'expired') expired.push(id);
+  }
+  return expired;
+}
+
+export async function findReservation(db: ResourcesDb, id: string): Promise<ReservationRow | undefined> {
+  const { rows } = await sql<ReservationRow>`select ${columns} from reservations r where r.id = ${id}`.execute(db);
+  return rows[0];
+}
+
+/** Everybody locks the budget first: under its lock the reservations of it stand still. */
+async function withReservation(
+  db: ResourcesDb,
+  id: string,
+  work: (tx: ResourcesDb, reservation: ReservationRow, budget: BudgetRow) => Promise<Reserved>,
+): Promise<Reserved> {
+  return inTransaction(db, async (tx) => {
+    const known = await findReservation(tx, id);
+    const budget = known && (await lockBudget(tx, known.budgetId));
+    const reservation = budget && (await findReservation(tx, id));
+    if (!reservation) throw new ManagerError('not_found', `There is no reservation "${id}"`);
+    return work(tx, reservation, budget);
+  });
+}
+
+async function giveBack(
+  tx: ResourcesDb,
+  { id, budgetId, amount }: ReservationRow,
+  how: 'released' | 'expired',
+): Promise<Reserved> {
+  return {
+    reservation: await end(tx, id, how),
+    budget: await book(tx, { budgetId, reservationId: id, reserved: -amount, reason: how }),
+  };
+}
+
+async function end(
+  tx: ResourcesDb,
+  id: string,
+  state: ReservationRow['state'],
+  { actual = null, overdrawn = 0 }: { readonly actual?: number | null; readonly overdrawn?: number } = {},
+): Promise<ReservationRow> {
+  const { rows } = await sql<ReservationRow>`
+    update reservations r set state = ${state}, actual = ${actual}, overdrawn = ${overdrawn},
+      ended_at = clock_timestamp() where r.id = ${id} returning ${columns}`.execute(tx);
+  if (!rows[0]) throw new Error(`Reservation ${id} is gone`);
+  return rows[0];
+}

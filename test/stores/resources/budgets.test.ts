@@ -1,0 +1,150 @@
+import { sql } from 'kysely';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import {
+  budgetDifferences,
+  budgetsOf,
+  commitReservation,
+  expireReservations,
+  findBudget,
+  findReservation,
+  putBudget,
+  releaseReservation,
+  reserve,
+  type ResourcesDb,
+} from '../../../src/stores/resources/index.js';
+import { createTestDatabases, type TestDatabases } from '../../support/database.js';
+import { fresh, times } from './builders.js';
+
+let stores: TestDatabases;
+let db: ResourcesDb;
+
+beforeAll(async () => {
+  stores = await createTestDatabases({ maxConnections: 24 });
+  db = stores.resources;
+});
+afterAll(async () => {
+  expect(await budgetDifferences(db)).toEqual([]);
+  await stores?.drop();
+});
+
+const budgetOf = async (limit: number): Promise<string> => {
+  const id = fresh('budget');
+  await putBudget(db, { id, clusterId: 'cl-1', resource: 'usd', limit });
+  return id;
+};
+const aside = async (budgetId: string, amount: number, reservationId = fresh('res')): Promise<string> =>
+  (await reserve(db, { budgetId, reservationId, amount, leaseSeconds: 60 })).reservation.id;
+const lapse = (id: string) =>
+  sql`update reservations set lease_expires_at = clock_timestamp() - interval '1 ms' where id = ${id}`.execute(db);
+
+describe('a reservation', () => {
+  it('sets aside what is left, and says what is left when it cannot', async () => {
+    const id = await budgetOf(10);
+    await aside(id, 6.5);
+    await expect(aside(id, 3.501)).rejects.toMatchObject({
+      code: 'budget_exceeded',
+      message: expect.stringContaining('3.5 of 10 is left') as string,
+    });
+    await aside(id, 3.5);
+    expect(await findBudget(db, id)).toMatchObject({ limit: 10, reserved: 10, committed: 0, overdrawn: 0, left: 0 });
+  });
+
+  it('is made once by all who ask with its id, and is another with another content', async () => {
+    const [id, other, reservationId] = [await budgetOf(10), await budgetOf(10), fresh('res')];
+    await Promise.all(times(20, () => aside(id, 6, reservationId)));
+    expect(await findBudget(db, id)).toMatchObject({ reserved: 6 });
+    await expect(aside(id, 5, reservationId)).rejects.toMatchObject({ code: 'idempotency_conflict' });
+    await expect(aside(other, 6, reservationId)).rejects.toMatchObject({ code: 'idempotency_conflict' });
+    const both = fresh('res');
+    const raced = await Promise.allSettled([aside(id, 1, both), aside(other, 1, both)]);
+    const lost = raced
+      .filter((one) => one.status === 'rejected')
+      .map(({ reason }) => (reason as { code: string }).code);
+    expect(lost).toEqual(['idempotency_conflict']);
+  });
+
+  it('never exceeds the budget with others at once', async () => {
+    const id = await budgetOf(10);
+    const outcomes = await Promise.allSettled(times(40, () => aside(id, 0.3)));
+    expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(33);
+    expect(await findBudget(db, id)).toMatchObject({ reserved: 9.9, left: 0.1 });
+  });
+
+  it('is committed with what was used, once, and the rest is free again', async () => {
+    const [id, released] = [await budgetOf(10), await aside(await budgetOf(5), 5)];
+    const reservation = await aside(id, 6);
+    await Promise.all(times(10, () => commitReservation(db, reservation, 2.25)));
+    expect(await findBudget(db, id)).toMatchObject({ reserved: 0, committed: 2.25, left: 7.75 });
+    await expect(commitReservation(db, reservation, 3)).rejects.toMatchObject({ code: 'idempotency_conflict' });
+    await expect(releaseReservation(db, reservation)).rejects.toMatchObject({ code: 'state_conflict' });
+    await releaseReservation(db, released);
+    expect((await releaseReservation(db, released)).budget).toMatchObject({ reserved: 0, left: 5 });
+    await expect(commitReservation(db, released, 1)).rejects.toMatchObject({ code: 'state_conflict' });
+    await expect(commitReservation(db, 'res-none', 1)).rejects.toMatchObject({ code: 'not_found' });
+  });
+
+  it('that used more takes what is free, and what goes beyond is told: nothing more can be reserved', async () => {
+    const id = await budgetOf(10);
+    const [small, other] = [await aside(id, 2), await aside(id, 5)];
+    const { reservation, budget } = await commitReservation(db, small, 7);
+    expect(reservation).toMatchObject({ state: 'committed', actual: 7, overdrawn: 2 });
+    expect(budget).toMatchObject({ reserved: 5, committed: 5, overdrawn: 2, left: 0 });
+    // What the other gives back pays for what was overdrawn first.
+    expect((await releaseReservation(db, other)).budget).toMatchObject({ reserved: 0, left: 3 });
+    await expect(aside(id, 3.001)).rejects.toMatchObject({ code: 'budget_exceeded' });
+    await aside(id, 3);
+  });
+
+  it('expires after its lease, and what it used is spent all the same', async () => {
+    const id = await budgetOf(10);
+    const ids = [await aside(id, 2), await aside(id, 2), await aside(id, 2)];
+    for (const one of ids.slice(0, 2)) await lapse(one);
+    expect(await expireReservations(db, 1)).toHaveLength(1);
+    expect(await expireReservations(db, 10)).toHaveLength(1);
+    expect(await expireReservations(db, 10)).toEqual([]);
+    expect(await findBudget(db, id)).toMatchObject({ reserved: 2, left: 8 });
+    expect((await commitReservation(db, ids[0] ?? '', 3)).budget).toMatchObject({ reserved: 2, committed: 3, left: 5 });
+    expect((await findReservation(db, ids[1] ?? ''))?.state).toBe('expired');
+  });
+});
+
+describe('a budget', () => {
+  it('is not set below what is reserved and spent, nor made another one', async () => {
+    const id = await budgetOf(10);
+    await commitReservation(db, await aside(id, 4), 4);
+    await aside(id, 3);
+    const same = { id, clusterId: 'cl-1', resource: 'usd' };
+    await expect(putBudget(db, { ...same, limit: 6.999 })).rejects.toMatchObject({ code: 'state_conflict' });
+    expect(await putBudget(db, { ...same, limit: 7 })).toMatchObject({ limit: 7, left: 0 });
+    await expect(putBudget(db, { ...same, clusterId: 'cl-2', limit: 7 })).rejects.toMatchObject({
+      code: 'state_conflict',
+    });
+    await expect(aside('budget-none', 1)).rejects.toMatchObject({ code: 'not_found' });
+  });
+
+  it.each([-1, NaN, Infinity, 2e12])('takes no amount of %d', async (amount) => {
+    const id = await budgetOf(10);
+    const invalid = { code: 'invalid_request' };
+    await expect(aside(id, amount)).rejects.toMatchObject(invalid);
+    await expect(commitReservation(db, 'any', amount)).rejects.toMatchObject(invalid);
+    await expect(putBudget(db, { id, clusterId: 'cl-1', resource: 'usd', limit: amount })).rejects.toMatchObject(
+      invalid,
+    );
+    await expect(
+      sql`update budgets set limit_amount = ${String(amount)}::numeric where id = ${id}`.execute(db),
+    ).rejects.toThrow(/violates check|overflow/);
+  });
+
+  it('is listed with those of its cluster, and named when its books do not agree', async () => {
+    const clusterId = fresh('cl');
+    const ids = ['a', 'b', 'c'].map((letter) => `${clusterId}-${letter}`);
+    for (const id of ids) await putBudget(db, { id, clusterId, resource: 'usd', limit: 1 });
+    const first = await budgetsOf(db, clusterId, { limit: 2 });
+    expect(
+      [...first, ...(await budgetsOf(db, clusterId, { after: first[1]?.id ?? '', limit: 2 }))].map(({ id }) => id),
+    ).toEqual(ids);
+    await sql`update budgets set committed = 1 where id = ${ids[1]}`.execute(db);
+    expect(await budgetDifferences(db)).toEqual([{ budgetId: ids[1] }]);
+    await sql`update budgets set committed = 0 where id = ${ids[1]}`.execute(db);
+  });
+});

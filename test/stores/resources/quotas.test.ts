@@ -1,0 +1,73 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import {
+  closeAccount,
+  findAccount,
+  quotasOf,
+  release,
+  setQuotas,
+  setWeight,
+  take,
+  type ResourcesDb,
+} from '../../../src/stores/resources/index.js';
+import { createTestDatabases, type TestDatabases } from '../../support/database.js';
+import { cluster, granted, pool, request, times } from './builders.js';
+
+let stores: TestDatabases;
+let db: ResourcesDb;
+
+beforeAll(async () => {
+  stores = await createTestDatabases({ maxConnections: 24 });
+  db = stores.resources;
+});
+afterAll(() => stores?.drop());
+
+describe('a quota', () => {
+  it('bounds what a cluster holds in all pools together, whoever takes at once', async () => {
+    const [clusterId, a, b] = [await cluster(db), await pool(db, { tokens: 100 }), await pool(db, { tokens: 100 })];
+    expect(await setQuotas(db, clusterId, { tokens: 10 })).toEqual([{ resource: 'tokens', quota: 10, held: 0 }]);
+    const answers = await Promise.all(times(20, (n) => take(db, request(clusterId, n % 2 ? a : b, 3))));
+    expect(answers.filter(({ state }) => state === 'granted')).toHaveLength(3);
+    expect(answers.find(({ state }) => state === 'short')).toMatchObject({
+      what: [{ asked: 3, free: 1, by: 'quota' }],
+    });
+    expect(await quotasOf(db, clusterId)).toEqual([{ resource: 'tokens', quota: 10, held: 9 }]);
+    const both = [a, b].map((name) => ({ pool: name, resource: 'tokens', amount: 0.6 }));
+    expect((await take(db, request(clusterId, a, 1, { amounts: both }))).state).toBe('short');
+  });
+
+  it('does not go below what is held, goes where it is not named, and holds nobody else', async () => {
+    const [clusterId, other, name] = [await cluster(db), await cluster(db), await pool(db, { tokens: 100 })];
+    await granted(db, request(clusterId, name, 5));
+    await setQuotas(db, clusterId, { tokens: 5, usd: 1 });
+    await expect(setQuotas(db, clusterId, { tokens: 4.999 })).rejects.toMatchObject({
+      code: 'state_conflict',
+      message: expect.stringContaining('tokens would be 4.999, but 5 is held') as string,
+    });
+    expect(await quotasOf(db, clusterId)).toEqual([
+      { resource: 'tokens', quota: 5, held: 5 },
+      { resource: 'usd', quota: 1, held: 0 },
+    ]);
+    await granted(db, request(other, name, 50));
+    expect(await setQuotas(db, clusterId, {})).toEqual([{ resource: 'tokens', quota: null, held: 5 }]);
+    await granted(db, request(clusterId, name, 40));
+    await release(db, { clusterId });
+    expect(await quotasOf(db, clusterId)).toEqual([]);
+  });
+
+  it.each([-1, NaN, 2e12])('of %d is refused', async (amount) => {
+    await expect(setQuotas(db, 'cl', { tokens: amount })).rejects.toMatchObject({ code: 'invalid_request' });
+  });
+});
+
+it('the weight of an open account is set; of a closed one and of none it is refused', async () => {
+  const clusterId = await cluster(db);
+  await setWeight(db, clusterId, 2.5);
+  expect(await findAccount(db, clusterId)).toEqual({ state: 'open', weight: 2.5 });
+  for (const weight of [0, -1, NaN]) {
+    await expect(setWeight(db, clusterId, weight)).rejects.toMatchObject({ code: 'invalid_request' });
+  }
+  await closeAccount(db, clusterId);
+  await expect(setWeight(db, clusterId, 3)).rejects.toMatchObject({ code: 'state_conflict' });
+  expect(await findAccount(db, clusterId)).toEqual({ state: 'closed', weight: 2.5 });
+  await expect(setWeight(db, 'cl-none', 3)).rejects.toMatchObject({ code: 'not_found' });
+});

@@ -1,0 +1,106 @@
+import { sql } from 'kysely';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import {
+  answerRequest,
+  expireRequests,
+  findRequest,
+  listRequests,
+  openRequest,
+  trimRequests,
+  type NewResourceRequest,
+  type ResourcesDb,
+} from '../../../src/stores/resources/index.js';
+import { createTestDatabases, type TestDatabases } from '../../support/database.js';
+import { fresh, times } from './builders.js';
+
+let stores: TestDatabases;
+let db: ResourcesDb;
+
+beforeAll(async () => {
+  stores = await createTestDatabases();
+  db = stores.resources;
+});
+afterAll(() => stores?.drop());
+
+const asking = (over: Partial<NewResourceRequest> = {}): NewResourceRequest => ({
+  id: fresh('rr_x'),
+  clusterId: 'cl-1',
+  operationId: fresh('op'),
+  round: 0,
+  need: { members: 2 },
+  reason: 'The fleet has nobody who can translate',
+  deadlineSeconds: 60,
+  ...over,
+});
+const grant = { state: 'granted', by: 'orchestrator', answer: { agents: ['a', 'b'] } } as const;
+const pastDeadline = (ids: readonly string[]) =>
+  sql`update resource_requests set deadline_at = clock_timestamp() - interval '1 ms' where id = any(${[...ids]})`.execute(
+    db,
+  );
+const refused = (detail: string) => ({ code: 'state_conflict', message: expect.stringContaining(detail) as string });
+
+describe('a resource request', () => {
+  it('is opened once a round, by whoever opens it at once', async () => {
+    const wanted = asking();
+    const opened = await Promise.all(times(10, () => openRequest(db, { ...wanted, id: fresh('rr_y') })));
+    expect(new Set(opened.map(({ id }) => id)).size).toBe(1);
+    expect(opened[0]).toMatchObject({ state: 'open', need: wanted.need, reason: wanted.reason, answeredAt: null });
+    const next = await openRequest(db, { ...wanted, round: 1 });
+    expect(next.id).toBe(wanted.id);
+    expect((await findRequest(db, next.id))?.round).toBe(1);
+  });
+
+  it('is answered by one party, whoever answers at once; the same answer again is confirmed', async () => {
+    const { id } = await openRequest(db, asking());
+    const answers = await Promise.allSettled(times(10, (n) => answerRequest(db, id, { ...grant, by: `party-${n}` })));
+    expect(answers.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+    const answered = await findRequest(db, id);
+    expect(answered).toMatchObject({ state: 'granted', answer: grant.answer });
+    const by = answered?.answeredBy ?? '';
+    expect(await answerRequest(db, id, { ...grant, by })).toEqual(answered);
+    for (const other of [{ state: 'denied' as const }, { answer: {} }, { by: 'somebody' }]) {
+      await expect(answerRequest(db, id, { ...grant, by, ...other })).rejects.toMatchObject(
+        refused(`granted by ${by}`),
+      );
+    }
+    expect(await findRequest(db, id)).toEqual(answered);
+  });
+
+  it('is not answered after its deadline, swept or not, nor when nobody asked', async () => {
+    const { id } = await openRequest(db, asking());
+    await pastDeadline([id]);
+    await expect(answerRequest(db, id, grant)).rejects.toMatchObject(refused('expired at'));
+    expect(await expireRequests(db, 100)).toEqual([id]);
+    await expect(answerRequest(db, id, grant)).rejects.toMatchObject(refused('expired at'));
+    await expect(answerRequest(db, 'rr_none', grant)).rejects.toMatchObject({ code: 'not_found' });
+    await expect(openRequest(db, asking({ deadlineSeconds: NaN }))).rejects.toMatchObject({ code: 'invalid_request' });
+  });
+
+  it('expires in chunks, those that were answered left alone', async () => {
+    const ids = (await Promise.all(times(5, () => openRequest(db, asking())))).map(({ id }) => id);
+    await answerRequest(db, ids[0] ?? '', { ...grant, state: 'denied' });
+    await pastDeadline(ids);
+    const expired = [await expireRequests(db, 3), await expireRequests(db, 3), await expireRequests(db, 3)];
+    expect(expired.map(({ length }) => length)).toEqual([3, 1, 0]);
+    expect(expired.flat().sort()).toEqual(ids.slice(1).sort());
+    expect((await findRequest(db, ids[0] ?? ''))?.state).toBe('denied');
+  });
+});
+
+it('requests are listed newest first by state and cluster, and trimmed when they ended long ago', async () => {
+  const clusterId = fresh('cl');
+  const ids: string[] = [];
+  for (let n = 0; n < 4; n += 1) ids.push((await openRequest(db, asking({ clusterId }))).id);
+  await answerRequest(db, ids[1] ?? '', grant);
+  const first = await listRequests(db, { clusterId, limit: 2 });
+  const next = await listRequests(db, { clusterId, before: first[1]?.no ?? 0, limit: 5 });
+  expect([...first, ...next].map(({ id }) => id)).toEqual([...ids].reverse());
+  expect((await listRequests(db, { clusterId, state: 'open', limit: 5 })).map(({ id }) => id)).toEqual([
+    ids[3],
+    ids[2],
+    ids[0],
+  ]);
+  await sql`update resource_requests set answered_at = now() - interval '1 day' where id = ${ids[1]}`.execute(db);
+  expect(await trimRequests(db, { keepSeconds: 3600, limit: 10 })).toBe(1);
+  expect(await listRequests(db, { clusterId, limit: 5 })).toHaveLength(3);
+});
