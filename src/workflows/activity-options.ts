@@ -1,5 +1,6 @@
 import { proxyActivities } from '@temporalio/workflow';
 import type { CommunicationActivities } from '../activities/communication/index.js';
+import type { ScalingActivities } from '../activities/scaling/index.js';
 import type { FormationActivities } from '../activities/formation/index.js';
 
 /**
@@ -29,8 +30,21 @@ export const communicationSteps = (summary: string): CommunicationActivities =>
     summary,
   });
 
+/**
+ * Steps of scale_cluster. Waiting, draining and soaking are the workflow's timers, so no single call takes long.
+ * @param summary what this call is about, shown beside the step in the Temporal UI.
+ */
+export const scalingSteps = (summary: string): ScalingActivities =>
+  proxyActivities<ScalingActivities>({
+    startToCloseTimeout: '30s',
+    heartbeatTimeout: '5s',
+    scheduleToCloseTimeout: '30m',
+    retry: { initialInterval: '200ms', backoffCoefficient: 2, maximumInterval: '5s' },
+    summary,
+  });
+
 /** Undoing is never given up: what stays reserved because a database was away for an hour would stay for ever. */
-export const undoing = proxyActivities<FormationActivities>({
+export const undoing = proxyActivities<FormationActivities & Pick<ScalingActivities, 'undoScaling'>>({
   startToCloseTimeout: '30s',
   heartbeatTimeout: '5s',
   retry: { initialInterval: '200ms', backoffCoefficient: 2, maximumInterval: '10s' },

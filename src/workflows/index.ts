@@ -2,3 +2,4 @@ export { manageCommunication } from './communication.js';
 export { dissolveCluster } from './dissolution.js';
 export { formCluster, repairCluster } from './formation.js';
 export { formationInterval } from './intervals.js';
+export { scaleCluster } from './scaling.js';

@@ -3,7 +3,7 @@ import type { ClusterId } from '../contracts/ids.js';
 
 /** A run that another SDK started has no search attributes yet; with them the Temporal UI finds it by its cluster. */
 export function showRun(
-  component: 'formation' | 'communication',
+  component: 'formation' | 'communication' | 'scaling',
   { clusterId, doing }: { readonly clusterId?: ClusterId; readonly doing: string },
 ): void {
   if (!('Component' in workflowInfo().searchAttributes)) {

@@ -1,4 +1,3 @@
-import { ManagerError } from '../../contracts/errors.js';
 import type { ClusterId, OperationId } from '../../contracts/ids.js';
 import { managerMessageTypes } from '../../contracts/inbox.js';
 import {
@@ -11,15 +10,14 @@ import {
   releaseReservations,
   retireCluster as retire,
   undoStep,
-  type ClusterRow,
   type OperationRow,
 } from '../../stores/clusters/index.js';
-import { closeRoutes, deliver, routeAndDeliver, routingTable } from '../../stores/communication/index.js';
-import { reAddressClusterMail } from '../../messaging/re-address-mail.js';
+import { closeRoutes, deliver, routingTable } from '../../stores/communication/index.js';
 import { failpoint } from '../../stores/failpoint.js';
 import { closeAccount } from '../../stores/resources/index.js';
 import { asActivity, thisAttempt } from '../as-activity.js';
 import type { ActivityDeps } from '../deps.js';
+import { announceWhoStays } from './announce-who-stays.js';
 
 export interface UndoInput {
   readonly operationId: OperationId;
@@ -55,39 +53,6 @@ export const retireCluster = (deps: ActivityDeps) =>
       if (cluster && epoch) await passEpoch(tx, clusterId, { from: cluster.epoch, to: epoch });
     });
   });
-
-/** Takes the next free epoch for the members that a cluster has. @returns it, or undefined when the cluster is closed to routing. */
-async function announceWhoStays(
-  { clusters, communication, messaging, settings }: ActivityDeps,
-  { id: clusterId, spec, coordinator, epoch: present }: ClusterRow,
-): Promise<number | undefined> {
-  for (;;) {
-    const rows = await membershipsOf(clusters, clusterId);
-    const routed = await routingTable(communication, clusterId);
-    const members = rows.filter((row) => row.state === 'active').map(({ agentId, roles }) => ({ agentId, roles }));
-    const epoch = Math.max(present, routed?.epoch ?? 0) + 1;
-    const message = {
-      id: `msg_${clusterId}_e${epoch}_${managerMessageTypes.changed}`,
-      source: settings.id,
-      type: managerMessageTypes.changed,
-      clusterId,
-      epoch,
-      data: { clusterId, name: spec.name, epoch, coordinator, fencingToken: epoch, members },
-    };
-    const recipients = [...new Set([...rows, ...(routed?.members ?? [])].map((member) => member.agentId))];
-    try {
-      await routeAndDeliver(communication, { clusterId, epoch, members }, [{ message, recipients }]);
-      messaging.wake(recipients);
-      await reAddressClusterMail(messaging, clusterId);
-      return epoch;
-    } catch (error) {
-      if (!(error instanceof ManagerError)) throw error;
-      if (error.code === 'operation_ended') return undefined;
-      // Somebody announced that very epoch since it was looked up: the one after it is ours.
-      if (error.code !== 'state_conflict') throw error;
-    }
-  }
-}
 
 /** Undoes establishConnections: members and invited agents are told, and nothing is routed to the cluster any more. */
 export const closeConnections = ({ clusters, communication, messaging, settings }: ActivityDeps) =>

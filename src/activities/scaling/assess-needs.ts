@@ -2,9 +2,10 @@ import { ManagerError } from '../../contracts/errors.js';
 import { parseScalingRequest } from '../../contracts/scaling.js';
 import { assess } from '../../domain/scaling/assess.js';
 import { explainDecision } from '../../domain/scaling/explain.js';
+import type { Decision } from '../../domain/scaling/types.js';
 import { stabilityScore } from '../../domain/stability/score.js';
 import { findCluster, saveStep, scalingUnderWay, type ClusterRow } from '../../stores/clusters/index.js';
-import { saveDecision, saveScore } from '../../stores/resources/index.js';
+import { recordRecommendations, saveDecision, saveScores } from '../../stores/resources/index.js';
 import { failpoint } from '../../stores/failpoint.js';
 import { asActivity, thisAttempt } from '../as-activity.js';
 import type { ActivityDeps } from '../deps.js';
@@ -25,7 +26,7 @@ export interface AssessedNeeds {
   readonly desired: number;
   readonly victims: readonly string[];
   readonly charged: number;
-  readonly because: string;
+  readonly because: Decision['because'];
   readonly scoreBefore: number | null;
   readonly explanation: string;
 }
@@ -71,8 +72,10 @@ async function decide(deps: ActivityDeps, operationId: string, request: unknown)
   });
   failpoint('assessNeeds:decided');
   const score = stabilityScore(stability);
-  await saveScore(deps.resources, { clusterId, atMs: facts.nowMs, ...score });
-  const { decision, sentence } = stored;
+  await saveScores(deps.resources, [{ clusterId, atMs: facts.nowMs, ...score, parts: { ...score.parts } }]);
+  const decision = stored.decision as Decision;
+  const atMs = stored.at.getTime();
+  await recordRecommendations(deps.resources, [{ clusterId, atMs, desired: decision.recommendation }]);
   return {
     decisionId: stored.id,
     clusterId,
@@ -84,7 +87,7 @@ async function decide(deps: ActivityDeps, operationId: string, request: unknown)
     charged: decision.charged,
     because: decision.because,
     scoreBefore: score.score,
-    explanation: sentence,
+    explanation: stored.sentence,
   };
 }
 

@@ -6,7 +6,7 @@ import type { ClusterFacts, ScalingMember, Work } from '../../domain/scaling/typ
 import type { StabilityFacts } from '../../domain/stability/score.js';
 import { scalingMembers, unplannedLosses, type ClusterRow, type ScalingMemberRow } from '../../stores/clusters/index.js';
 import { mailFigures, type MailFigures } from '../../stores/communication/index.js';
-import { historyOf, usageOf, type ScalingHistory, type UsageReading } from '../../stores/resources/index.js';
+import { scalingMemories, usageOf, type ScalingMemory, type UsageReading } from '../../stores/resources/index.js';
 import type { ActivityDeps } from '../deps.js';
 
 /** A cluster with all that decisions and scores are made of, read from the three databases. */
@@ -31,14 +31,19 @@ export async function readPictures(
   { rules, asked = new Map() }: { readonly rules: ScalingRules; readonly asked?: ReadonlyMap<string, number> },
 ): Promise<ReadonlyMap<string, ClusterPicture>> {
   const ids = rows.map(({ id }) => id);
+  const nowMs = Date.now();
   const [members, losses, mail, histories] = await Promise.all([
     scalingMembers(clusters, ids),
     unplannedLosses(clusters, ids, scoreWindowSeconds),
     mailFigures(communication, ids, scoreWindowSeconds),
-    historyOf(resources, ids, rules),
+    scalingMemories(resources, ids, {
+      nowMs,
+      windowSeconds: rules.windowSeconds,
+      changesSeconds: rules.budgetSeconds + rules.reversalSeconds,
+      gapSeconds: rules.windowSeconds,
+    }),
   ]);
   const readings = byAgent(await usageOf(resources, [...new Set(members.map(({ agentId }) => agentId))]));
-  const nowMs = Date.now();
   return new Map(
     rows.map((cluster) => {
       const own = members.filter(({ clusterId }) => clusterId === cluster.id);
@@ -78,7 +83,7 @@ function factsOf(
     readonly nowMs: number;
     readonly readings: ReadonlyMap<string, readonly UsageReading[]>;
     readonly asked: number | null;
-    readonly history: ScalingHistory | undefined;
+    readonly history: ScalingMemory | undefined;
   },
 ): ClusterFacts {
   return {

@@ -12,6 +12,7 @@ import { jainIndex } from './jain.js';
 import { fillProgressively, misfit, type Filling } from './progressive-filling.js';
 
 /** Amounts are counted in thousandths: a claim's rounded up, capacity and quotas down. */
+const usualHeadroom = 0.1;
 const precision = 1000;
 const up = (amount: number): number => (amount > 0 ? Math.max(1, Math.ceil(amount * precision - 1e-6)) : 0);
 const down = (amount: number): number => Math.floor(amount * precision + 1e-6);
@@ -22,7 +23,7 @@ const down = (amount: number): number => Math.floor(amount * precision + 1e-6);
  * The result does not depend on the order of the claims. Time is n log n in the units given.
  * @param input.capacity what there is of each resource; an amount that is not a number from 0 counts as 0.
  * @param input.taken in use by others than the claims.
- * @param input.headroom the part of each resource that only guarantees may use, 0..1.
+ * @param input.headroom the part of each resource that only guarantees may use, 0..1: of all, or by name (others 0.1).
  * Source: Ghodsi et al., "Dominant Resource Fairness", NSDI 2011.
  * @example 9 cpu and 18 memory, A's unit (1, 4), B's (3, 1), no headroom: A gets 3, B gets 2.
  */
@@ -30,7 +31,7 @@ export const allocate = (input: {
   readonly capacity: Amounts;
   readonly taken?: Amounts;
   readonly claims: readonly Claim[];
-  readonly headroom?: number;
+  readonly headroom?: number | Amounts;
 }): Allocation => {
   const { claims } = input;
   const rows = claims
@@ -99,9 +100,11 @@ interface Table {
 const tableOf = (
   rows: readonly Claim[],
   names: readonly string[],
-  { capacity, taken = {}, headroom = 0.1 }: { capacity: Amounts; taken?: Amounts; headroom?: number },
+  { capacity, taken = {}, headroom = usualHeadroom }: { capacity: Amounts; taken?: Amounts; headroom?: number | Amounts },
 ): Table => {
   const width = names.length;
+  const shareOf = (name: string): number =>
+    typeof headroom === 'number' ? headroom : Object.hasOwn(headroom, name) ? (headroom[name] ?? 0) : usualHeadroom;
   const amountOf = (amounts: Amounts, name: string): number => {
     const amount = Object.hasOwn(amounts, name) ? amounts[name] : undefined;
     return amount !== undefined && isAmount(amount) ? amount : 0;
@@ -131,7 +134,7 @@ const tableOf = (
     wanted: Float64Array.from(rows, (claim) => claim.wanted),
     bounds,
     whole,
-    ordinary: whole.map((amount) => Math.floor(amount * (1 - headroom) + 1e-6)),
+    ordinary: whole.map((amount, column) => Math.floor(amount * (1 - shareOf(names[column] as string)) + 1e-6)),
   };
 };
 

@@ -131,3 +131,32 @@ export async function leavingSince(
   const { seconds = null, agentIds = [] } = rows[0] ?? {};
   return seconds === null ? undefined : { seconds, agentIds };
 }
+
+/** What all agents that are there offer together, and how much of it memberships hold. `agents` counts memberships. */
+export interface FleetStock {
+  readonly capacity: Readonly<Record<string, number>>;
+  readonly held: Readonly<Record<string, number>>;
+}
+
+/** The name under which the agents themselves are a resource: a membership takes one. */
+export const agentsResource = 'agents';
+
+export async function fleetStock(db: ClustersDb): Promise<FleetStock> {
+  const { rows } = await sql<{ name: string; capacity: number; held: number }>`
+    with alive as (select * from agents where left_at is null and lease_expires_at > now())
+    select ${agentsResource} as name, coalesce(sum(max_clusters), 0)::float8 as capacity,
+      coalesce(sum(cluster_count), 0)::float8 as held from alive
+    union all
+    select r.key, sum(r.value::float8), sum(coalesce((a.held ->> r.key)::float8, 0))
+    from alive a, jsonb_each_text(a.resources) r group by r.key`.execute(db);
+  const column = (which: 'capacity' | 'held') => Object.fromEntries(rows.map((row) => [row.name, row[which]]));
+  return { capacity: column('capacity'), held: column('held') };
+}
+
+/** Members, reserved ones too, of each cluster that has any. */
+export async function sizesOf(db: ClustersDb, clusterIds: readonly string[]): Promise<ReadonlyMap<string, number>> {
+  const { rows } = await sql<{ clusterId: string; size: number }>`
+    select cluster_id as "clusterId", count(*) as size from memberships
+    where cluster_id = any(${clusterIds}::text[]) and state in ('reserved', 'active') group by cluster_id`.execute(db);
+  return new Map(rows.map(({ clusterId, size }) => [clusterId, size]));
+}

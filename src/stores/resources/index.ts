@@ -1,4 +1,5 @@
 export * from './accounts.js';
+export * from './claims.js';
 export { budgetDifferences, budgetsOf, findBudget, putBudget, type BudgetRow } from './budgets.js';
 export * from './decisions.js';
 export * from './grants.js';

@@ -1,0 +1,215 @@
+import { parseScalingRequest } from '../../contracts/scaling.js';
+import type { ClusterId, OperationId } from '../../contracts/ids.js';
+import { describeShortfall } from '../../domain/formation/describe-shortfall.js';
+import type { Answer } from '../../domain/scaling/claims.js';
+import { allocate } from '../../domain/scaling/drf.js';
+import {
+  agentsResource,
+  findCandidates,
+  findCluster,
+  fleetStock,
+  membershipsOf,
+  saveStep,
+  sizesOf,
+  type ClusterRow,
+  type ClustersDb,
+} from '../../stores/clusters/index.js';
+import { openClaims, openRequest } from '../../stores/resources/index.js';
+import { failpoint } from '../../stores/failpoint.js';
+import { asActivity, thisAttempt } from '../as-activity.js';
+import type { ActivityDeps } from '../deps.js';
+import { candidateQueryOf, matchRequestOf, type FormationPlan } from '../formation/plan.js';
+import { Contended, reserveAgents } from '../formation/reserve-agents.js';
+
+/** A change of size that is to be carried out: what was assessed, or its way back. */
+export interface WantedChange {
+  readonly direction: 'out' | 'in' | 'none';
+  /** Members wanted in all. */
+  readonly desired: number;
+  /** Who leaves. */
+  readonly victims: readonly string[];
+}
+
+export interface AllocateResourcesInput {
+  readonly operationId: OperationId;
+  readonly clusterId: ClusterId;
+  readonly round: number;
+  readonly change: WantedChange;
+  /** Whether what the fleet cannot give is asked of the orchestrator. */
+  readonly mayAsk: boolean;
+}
+
+/** How the cluster came off among all that want something. */
+export interface FairShare {
+  readonly answer: Answer;
+  readonly dominantShare: number;
+  readonly dominantResource: string | null;
+  /** Jain's index over all claims. */
+  readonly jain: number;
+  readonly claims: number;
+}
+
+export interface AllocatedResources {
+  readonly plan: FormationPlan;
+  /** How many members are wanted and could not be had. */
+  readonly missing: number;
+  readonly share: FairShare | null;
+  /** Open with the orchestrator; the run waits for its answer. */
+  readonly asked: { readonly requestId: string; readonly seconds: number; readonly reason: string } | null;
+}
+
+const claimsAtMost = 10_000;
+
+/**
+ * Step 2 of scale_cluster: what the cluster may have by its fair share, and agents reserved for it. What the fleet cannot
+ * give becomes a request to the orchestrator.
+ */
+export const allocateResources = (deps: ActivityDeps) =>
+  asActivity(async (input: AllocateResourcesInput): Promise<AllocatedResources> => {
+    const { operationId, clusterId, round, change } = input;
+    const key = { operationId, step: 'allocateResources', round };
+    const share = change.direction === 'out' ? await fairShareOf(deps, clusterId, change.desired) : null;
+    const work = (turn: boolean): Promise<AllocatedResources> =>
+      saveStep(deps.clusters, key, thisAttempt(), async (tx, { operation }) => {
+        const { grantSeconds, deadlineSeconds } = parseScalingRequest(operation.request);
+        const { plan, missing, reason } = await planFor(tx, input, { share, turn, deadlineSeconds });
+        const asked =
+          missing > 0 && input.mayAsk && grantSeconds > 0
+            ? await ask(deps, input, { missing, reason, plan, seconds: grantSeconds })
+            : null;
+        return { plan, missing, share: share?.told ?? null, asked };
+      });
+    try {
+      return await work(false);
+    } catch (error) {
+      if (!(error instanceof Contended)) throw error;
+      return work(true);
+    }
+  });
+
+interface Entitled {
+  /** Members in all that the cluster may have now. */
+  readonly units: number;
+  readonly told: FairShare;
+}
+
+/** Weighted dominant resource fairness over all clusters that want to grow. */
+async function fairShareOf(
+  { clusters, resources }: ActivityDeps,
+  clusterId: string,
+  desired: number,
+): Promise<Entitled | null> {
+  const [open, stock] = await Promise.all([openClaims(resources, { limit: claimsAtMost }), fleetStock(clusters)]);
+  const own = open.find((claim) => claim.clusterId === clusterId);
+  if (!own) return null;
+  const sizes = await sizesOf(clusters, open.map((claim) => claim.clusterId));
+  const heldBy = (name: string, perMember: Readonly<Record<string, number>>, size: number): number =>
+    size * (name === agentsResource ? 1 : Object.hasOwn(perMember, name) ? (perMember[name] ?? 0) : 0);
+  const taken = Object.fromEntries(
+    Object.entries(stock.held).map(([name, held]) => [
+      name,
+      // What the claimants hold themselves is theirs in the sharing.
+      Math.max(
+        0,
+        open.reduce((left, one) => left - heldBy(name, one.perMember, sizes.get(one.clusterId) ?? 0), held),
+      ),
+    ]),
+  );
+  const agents = stock.capacity[agentsResource] ?? 0;
+  const { shares, jain } = allocate({
+    capacity: stock.capacity,
+    taken,
+    // A tenth of a small fleet is nobody: agents come whole.
+    headroom: { [agentsResource]: agents > 0 ? Math.floor(agents / 10) / agents : 0 },
+    claims: open.map((claim) => ({
+      id: claim.clusterId,
+      weight: claim.weight,
+      perUnit: { ...claim.perMember, [agentsResource]: 1 },
+      wanted: claim.clusterId === clusterId ? desired : claim.desired,
+      held: sizes.get(claim.clusterId) ?? 0,
+      quota: claim.quota,
+      waitingSinceMs: claim.since.getTime(),
+    })),
+  });
+  const share = shares.find(({ id }) => id === clusterId);
+  if (!share) return null;
+  const { answer, dominantShare, dominantResource, units } = share;
+  return { units, told: { answer, dominantShare, dominantResource, jain, claims: open.length } };
+}
+
+/** Chooses and reserves who joins. Nobody is reserved where nobody is needed. */
+async function planFor(
+  tx: ClustersDb,
+  { operationId, clusterId, change }: AllocateResourcesInput,
+  { share, turn, deadlineSeconds }: { readonly share: Entitled | null; readonly turn: boolean; readonly deadlineSeconds: number },
+): Promise<{ readonly plan: FormationPlan; readonly missing: number; readonly reason: string }> {
+  const cluster = await findCluster(tx, clusterId);
+  if (!cluster) throw new Error(`Cluster ${clusterId} is gone`);
+  const members = (await membershipsOf(tx, clusterId)).filter(({ state }) => state === 'active');
+  const leaving = change.victims.filter((id) => members.some(({ agentId }) => agentId === id));
+  const staying = members.filter(({ agentId }) => !leaving.includes(agentId));
+  const nobody = planOf(cluster, { staying: staying.map(({ agentId }) => agentId), leaving });
+  const wanted = change.direction === 'out' ? change.desired - staying.length : 0;
+  if (wanted <= 0) return { plan: nobody, missing: 0, reason: '' };
+  const entitled = share ? Math.max(0, Math.min(wanted, share.units - staying.length)) : wanted;
+  const unfair = share && entitled < wanted ? reasonOf(share.told.answer) : '';
+  if (entitled === 0) return { plan: nobody, missing: wanted, reason: unfair };
+  // As many as there are, up to what it is entitled to: each of them helps.
+  const target = staying.length + entitled;
+  const spec = { ...cluster.spec, deadlineSeconds, size: { min: staying.length + 1, desired: target, max: target } };
+  const query = candidateQueryOf(spec, operationId, clusterId);
+  const found = await reserveAgents(
+    tx,
+    { operationId, clusterId, spec, query, request: matchRequestOf(spec, staying, operationId) },
+    await findCandidates(tx, query),
+    turn,
+  );
+  const joining = found.shortfall.length === 0 ? found.members : [];
+  const missing = wanted - joining.length;
+  const scarce = found.shortfall.length > 0 ? describeShortfall(found.shortfall, found.rejected) : '';
+  return {
+    plan: { ...nobody, joining, alternates: found.alternates, rejected: found.rejected },
+    missing,
+    reason: unfair || scarce || `${joining.length} of ${wanted} agents that were wanted are free and eligible`,
+  };
+}
+
+const planOf = (
+  { id: clusterId, epoch, spec }: ClusterRow,
+  parts: Pick<FormationPlan, 'staying' | 'leaving'>,
+): FormationPlan => ({
+  clusterId,
+  epoch,
+  spec,
+  joining: [],
+  alternates: [],
+  rejected: {},
+  shortfall: [],
+  ...parts,
+});
+
+const reasonOf = (answer: Answer): string => (answer.kind === 'granted' ? '' : answer.why.detail);
+
+async function ask(
+  { resources }: ActivityDeps,
+  { operationId, clusterId, round }: AllocateResourcesInput,
+  {
+    missing,
+    reason,
+    plan,
+    seconds,
+  }: { readonly missing: number; readonly reason: string; readonly plan: FormationPlan; readonly seconds: number },
+): Promise<AllocatedResources['asked']> {
+  const { requiredCapabilities, resources: perMember, labels } = plan.spec;
+  const request = await openRequest(resources, {
+    id: `rr_${operationId}_${round}`,
+    clusterId,
+    operationId,
+    round,
+    need: { agents: missing, requiredCapabilities, perMember, labels },
+    reason,
+    deadlineSeconds: seconds,
+  });
+  failpoint('allocateResources:asked');
+  return { requestId: request.id, seconds, reason };
+}

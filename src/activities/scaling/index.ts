@@ -1,0 +1,20 @@
+import type { ActivityDeps } from '../deps.js';
+import { adjustCluster } from './adjust-cluster.js';
+import { allocateResources } from './allocate-resources.js';
+import { answerResources, lookAtRequest } from './answer-request.js';
+import { assessNeeds } from './assess-needs.js';
+import { undoScaling } from './undo-scaling.js';
+import { verifyStability } from './verify-stability.js';
+
+/** The activities of scale_cluster: its four steps, the orchestrator's answers, and giving back. */
+export const createScalingActivities = (deps: ActivityDeps) => ({
+  assessNeeds: assessNeeds(deps),
+  allocateResources: allocateResources(deps),
+  adjustCluster: adjustCluster(deps),
+  verifyStability: verifyStability(deps),
+  answerResources: answerResources(deps),
+  lookAtRequest: lookAtRequest(deps),
+  undoScaling: undoScaling(deps),
+});
+
+export type ScalingActivities = ReturnType<typeof createScalingActivities>;

@@ -1,0 +1,112 @@
+import type { ClusterId, OperationId } from '../../contracts/ids.js';
+import type { ScalingOutcome, ScalingResult } from '../../contracts/scaling.js';
+import { judgeSoak } from '../../domain/scaling/soak.js';
+import { stabilityScore } from '../../domain/stability/score.js';
+import { endOperation, findCluster, membershipsOf, saveStep } from '../../stores/clusters/index.js';
+import { failpoint } from '../../stores/failpoint.js';
+import { blockRecommendation, lastScores, recordOutcome, saveScores } from '../../stores/resources/index.js';
+import { asActivity, thisAttempt } from '../as-activity.js';
+import type { ActivityDeps } from '../deps.js';
+import type { AssessedNeeds } from './assess-needs.js';
+import { readPictures } from './read-facts.js';
+import { rulesOf } from './rules.js';
+
+export interface VerifyStabilityInput {
+  readonly operationId: OperationId;
+  readonly clusterId: ClusterId;
+  readonly needs: AssessedNeeds;
+  readonly joined: readonly string[];
+  readonly left: readonly string[];
+  /** Null when nothing was changed or nothing is to be watched. */
+  readonly soak: {
+    /** Scores from this moment on count, epoch ms. */
+    readonly sinceMs: number;
+    readonly direction: 'out' | 'in';
+    readonly from: number;
+    readonly desired: number;
+    readonly mayWait: boolean;
+    readonly rolledBack: boolean;
+  } | null;
+  /** What there is to say where nothing is watched. */
+  readonly outcome: ScalingOutcome;
+  readonly verdict: string;
+}
+
+export type VerifiedStability =
+  | { readonly state: 'waiting'; readonly score: number | null; readonly samples: number; readonly needed: number }
+  | { readonly state: 'roll_back'; readonly why: string; readonly to: number; readonly score: number | null }
+  | { readonly state: 'ended'; readonly result: ScalingResult };
+
+/**
+ * Step 4 of scale_cluster: takes the stability score, judges the change by the last ones, and ends the operation. Called
+ * once a sample; the time in between is the workflow's.
+ */
+export const verifyStability = (deps: ActivityDeps) =>
+  asActivity(async (input: VerifyStabilityInput): Promise<VerifiedStability> => {
+    const { soak, clusterId, operationId, needs } = input;
+    const score = await takeScore(deps, clusterId);
+    if (!soak) return end(deps, input, { score, outcome: input.outcome, verdict: input.verdict });
+    const rules = rulesOf(deps.settings);
+    const scores = (await lastScores(deps.resources, clusterId, 100)).filter(({ atMs }) => atMs >= soak.sinceMs);
+    const nowMs = Date.now();
+    const min = (await findCluster(deps.clusters, clusterId))?.spec.size.min ?? 1;
+    const judged = judgeSoak(
+      { ...soak, min, before: needs.scoreBefore, scores: scores.map((row) => row.score) },
+      nowMs,
+      rules,
+    );
+    if (judged.verdict === 'waiting') {
+      return { state: 'waiting', score, samples: judged.samples, needed: judged.needed };
+    }
+    if (judged.verdict === 'passed') {
+      const outcome = soak.rolledBack ? 'rolled_back' : input.outcome;
+      return end(deps, input, { score, outcome, verdict: `passed: ${judged.why}` });
+    }
+    await blockRecommendation(deps.resources, { clusterId, ...judged.block, reason: `${operationId}: ${judged.why}` });
+    failpoint('verifyStability:blocked');
+    if (judged.verdict === 'roll_back') return { state: 'roll_back', why: judged.why, to: judged.to, score };
+    return end(deps, input, { score, outcome: 'failed', verdict: `failed: ${judged.why}` });
+  });
+
+async function takeScore(deps: ActivityDeps, clusterId: string): Promise<number | null> {
+  const cluster = await findCluster(deps.clusters, clusterId);
+  const picture =
+    cluster && (await readPictures(deps, [cluster], { rules: rulesOf(deps.settings) })).get(clusterId);
+  if (!picture) return null;
+  const score = stabilityScore(picture.stability);
+  await saveScores(deps.resources, [{ clusterId, atMs: picture.facts.nowMs, ...score, parts: { ...score.parts } }]);
+  return score.score;
+}
+
+async function end(
+  { clusters, resources }: ActivityDeps,
+  { operationId, clusterId, needs, joined, left }: VerifyStabilityInput,
+  {
+    score,
+    outcome,
+    verdict,
+  }: { readonly score: number | null; readonly outcome: ScalingOutcome; readonly verdict: string },
+): Promise<VerifiedStability> {
+  const [cluster, members] = await Promise.all([findCluster(clusters, clusterId), membershipsOf(clusters, clusterId)]);
+  const result: ScalingResult = {
+    clusterId,
+    decisionId: needs.decisionId,
+    outcome,
+    from: needs.from,
+    desired: needs.desired,
+    size: members.filter(({ state }) => state === 'active').length,
+    epoch: cluster?.epoch ?? needs.epoch,
+    joined: [...joined],
+    left: [...left],
+    scoreBefore: needs.scoreBefore,
+    scoreAfter: score,
+    explanation: needs.explanation,
+    verdict,
+  };
+  const key = { operationId, step: 'verifyStability', round: 0 };
+  return saveStep<VerifiedStability>(clusters, key, thisAttempt(), async (tx) => {
+    await recordOutcome(resources, needs.decisionId, outcome, { operationId, verdict, joined, left });
+    await endOperation(tx, operationId, { state: 'completed', event: `cluster.scaling.${outcome}`, result });
+    return { state: 'ended', result };
+  });
+}
