@@ -28,15 +28,7 @@ export const identify = (quick: boolean): Promise<Figure[]> =>
       clusters,
       communication,
       resources,
-      settings: {
-        id: 'bench',
-        capabilities: ['cluster_management'],
-        clusterSize: { min: 3, max: 10 },
-        leaseSeconds: 30,
-        invitationTimeoutSeconds: 10,
-        invitationTries: 3,
-        communication: loadConfig({ env: stack.env }).communication,
-      },
+      settings: { ...loadConfig({ env: stack.env }), id: 'bench' },
     });
     const environment = new MockActivityEnvironment();
     const figures: Figure[] = [];

@@ -1,7 +1,7 @@
 import type { ClusterManagerClient } from '../client/index.js';
 import type { ManagerConfig } from '../config/index.js';
 import type { OperationView, StepView } from '../contracts/operations.js';
-import { communicationSteps, formationSteps } from '../contracts/steps.js';
+import { communicationSteps, formationSteps, scalingSteps } from '../contracts/steps.js';
 import { stepsOf, type OperationRow, type StepRow } from '../stores/clusters/index.js';
 import type { ApiDeps } from './deps.js';
 import { withinLimit } from './unavailable.js';
@@ -62,6 +62,7 @@ const stepsOfKind = {
   FORMATION: formationSteps,
   REPAIR: formationSteps,
   COMMUNICATION: communicationSteps,
+  SCALING: scalingSteps,
   DISSOLUTION: [],
 } as const;
 

@@ -4,6 +4,7 @@ import { parseFormationRequest } from '../contracts/formation.js';
 import { clusterIdOf, workflowIds } from '../contracts/ids.js';
 import { processRequest, type ProcessRequest } from '../contracts/operations.js';
 import { requestHash } from '../contracts/request-hash.js';
+import { parseScalingRequest } from '../contracts/scaling.js';
 import { acceptAndStart, awaitOperation, operationIdOf, requesterOf, requireAllowed } from './accept-request.js';
 import type { NewOperation, Principal } from '../stores/clusters/index.js';
 import type { Api, ApiDeps } from './deps.js';
@@ -43,7 +44,9 @@ export function requestRoutes(api: Api, deps: ApiDeps): void {
       requestedBy,
       ...(asked.type === 'FORMATION'
         ? formation(deps, c.var.principal, id, asked)
-        : await communication(deps, c.var.principal, id, asked)),
+        : asked.type === 'SCALING'
+          ? scaling(deps, c.var.principal, id, asked)
+          : await communication(deps, c.var.principal, id, asked)),
     });
     const operation = await awaitOperation(deps, accepted, wait, c.req.raw.signal);
     c.header('location', `/v1/operations/${id}`);
@@ -68,6 +71,17 @@ function formation(
     request,
     requestHash: requestHash(kind, request),
   };
+}
+
+function scaling(
+  deps: ApiDeps,
+  principal: Principal,
+  id: string,
+  { type: kind, ...request }: Extract<ProcessRequest, { type: 'SCALING' }>,
+): Asked {
+  requireAllowed(deps, principal, 'scaling');
+  const { clusterId } = parseScalingRequest(request);
+  return { kind, clusterId, workflowId: workflowIds.scaling(id), request, requestHash: requestHash(kind, request) };
 }
 
 async function communication(

@@ -1,5 +1,6 @@
 import type { CommunicationRequest } from '../contracts/communication.js';
 import type { FormationRequest } from '../contracts/formation.js';
+import type { ScalingRequest } from '../contracts/scaling.js';
 import type { OperationRow } from '../stores/clusters/index.js';
 import type { ApiDeps } from './deps.js';
 import { withinLimit } from './unavailable.js';
@@ -36,6 +37,8 @@ async function start(client: ApiDeps['client'], row: OperationRow): Promise<unkn
       const { drainSeconds } = row.request as { readonly drainSeconds: number };
       return client.startDissolution({ operationId, clusterId, drainSeconds }, requestedBy);
     }
+    case 'SCALING':
+      return client.startScaling({ ...(row.request as ScalingRequest), requestId: operationId }, requestedBy);
     default:
       return kind satisfies never;
   }

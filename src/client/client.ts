@@ -10,7 +10,8 @@ import { ManagerError } from '../contracts/errors.js';
 import type { FormationRequest, FormationResult } from '../contracts/formation.js';
 import { clusterIdOf, workflowIds, type ClusterId, type OperationId } from '../contracts/ids.js';
 import type { ProcessRequest } from '../contracts/operations.js';
-import { wakeSignal, workflowTypes, type FormationIntervalReport } from '../contracts/workflow-inputs.js';
+import type { ResourceUpdate, ScalingRequest, ScalingResult } from '../contracts/scaling.js';
+import { resourceUpdates, wakeSignal, workflowTypes, type FormationIntervalReport } from '../contracts/workflow-inputs.js';
 import type { DissolveClusterInput, RepairClusterInput } from '../contracts/workflow-inputs.js';
 import { connectTemporal, type TemporalAddress } from './connect.js';
 import { refusalOf } from './failures.js';
@@ -91,6 +92,35 @@ export function createClusterManagerClient(
     return resultOf<CommunicationResult>(client.workflow.getHandle(workflowId));
   };
 
+  const startScaling = async (request: ScalingRequest, requestedBy = 'client'): Promise<Started> => {
+    const operationId: OperationId = request.requestId ?? `op_${uuidv7()}`;
+    const { clusterId } = request;
+    const workflowId = workflowIds.scaling(operationId);
+    await start(client, workflowTypes.scaleCluster, {
+      workflowId,
+      taskQueue: managerId,
+      args: [{ ...request, requestId: operationId }],
+      staticSummary: `Scale cluster ${String(clusterId).slice(0, 150)}`,
+      typedSearchAttributes: attributesOf({ component: 'scaling', clusterId, requestedBy }),
+    });
+    return { operationId, clusterId, workflowId };
+  };
+
+  const scaleCluster = async (request: ScalingRequest): Promise<ScalingResult> => {
+    const { workflowId } = await startScaling(request);
+    return resultOf<ScalingResult>(client.workflow.getHandle(workflowId));
+  };
+
+  const answerResources = async (update: string, workflowId: string, answer: ResourceUpdate): Promise<string> => {
+    try {
+      return await client.workflow.getHandle(workflowId).executeUpdate<string, [ResourceUpdate]>(update, {
+        args: [answer],
+      });
+    } catch (error) {
+      throw refusalOf(error);
+    }
+  };
+
   return {
     managerId,
     startFormation,
@@ -100,7 +130,7 @@ export function createClusterManagerClient(
      */
     formCluster,
     /** The seed's `process_request`: tells the three functions apart by `type`. */
-    processRequest: async (request: ProcessRequest): Promise<FormationResult | CommunicationResult> => {
+    processRequest: async (request: ProcessRequest): Promise<FormationResult | CommunicationResult | ScalingResult> => {
       switch (request.type) {
         case 'FORMATION': {
           const { type: _type, ...formation } = request;
@@ -110,10 +140,14 @@ export function createClusterManagerClient(
           const { type: _type, ...communication } = request;
           return manageCommunication(communication);
         }
+        case 'SCALING': {
+          const { type: _type, ...scaling } = request;
+          return scaleCluster(scaling);
+        }
         default:
           throw new ManagerError(
             'invalid_request',
-            `type "${String((request as { type?: unknown }).type)}" is not known; allowed: FORMATION, COMMUNICATION`,
+            `type "${String((request as { type?: unknown }).type)}" is not known; allowed: FORMATION, COMMUNICATION, SCALING`,
           );
       }
     },
@@ -124,6 +158,17 @@ export function createClusterManagerClient(
      * @throws ManagerError with the refusal's code.
      */
     manageCommunication,
+    startScaling,
+    /**
+     * Brings a cluster to the size it needs, or is asked for, and waits until that is verified.
+     * @throws ManagerError with the refusal's code: `not_found`, `state_conflict`, …
+     */
+    scaleCluster,
+    /** Answers what a running scaleCluster asked the orchestrator for. @throws ManagerError `state_conflict` when it was answered or is over. */
+    grantResources: (workflowId: string, answer: ResourceUpdate): Promise<string> =>
+      answerResources(resourceUpdates.grant, workflowId, answer),
+    denyResources: (workflowId: string, answer: ResourceUpdate): Promise<string> =>
+      answerResources(resourceUpdates.deny, workflowId, answer),
     startRepair: async (input: RepairClusterInput): Promise<string> => {
       const workflowId = workflowIds.repair(input.clusterId);
       await start(client, workflowTypes.repairCluster, {

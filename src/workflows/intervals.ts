@@ -13,6 +13,7 @@ import { wakeSignal, type FormationIntervalInput, type FormationIntervalReport }
 import { jobs } from './activity-options.js';
 import { manageCommunication } from './communication.js';
 import { formCluster, repairCluster } from './formation.js';
+import { scaleCluster } from './scaling.js';
 
 const repairsAtOnce = 10;
 
@@ -108,6 +109,9 @@ async function resume({ id, kind, clusterId, request }: IntervalWork['abandoned'
     } else if (kind === 'COMMUNICATION') {
       const input = { ...(request as Parameters<typeof manageCommunication>[0]), requestId: id };
       await startChild(manageCommunication, { ...options, workflowId: workflowIds.communication(id), args: [input] });
+    } else if (kind === 'SCALING') {
+      const input = { ...(request as Parameters<typeof scaleCluster>[0]), requestId: id };
+      await startChild(scaleCluster, { ...options, workflowId: workflowIds.scaling(id), args: [input] });
     } else {
       const { drainSeconds } = request as { drainSeconds: number };
       await startChild('dissolveCluster', {

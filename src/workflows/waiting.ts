@@ -35,6 +35,10 @@ export function wakeUps() {
     return isWoken;
   };
   return {
+    /** Says "look again" from within. */
+    wake: (): void => {
+      woken += 1;
+    },
     /** Waits for a wake-up, at most so many seconds. */
     orAfter: (seconds: number): Promise<boolean> => next(seconds * 1_000),
     /**

@@ -36,9 +36,12 @@ afterAll(async () => {
 });
 
 /** Numbers that look random and are the same in every run. */
-const dice = (seed: number) => (sides: number) => {
-  seed = (Math.imul(seed, 1_664_525) + 1_013_904_223) >>> 0;
-  return Math.floor((seed / 2 ** 32) * sides);
+const dice = (seed: number) => {
+  let state = seed;
+  return (sides: number): number => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return Math.floor((state / 2 ** 32) * sides);
+  };
 };
 
 it('10,000 conflicting allocations over 64 connections never commit more than there is, and the ledger conserves', async () => {

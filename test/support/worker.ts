@@ -31,6 +31,20 @@ export const testSettings: ActivityDeps['settings'] = {
   invitationTimeoutSeconds: 10,
   invitationTries: 3,
   communication: communicationSettings,
+  communicationLatencyMs: 1000,
+  resourceUsageRatio: 0.8,
+  stabilityScore: 0.9,
+  scaling: {
+    samplePeriodSeconds: 15,
+    halfLifeSeconds: 60,
+    windowSeconds: 1200,
+    newMemberSeconds: 30,
+    soakGrowSeconds: 60,
+    soakShrinkSeconds: 120,
+    budgetChanges: 4,
+    reversalSeconds: 1800,
+    blockSeconds: 1800,
+  },
 };
 
 /** A worker in this process on a task queue of its own, with real activities over the test's databases, or others. */

@@ -2,6 +2,7 @@ import { ManagerError } from '../../contracts/errors.js';
 import { parseScalingRequest } from '../../contracts/scaling.js';
 import { assess } from '../../domain/scaling/assess.js';
 import { explainDecision } from '../../domain/scaling/explain.js';
+import { soakSeconds } from '../../domain/scaling/soak.js';
 import type { Decision } from '../../domain/scaling/types.js';
 import { stabilityScore } from '../../domain/stability/score.js';
 import { findCluster, saveStep, scalingUnderWay, type ClusterRow } from '../../stores/clusters/index.js';
@@ -28,6 +29,8 @@ export interface AssessedNeeds {
   readonly charged: number;
   readonly because: Decision['because'];
   readonly scoreBefore: number | null;
+  /** How long a change is watched, seconds. */
+  readonly soakSeconds: number;
   readonly explanation: string;
 }
 
@@ -87,6 +90,7 @@ async function decide(deps: ActivityDeps, operationId: string, request: unknown)
     charged: decision.charged,
     because: decision.because,
     scoreBefore: score.score,
+    soakSeconds: decision.direction === 'none' ? 0 : soakSeconds(decision.direction, rules),
     explanation: stored.sentence,
   };
 }

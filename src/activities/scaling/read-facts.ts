@@ -102,7 +102,7 @@ function factsOf(
 }
 
 function memberOf(member: ScalingMemberRow, readings: readonly UsageReading[]): ScalingMember {
-  const offers = { ...member.offers, ...(member.tellsLoad ? { [concurrency]: member.concurrency } : {}) };
+  const offers: Readonly<Record<string, number>> = { ...member.offers, ...(member.tellsLoad ? { [concurrency]: member.concurrency } : {}) };
   const usage = readings.flatMap(({ resource, value, previous, atMs }) => {
     const offered = Object.hasOwn(offers, resource) ? offers[resource] : undefined;
     const ratio = usageRatio(value, offered ?? 0);

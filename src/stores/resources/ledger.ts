@@ -52,3 +52,15 @@ export async function ledgerDifferences(db: ResourcesDb): Promise<LedgerDifferen
     order by pool, resource limit 1000`.execute(db);
   return rows;
 }
+
+/**
+ * Deletes the entries of grants that ended so long ago, which add up to nothing, a chunk at a time.
+ * @returns of how many grants; as many as `limit` means that there are more.
+ */
+export async function trimLedger(
+  db: ResourcesDb,
+  { keepSeconds, limit }: { readonly keepSeconds: number; readonly limit: number },
+): Promise<number> {
+  const { rows } = await sql<{ trimmed: number }>`select trim_ledger(${keepSeconds}, ${limit}) as trimmed`.execute(db);
+  return rows[0]?.trimmed ?? 0;
+}

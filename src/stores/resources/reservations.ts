@@ -150,6 +150,22 @@ export async function findReservation(db: ResourcesDb, id: string): Promise<Rese
   return rows[0];
 }
 
+/**
+ * Forgets reservations that ended so long ago, and makes one entry of each budget's old ones, a bounded chunk of both.
+ * @returns rows that went; `limit` or more means that there may be more.
+ */
+export async function trimReservations(
+  db: ResourcesDb,
+  { keepSeconds, limit }: { readonly keepSeconds: number; readonly limit: number },
+): Promise<number> {
+  const { numAffectedRows } = await sql`
+    delete from reservations where id = any(array(select id from reservations
+      where ended_at < now() - make_interval(secs => ${keepSeconds}) order by ended_at limit ${limit}))`.execute(db);
+  const { rows } = await sql<{ trimmed: number }>`
+    select trim_budget_ledger(${keepSeconds}, ${limit}) as trimmed`.execute(db);
+  return Number(numAffectedRows ?? 0n) + (rows[0]?.trimmed ?? 0);
+}
+
 /** Everybody locks the budget first: under its lock the reservations of it stand still. */
 async function withReservation(
   db: ResourcesDb,

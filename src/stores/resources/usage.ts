@@ -40,14 +40,17 @@ const rollupSeconds = 300;
  * Folds samples into the averages and the roll-ups, all in one statement. An amount that comes Δ seconds after the one
  * before weighs 1 - 2^(-Δ / half-life). Of several samples of one agent and resource in a call the latest counts; one that
  * is not newer than what is known changes nothing, so a report that is sent again counts once.
- * @throws ManagerError `invalid_request` for an amount that is not 0 to 1e12.
+ * @throws ManagerError `invalid_request` for an amount that is not 0 to 1e12, or a time that is none.
  */
 export async function recordUsage(
   db: ResourcesDb,
   samples: readonly UsageSample[],
   rules: UsageRules = defaultRules,
 ): Promise<void> {
-  for (const [index, { amount }] of samples.entries()) requireAmount(`samples[${index}].amount`, amount);
+  for (const [index, { amount, atMs = 0 }] of samples.entries()) {
+    requireAmount(`samples[${index}].amount`, amount);
+    requireAmount(`samples[${index}].atMs / 1000`, atMs / 1000);
+  }
   const nowMs = Date.now();
   const slotMs = rules.slotSeconds * 1000;
   const sameSlot = sql`u.last_at / ${slotMs}::bigint = excluded.last_at / ${slotMs}::bigint`;

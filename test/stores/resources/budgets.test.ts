@@ -10,6 +10,7 @@ import {
   putBudget,
   releaseReservation,
   reserve,
+  trimReservations,
   type ResourcesDb,
 } from '../../../src/stores/resources/index.js';
 import { createTestDatabases, type TestDatabases } from '../../support/database.js';
@@ -106,6 +107,24 @@ describe('a reservation', () => {
     expect((await commitReservation(db, ids[0] ?? '', 3)).budget).toMatchObject({ reserved: 2, committed: 3, left: 5 });
     expect((await findReservation(db, ids[1] ?? ''))?.state).toBe('expired');
   });
+});
+
+it('reservations that ended are forgotten in chunks, and a budget is still the sum of its entries', async () => {
+  const id = await budgetOf(10);
+  const held = await aside(id, 1);
+  for (const used of [0.5, 1, 2]) await commitReservation(db, await aside(id, 1), used);
+  const before = await findBudget(db, id);
+  expect(await trimReservations(db, { keepSeconds: 3600, limit: 100 })).toBe(0);
+  // Entries that carry are entries, too: in the end there is one a budget, which is carried again and again.
+  for (let round = 0; round < 20; round += 1) {
+    expect(await trimReservations(db, { keepSeconds: -60, limit: 5 })).toBeLessThanOrEqual(10);
+    expect(await budgetDifferences(db)).toEqual([]);
+  }
+  await trimReservations(db, { keepSeconds: -60, limit: 1000 });
+  const { rows } = await sql<{ reason: string }>`select reason from budget_ledger where budget_id = ${id}`.execute(db);
+  expect(rows).toEqual([{ reason: 'carried' }]);
+  expect(await findBudget(db, id)).toEqual(before);
+  expect((await findReservation(db, held))?.state).toBe('open');
 });
 
 describe('a budget', () => {

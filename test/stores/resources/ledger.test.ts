@@ -1,6 +1,12 @@
 import { sql } from 'kysely';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { ledgerDifferences, listLedger, release, type ResourcesDb } from '../../../src/stores/resources/index.js';
+import {
+  ledgerDifferences,
+  listLedger,
+  release,
+  trimLedger,
+  type ResourcesDb,
+} from '../../../src/stores/resources/index.js';
 import { createTestDatabases, type TestDatabases } from '../../support/database.js';
 import { cluster, granted, pool, request } from './builders.js';
 
@@ -32,6 +38,23 @@ it.each([
   ['changed, of budgets', sql`update budget_ledger set reserved = 0`],
 ])('is never %s', async (_how, statement) => {
   await expect(statement.execute(db)).rejects.toThrow(/never changed or deleted/);
+});
+
+it('entries of grants that ended go by retention, in chunks; of what is held all stays, and the sums are the same', async () => {
+  const [clusterId, name] = [await cluster(db), await pool(db, { tokens: 10 })];
+  while ((await trimLedger(db, { keepSeconds: -60, limit: 100 })) > 0);
+  for (const amount of [1, 2, 3]) {
+    const [grant] = await granted(db, request(clusterId, name, amount));
+    await release(db, { grantIds: [grant?.id ?? 0] });
+  }
+  await granted(db, request(clusterId, name, 4));
+  expect(await trimLedger(db, { keepSeconds: 3600, limit: 2 })).toBe(0);
+  expect(await trimLedger(db, { keepSeconds: -60, limit: 2 })).toBe(2);
+  expect(await ledgerDifferences(db)).toEqual([]);
+  expect(await trimLedger(db, { keepSeconds: -60, limit: 2 })).toBe(1);
+  expect(await listLedger(db, { pool: name, limit: 10 })).toMatchObject([{ delta: 4 }]);
+  expect(await ledgerDifferences(db)).toEqual([]);
+  await expect(sql`delete from ledger`.execute(db)).rejects.toThrow(/never changed or deleted/);
 });
 
 it('names the pool whose books do not agree', async () => {

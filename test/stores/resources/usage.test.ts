@@ -105,6 +105,7 @@ describe('the smoothed usage', () => {
     const agentId = fresh('agent');
     const samples = [1, amount].map((one, index) => ({ agentId, resource: `r${index}`, amount: one }));
     await expect(recordUsage(db, samples)).rejects.toMatchObject({ code: 'invalid_request' });
+    await expect(tell(agentId, amount * 1e12, 1)).rejects.toMatchObject({ code: 'invalid_request' });
     expect(await usageOf(db, [agentId])).toEqual([]);
     await tell(agentId, 0, 1);
     await expect(

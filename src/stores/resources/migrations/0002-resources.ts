@@ -1,5 +1,6 @@
 import { sql, type Kysely } from 'kysely';
 import { granting } from './0002-granting.js';
+import { retention } from './0002-retention.js';
 
 /**
  * Pools, quotas, grants, budgets, usage, and what scaling remembers. Amounts are thousandths up to 1e12; the checks hold
@@ -73,6 +74,9 @@ export const resources = {
         at timestamptz not null default clock_timestamp(),
         unique (grant_id, reason)
       );
+      create index ledger_of_cluster on ledger (cluster_id, no);
+      create index ledger_of_pool on ledger (pool, no);
+      create index ledger_ended on ledger (at) where delta < 0;
       create index ledger_sums on ledger (pool, resource) include (delta);
 
       create table budgets (
@@ -101,6 +105,7 @@ export const resources = {
         ended_at timestamptz,
         check ((state = 'open') = (ended_at is null))
       );
+      create index reservations_by_end on reservations (ended_at);
       create index reservations_open_by_lease on reservations (lease_expires_at) where state = 'open';
 
       create table budget_ledger (
@@ -113,10 +118,13 @@ export const resources = {
         reason text not null,
         at timestamptz not null default clock_timestamp()
       );
+      create index budget_ledger_by_age on budget_ledger (at);
       create index budget_ledger_sums on budget_ledger (budget_id) include (reserved, committed, overdrawn);
 
+      -- Only retention deletes, by its functions, which leave every sum as it is.
       create function refuse_change() returns trigger language plpgsql as $$
       begin
+        if tg_op = 'DELETE' and current_setting('cluster_manager.retention', true) = 'on' then return null; end if;
         raise exception 'Entries of % are never changed or deleted; add one that says the opposite', tg_table_name
           using errcode = 'restrict_violation', constraint = 'append_only';
       end $$;
@@ -228,6 +236,6 @@ export const resources = {
       );
       create index scores_by_age on scores (at);
     `.execute(db);
-    for (const statement of granting) await statement.execute(db);
+    for (const statement of [...granting, ...retention]) await statement.execute(db);
   },
 };
