@@ -1,0 +1,184 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { scalingSteps } from '../../src/contracts/steps.js';
+import { clusterView, findAgent, findOperation, type ClustersDb } from '../../src/stores/clusters/index.js';
+import { receive, routingTable } from '../../src/stores/communication/index.js';
+import { answerRequest, findDecision, findRequest, listRequests, recordUsage } from '../../src/stores/resources/index.js';
+import { createTestDatabases, type TestDatabases } from '../support/database.js';
+import { addAgents } from '../support/fleet.js';
+import { communicationSettings } from '../support/messaging.js';
+import { waitFor } from '../support/wait-for.js';
+import { startTestWorker, testSettings, type TestWorker } from '../support/worker.js';
+
+let stores: TestDatabases;
+let worker: TestWorker;
+
+beforeAll(async () => {
+  stores = await createTestDatabases();
+  worker = await startTestWorker(stores, {
+    settings: { scaling: { ...testSettings.scaling, newMemberSeconds: 0, soakGrowSeconds: 0, soakShrinkSeconds: 0 } },
+  });
+});
+afterAll(async () => {
+  await worker?.stop();
+  await stores?.drop();
+});
+
+async function activitiesOf(workflowId: string): Promise<string[]> {
+  const { events } = await worker.client.workflow.getHandle(workflowId).fetchHistory();
+  return (events ?? []).flatMap((event) => event.activityTaskScheduledEventAttributes?.activityType?.name ?? []);
+}
+
+/** A cluster of its own kind of agents, with some to spare. */
+async function clusterOf(name: string, size: number, { spare = 0, resources = {} } = {}): Promise<string> {
+  const offers = { capabilities: [name], resources: { slots: 4 } };
+  await addAgents(stores.clusters, size + spare, offers, name);
+  const { clusterId } = await worker.manager.formCluster({
+    requestId: name,
+    name,
+    requiredCapabilities: [name],
+    resources,
+    size: { min: 3, desired: size, max: 10 },
+  });
+  return clusterId;
+}
+
+const membersOf = async (db: ClustersDb, clusterId: string): Promise<string[]> =>
+  ((await clusterView(db, clusterId))?.members ?? [])
+    .filter(({ state }) => state === 'active')
+    .map(({ agentId }) => agentId);
+
+/** What each member tells twice, a sample period apart, of its four slots. */
+async function used(agentIds: readonly string[], slots: number): Promise<void> {
+  for (const atMs of [Date.now() - 16_000, Date.now()]) {
+    await recordUsage(
+      stores.resources,
+      agentIds.map((agentId) => ({ agentId, resource: 'slots', amount: slots, atMs })),
+    );
+  }
+}
+
+describe('scaleCluster', () => {
+  it('runs the four steps of the table in their order, and leaves alone what needs nothing', async () => {
+    const clusterId = await clusterOf('calm', 4);
+    await used(await membersOf(stores.clusters, clusterId), 2.6);
+    const result = await worker.manager.scaleCluster({ requestId: 'calm-scale', clusterId });
+    expect(result).toMatchObject({ clusterId, outcome: 'unchanged', from: 4, desired: 4, size: 4, joined: [], left: [] });
+    expect(result.explanation).toContain('Stays at 4 members');
+    expect(await activitiesOf('scaling/calm-scale')).toEqual(scalingSteps);
+    expect(await findOperation(stores.clusters, 'calm-scale')).toMatchObject({ state: 'completed', result });
+    expect(await findDecision(stores.resources, result.decisionId)).toMatchObject({ outcome: 'unchanged', clusterId });
+  });
+
+  it('grows by what usage needs, and tells old and new members of the next epoch', async () => {
+    const clusterId = await clusterOf('busy', 4, { spare: 4 });
+    const before = await membersOf(stores.clusters, clusterId);
+    await used(before, 3.6);
+    const result = await worker.manager.scaleCluster({ requestId: 'busy-scale', clusterId });
+    // ceil(4 x 0.9 / 0.65) = 6
+    expect(result).toMatchObject({ outcome: 'scaled', from: 4, desired: 6, size: 6, epoch: 2, left: [] });
+    expect(result.joined).toHaveLength(2);
+    const members = await membersOf(stores.clusters, clusterId);
+    expect(members).toEqual([...before, ...result.joined].sort());
+    expect((await routingTable(stores.communication, clusterId))?.epoch).toBe(2);
+    expect((await clusterView(stores.clusters, clusterId))?.size.desired).toBe(6);
+    const mail = await receive(stores.communication, result.joined[0] ?? '', 10, communicationSettings);
+    expect(mail.map(({ delivery }) => delivery.message.type)).toEqual(['cluster.joined']);
+    expect(result.scoreAfter).toBeGreaterThan(0.9);
+  });
+
+  it('shrinks to what was asked: the victims are drained, told and free again', async () => {
+    const clusterId = await clusterOf('wide', 6);
+    const result = await worker.manager.scaleCluster({
+      requestId: 'wide-scale',
+      clusterId,
+      desired: 4,
+      drainSeconds: 1,
+    });
+    expect(result).toMatchObject({ outcome: 'scaled', from: 6, size: 4, epoch: 2, joined: [] });
+    expect(result.left).toHaveLength(2);
+    for (const id of result.left) {
+      expect(await findAgent(stores.clusters, id)).toMatchObject({ clusters: [] });
+      const mail = await receive(stores.communication, id, 10, communicationSettings);
+      expect(mail.map(({ delivery }) => delivery.message.type)).toContain('cluster.changed');
+    }
+    expect((await routingTable(stores.communication, clusterId))?.members).toHaveLength(4);
+  });
+
+  it('clamps a size beyond the bounds, and says so', async () => {
+    const clusterId = await clusterOf('small', 3);
+    const result = await worker.manager.scaleCluster({ requestId: 'small-scale', clusterId, desired: 1 });
+    expect(result).toMatchObject({ outcome: 'unchanged', size: 3 });
+    expect(result.explanation).toContain('the minimum of 3 limits 1 to 3');
+  });
+
+  it('asks the orchestrator for what the fleet has not got, and goes on when it is granted', async () => {
+    const clusterId = await clusterOf('short', 3, { spare: 1 });
+    const running = worker.manager.scaleCluster({ requestId: 'short-scale', clusterId, desired: 6 });
+    const request = await waitFor('a request', async () => (await listRequests(stores.resources, { clusterId, limit: 1 }))[0]);
+    expect(request).toMatchObject({ state: 'open', need: { agents: 2, requiredCapabilities: ['short'] } });
+    // What there was has joined already: nobody is kept waiting beside a request.
+    expect(await membersOf(stores.clusters, clusterId)).toHaveLength(4);
+    await addAgents(stores.clusters, 2, { capabilities: ['short'] }, 'granted');
+    expect(await worker.manager.grantResources('scaling/short-scale', { requestId: request.id, by: 'me' })).toBe('granted');
+    expect(await running).toMatchObject({ outcome: 'scaled', from: 3, size: 6, epoch: 3 });
+    expect(await findRequest(stores.resources, request.id)).toMatchObject({ state: 'granted', answeredBy: 'me' });
+  });
+
+  it('ends with what it has when the orchestrator denies, and says why', async () => {
+    const clusterId = await clusterOf('denied', 3);
+    const running = worker.manager.scaleCluster({ requestId: 'denied-scale', clusterId, desired: 5 });
+    const request = await waitFor('a request', async () => (await listRequests(stores.resources, { clusterId, limit: 1 }))[0]);
+    // As HTTP does it: the row is the truth, the signal only wakes.
+    await answerRequest(stores.resources, request.id, { state: 'denied', by: 'ops', answer: { reason: 'too dear' } });
+    await worker.manager.wake('scaling/denied-scale');
+    const result = await running;
+    expect(result).toMatchObject({ outcome: 'unchanged', size: 3 });
+    expect(result.verdict).toContain('denied: too dear');
+    await expect(
+      worker.manager.grantResources('scaling/denied-scale', { requestId: request.id }),
+    ).rejects.toThrow();
+  });
+
+  it('ends with what it has when nobody answers in time', async () => {
+    const clusterId = await clusterOf('silent', 3);
+    const result = await worker.manager.scaleCluster({
+      requestId: 'silent-scale',
+      clusterId,
+      desired: 4,
+      grantSeconds: 1,
+    });
+    expect(result).toMatchObject({ outcome: 'unchanged', size: 3 });
+    expect(result.verdict).toContain('expired');
+  });
+
+  it('watches a change, and rolls it back once when the score falls', async () => {
+    const clusterId = await clusterOf('frail', 4, { spare: 2 });
+    const running = worker.manager.scaleCluster({ requestId: 'frail-scale', clusterId, desired: 6, soakSeconds: 3 });
+    await waitFor('the growth', async () => (await membersOf(stores.clusters, clusterId)).length === 6);
+    // Half of the cluster goes unready while it is watched.
+    const members = await membersOf(stores.clusters, clusterId);
+    await stores.clusters.updateTable('agents').set({ readiness: 'unavailable' }).where('id', 'in', members.slice(0, 3)).execute();
+    const result = await running;
+    expect(result).toMatchObject({ outcome: 'failed', from: 4, desired: 6, size: 4 });
+    expect(result.left.toSorted()).toEqual(result.joined.toSorted());
+    const again = await worker.manager.scaleCluster({ requestId: 'frail-again', clusterId });
+    expect(again.explanation).toBeTruthy();
+  });
+
+  it('refuses a cluster that is not there, or is being scaled, without touching it', async () => {
+    await expect(worker.manager.scaleCluster({ requestId: 'nowhere', clusterId: 'cl_nowhere' })).rejects.toMatchObject({
+      code: 'not_found',
+    });
+    expect(await findOperation(stores.clusters, 'nowhere')).toBeUndefined();
+    const clusterId = await clusterOf('twice', 3);
+    const first = worker.manager.scaleCluster({ requestId: 'twice-1', clusterId, desired: 5, grantSeconds: 60 });
+    await waitFor('a request', async () => (await listRequests(stores.resources, { clusterId, limit: 1 }))[0]);
+    await expect(worker.manager.scaleCluster({ requestId: 'twice-2', clusterId, desired: 4 })).rejects.toMatchObject({
+      code: 'state_conflict',
+    });
+    await worker.manager.cancel('scaling/twice-1');
+    await expect(first).rejects.toMatchObject({ code: 'cancelled' });
+    expect(await findOperation(stores.clusters, 'twice-1')).toMatchObject({ state: 'cancelled' });
+    expect(await membersOf(stores.clusters, clusterId)).toHaveLength(3);
+  });
+});
