@@ -11,7 +11,12 @@ import type { FormationRequest, FormationResult } from '../contracts/formation.j
 import { clusterIdOf, workflowIds, type ClusterId, type OperationId } from '../contracts/ids.js';
 import type { ProcessRequest } from '../contracts/operations.js';
 import type { ResourceUpdate, ScalingRequest, ScalingResult } from '../contracts/scaling.js';
-import { resourceUpdates, wakeSignal, workflowTypes, type FormationIntervalReport } from '../contracts/workflow-inputs.js';
+import {
+  resourceUpdates,
+  wakeSignal,
+  workflowTypes,
+  type FormationIntervalReport,
+} from '../contracts/workflow-inputs.js';
 import type { DissolveClusterInput, RepairClusterInput } from '../contracts/workflow-inputs.js';
 import { connectTemporal, type TemporalAddress } from './connect.js';
 import { refusalOf } from './failures.js';

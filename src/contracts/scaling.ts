@@ -11,6 +11,8 @@ export const scalingRequest = z.strictObject({
   /** The size that is wanted; without it the formula decides. Beyond the cluster's bounds it is clamped, and the decision says so. */
   desired: z.int().min(1).max(1000).optional(),
   reason: z.string().min(1).max(500).optional(),
+  /** Who is to leave, where somebody can be spared; without it the order of victims decides. */
+  release: z.array(identifier).max(100).optional(),
   /** How long a change is watched before it is judged; the configured time where it is not given, 0 for not at all. */
   soakSeconds: z.int().min(0).max(3600).optional(),
   /** How long who leaves may take to ack its mail. */

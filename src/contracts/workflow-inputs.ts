@@ -39,6 +39,30 @@ export interface FormationIntervalReport {
   readonly resumed: readonly string[];
 }
 
+export interface ScalingIntervalInput {
+  /** Report what would be done, do nothing. */
+  readonly dryRun?: boolean;
+  /** Where to go on, and what was done before: a run of many pages continues as a new one. */
+  readonly after?: string;
+  readonly carried?: ScalingIntervalReport;
+  readonly balances?: ScalingIntervalReport['balances'];
+}
+
+/** What one run of the scaling interval did, or with dryRun would do. */
+export interface ScalingIntervalReport {
+  readonly dryRun: boolean;
+  /** A line for each of the first changes and moves. */
+  readonly lines: string[];
+  assessed: number;
+  /** Clusters whose scaling was started, and agents that were moved from one cluster to another. */
+  readonly started: string[];
+  readonly moved: string[];
+  /** Changes left to the next run, because as many as may be were started. */
+  postponed: number;
+  /** How even usage is over the clusters of each page: what tells moves that bring nothing. */
+  readonly balances: Record<string, { readonly balance: number; readonly staleRounds: number }>;
+}
+
 export const workflowTypes = {
   formCluster: 'formCluster',
   repairCluster: 'repairCluster',
@@ -46,6 +70,7 @@ export const workflowTypes = {
   manageCommunication: 'manageCommunication',
   scaleCluster: 'scaleCluster',
   formationInterval: 'formationInterval',
+  scalingInterval: 'scalingInterval',
 } as const;
 
 /** Updates of a running scaleCluster: the orchestrator's answer to what the fleet could not give. */

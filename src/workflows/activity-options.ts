@@ -30,6 +30,12 @@ export const communicationSteps = (summary: string): CommunicationActivities =>
     summary,
   });
 
+export const scalingJobs = proxyActivities<ScalingActivities>({
+  startToCloseTimeout: '2m',
+  heartbeatTimeout: '10s',
+  retry: { initialInterval: '1s', backoffCoefficient: 2, maximumInterval: '30s', maximumAttempts: 5 },
+});
+
 /**
  * Steps of scale_cluster. Waiting, draining and soaking are the workflow's timers, so no single call takes long.
  * @param summary what this call is about, shown beside the step in the Temporal UI.

@@ -3,3 +3,4 @@ export { dissolveCluster } from './dissolution.js';
 export { formCluster, repairCluster } from './formation.js';
 export { formationInterval } from './intervals.js';
 export { scaleCluster } from './scaling.js';
+export { scalingInterval } from './scaling-interval.js';

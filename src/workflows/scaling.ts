@@ -114,7 +114,13 @@ async function carryOut(ids: Ids, { needs, request, wakes }: Run): Promise<Scali
   }
   const moved = changed.joined.length + changed.left.length;
   const outcome: ScalingOutcome = moved === 0 ? 'unchanged' : missing > 0 ? 'partial' : 'scaled';
-  const settled = { ids, needs, changed, outcome, verdict: answer || (moved === 0 ? 'nothing was changed' : 'changed') };
+  const settled = {
+    ids,
+    needs,
+    changed,
+    outcome,
+    verdict: answer || (moved === 0 ? 'nothing was changed' : 'changed'),
+  };
   const seconds = direction === 'none' || moved === 0 ? 0 : (request.soakSeconds ?? needs.soakSeconds);
   if (seconds === 0 || direction === 'none') return end(settled);
   const watched = await soak({ ...settled, direction, seconds, rolledBack: false });
@@ -139,7 +145,9 @@ async function change(
   const { joining, leaving } = allocated.plan;
   for (;;) {
     const summary =
-      joining.length + leaving.length === 0 ? 'nobody joins or leaves' : `${joining.length} join, ${leaving.length} leave`;
+      joining.length + leaving.length === 0
+        ? 'nobody joins or leaves'
+        : `${joining.length} join, ${leaving.length} leave`;
     const adjusted = await scalingSteps(summary).adjustCluster(step);
     if (adjusted.waitSeconds === null) {
       changed.joined.push(...adjusted.joined);
@@ -258,12 +266,19 @@ async function giveBack(ids: Ids, error: unknown): Promise<unknown> {
   const code = (cause instanceof ApplicationFailure ? codeOfFailureType(cause.type) : undefined) ?? 'internal';
   if (!isCancelled && neverBegan.has(code)) return cause ?? error;
   const told = isCancelled
-    ? { code: 'cancelled', detail: 'The operation was cancelled; who had joined stays, what was reserved was given back' }
+    ? {
+        code: 'cancelled',
+        detail: 'The operation was cancelled; who had joined stays, what was reserved was given back',
+      }
     : { code, detail: cause instanceof Error ? cause.message : String(cause) };
   setCurrentDetails(`**Giving back** after ${told.code}: ${told.detail}`);
   await CancellationScope.nonCancellable(async () => {
     await undoing.undoScaling({ ...ids, error: told });
-    const state = isCancelled ? ('cancelled' as const) : refusals.has(code) ? ('refused' as const) : ('compensated' as const);
+    const state = isCancelled
+      ? ('cancelled' as const)
+      : refusals.has(code)
+        ? ('refused' as const)
+        : ('compensated' as const);
     await undoing.settleOperation({ ...ids, state, error: told });
   });
   setCurrentDetails(`**${told.code}**: ${told.detail}`);

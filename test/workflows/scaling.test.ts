@@ -2,7 +2,14 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { scalingSteps } from '../../src/contracts/steps.js';
 import { clusterView, findAgent, findOperation, type ClustersDb } from '../../src/stores/clusters/index.js';
 import { receive, routingTable } from '../../src/stores/communication/index.js';
-import { answerRequest, findDecision, findRequest, listRequests, recordUsage } from '../../src/stores/resources/index.js';
+import {
+  answerRequest,
+  findDecision,
+  findRequest,
+  listRequests,
+  recordUsage,
+  scalingMemories,
+} from '../../src/stores/resources/index.js';
 import { createTestDatabases, type TestDatabases } from '../support/database.js';
 import { addAgents } from '../support/fleet.js';
 import { communicationSettings } from '../support/messaging.js';
@@ -62,7 +69,15 @@ describe('scaleCluster', () => {
     const clusterId = await clusterOf('calm', 4);
     await used(await membersOf(stores.clusters, clusterId), 2.6);
     const result = await worker.manager.scaleCluster({ requestId: 'calm-scale', clusterId });
-    expect(result).toMatchObject({ clusterId, outcome: 'unchanged', from: 4, desired: 4, size: 4, joined: [], left: [] });
+    expect(result).toMatchObject({
+      clusterId,
+      outcome: 'unchanged',
+      from: 4,
+      desired: 4,
+      size: 4,
+      joined: [],
+      left: [],
+    });
     expect(result.explanation).toContain('Stays at 4 members');
     expect(await activitiesOf('scaling/calm-scale')).toEqual(scalingSteps);
     expect(await findOperation(stores.clusters, 'calm-scale')).toMatchObject({ state: 'completed', result });
@@ -114,12 +129,17 @@ describe('scaleCluster', () => {
   it('asks the orchestrator for what the fleet has not got, and goes on when it is granted', async () => {
     const clusterId = await clusterOf('short', 3, { spare: 1 });
     const running = worker.manager.scaleCluster({ requestId: 'short-scale', clusterId, desired: 6 });
-    const request = await waitFor('a request', async () => (await listRequests(stores.resources, { clusterId, limit: 1 }))[0]);
+    const request = await waitFor(
+      'a request',
+      async () => (await listRequests(stores.resources, { clusterId, limit: 1 }))[0],
+    );
     expect(request).toMatchObject({ state: 'open', need: { agents: 2, requiredCapabilities: ['short'] } });
     // What there was has joined already: nobody is kept waiting beside a request.
-    expect(await membersOf(stores.clusters, clusterId)).toHaveLength(4);
+    await waitFor('what there was', async () => (await membersOf(stores.clusters, clusterId)).length === 4);
     await addAgents(stores.clusters, 2, { capabilities: ['short'] }, 'granted');
-    expect(await worker.manager.grantResources('scaling/short-scale', { requestId: request.id, by: 'me' })).toBe('granted');
+    expect(await worker.manager.grantResources('scaling/short-scale', { requestId: request.id, by: 'me' })).toBe(
+      'granted',
+    );
     expect(await running).toMatchObject({ outcome: 'scaled', from: 3, size: 6, epoch: 3 });
     expect(await findRequest(stores.resources, request.id)).toMatchObject({ state: 'granted', answeredBy: 'me' });
   });
@@ -127,16 +147,17 @@ describe('scaleCluster', () => {
   it('ends with what it has when the orchestrator denies, and says why', async () => {
     const clusterId = await clusterOf('denied', 3);
     const running = worker.manager.scaleCluster({ requestId: 'denied-scale', clusterId, desired: 5 });
-    const request = await waitFor('a request', async () => (await listRequests(stores.resources, { clusterId, limit: 1 }))[0]);
+    const request = await waitFor(
+      'a request',
+      async () => (await listRequests(stores.resources, { clusterId, limit: 1 }))[0],
+    );
     // As HTTP does it: the row is the truth, the signal only wakes.
     await answerRequest(stores.resources, request.id, { state: 'denied', by: 'ops', answer: { reason: 'too dear' } });
     await worker.manager.wake('scaling/denied-scale');
     const result = await running;
     expect(result).toMatchObject({ outcome: 'unchanged', size: 3 });
     expect(result.verdict).toContain('denied: too dear');
-    await expect(
-      worker.manager.grantResources('scaling/denied-scale', { requestId: request.id }),
-    ).rejects.toThrow();
+    await expect(worker.manager.grantResources('scaling/denied-scale', { requestId: request.id })).rejects.toThrow();
   });
 
   it('ends with what it has when nobody answers in time', async () => {
@@ -153,16 +174,33 @@ describe('scaleCluster', () => {
 
   it('watches a change, and rolls it back once when the score falls', async () => {
     const clusterId = await clusterOf('frail', 4, { spare: 2 });
+    const before = await membersOf(stores.clusters, clusterId);
     const running = worker.manager.scaleCluster({ requestId: 'frail-scale', clusterId, desired: 6, soakSeconds: 3 });
     await waitFor('the growth', async () => (await membersOf(stores.clusters, clusterId)).length === 6);
-    // Half of the cluster goes unready while it is watched.
+    // Who joined goes unready while it is watched, and one of the others: 0.3 x 3/6 + 0.7 = 0.85.
     const members = await membersOf(stores.clusters, clusterId);
-    await stores.clusters.updateTable('agents').set({ readiness: 'unavailable' }).where('id', 'in', members.slice(0, 3)).execute();
+    const unready = [...members.filter((id) => !before.includes(id)), ...before.slice(0, 1)];
+    await stores.clusters.updateTable('agents').set({ readiness: 'unavailable' }).where('id', 'in', unready).execute();
     const result = await running;
-    expect(result).toMatchObject({ outcome: 'failed', from: 4, desired: 6, size: 4 });
+    expect(result).toMatchObject({ outcome: 'rolled_back', from: 4, desired: 6, size: 4, scoreBefore: 1 });
     expect(result.left.toSorted()).toEqual(result.joined.toSorted());
-    const again = await worker.manager.scaleCluster({ requestId: 'frail-again', clusterId });
-    expect(again.explanation).toBeTruthy();
+    // Without them 0.3 x 3/4 + 0.7
+    expect(result.scoreAfter).toBeCloseTo(0.925, 3);
+    const decision = await findDecision(stores.resources, result.decisionId);
+    expect(decision).toMatchObject({ outcome: 'rolled_back' });
+    const memory = await scalingMemories(stores.resources, [clusterId], {
+      nowMs: Date.now(),
+      windowSeconds: 60,
+      changesSeconds: 60,
+      gapSeconds: 60,
+    });
+    expect(memory.get(clusterId)).toMatchObject({
+      blocks: [{ direction: 'out', desired: 6 }],
+      changes: [
+        { direction: 'out', members: 2, cause: 'asked' },
+        { direction: 'in', members: 0, cause: 'rollback' },
+      ],
+    });
   });
 
   it('refuses a cluster that is not there, or is being scaled, without touching it', async () => {

@@ -102,7 +102,10 @@ async function fairShareOf(
   const [open, stock] = await Promise.all([openClaims(resources, { limit: claimsAtMost }), fleetStock(clusters)]);
   const own = open.find((claim) => claim.clusterId === clusterId);
   if (!own) return null;
-  const sizes = await sizesOf(clusters, open.map((claim) => claim.clusterId));
+  const sizes = await sizesOf(
+    clusters,
+    open.map((claim) => claim.clusterId),
+  );
   const heldBy = (name: string, perMember: Readonly<Record<string, number>>, size: number): number =>
     size * (name === agentsResource ? 1 : Object.hasOwn(perMember, name) ? (perMember[name] ?? 0) : 0);
   const taken = Object.fromEntries(
@@ -141,7 +144,11 @@ async function fairShareOf(
 async function planFor(
   tx: ClustersDb,
   { operationId, clusterId, change }: AllocateResourcesInput,
-  { share, turn, deadlineSeconds }: { readonly share: Entitled | null; readonly turn: boolean; readonly deadlineSeconds: number },
+  {
+    share,
+    turn,
+    deadlineSeconds,
+  }: { readonly share: Entitled | null; readonly turn: boolean; readonly deadlineSeconds: number },
 ): Promise<{ readonly plan: FormationPlan; readonly missing: number; readonly reason: string }> {
   const cluster = await findCluster(tx, clusterId);
   if (!cluster) throw new Error(`Cluster ${clusterId} is gone`);

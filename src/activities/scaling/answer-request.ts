@@ -23,7 +23,11 @@ export interface ResourceRequestStanding {
  */
 export const answerResources = ({ resources }: ActivityDeps) =>
   asActivity(async ({ requestId, state, by, reason }: AnswerResourcesInput): Promise<ResourceRequestStanding> => {
-    const row = await answerRequest(resources, requestId, { state, by, answer: reason === undefined ? {} : { reason } });
+    const row = await answerRequest(resources, requestId, {
+      state,
+      by,
+      answer: reason === undefined ? {} : { reason },
+    });
     return { state: row.state, reason: reason ?? '' };
   });
 

@@ -54,10 +54,10 @@ export const assessNeeds = (deps: ActivityDeps) =>
   });
 
 async function decide(deps: ActivityDeps, operationId: string, request: unknown): Promise<AssessedNeeds> {
-  const { clusterId, desired } = parseScalingRequest(request);
+  const { clusterId, desired, release } = parseScalingRequest(request);
   const cluster = await requireScalable(deps, clusterId, operationId);
   const rules = rulesOf(deps.settings);
-  const asked = new Map(desired === undefined ? [] : [[clusterId, desired]]);
+  const asked = new Map(desired === undefined ? [] : [[clusterId, { desired, release }]]);
   const picture = (await readPictures(deps, [cluster], { rules, asked })).get(clusterId);
   if (!picture) throw new Error(`Cluster ${clusterId} has no picture`);
   const { facts, stability } = picture;

@@ -3,6 +3,7 @@ import { adjustCluster } from './adjust-cluster.js';
 import { allocateResources } from './allocate-resources.js';
 import { answerResources, lookAtRequest } from './answer-request.js';
 import { assessNeeds } from './assess-needs.js';
+import { assessPage } from './scaling-interval.js';
 import { undoScaling } from './undo-scaling.js';
 import { verifyStability } from './verify-stability.js';
 
@@ -15,6 +16,7 @@ export const createScalingActivities = (deps: ActivityDeps) => ({
   answerResources: answerResources(deps),
   lookAtRequest: lookAtRequest(deps),
   undoScaling: undoScaling(deps),
+  assessPage: assessPage(deps),
 });
 
 export type ScalingActivities = ReturnType<typeof createScalingActivities>;

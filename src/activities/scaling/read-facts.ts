@@ -4,7 +4,13 @@ import { usageRatio } from '../../domain/scaling/ewma.js';
 import type { ScalingRules } from '../../domain/scaling/rules.js';
 import type { ClusterFacts, ScalingMember, Work } from '../../domain/scaling/types.js';
 import type { StabilityFacts } from '../../domain/stability/score.js';
-import { scalingMembers, unplannedLosses, type ClusterRow, type ScalingMemberRow } from '../../stores/clusters/index.js';
+import {
+  concurrencyResource,
+  scalingMembers,
+  unplannedLosses,
+  type ClusterRow,
+  type ScalingMemberRow,
+} from '../../stores/clusters/index.js';
 import { mailFigures, type MailFigures } from '../../stores/communication/index.js';
 import { scalingMemories, usageOf, type ScalingMemory, type UsageReading } from '../../stores/resources/index.js';
 import type { ActivityDeps } from '../deps.js';
@@ -15,20 +21,23 @@ export interface ClusterPicture {
   readonly stability: StabilityFacts;
 }
 
+/** A size that somebody wants, and who is to leave for it. */
+export interface Asked {
+  readonly desired: number;
+  readonly release?: readonly string[] | undefined;
+}
+
 /** The seconds that a stability score looks back. */
 export const scoreWindowSeconds = 600;
 
-/** The resource that an agent's `load` is a reading of: its concurrency. */
-const concurrency = 'concurrency';
-
 /**
  * Reads clusters for a decision: a few questions for all of them together.
- * @param asked sizes that somebody wants, by cluster.
+ * @param asked what somebody wants, by cluster.
  */
 export async function readPictures(
   { clusters, communication, resources, settings }: ActivityDeps,
   rows: readonly ClusterRow[],
-  { rules, asked = new Map() }: { readonly rules: ScalingRules; readonly asked?: ReadonlyMap<string, number> },
+  { rules, asked = new Map() }: { readonly rules: ScalingRules; readonly asked?: ReadonlyMap<string, Asked> },
 ): Promise<ReadonlyMap<string, ClusterPicture>> {
   const ids = rows.map(({ id }) => id);
   const nowMs = Date.now();
@@ -55,7 +64,7 @@ export async function readPictures(
           facts: factsOf(cluster, own, {
             nowMs,
             readings,
-            asked: asked.get(cluster.id) ?? null,
+            asked: asked.get(cluster.id),
             history: histories.get(cluster.id),
           }),
           stability: stabilityFactsOf(cluster, own, { lost, figures, latencyMs: settings.communicationLatencyMs }),
@@ -82,7 +91,7 @@ function factsOf(
   }: {
     readonly nowMs: number;
     readonly readings: ReadonlyMap<string, readonly UsageReading[]>;
-    readonly asked: number | null;
+    readonly asked: Asked | undefined;
     readonly history: ScalingMemory | undefined;
   },
 ): ClusterFacts {
@@ -92,7 +101,8 @@ function factsOf(
     members: members.map((member) => memberOf(member, readings.get(member.agentId) ?? [])),
     work: workOf(members),
     unmet: { members: 0, gang: false },
-    asked,
+    asked: asked?.desired ?? null,
+    release: asked?.release ?? null,
     recommendations: history?.recommendations ?? [],
     watchedSinceMs: history?.watchedSinceMs ?? nowMs,
     changes: history?.changes ?? [],
@@ -102,12 +112,17 @@ function factsOf(
 }
 
 function memberOf(member: ScalingMemberRow, readings: readonly UsageReading[]): ScalingMember {
-  const offers: Readonly<Record<string, number>> = { ...member.offers, ...(member.tellsLoad ? { [concurrency]: member.concurrency } : {}) };
+  const offers: Readonly<Record<string, number>> = {
+    ...member.offers,
+    ...(member.tellsLoad ? { [concurrencyResource]: member.concurrency } : {}),
+  };
   const usage = readings.flatMap(({ resource, value, previous, atMs }) => {
     const offered = Object.hasOwn(offers, resource) ? offers[resource] : undefined;
     const ratio = usageRatio(value, offered ?? 0);
     if (ratio === null) return [];
-    return [[resource, { value: ratio, previous: previous === null ? null : usageRatio(previous, offered ?? 0), atMs }]];
+    return [
+      [resource, { value: ratio, previous: previous === null ? null : usageRatio(previous, offered ?? 0), atMs }],
+    ];
   });
   return {
     id: member.agentId,

@@ -70,8 +70,7 @@ export const verifyStability = (deps: ActivityDeps) =>
 
 async function takeScore(deps: ActivityDeps, clusterId: string): Promise<number | null> {
   const cluster = await findCluster(deps.clusters, clusterId);
-  const picture =
-    cluster && (await readPictures(deps, [cluster], { rules: rulesOf(deps.settings) })).get(clusterId);
+  const picture = cluster && (await readPictures(deps, [cluster], { rules: rulesOf(deps.settings) })).get(clusterId);
   if (!picture) return null;
   const score = stabilityScore(picture.stability);
   await saveScores(deps.resources, [{ clusterId, atMs: picture.facts.nowMs, ...score, parts: { ...score.parts } }]);

@@ -34,7 +34,13 @@ export const shrink = (wish: Wish): Outcome => {
   }
   if (desired >= present) return vetoed(present, [], clamps);
 
-  const { ids, refused } = chooseVictims({ members, rule, count: present - desired });
+  const { release } = facts;
+  const { ids, refused } = chooseVictims({
+    members,
+    rule,
+    count: present - desired,
+    ...(release === null ? {} : { eligible: (id: string) => release.includes(id) }),
+  });
   if (ids.length === 0) return vetoed(present, [{ by: 'safety', reasons: refused }], clamps);
   clampTo('safety', present - ids.length);
 

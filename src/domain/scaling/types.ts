@@ -52,6 +52,8 @@ export interface ClusterFacts {
   readonly unmet: { readonly members: number; readonly gang: boolean };
   /** A size somebody asks for; the formula is then only told. */
   readonly asked: number | null;
+  /** Who is to leave when what was asked for is smaller; null leaves it to the order of victims. */
+  readonly release: readonly string[] | null;
   /** What earlier assessments of the last `windowSeconds` recommended. */
   readonly recommendations: readonly { readonly atMs: number; readonly desired: number }[];
   /** Since when recommendations have been recorded without a gap: at earliest the cluster's activation. */

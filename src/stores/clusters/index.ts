@@ -9,6 +9,7 @@ export * from './invitations.js';
 export * from './operations.js';
 export * from './reservations.js';
 export * from './scaling.js';
+export * from './scaling-pages.js';
 export * from './standings.js';
 export * from './steps.js';
 export * from './summaries.js';

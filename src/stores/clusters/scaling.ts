@@ -58,8 +58,8 @@ export async function scalingUnderWay(
   const { rows } = await sql<{ id: string }>`
     select o.id from operations o
     where o.cluster_id = ${clusterId} and o.kind = 'SCALING' and o.state = 'running' and o.id <> ${operationId}
-      and (o.created_at, o.id) < coalesce((select (me.created_at, me.id) from operations me where me.id = ${operationId}),
-        row(now(), ${operationId}))
+      and (o.created_at, o.id)
+        < (coalesce((select me.created_at from operations me where me.id = ${operationId}), now()), ${operationId}::text)
     order by o.created_at limit 1`.execute(db);
   return rows[0]?.id;
 }

@@ -45,6 +45,7 @@ export const facts = (over: Partial<ClusterFacts> = {}): ClusterFacts => ({
   work: null,
   unmet: { members: 0, gang: false },
   asked: null,
+  release: null,
   recommendations: [],
   watchedSinceMs: nowMs - seconds(86_400),
   changes: [],

@@ -1,0 +1,53 @@
+import { sql } from 'kysely';
+import { clusterColumns, type ClusterRow } from './formation.js';
+import type { ClustersDb } from './schema.js';
+
+/** Active clusters after an id, those left out that are being scaled: a page of what the scaling interval assesses. */
+export async function clustersToAssess(
+  db: ClustersDb,
+  { after, limit }: { readonly after: string; readonly limit: number },
+): Promise<ClusterRow[]> {
+  const { rows } = await sql<ClusterRow>`
+    select ${clusterColumns} from clusters c
+    where c.state = 'active' and c.id > ${after} and not exists (
+      select from operations o where o.cluster_id = c.id and o.kind = 'SCALING' and o.state = 'running')
+    order by c.id limit ${limit}`.execute(db);
+  return rows;
+}
+
+/** What members tell of their usage, an agent after the other: the amounts of a heartbeat, and load as used concurrency. */
+export interface ToldUsage {
+  readonly agentId: string;
+  readonly resource: string;
+  readonly amount: number;
+}
+
+/**
+ * A page of the usage that agents which are members of something have told by heartbeat.
+ * @param page.after the last agent's id of the page before.
+ */
+export async function usageTold(
+  db: ClustersDb,
+  { after, limit }: { readonly after: string; readonly limit: number },
+): Promise<{ readonly told: readonly ToldUsage[]; readonly last: string | undefined }> {
+  const { rows } = await sql<{
+    id: string;
+    usage: Record<string, number>;
+    load: number;
+    concurrency: number;
+    tellsLoad: boolean;
+  }>`
+    select id, usage, load, concurrency, tells_load as "tellsLoad" from agents
+    where id > ${after} and cluster_count > 0 and left_at is null and lease_expires_at > now()
+    order by id limit ${limit}`.execute(db);
+  return {
+    last: rows.length < limit ? undefined : rows.at(-1)?.id,
+    told: rows.flatMap(({ id: agentId, usage, load, concurrency, tellsLoad }) => [
+      ...Object.entries(usage).map(([resource, amount]) => ({ agentId, resource, amount })),
+      ...(tellsLoad ? [{ agentId, resource: concurrencyResource, amount: load * concurrency }] : []),
+    ]),
+  };
+}
+
+/** The name under which an agent's concurrency is a resource, which its load is the usage of. */
+export const concurrencyResource = 'concurrency';
