@@ -16,12 +16,13 @@ import {
   wakeSignal,
   workflowTypes,
   type FormationIntervalReport,
+  type ScalingIntervalReport,
 } from '../contracts/workflow-inputs.js';
 import type { DissolveClusterInput, RepairClusterInput } from '../contracts/workflow-inputs.js';
 import { connectTemporal, type TemporalAddress } from './connect.js';
 import { refusalOf } from './failures.js';
 import { progressOf, type Progress } from './progress.js';
-import { ensureFormationSchedule, scheduleIds, type Interval } from './schedules.js';
+import { ensureSchedule, scheduleIdOf, type Interval, type Job } from './schedules.js';
 import { attributesOf } from './search-attributes.js';
 
 export interface ClientOptions extends TemporalAddress {
@@ -116,6 +117,22 @@ export function createClusterManagerClient(
     return resultOf<ScalingResult>(client.workflow.getHandle(workflowId));
   };
 
+  const scheduleOf = (job: Job) => client.schedule.getHandle(scheduleIdOf(managerId, job));
+
+  const runJob = async <Report>(job: Job, dryRun: boolean): Promise<Report> => {
+    const handle = await client.workflow.start(
+      job === 'formation' ? workflowTypes.formationInterval : workflowTypes.scalingInterval,
+      {
+        workflowId: `${scheduleIdOf(managerId, job)}/${uuidv7()}`,
+        taskQueue: managerId,
+        args: [{ dryRun }],
+        staticSummary: dryRun ? `Say what the ${job} interval would do` : `Run the ${job} interval now`,
+        typedSearchAttributes: attributesOf({ component: `${job}-interval` }),
+      },
+    );
+    return resultOf<Report>(handle);
+  };
+
   const answerResources = async (update: string, workflowId: string, answer: ResourceUpdate): Promise<string> => {
     try {
       return await client.workflow.getHandle(workflowId).executeUpdate<string, [ResourceUpdate]>(update, {
@@ -207,23 +224,16 @@ export function createClusterManagerClient(
       await quietly(client.workflow.getHandle(workflowId).cancel());
     },
     /** Runs the formation interval's work now; with dryRun only says what it would do. */
-    runFormationInterval: async ({ dryRun }: { dryRun: boolean }): Promise<FormationIntervalReport> => {
-      const handle = await client.workflow.start(workflowTypes.formationInterval, {
-        workflowId: `${managerId}/formation-interval/${uuidv7()}`,
-        taskQueue: managerId,
-        args: [{ dryRun }],
-        staticSummary: dryRun ? 'Say what the formation interval would do' : 'Run the formation interval now',
-        typedSearchAttributes: attributesOf({ component: 'formation-interval' }),
-      });
-      return resultOf<FormationIntervalReport>(handle);
-    },
+    runFormationInterval: ({ dryRun }: { dryRun: boolean }): Promise<FormationIntervalReport> =>
+      runJob<FormationIntervalReport>('formation', dryRun),
+    /** Runs the scaling interval's work now; with dryRun only says what it would do. */
+    runScalingInterval: ({ dryRun }: { dryRun: boolean }): Promise<ScalingIntervalReport> =>
+      runJob<ScalingIntervalReport>('scaling', dryRun),
     schedules: {
-      ensure: (formationInterval: Interval): Promise<void> =>
-        ensureFormationSchedule(client, { managerId, interval: formationInterval }),
-      pause: (note: string): Promise<void> => client.schedule.getHandle(scheduleIds.formation(managerId)).pause(note),
-      unpause: (note: string): Promise<void> =>
-        client.schedule.getHandle(scheduleIds.formation(managerId)).unpause(note),
-      trigger: (): Promise<void> => client.schedule.getHandle(scheduleIds.formation(managerId)).trigger(),
+      ensure: (job: Job, interval: Interval): Promise<void> => ensureSchedule(client, { managerId, job, interval }),
+      pause: (job: Job, note: string): Promise<void> => scheduleOf(job).pause(note),
+      unpause: (job: Job, note: string): Promise<void> => scheduleOf(job).unpause(note),
+      trigger: (job: Job): Promise<void> => scheduleOf(job).trigger(),
     },
     close,
   };

@@ -1,40 +1,55 @@
 import { ScheduleAlreadyRunning, type Client, type ScheduleOptions } from '@temporalio/client';
 import { attributesOf } from './search-attributes.js';
-import { workflowTypes, type FormationIntervalInput } from '../contracts/workflow-inputs.js';
+import { workflowTypes, type FormationIntervalInput, type ScalingIntervalInput } from '../contracts/workflow-inputs.js';
 
 /** How often a job runs: every so many seconds, or by a cron expression in UTC. */
 export type Interval = { readonly everySeconds: number } | { readonly cron: string };
 
-export const scheduleIds = { formation: (managerId: string) => `${managerId}/formation-interval` } as const;
+/** The two periodic jobs. */
+export type Job = 'formation' | 'scaling';
+
+const jobs = {
+  formation: {
+    workflowType: workflowTypes.formationInterval,
+    timeout: '30m',
+    summary: 'Repair short clusters, serve the queue, release expired reservations',
+  },
+  scaling: {
+    workflowType: workflowTypes.scalingInterval,
+    timeout: '30m',
+    summary: 'Assess all clusters, scale where something changes, rebalance between clusters',
+  },
+} as const;
+
+export const scheduleIdOf = (managerId: string, job: Job): string => `${managerId}/${job}-interval`;
 
 export interface IntervalSchedule {
   readonly managerId: string;
+  readonly job: Job;
   readonly interval: Interval;
 }
 
 /**
- * Creates the formation interval's Schedule, or updates it in place. What an operator did by hand (a pause, its note)
- * stays. A run is skipped while the one before is still at it, and after an outage only the last minute is caught up.
+ * Creates a job's Schedule, or updates it in place. What an operator did by hand (a pause, its note) stays. A run is
+ * skipped while the one before is still at it, and after an outage only the last minute is caught up.
  */
-export async function ensureFormationSchedule(
-  client: Client,
-  { managerId, interval }: IntervalSchedule,
-): Promise<void> {
+export async function ensureSchedule(client: Client, { managerId, job, interval }: IntervalSchedule): Promise<void> {
+  const { workflowType, timeout, summary } = jobs[job];
   const options = {
-    scheduleId: scheduleIds.formation(managerId),
+    scheduleId: scheduleIdOf(managerId, job),
     spec:
       'cron' in interval
         ? { cronExpressions: [interval.cron] }
         : { intervals: [{ every: `${interval.everySeconds}s` }] },
     action: {
       type: 'startWorkflow',
-      workflowType: workflowTypes.formationInterval,
+      workflowType,
       taskQueue: managerId,
-      workflowId: `${managerId}/formation-interval`,
-      args: [{} satisfies FormationIntervalInput],
-      workflowExecutionTimeout: '30m',
-      typedSearchAttributes: attributesOf({ component: 'formation-interval' }),
-      staticSummary: 'Repair short clusters, serve the queue, release expired reservations',
+      workflowId: scheduleIdOf(managerId, job),
+      args: [{} satisfies FormationIntervalInput & ScalingIntervalInput],
+      workflowExecutionTimeout: timeout,
+      typedSearchAttributes: attributesOf({ component: `${job}-interval` }),
+      staticSummary: summary,
     },
     policies: { overlap: 'SKIP', catchupWindow: '1m', pauseOnFailure: false },
   } satisfies ScheduleOptions;

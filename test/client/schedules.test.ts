@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { scheduleIds } from '../../src/client/schedules.js';
+import { scheduleIdOf } from '../../src/client/schedules.js';
 import { createTestDatabases, type TestDatabases } from '../support/database.js';
 import { waitFor } from '../support/wait-for.js';
 import { startTestWorker, type TestWorker } from '../support/worker.js';
@@ -19,13 +19,13 @@ afterAll(async () => {
   await stores?.drop();
 });
 
-const handle = () => worker.client.schedule.getHandle(scheduleIds.formation(worker.taskQueue));
+const handle = () => worker.client.schedule.getHandle(scheduleIdOf(worker.taskQueue, 'formation'));
 
 describe("the formation interval's Schedule", () => {
   it('is made once, skips overlaps and catches up one minute at most', async () => {
     await Promise.all([
-      worker.manager.schedules.ensure({ everySeconds: 300 }),
-      worker.manager.schedules.ensure({ everySeconds: 300 }),
+      worker.manager.schedules.ensure('formation', { everySeconds: 300 }),
+      worker.manager.schedules.ensure('formation', { everySeconds: 300 }),
     ]);
     const { spec, policies, action } = await handle().describe();
     expect(spec.intervals).toMatchObject([{ every: 300_000 }]);
@@ -34,20 +34,20 @@ describe("the formation interval's Schedule", () => {
   });
 
   it('follows a changed interval in place and keeps a pause that an operator set', async () => {
-    await worker.manager.schedules.pause('maintenance');
-    await worker.manager.schedules.ensure({ cron: '*/7 * * * *' });
+    await worker.manager.schedules.pause('formation', 'maintenance');
+    await worker.manager.schedules.ensure('formation', { cron: '*/7 * * * *' });
     const changed = await waitFor('the new times', async () => {
       const description = await handle().describe();
       return (description.spec.calendars?.length ?? 0) > 0 && description;
     });
     expect(changed.state).toMatchObject({ paused: true, note: 'maintenance' });
-    await worker.manager.schedules.unpause('over');
+    await worker.manager.schedules.unpause('formation', 'over');
     expect((await handle().describe()).state.paused).toBe(false);
   });
 
   it('runs the job when it is triggered, and for times that are backfilled', async () => {
     const runs = async () => (await handle().describe()).info.recentActions.length;
-    await worker.manager.schedules.trigger();
+    await worker.manager.schedules.trigger('formation');
     await waitFor('the triggered run', async () => (await runs()) >= 1);
     const end = new Date();
     await handle().backfill({ start: new Date(end.getTime() - 15 * 60_000), end, overlap: 'ALLOW_ALL' });

@@ -1,12 +1,6 @@
 import type { ClusterId, OperationId } from '../../contracts/ids.js';
 import { planLinks } from '../../domain/formation/links.js';
-import {
-  noteInvited,
-  requireStepResult,
-  saveLinks,
-  saveStep,
-  unfinished,
-} from '../../stores/clusters/index.js';
+import { noteInvited, requireStepResult, saveLinks, saveStep, unfinished } from '../../stores/clusters/index.js';
 import { asActivity, thisAttempt } from '../as-activity.js';
 import type { ActivityDeps } from '../deps.js';
 import { openInboxes, sendInvitations } from './invite.js';

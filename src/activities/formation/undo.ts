@@ -14,7 +14,7 @@ import {
 } from '../../stores/clusters/index.js';
 import { closeRoutes, deliver, routingTable } from '../../stores/communication/index.js';
 import { failpoint } from '../../stores/failpoint.js';
-import { closeAccount } from '../../stores/resources/index.js';
+import { closeAccount, release } from '../../stores/resources/index.js';
 import { asActivity, thisAttempt } from '../as-activity.js';
 import type { ActivityDeps } from '../deps.js';
 import { announceWhoStays } from './announce-who-stays.js';
@@ -40,6 +40,7 @@ export const retireCluster = (deps: ActivityDeps) =>
     if (!operation || operation.endedAt) return;
     if (takesDown(operation)) {
       await closeAccount(resources, clusterId);
+      await release(resources, { clusterId });
       await undoStep(clusters, { operationId, step: 'initializeCluster' }, thisAttempt(), (tx) =>
         retire(tx, clusterId, operation.kind === 'DISSOLUTION' ? 'dissolving' : 'failed'),
       );

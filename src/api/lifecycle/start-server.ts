@@ -13,7 +13,9 @@ import { listen } from './listen.js';
 import { openMessaging } from './messaging.js';
 import { openStores } from './open-stores.js';
 import { persist } from './persist.js';
+import { deleteOldBooks, endLeases } from './resource-housekeeping.js';
 import { sweepAbandoned } from './sweep.js';
+import { usageSampler } from './usage-sampler.js';
 
 const waitForServicesMs = 60_000;
 const graceMs = 10_000;
@@ -22,6 +24,7 @@ const sweepMs = 10_000;
 const standingsMs = 2000;
 const endMs = 5000;
 const deleteMs = 60_000;
+const usageMs = 1_000;
 const latenciesMs = 5000;
 const streamPingMs = 15_000;
 
@@ -67,7 +70,7 @@ export async function startServer(
     closers.push(stores.close);
     const client = await persist('Temporal', () => openClient(config), waiting);
     closers.push(() => client.close());
-    await client.schedules.ensure(config.formationInterval);
+    await ensureSchedules(client, config);
     const stopping = new AbortController();
     const principals = new PrincipalCache(stores.clusters);
     const heartbeats = new HeartbeatBatcher(
@@ -83,7 +86,7 @@ export async function startServer(
     const reload = async (next: ManagerConfig): Promise<readonly string[]> => {
       const needRestart = settingsThatWait(config, next);
       config = { ...next, ...pick(config, fixed) };
-      await client.schedules.ensure(config.formationInterval);
+      await ensureSchedules(client, config);
       logger.info({ path: config.configPath, needRestart }, 'configuration reloaded');
       return needRestart;
     };
@@ -117,6 +120,9 @@ export async function startServer(
       every(standingsMs, 'look at how agents stand', standingsFollower(deps), logger),
       every(endMs, 'end of mail and subscriptions that are over', () => endWhatIsOver(deps), logger),
       every(deleteMs, 'deletion of what is past its retention', () => deleteWhatIsPast(deps), logger),
+      every(endMs, 'end of leases of resources', () => endLeases(deps), logger),
+      every(deleteMs, 'deletion of old books', () => deleteOldBooks(deps), logger),
+      every(usageMs, 'taking of usage', usageSampler(deps), logger),
       every(latenciesMs, 'storing of latencies', () => deps.latencies.flush(), logger),
     ];
     closers.push(async () => {
@@ -140,6 +146,11 @@ export async function startServer(
     throw error;
   }
 }
+
+const ensureSchedules = async (client: ClusterManagerClient, config: ManagerConfig): Promise<void> => {
+  await client.schedules.ensure('formation', config.formationInterval);
+  await client.schedules.ensure('scaling', config.scalingInterval);
+};
 
 /** The first tokens, and the seed's `initialize()`: the manager registers itself and what it can do. */
 async function introduce({ clusters, config, server }: ApiDeps): Promise<void> {

@@ -100,7 +100,11 @@ interface Table {
 const tableOf = (
   rows: readonly Claim[],
   names: readonly string[],
-  { capacity, taken = {}, headroom = usualHeadroom }: { capacity: Amounts; taken?: Amounts; headroom?: number | Amounts },
+  {
+    capacity,
+    taken = {},
+    headroom = usualHeadroom,
+  }: { capacity: Amounts; taken?: Amounts; headroom?: number | Amounts },
 ): Table => {
   const width = names.length;
   const shareOf = (name: string): number =>
