@@ -102,10 +102,11 @@ async function carryOut(ids: Ids, { needs, request, wakes }: Run): Promise<Scali
   let answer = '';
   for (; ; round += 1) {
     const step = { ...ids, round, cause, charged: needs.charged } as const;
-    const allocated = await change(step, { direction, desired, victims }, { changed, wakes, mayAsk: true });
+    const isAsked = needs.because === 'asked';
+    const allocated = await change(step, { direction, desired, victims }, { changed, wakes, isAsked, mayAsk: true });
     missing = allocated.missing;
     if (!allocated.asked) {
-      answer = missing > 0 ? `${missing} more were wanted: ${allocated.share?.answer.kind ?? 'nobody is free'}` : '';
+      answer = missing > 0 ? `${missing} more were wanted: ${allocated.reason}` : '';
       break;
     }
     const standing = await waitForAnswer(allocated.asked, wakes);
@@ -132,7 +133,12 @@ async function carryOut(ids: Ids, { needs, request, wakes }: Run): Promise<Scali
 async function change(
   step: AdjustClusterInput,
   wanted: WantedChange,
-  { changed, wakes, mayAsk }: { readonly changed: Changed; readonly wakes: WakeUps; readonly mayAsk: boolean },
+  {
+    changed,
+    wakes,
+    isAsked,
+    mayAsk,
+  }: { readonly changed: Changed; readonly wakes: WakeUps; readonly isAsked: boolean; readonly mayAsk: boolean },
 ) {
   const { operationId, clusterId, round } = step;
   const allocated = await scalingSteps(`${wanted.direction}: ${wanted.desired} members`).allocateResources({
@@ -140,6 +146,7 @@ async function change(
     clusterId,
     round,
     change: wanted,
+    isAsked,
     mayAsk,
   });
   const { joining, leaving } = allocated.plan;
@@ -250,7 +257,12 @@ async function rollBack(
     direction === 'out'
       ? { direction: 'in', desired: to, victims: [...changed.joined] }
       : { direction: 'out', desired: to, victims: [] };
-  await change({ ...ids, round, cause: 'rollback', charged: 0 }, back, { changed, wakes, mayAsk: false });
+  await change({ ...ids, round, cause: 'rollback', charged: 0 }, back, {
+    changed,
+    wakes,
+    isAsked: true,
+    mayAsk: false,
+  });
   const watched = await soak({ ...settled, verdict: `rolled back: ${why}`, rolledBack: true });
   if (watched.state === 'ended') return watched.result;
   throw new Error(`A rollback is ${watched.state}`);

@@ -35,6 +35,8 @@ export interface AllocateResourcesInput {
   readonly clusterId: ClusterId;
   readonly round: number;
   readonly change: WantedChange;
+  /** Whether somebody asked for this size: then the headroom is there to be used. */
+  readonly isAsked: boolean;
   /** Whether what the fleet cannot give is asked of the orchestrator. */
   readonly mayAsk: boolean;
 }
@@ -53,6 +55,8 @@ export interface AllocatedResources {
   readonly plan: FormationPlan;
   /** How many members are wanted and could not be had. */
   readonly missing: number;
+  /** Why; empty when nothing is missing. */
+  readonly reason: string;
   readonly share: FairShare | null;
   /** Open with the orchestrator; the run waits for its answer. */
   readonly asked: { readonly requestId: string; readonly seconds: number; readonly reason: string } | null;
@@ -68,7 +72,10 @@ export const allocateResources = (deps: ActivityDeps) =>
   asActivity(async (input: AllocateResourcesInput): Promise<AllocatedResources> => {
     const { operationId, clusterId, round, change } = input;
     const key = { operationId, step: 'allocateResources', round };
-    const share = change.direction === 'out' ? await fairShareOf(deps, clusterId, change.desired) : null;
+    const share =
+      change.direction === 'out'
+        ? await fairShareOf(deps, clusterId, { desired: change.desired, isAsked: input.isAsked })
+        : null;
     const work = (turn: boolean): Promise<AllocatedResources> =>
       saveStep(deps.clusters, key, thisAttempt(), async (tx, { operation }) => {
         const { grantSeconds, deadlineSeconds } = parseScalingRequest(operation.request);
@@ -77,7 +84,7 @@ export const allocateResources = (deps: ActivityDeps) =>
           missing > 0 && input.mayAsk && grantSeconds > 0
             ? await ask(deps, input, { missing, reason, plan, seconds: grantSeconds })
             : null;
-        return { plan, missing, share: share?.told ?? null, asked };
+        return { plan, missing, reason: missing > 0 ? reason : '', share: share?.told ?? null, asked };
       });
     try {
       return await work(false);
@@ -97,7 +104,7 @@ interface Entitled {
 async function fairShareOf(
   { clusters, resources }: ActivityDeps,
   clusterId: string,
-  desired: number,
+  { desired, isAsked }: { readonly desired: number; readonly isAsked: boolean },
 ): Promise<Entitled | null> {
   const [open, stock] = await Promise.all([openClaims(resources, { limit: claimsAtMost }), fleetStock(clusters)]);
   const own = open.find((claim) => claim.clusterId === clusterId);
@@ -123,7 +130,7 @@ async function fairShareOf(
     capacity: stock.capacity,
     taken,
     // A tenth of a small fleet is nobody: agents come whole.
-    headroom: { [agentsResource]: agents > 0 ? Math.floor(agents / 10) / agents : 0 },
+    headroom: isAsked ? 0 : { [agentsResource]: agents > 0 ? Math.floor(agents / 10) / agents : 0 },
     claims: open.map((claim) => ({
       id: claim.clusterId,
       weight: claim.weight,

@@ -1,0 +1,125 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { usageSampler } from '../../src/api/lifecycle/usage-sampler.js';
+import { clusterView, listOperations, saveHeartbeats } from '../../src/stores/clusters/index.js';
+import { lastScores, recordUsage, scalingMemories, usageOf } from '../../src/stores/resources/index.js';
+import { createTestDatabases, type TestDatabases } from '../support/database.js';
+import { addAgents } from '../support/fleet.js';
+import { waitFor } from '../support/wait-for.js';
+import { startTestWorker, testSettings, type TestWorker } from '../support/worker.js';
+
+const scaling = { ...testSettings.scaling, newMemberSeconds: 0, soakGrowSeconds: 0, soakShrinkSeconds: 0 };
+
+let stores: TestDatabases;
+let worker: TestWorker;
+
+beforeAll(async () => {
+  stores = await createTestDatabases();
+  worker = await startTestWorker(stores, { settings: { scaling } });
+});
+afterAll(async () => {
+  await worker?.stop();
+  await stores?.drop();
+});
+// Each test assesses all clusters: those of the ones before are out of the way.
+beforeEach(async () => {
+  await stores.clusters.updateTable('clusters').set({ state: 'failed' }).execute();
+});
+
+async function clusterOf(name: string, size: number, { spare = 0, capability = name } = {}): Promise<string> {
+  await addAgents(stores.clusters, size + spare, { capabilities: [capability], resources: { slots: 4 } }, name);
+  const { clusterId } = await worker.manager.formCluster({
+    requestId: name,
+    name,
+    requiredCapabilities: [capability],
+    size: { min: 3, desired: size, max: 10 },
+  });
+  return clusterId;
+}
+
+const membersOf = async (clusterId: string): Promise<string[]> =>
+  ((await clusterView(stores.clusters, clusterId))?.members ?? [])
+    .filter(({ state }) => state === 'active')
+    .map(({ agentId }) => agentId);
+
+async function used(clusterId: string, slots: number): Promise<void> {
+  const members = await membersOf(clusterId);
+  for (const atMs of [Date.now() - 16_000, Date.now()]) {
+    await recordUsage(
+      stores.resources,
+      members.map((agentId) => ({ agentId, resource: 'slots', amount: slots, atMs })),
+    );
+  }
+}
+
+const memoryOf = async (clusterId: string) =>
+  (
+    await scalingMemories(stores.resources, [clusterId], {
+      nowMs: Date.now(),
+      windowSeconds: 60,
+      changesSeconds: 60,
+      gapSeconds: 60,
+    })
+  ).get(clusterId);
+
+describe('scalingInterval', () => {
+  it('starts scaleCluster only where something changes, and remembers what it thought of every cluster', async () => {
+    const calm = await clusterOf('calm', 4);
+    const busy = await clusterOf('busy', 4, { spare: 3 });
+    await used(calm, 2.6);
+    await used(busy, 3.6);
+    const dry = await worker.manager.runScalingInterval({ dryRun: true });
+    expect(dry).toMatchObject({ dryRun: true, assessed: 2, started: [busy], moved: [], postponed: 0 });
+    expect(dry.lines[0]).toContain(`${busy}: 4 -> 6  Grows from 4 to 6 members`);
+    expect(await memoryOf(calm)).toMatchObject({ recommendations: [] });
+    const report = await worker.manager.runScalingInterval({ dryRun: false });
+    expect(report).toMatchObject({ dryRun: false, assessed: 2, started: [busy] });
+    await waitFor('the growth', async () => (await membersOf(busy)).length === 6);
+    expect(await memoryOf(calm)).toMatchObject({ recommendations: [{ desired: 4 }] });
+    expect(await lastScores(stores.resources, calm, 1)).toMatchObject([{ score: 1 }]);
+    const scalings = await listOperations(stores.clusters, { clusterId: calm, limit: 10 });
+    expect(scalings.map(({ kind }) => kind)).toEqual(['FORMATION']);
+  });
+
+  it('leaves a cluster alone that is being scaled', async () => {
+    const clusterId = await clusterOf('waits', 3);
+    const running = worker.manager.scaleCluster({ requestId: 'waits-scale', clusterId, desired: 5, grantSeconds: 60 });
+    running.catch(() => undefined);
+    await waitFor(
+      'the run to wait',
+      async () => (await worker.manager.progress('scaling/waits-scale'))?.pending.length === 0,
+    );
+    expect(await worker.manager.runScalingInterval({ dryRun: false })).toMatchObject({ assessed: 0, started: [] });
+    await worker.manager.cancel('scaling/waits-scale');
+    await expect(running).rejects.toMatchObject({ code: 'cancelled' });
+  });
+
+  it('moves a member from a cluster with little use to one with much, where the fleet has nobody to spare', async () => {
+    const idle = await clusterOf('idle', 5, { capability: 'shared' });
+    const full = await clusterOf('full', 5, { capability: 'shared' });
+    await used(idle, 1.2);
+    // Above what is worth a move, below what makes it grow.
+    await used(full, 3.1);
+    const dry = await worker.manager.runScalingInterval({ dryRun: true });
+    expect(dry).toMatchObject({ started: [] });
+    expect(dry.moved).toHaveLength(1);
+    expect(dry.lines[0]).toMatch(/^idle-\d: cl_idle -> cl_full {2}the higher usage falls from 0.775 to 0.6458$/);
+    await worker.manager.runScalingInterval({ dryRun: false });
+    expect(await membersOf(idle)).toHaveLength(4);
+    expect(await membersOf(full)).toHaveLength(6);
+  });
+});
+
+describe('usage by heartbeat', () => {
+  it('becomes a sample once a period, load as used concurrency', async () => {
+    const clusterId = await clusterOf('beats', 3);
+    const [first = '', second = ''] = await membersOf(clusterId);
+    await saveHeartbeats(stores.clusters, new Map([[first, { usage: { slots: 3 }, load: 0.5 }]]), 30);
+    const config = () => ({ scaling }) as never;
+    await usageSampler({ ...stores, config })();
+    const told = await usageOf(stores.resources, [first, second]);
+    expect(told.map(({ agentId, resource, value }) => [agentId, resource, value])).toEqual([
+      [first, 'concurrency', 0.5],
+      [first, 'slots', 3],
+    ]);
+  });
+});
