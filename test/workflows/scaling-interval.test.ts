@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { usageSampler } from '../../src/api/lifecycle/usage-sampler.js';
 import { clusterView, listOperations, saveHeartbeats } from '../../src/stores/clusters/index.js';
-import { lastScores, recordUsage, scalingMemories, usageOf } from '../../src/stores/resources/index.js';
+import { lastScores, listRequests, recordUsage, scalingMemories, usageOf } from '../../src/stores/resources/index.js';
 import { createTestDatabases, type TestDatabases } from '../support/database.js';
 import { addAgents } from '../support/fleet.js';
 import { waitFor } from '../support/wait-for.js';
@@ -84,10 +84,7 @@ describe('scalingInterval', () => {
     const clusterId = await clusterOf('waits', 3);
     const running = worker.manager.scaleCluster({ requestId: 'waits-scale', clusterId, desired: 5, grantSeconds: 60 });
     running.catch(() => undefined);
-    await waitFor(
-      'the run to wait',
-      async () => (await worker.manager.progress('scaling/waits-scale'))?.pending.length === 0,
-    );
+    await waitFor('the run to wait', async () => (await listRequests(stores.resources, { clusterId, limit: 1 }))[0]);
     expect(await worker.manager.runScalingInterval({ dryRun: false })).toMatchObject({ assessed: 0, started: [] });
     await worker.manager.cancel('scaling/waits-scale');
     await expect(running).rejects.toMatchObject({ code: 'cancelled' });
