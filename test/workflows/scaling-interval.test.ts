@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { urgentPath } from '../../src/api/lifecycle/urgent-path.js';
 import { usageSampler } from '../../src/api/lifecycle/usage-sampler.js';
 import { clusterView, listOperations, saveHeartbeats } from '../../src/stores/clusters/index.js';
 import { lastScores, listRequests, recordUsage, scalingMemories, usageOf } from '../../src/stores/resources/index.js';
@@ -118,5 +119,26 @@ describe('usage by heartbeat', () => {
       [first, 'concurrency', 0.5],
       [first, 'slots', 3],
     ]);
+  });
+
+  it('that is above 0.95 in two looks scales the cluster at once, once', async () => {
+    const clusterId = await clusterOf('urgent', 3, { spare: 1 });
+    const members = await membersOf(clusterId);
+    await saveHeartbeats(stores.clusters, new Map(members.map((id) => [id, { load: 1 }])), 600);
+    const config = () => ({ scaling, capabilities: ['scaling'], leaseSeconds: 30 }) as never;
+    const sample = usageSampler({ ...stores, config });
+    await sample();
+    const looks = [
+      urgentPath({ ...stores, client: worker.manager, config }),
+      urgentPath({ ...stores, client: worker.manager, config }),
+    ];
+    for (const look of looks) await look();
+    expect(await listOperations(stores.clusters, { clusterId, limit: 10 })).toHaveLength(1);
+    for (const look of looks) await look();
+    const operations = await waitFor('the run', async () => {
+      const found = await listOperations(stores.clusters, { clusterId, limit: 10 });
+      return found.length > 1 && found;
+    });
+    expect(operations.filter(({ kind }) => kind === 'SCALING')).toHaveLength(1);
   });
 });

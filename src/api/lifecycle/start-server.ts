@@ -15,6 +15,7 @@ import { openStores } from './open-stores.js';
 import { persist } from './persist.js';
 import { deleteOldBooks, endLeases } from './resource-housekeeping.js';
 import { sweepAbandoned } from './sweep.js';
+import { urgentPath } from './urgent-path.js';
 import { usageSampler } from './usage-sampler.js';
 
 const waitForServicesMs = 60_000;
@@ -120,6 +121,7 @@ export async function startServer(
       every(standingsMs, 'look at how agents stand', standingsFollower(deps), logger),
       every(endMs, 'end of mail and subscriptions that are over', () => endWhatIsOver(deps), logger),
       every(deleteMs, 'deletion of what is past its retention', () => deleteWhatIsPast(deps), logger),
+      every(config.scaling.samplePeriodSeconds * 1_000, 'look for what is urgent', urgentPath(deps), logger),
       every(endMs, 'end of leases of resources', () => endLeases(deps), logger),
       every(deleteMs, 'deletion of old books', () => deleteOldBooks(deps), logger),
       every(usageMs, 'taking of usage', usageSampler(deps), logger),

@@ -51,3 +51,28 @@ export async function usageTold(
 
 /** The name under which an agent's concurrency is a resource, which its load is the usage of. */
 export const concurrencyResource = 'concurrency';
+
+/**
+ * Active clusters where some resource of all members together is used above a ratio, as their last heartbeats tell. A
+ * member that tells nothing of a resource counts as idle.
+ */
+export async function hotClusters(
+  db: ClustersDb,
+  { above, limit }: { readonly above: number; readonly limit: number },
+): Promise<string[]> {
+  const { rows } = await sql<{ id: string }>`
+    with member as (
+      select m.cluster_id, a.* from memberships m join agents a on a.id = m.agent_id join clusters c on c.id = m.cluster_id
+      where m.state = 'active' and c.state = 'active' and a.left_at is null and a.lease_expires_at > now()
+    ), told as (
+      select cluster_id, r.key as resource, sum(r.value::float8) as offered,
+        sum(coalesce((usage ->> r.key)::float8, 0)) as used
+      from member, jsonb_each_text(resources) r group by 1, 2
+      union all
+      select cluster_id, ${concurrencyResource}, sum(concurrency), sum(case when tells_load then load * concurrency else 0 end)
+      from member group by 1
+    )
+    select distinct cluster_id as id from told where offered > 0 and used / offered > ${above} order by 1 limit ${limit}
+  `.execute(db);
+  return rows.map(({ id }) => id);
+}

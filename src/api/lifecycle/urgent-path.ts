@@ -1,0 +1,37 @@
+import { clustersBelowMinimum, hotClusters } from '../../stores/clusters/index.js';
+import type { ApiDeps } from '../deps.js';
+
+/** Above it in two looks nobody waits for the interval. */
+const urgentUsage = 0.95;
+const clustersAtMost = 100;
+/** A cluster is not scaled for its urgency again within this time: what could be done is under way or is refused. */
+const againAfterMs = 120_000;
+
+/**
+ * What does not wait for an interval, looked for once a sample period: a cluster whose usage is above 0.95 in two looks is
+ * scaled at once, and one below its minimum repaired. Any number of servers may look: a run's id is the cluster's and the
+ * time's, so they start it once.
+ */
+export function urgentPath({
+  clusters,
+  client,
+  config,
+}: Pick<ApiDeps, 'clusters' | 'client' | 'config'>): () => Promise<void> {
+  let before = new Set<string>();
+  let repairedAtMs = 0;
+  return async () => {
+    if (!config().capabilities.includes('scaling')) return;
+    const hot = await hotClusters(clusters, { above: urgentUsage, limit: clustersAtMost });
+    const twice = hot.filter((id) => before.has(id));
+    before = new Set(hot);
+    const slot = Math.floor(Date.now() / againAfterMs);
+    for (const clusterId of twice) {
+      const requestId = `op_urgent_${slot}_${clusterId}`.slice(0, 128);
+      await client.startScaling({ requestId, clusterId, reason: 'usage above 0.95 twice' }, 'urgent-path');
+    }
+    const short = await clustersBelowMinimum(clusters, { graceSeconds: 2 * config().leaseSeconds, limit: 1 });
+    if (short.length === 0 || Date.now() < repairedAtMs + againAfterMs) return;
+    repairedAtMs = Date.now();
+    await client.schedules.trigger('formation');
+  };
+}
