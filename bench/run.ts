@@ -1,8 +1,9 @@
 import { communication } from './communication/index.js';
 import { formation } from './formation/index.js';
 import { report } from './figure.js';
+import { scaling } from './scaling/index.js';
 
-const benches = { formation, communication } as const;
+const benches = { formation, communication, scaling } as const;
 
 const [name = '', ...flags] = process.argv.slice(2);
 const unknown = flags.filter((flag) => flag !== '--quick');

@@ -101,7 +101,7 @@ async function carryOut(ids: Ids, { needs, request, wakes }: Run): Promise<Scali
   let missing = 0;
   let answer = '';
   for (; ; round += 1) {
-    const step = { ...ids, round, cause, charged: needs.charged } as const;
+    const step = { ...ids, round, cause, charged: needs.charged, epoch: needs.epoch } as const;
     const isAsked = needs.because === 'asked';
     const allocated = await change(step, { direction, desired, victims }, { changed, wakes, isAsked, mayAsk: true });
     missing = allocated.missing;
@@ -149,7 +149,7 @@ async function change(
     isAsked,
     mayAsk,
   });
-  const { joining, leaving } = allocated.plan;
+  const { joining, leaving } = allocated.plan ?? { joining: [], leaving: [] };
   for (;;) {
     const summary =
       joining.length + leaving.length === 0
@@ -257,7 +257,7 @@ async function rollBack(
     direction === 'out'
       ? { direction: 'in', desired: to, victims: [...changed.joined] }
       : { direction: 'out', desired: to, victims: [] };
-  await change({ ...ids, round, cause: 'rollback', charged: 0 }, back, {
+  await change({ ...ids, round, cause: 'rollback', charged: 0, epoch: settled.needs.epoch }, back, {
     changed,
     wakes,
     isAsked: true,

@@ -35,6 +35,8 @@ export interface AdjustClusterInput {
   readonly clusterId: ClusterId;
   readonly round: number;
   readonly cause: 'scaling' | 'asked' | 'rollback' | 'rebalance' | 'replacement';
+  /** The cluster's epoch when it was assessed. */
+  readonly epoch: number;
   /** Of the members that join or leave, how many count against the flap budget. */
   readonly charged: number;
 }
@@ -58,22 +60,22 @@ export const adjustCluster = (deps: ActivityDeps) =>
   asActivity(async (input: AdjustClusterInput): Promise<AdjustedCluster> => {
     const { operationId, round } = input;
     const { clusters } = deps;
-    const done = await stepResult<AdjustedCluster>(clusters, { operationId, step: 'adjustCluster', round });
+    const key = { operationId, step: 'adjustCluster', round };
+    const [done, allocated] = await Promise.all([
+      stepResult<AdjustedCluster>(clusters, key),
+      stepResult<AllocatedResources>(clusters, { ...key, step: 'allocateResources' }),
+    ]);
     if (done) return done;
-    const allocated = await stepResult<AllocatedResources>(clusters, {
-      operationId,
-      step: 'allocateResources',
-      round,
-    });
     if (!allocated) throw new Error(`Round ${round} of ${operationId} has no plan yet`);
     const { plan } = allocated;
+    if (!plan) return saveStep(clusters, key, thisAttempt(), async () => nothing(input.epoch));
     const joining = await join(deps, input, plan);
     if (joining.waitSeconds !== null) return joining;
     const leaving = await leave(deps, input, plan);
     if (leaving.waitSeconds !== null) return leaving;
     const result = { ...leaving, joined: joining.joined, epoch: leaving.epoch };
     await noteChange(deps, input, result);
-    return saveStep(clusters, { operationId, step: 'adjustCluster', round }, thisAttempt(), async (tx) => {
+    return saveStep(clusters, key, thisAttempt(), async (tx) => {
       await releaseLeaving(tx, operationId);
       return result;
     });

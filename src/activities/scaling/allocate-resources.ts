@@ -52,7 +52,8 @@ export interface FairShare {
 }
 
 export interface AllocatedResources {
-  readonly plan: FormationPlan;
+  /** Null when nothing is to change. */
+  readonly plan: FormationPlan | null;
   /** How many members are wanted and could not be had. */
   readonly missing: number;
   /** Why; empty when nothing is missing. */
@@ -61,6 +62,8 @@ export interface AllocatedResources {
   /** Open with the orchestrator; the run waits for its answer. */
   readonly asked: { readonly requestId: string; readonly seconds: number; readonly reason: string } | null;
 }
+
+const nothingAsked: AllocatedResources = { plan: null, missing: 0, reason: '', share: null, asked: null };
 
 const claimsAtMost = 10_000;
 
@@ -72,6 +75,9 @@ export const allocateResources = (deps: ActivityDeps) =>
   asActivity(async (input: AllocateResourcesInput): Promise<AllocatedResources> => {
     const { operationId, clusterId, round, change } = input;
     const key = { operationId, step: 'allocateResources', round };
+    if (change.direction === 'none') {
+      return saveStep<AllocatedResources>(deps.clusters, key, thisAttempt(), async () => nothingAsked);
+    }
     const share =
       change.direction === 'out'
         ? await fairShareOf(deps, clusterId, { desired: change.desired, isAsked: input.isAsked })
@@ -106,13 +112,17 @@ async function fairShareOf(
   clusterId: string,
   { desired, isAsked }: { readonly desired: number; readonly isAsked: boolean },
 ): Promise<Entitled | null> {
-  const [open, stock] = await Promise.all([openClaims(resources, { limit: claimsAtMost }), fleetStock(clusters)]);
-  const own = open.find((claim) => claim.clusterId === clusterId);
-  if (!own) return null;
-  const sizes = await sizesOf(
-    clusters,
-    open.map((claim) => claim.clusterId),
-  );
+  const open = await openClaims(resources, { limit: claimsAtMost });
+  const isAlone = open.every((claim) => claim.clusterId === clusterId);
+  // Nobody to share with, and nothing to keep free.
+  if (open.length === 0 || (isAlone && isAsked)) return null;
+  const [sizes, stock] = await Promise.all([
+    sizesOf(
+      clusters,
+      open.map((claim) => claim.clusterId),
+    ),
+    fleetStock(clusters, [...new Set(open.flatMap(({ perMember }) => Object.keys(perMember)))]),
+  ]);
   const heldBy = (name: string, perMember: Readonly<Record<string, number>>, size: number): number =>
     size * (name === agentsResource ? 1 : Object.hasOwn(perMember, name) ? (perMember[name] ?? 0) : 0);
   const taken = Object.fromEntries(

@@ -75,10 +75,12 @@ async function decide(deps: ActivityDeps, operationId: string, request: unknown)
   });
   failpoint('assessNeeds:decided');
   const score = stabilityScore(stability);
-  await saveScores(deps.resources, [{ clusterId, atMs: facts.nowMs, ...score, parts: { ...score.parts } }]);
   const decision = stored.decision as Decision;
   const atMs = stored.at.getTime();
-  await recordRecommendations(deps.resources, [{ clusterId, atMs, desired: decision.recommendation }]);
+  await Promise.all([
+    saveScores(deps.resources, [{ clusterId, atMs, ...score, parts: { ...score.parts } }]),
+    recordRecommendations(deps.resources, [{ clusterId, atMs, desired: decision.recommendation }]),
+  ]);
   return {
     decisionId: stored.id,
     clusterId,

@@ -44,7 +44,9 @@ export type VerifiedStability =
 export const verifyStability = (deps: ActivityDeps) =>
   asActivity(async (input: VerifyStabilityInput): Promise<VerifiedStability> => {
     const { soak, clusterId, operationId, needs } = input;
-    const score = await takeScore(deps, clusterId);
+    const isChanged = input.joined.length + input.left.length > 0;
+    // What was assessed a moment ago and left as it was has the score it had.
+    const score = soak || isChanged ? await takeScore(deps, clusterId) : needs.scoreBefore;
     if (!soak) return end(deps, input, { score, outcome: input.outcome, verdict: input.verdict });
     const rules = rulesOf(deps.settings);
     const scores = (await lastScores(deps.resources, clusterId, 100)).filter(({ atMs }) => atMs >= soak.sinceMs);

@@ -141,14 +141,15 @@ export interface FleetStock {
 /** The name under which the agents themselves are a resource: a membership takes one. */
 export const agentsResource = 'agents';
 
-export async function fleetStock(db: ClustersDb): Promise<FleetStock> {
+/** @param names the resources that are asked about, besides the agents themselves. */
+export async function fleetStock(db: ClustersDb, names: readonly string[]): Promise<FleetStock> {
   const { rows } = await sql<{ name: string; capacity: number; held: number }>`
     with alive as (select * from agents where left_at is null and lease_expires_at > now())
     select ${agentsResource} as name, coalesce(sum(max_clusters), 0)::float8 as capacity,
       coalesce(sum(cluster_count), 0)::float8 as held from alive
     union all
-    select r.key, sum(r.value::float8), sum(coalesce((a.held ->> r.key)::float8, 0))
-    from alive a, jsonb_each_text(a.resources) r group by r.key`.execute(db);
+    select n.name, coalesce(sum((a.resources ->> n.name)::float8), 0), coalesce(sum((a.held ->> n.name)::float8), 0)
+    from unnest(${names}::text[]) as n (name), alive a group by n.name`.execute(db);
   const column = (which: 'capacity' | 'held') => Object.fromEntries(rows.map((row) => [row.name, row[which]]));
   return { capacity: column('capacity'), held: column('held') };
 }

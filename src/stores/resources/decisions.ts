@@ -32,13 +32,13 @@ const columns = sql<DecisionRow>`
 
 /** Writes a decision once: the same id again changes nothing. @returns the one that is written. */
 export async function saveDecision(db: ResourcesDb, decision: NewDecision): Promise<DecisionRow> {
-  await sql`
-    insert into decisions (id, cluster_id, operation_id, round, at, decision, facts, sentence)
+  const { rows } = await sql<DecisionRow>`
+    insert into decisions as d (id, cluster_id, operation_id, round, at, decision, facts, sentence)
     values (${decision.id}, ${decision.clusterId}, ${decision.operationId}, ${decision.round},
       ${new Date(decision.atMs)}, ${JSON.stringify(decision.decision)}::jsonb, ${JSON.stringify(decision.facts)}::jsonb,
       ${decision.sentence})
-    on conflict (id) do nothing`.execute(db);
-  const saved = await findDecision(db, decision.id);
+    on conflict (id) do nothing returning ${columns}`.execute(db);
+  const saved = rows[0] ?? (await findDecision(db, decision.id));
   if (!saved) throw new Error(`Decision ${decision.id} was not written`);
   return saved;
 }
@@ -71,10 +71,10 @@ export async function recordOutcome(
   outcome: string,
   detail: unknown = null,
 ): Promise<DecisionRow> {
-  await sql`
-    update decisions set outcome = ${outcome}, outcome_detail = ${JSON.stringify(detail)}::jsonb
-    where id = ${id} and outcome is null`.execute(db);
-  const saved = await findDecision(db, id);
+  const { rows } = await sql<DecisionRow>`
+    update decisions d set outcome = ${outcome}, outcome_detail = ${JSON.stringify(detail)}::jsonb
+    where d.id = ${id} and d.outcome is null returning ${columns}`.execute(db);
+  const saved = rows[0] ?? (await findDecision(db, id));
   if (!saved) throw new ManagerError('not_found', `There is no decision "${id}"`);
   if (saved.outcome === outcome) return saved;
   throw new ManagerError(

@@ -1,0 +1,22 @@
+import type { Figure } from '../figure.js';
+import { withStack } from '../stack.js';
+import { fairness } from './fairness.js';
+import { interval } from './interval.js';
+import { steps } from './steps.js';
+import { openStores, type Stores } from './stores.js';
+import { usage } from './usage.js';
+import type { Stack } from '../../src/local/stack.js';
+
+/** Scaling against its limits; docs/benches.md says how to read it. */
+export async function scaling(quick: boolean): Promise<Figure[]> {
+  const figures = fairness(quick);
+  const inStack = (...parts: ((stack: Stack, quick: boolean, stores: Stores) => Promise<Figure[]>)[]) =>
+    withStack({ services: 'all', workers: 1 }, async (stack) => {
+      const stores = await openStores(stack);
+      for (const part of parts) figures.push(...(await part(stack, quick, stores)));
+      await stores.close();
+    });
+  await inStack(steps);
+  await inStack(interval, usage);
+  return figures;
+}

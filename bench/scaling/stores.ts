@@ -1,0 +1,32 @@
+import { sql } from 'kysely';
+import { clustersMigrations, type ClustersSchema } from '../../src/stores/clusters/index.js';
+import { communicationMigrations, type CommunicationSchema } from '../../src/stores/communication/index.js';
+import { migrate, openDatabase } from '../../src/stores/database.js';
+import { resourcesMigrations, type ResourcesSchema } from '../../src/stores/resources/index.js';
+import type { Stack } from '../../src/local/stack.js';
+
+/** The three databases of a stack, as the product migrates them. */
+export async function openStores({ env }: Stack) {
+  const options = { applicationName: 'bench', statementTimeoutMs: 900_000 };
+  const clusters = openDatabase<ClustersSchema>({ ...options, url: env['CLUSTERS_DATABASE_URL'] ?? '' });
+  const communication = openDatabase<CommunicationSchema>({ ...options, url: env['COMMUNICATION_DATABASE_URL'] ?? '' });
+  const resources = openDatabase<ResourcesSchema>({ ...options, url: env['RESOURCES_DATABASE_URL'] ?? '' });
+  await migrate(clusters, 'clusters', clustersMigrations);
+  await migrate(communication, 'communication', communicationMigrations);
+  await migrate(resources, 'resources', resourcesMigrations);
+  return {
+    clusters,
+    communication,
+    resources,
+    /** Agents that are members of nothing. */
+    addSpares: async (count: number): Promise<void> => {
+      await sql`
+        insert into agents (id, capabilities, resources, lease_expires_at, registered_at)
+        select 'spare-' || i, '{work}', '{"slots": 4}', now() + interval '1 day', now()
+        from generate_series(1, ${count}::integer) i`.execute(clusters);
+    },
+    close: () => Promise.all([clusters.destroy(), communication.destroy(), resources.destroy()]),
+  };
+}
+
+export type Stores = Awaited<ReturnType<typeof openStores>>;
