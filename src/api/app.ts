@@ -13,6 +13,8 @@ import { openApiRoute } from './openapi.js';
 import { operationRoutes } from './operations.js';
 import { problemResponse } from './problems.js';
 import { requestRoutes } from './requests.js';
+import { resourceRequestRoutes } from './resource-requests.js';
+import { scalingRoutes } from './scaling.js';
 import { statusRoutes } from './status.js';
 import { tokenRoutes } from './tokens.js';
 import { topicRoutes } from './topics.js';
@@ -31,6 +33,8 @@ export function createApi(deps: ApiDeps): Api {
   requestRoutes(api, deps);
   operationRoutes(api, deps);
   clusterRoutes(api, deps);
+  scalingRoutes(api, deps);
+  resourceRequestRoutes(api, deps);
   intervalRoutes(api, deps);
   configRoutes(api, deps);
   statusRoutes(api, deps);

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { agentView, heartbeatAnswer, identifier, registeredAgent } from '../contracts/agents.js';
 import { clusterState, clusterView } from '../contracts/clusters.js';
+import { clusterScores, decisionSummary, decisionView } from '../contracts/decisions.js';
 import { ackResults, deliveryView, extendAnswer, nackAnswer } from '../contracts/inbox.js';
 import {
   deadLetterState,
@@ -12,6 +13,7 @@ import {
   receiptView,
 } from '../contracts/messages.js';
 import { operationState, operationView } from '../contracts/operations.js';
+import { resourceRequestState, resourceRequestView } from '../contracts/resource-requests.js';
 import { subscriptionView, topicName, topicView } from '../contracts/topics.js';
 import { tokenView } from '../contracts/tokens.js';
 import { pageQuery } from './cursor.js';
@@ -61,6 +63,16 @@ export const operationAnswer = z.object({ operation });
 export const operationsPage = z.object({ operations: z.array(operation), nextCursor });
 export const clusterAnswer = z.object({ cluster });
 export const clustersPage = z.object({ clusters: z.array(cluster), nextCursor });
+
+export const decisionAnswer = z.object({ decision: decisionView.meta({ id: 'Decision' }) });
+export const decisionsPage = z.object({
+  decisions: z.array(decisionSummary.meta({ id: 'DecisionSummary' })),
+  nextCursor,
+});
+export const scoresAnswer = clusterScores.meta({ id: 'Scores' });
+const resourceRequest = resourceRequestView.meta({ id: 'ResourceRequest' });
+export const resourceRequestAnswer = z.object({ resourceRequest });
+export const resourceRequestsPage = z.object({ resourceRequests: z.array(resourceRequest), nextCursor });
 
 export const intervalRequest = z.strictObject({ dryRun: z.boolean().default(false) });
 export const intervalReport = z
@@ -154,6 +166,13 @@ export const clustersQuery = z.strictObject({ ...pageQuery, state: clusterState.
 export const operationsQuery = z.strictObject({
   ...pageQuery,
   state: operationState.optional(),
+  clusterId: derivedId.optional(),
+});
+export const pageOnlyQuery = z.strictObject(pageQuery);
+export const scoreQuery = z.strictObject({ count: z.coerce.number().int().min(1).max(1000).default(20) });
+export const resourceRequestsQuery = z.strictObject({
+  ...pageQuery,
+  state: resourceRequestState.optional(),
   clusterId: derivedId.optional(),
 });
 export const eventsQuery = z.strictObject({
