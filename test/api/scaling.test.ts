@@ -27,7 +27,7 @@ afterAll(async () => {
   await databases?.drop();
 });
 
-/** A cluster of three of its own kind of agents, with some to spare. */
+/** A cluster of three of its own kind of agents, with some to spare; -1 where one is there already. */
 async function clusterOf(name: string, spare = 0): Promise<string> {
   await addAgents(databases.clusters, 3 + spare, { capabilities: [name] }, name);
   const { clusterId } = await worker.manager.formCluster({
@@ -173,9 +173,9 @@ describe('scaling a cluster over HTTP', () => {
   });
 
   it('shows decisions and scores to members only, page by page, whatever their text holds', async () => {
-    const clusterId = await clusterOf('private');
+    const own = await test.register('member', { capabilities: ['private'] });
+    const clusterId = await clusterOf('private', -1);
     const token = await test.register('stranger');
-    const own = await test.register('private-0');
     const hostile = `'; drop table decisions; -- <script>\u202e\u001b[2J`;
     for (const id of ['dec_p1', 'dec_p2', 'dec_p3']) await decide(id, clusterId, hostile);
     for (const path of [`clusters/${clusterId}/decisions`, `clusters/${clusterId}/score`, 'decisions/dec_p1']) {

@@ -59,7 +59,7 @@ export async function scalingUnderWay(
     select o.id from operations o
     where o.cluster_id = ${clusterId} and o.kind = 'SCALING' and o.state = 'running' and o.id <> ${operationId}
       and (o.created_at, o.id) < coalesce((select (me.created_at, me.id) from operations me where me.id = ${operationId}),
-        row(now(), ${operationId}))
+        row(now(), ${operationId}::text))
     order by o.created_at limit 1`.execute(db);
   return rows[0]?.id;
 }
