@@ -14,6 +14,7 @@ import { openMessaging } from './messaging.js';
 import { openStores } from './open-stores.js';
 import { persist } from './persist.js';
 import { sweepAbandoned } from './sweep.js';
+import { usageOf } from './usage.js';
 
 const waitForServicesMs = 60_000;
 const graceMs = 10_000;
@@ -98,6 +99,7 @@ export async function startServer(
       metrics,
       heartbeats,
       ...messaging,
+      usage: usageOf(stores.resources),
       principals,
       streamPingMs,
       stopping: stopping.signal,
