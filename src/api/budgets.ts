@@ -122,7 +122,10 @@ export function budgetRoutes(api: Api, deps: ApiDeps): void {
 }
 
 async function requireVisible({ var: { deps, principal } }: Context<ApiEnv>, id: string): Promise<void> {
-  const missing = new ManagerError('not_found', `There is no reservation "${id}"; those that ended are kept for a while`);
+  const missing = new ManagerError(
+    'not_found',
+    `There is no reservation "${id}"; those that ended are kept for a while`,
+  );
   const reservation = await findReservation(deps.resources, id);
   const budget = reservation && (await findBudget(deps.resources, reservation.budgetId));
   if (!budget) throw missing;

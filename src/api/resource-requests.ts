@@ -3,12 +3,7 @@ import { ManagerError } from '../contracts/errors.js';
 import { workflowIds } from '../contracts/ids.js';
 import type { ResourceRequestView } from '../contracts/resource-requests.js';
 import { resourceAnswer, type ResourceAnswer } from '../contracts/scaling.js';
-import {
-  answerRequest,
-  findRequest,
-  listRequests,
-  type ResourceRequestRow,
-} from '../stores/resources/index.js';
+import { answerRequest, findRequest, listRequests, type ResourceRequestRow } from '../stores/resources/index.js';
 import { requesterOf, requireAllowed } from './accept-request.js';
 import { nextCursor, numberIn, positionOf } from './cursor.js';
 import type { Api, ApiDeps, ApiEnv } from './deps.js';

@@ -62,5 +62,8 @@ async function refuseOthers({ clusters }: ApiDeps, { agentId }: Principal, ids: 
   if (unknown.length === 0) return;
   const named = unknown.slice(0, 5).map((id) => `"${id}"`);
   const more = unknown.length > 5 ? ` and ${unknown.length - 5} more` : '';
-  throw new ManagerError('not_found', `There is no agent ${named.join(', ')}${more}; nothing of this report was stored`);
+  throw new ManagerError(
+    'not_found',
+    `There is no agent ${named.join(', ')}${more}; nothing of this report was stored`,
+  );
 }

@@ -43,7 +43,10 @@ describe('a budget', () => {
       budget: { reserved: 0, committed: 12.5, left: 87.5 },
     });
     const other = reserved(await reserve('b-way', 50)).reservation.id;
-    expect(reserved(await release(other))).toMatchObject({ reservation: { state: 'released' }, budget: { left: 87.5 } });
+    expect(reserved(await release(other))).toMatchObject({
+      reservation: { state: 'released' },
+      budget: { left: 87.5 },
+    });
     const listed = await test.call('GET', `/v1/budgets?clusterId=${clusterId}`, { token: member });
     const budgets = (listed.body as { budgets: BudgetView[] }).budgets;
     expect(budgets.find(({ id }) => id === 'b-way')).toMatchObject({ committed: 12.5, reserved: 0 });

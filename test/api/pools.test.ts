@@ -23,7 +23,11 @@ const put = (name: string, capacity: object, more: object = {}) =>
   test.call('PUT', `/v1/pools/${name}`, { token: test.tokens.orchestrator, body: { capacity, ...more } });
 const poolOf = async (name: string): Promise<PoolView> =>
   ((await test.call('GET', `/v1/pools/${name}`, { token: test.tokens.viewer })).body as { pool: PoolView }).pool;
-const take = (pool: string, amount: unknown, more: Record<string, unknown> & { token?: string; cluster?: string } = {}) => {
+const take = (
+  pool: string,
+  amount: unknown,
+  more: Record<string, unknown> & { token?: string; cluster?: string } = {},
+) => {
   const { token = member, cluster = clusterId, ...rest } = more;
   const body = { clusterId: cluster, amounts: [{ pool, resource: 'tpm', amount }], leaseSeconds: 600, ...rest };
   return test.call('POST', '/v1/grants', { token, body });
@@ -31,7 +35,10 @@ const take = (pool: string, amount: unknown, more: Record<string, unknown> & { t
 const takenOf = ({ body }: Answer) => body as GrantAnswer;
 const grantOf = ({ body }: Answer) => (body as { grant: GrantView }).grant;
 const onGrant = (id: number | undefined, verb: 'extend' | 'release', token = member) =>
-  test.call('POST', `/v1/grants/${id}/${verb}`, { token, ...(verb === 'extend' ? { body: { leaseSeconds: 900 } } : {}) });
+  test.call('POST', `/v1/grants/${id}/${verb}`, {
+    token,
+    ...(verb === 'extend' ? { body: { leaseSeconds: 900 } } : {}),
+  });
 const quotas = (body: object, cluster = clusterId) =>
   test.call('PUT', `/v1/quotas/${cluster}`, { token: test.tokens.orchestrator, body });
 const quotasOf = ({ body }: Answer) => (body as { quotas: QuotasView }).quotas;
@@ -127,7 +134,9 @@ describe('a grant', () => {
     const states = answers.map((answer) => takenOf(answer).state);
     expect(states.filter((state) => state === 'granted')).toHaveLength(14);
     const resources = (await test.call('GET', '/v1/resources', { token: test.tokens.viewer })).body as ResourcesView;
-    expect(resources.pools.find(({ name }) => name === 'llm-r')?.resources).toEqual({ tpm: { capacity: 100, used: 98 } });
+    expect(resources.pools.find(({ name }) => name === 'llm-r')?.resources).toEqual({
+      tpm: { capacity: 100, used: 98 },
+    });
     expect(resources.ledger.sums).toContainEqual({ pool: 'llm-r', resource: 'tpm', sum: 98, entries: 14 });
     expect(resources.ledger.differences).toBe(0);
     expect(resources.fleet.held['agents']).toBe(3);

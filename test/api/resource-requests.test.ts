@@ -76,10 +76,7 @@ describe('a request to the orchestrator', () => {
 
   it('gets one answer when two parties answer at once', async () => {
     await open('race');
-    const answers = await Promise.all([
-      answer('race', 'grant'),
-      answer('race', 'deny', { token: test.tokens.admin }),
-    ]);
+    const answers = await Promise.all([answer('race', 'grant'), answer('race', 'deny', { token: test.tokens.admin })]);
     expect(answers.map(({ status }) => status).sort()).toEqual([200, 409]);
   });
 

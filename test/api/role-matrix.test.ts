@@ -90,7 +90,10 @@ afterAll(() => test.stop());
 const targetOf = (path: string, agentId: string): string =>
   path.startsWith('/v1/agents/{id}')
     ? path.replace('{id}', agentId).replace('{clusterId}', 'cl_none').replace('{subscriptionId}', 'sub_none')
-    : path.replace('{name}', 'none').replace('{clusterId}', 'cl_none').replace('{id}', path.startsWith('/v1/tokens') ? 'tok_none' : 'none');
+    : path
+        .replace('{name}', 'none')
+        .replace('{clusterId}', 'cl_none')
+        .replace('{id}', path.startsWith('/v1/tokens') ? 'tok_none' : 'none');
 
 const routes = async () => describedRoutes(test.api).map(({ route }) => route);
 

@@ -131,7 +131,13 @@ describe('scaling a cluster over HTTP', () => {
     expect(refusal(await scale('cl_nowhere', { requestId: 'nowhere' }))).toEqual([404, 'not_found']);
     await test.call('POST', '/v1/requests', {
       token: test.tokens.orchestrator,
-      body: { type: 'FORMATION', requestId: 'queued', name: 'q', requiredCapabilities: ['nobody'], onInsufficient: 'queue' },
+      body: {
+        type: 'FORMATION',
+        requestId: 'queued',
+        name: 'q',
+        requiredCapabilities: ['nobody'],
+        onInsufficient: 'queue',
+      },
     });
     const forming = await waitFor('the queue', async () => {
       const operation = await findOperation(databases.clusters, 'queued');

@@ -12,7 +12,8 @@ beforeAll(async () => {
 });
 afterAll(() => test.stop());
 
-const report = (samples: readonly object[], as = token) => test.call('POST', '/v1/usage', { token: as, body: { samples } });
+const report = (samples: readonly object[], as = token) =>
+  test.call('POST', '/v1/usage', { token: as, body: { samples } });
 const sample = (amount: unknown, more: object = {}) => ({ agentId: 'teller', resource: 'slots', amount, ...more });
 const refusal = (answer: Answer): [number, string] => [answer.status, codeOf(answer)];
 const told = (...ids: string[]) => usageOf(test.databases.resources, ids);
