@@ -84,7 +84,10 @@ export function grantRoutes(api: Api, deps: ApiDeps): void {
     const extended = await extendGrants(deps.resources, [id], c.req.valid('json').leaseSeconds);
     const grant = await visible(c, id);
     if (extended.length > 0) return c.json({ grant: viewOf(grant) }, 200);
-    throw new ManagerError('state_conflict', `Grant ${id} has ${grant.state}; take what is needed with a new request`);
+    throw new ManagerError(
+      'state_conflict',
+      `Grant ${id} is ${grant.state} and no longer held; take what is needed with a new request`,
+    );
   });
 
   api.openapi(giveBack, async (c) => {

@@ -2,7 +2,6 @@ import { z } from 'zod';
 
 /** `expired`: nobody answered before the deadline. */
 export const resourceRequestState = z.enum(['open', 'granted', 'denied', 'expired']);
-export type ResourceRequestState = z.infer<typeof resourceRequestState>;
 
 /** What a cluster asks the orchestrator for, because the fleet cannot give it. */
 export const resourceRequestView = z.object({

@@ -51,7 +51,6 @@ export const newGrant = z.strictObject({
     .max(20),
   leaseSeconds,
 });
-export type NewGrant = z.input<typeof newGrant>;
 
 export const leaseOf = z.strictObject({ leaseSeconds });
 
@@ -109,7 +108,6 @@ export const newReservation = z.strictObject({
   amount: amountAboveZero,
   leaseSeconds,
 });
-export type NewReservation = z.input<typeof newReservation>;
 
 /** POST /v1/reservations/{id}/commit. */
 export const commitOf = z.strictObject({ actual: amount });
@@ -144,7 +142,6 @@ export const usageReport = z.strictObject({
     .min(1)
     .max(1000),
 });
-export type UsageReport = z.input<typeof usageReport>;
 export const usageTaken = z.object({ samples: z.int() });
 
 /** What was taken from a pool, or given back. */

@@ -1,6 +1,8 @@
 import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { endLeases } from '../../src/api/lifecycle/end-leases.js';
 import type { BudgetView, Reserved } from '../../src/contracts/resources.js';
+import { waitFor } from '../support/wait-for.js';
 import { codeOf } from './mailing.js';
 import { startResourceApi, type ResourceApi } from './resource-clusters.js';
 import type { Answer, TestApi } from './support.js';
@@ -56,9 +58,25 @@ describe('a budget', () => {
     await put('b-race', 100);
     const answers = await Promise.all(Array.from({ length: 20 }, () => reserve('b-race', 9)));
     expect(answers.filter(({ status }) => status === 200)).toHaveLength(11);
-    const refused = answers.find(({ status }) => status !== 200);
-    expect(refused && refusal(refused)).toEqual([409, 'budget_exceeded']);
-    expect((refused?.body as { detail: string }).detail).toContain('1 of 100');
+    const refused = answers.filter(({ status }) => status !== 200);
+    for (const answer of refused) {
+      expect(refusal(answer)).toEqual([409, 'budget_exceeded']);
+      expect((answer.body as { detail: string }).detail).toContain('1 of 100');
+    }
+  });
+
+  it('is free of a reservation whose lease is over, and what that used all the same is spent', async () => {
+    await put('b-lease', 10);
+    const { id } = reserved(await reserve('b-lease', 8, { leaseSeconds: 1 })).reservation;
+    await waitFor('the end of the lease', async () => {
+      await endLeases(test.deps);
+      const { body } = await test.call('GET', `/v1/budgets?clusterId=${clusterId}`, { token: member });
+      return (body as { budgets: BudgetView[] }).budgets.find((one) => one.id === 'b-lease')?.left === 10;
+    });
+    expect(reserved(await commit(id, 3))).toMatchObject({
+      reservation: { state: 'committed', actual: 3 },
+      budget: { reserved: 0, committed: 3, left: 7 },
+    });
   });
 
   it('shows what was spent beyond it, and lets nothing more be reserved', async () => {

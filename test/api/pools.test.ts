@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { endLeases } from '../../src/api/lifecycle/end-leases.js';
 import type { GrantAnswer, GrantView, PoolView, QuotasView, ResourcesView } from '../../src/contracts/resources.js';
+import { waitFor } from '../support/wait-for.js';
 import { codeOf } from './mailing.js';
 import { startResourceApi, type ResourceApi } from './resource-clusters.js';
 import type { Answer, TestApi } from './support.js';
@@ -116,6 +118,20 @@ describe('a grant', () => {
     expect(grantOf(await onGrant(id, 'release')).state).toBe('released');
     expect(refusal(await onGrant(id, 'extend'))).toEqual([409, 'state_conflict']);
     expect((await poolOf('llm-g')).resources['tpm']?.used).toBe(0);
+  });
+
+  it('is taken back when its lease is over', async () => {
+    await put('llm-l', { tpm: 100 });
+    const [grant] = takenOf(await take('llm-l', 40, { leaseSeconds: 1 })).grants;
+    const ended = await waitFor('the end of the lease', async () => {
+      await endLeases(test.deps);
+      return (await poolOf('llm-l')).resources['tpm']?.used === 0;
+    });
+    expect(ended).toBe(true);
+    const late = await onGrant(grant?.id, 'extend');
+    expect(refusal(late)).toEqual([409, 'state_conflict']);
+    expect(detailOf(late)).toContain('expired');
+    expect(grantOf(await onGrant(grant?.id, 'release')).state).toBe('expired');
   });
 
   it('that is too large takes nothing, and says of what there is too little', async () => {

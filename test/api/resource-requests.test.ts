@@ -77,7 +77,7 @@ describe('a request to the orchestrator', () => {
   it('gets one answer when two parties answer at once', async () => {
     await open('race');
     const answers = await Promise.all([answer('race', 'grant'), answer('race', 'deny', { token: test.tokens.admin })]);
-    expect(answers.map(({ status }) => status).sort()).toEqual([200, 409]);
+    expect(answers.map(({ status }) => status).sort((a, b) => a - b)).toEqual([200, 409]);
   });
 
   it('cannot be answered when it is not there or its deadline is over', async () => {

@@ -7,6 +7,7 @@ import { createApi } from '../app.js';
 import type { ApiDeps } from '../deps.js';
 import { HeartbeatBatcher } from '../heartbeat-batcher.js';
 import { PrincipalCache } from '../principal-cache.js';
+import { endLeases } from './end-leases.js';
 import { every } from './every.js';
 import { deleteWhatIsPast, endWhatIsOver, standingsFollower } from './housekeeping.js';
 import { listen } from './listen.js';
@@ -118,6 +119,7 @@ export async function startServer(
     const chores = [
       every(standingsMs, 'look at how agents stand', standingsFollower(deps), logger),
       every(endMs, 'end of mail and subscriptions that are over', () => endWhatIsOver(deps), logger),
+      every(endMs, 'end of leases of resources', () => endLeases(deps), logger),
       every(deleteMs, 'deletion of what is past its retention', () => deleteWhatIsPast(deps), logger),
       every(latenciesMs, 'storing of latencies', () => deps.latencies.flush(), logger),
     ];

@@ -1,6 +1,6 @@
 export * from './accounts.js';
 export * from './claims.js';
-export { budgetDifferences, budgetsOf, findBudget, putBudget, type BudgetRow } from './budgets.js';
+export { budgetDifferences, budgetsOf, findBudget, putBudget } from './budgets.js';
 export * from './decisions.js';
 export * from './find-grant.js';
 export * from './grants.js';
