@@ -28,6 +28,24 @@ const groups: Readonly<Record<string, Readonly<Record<string, Verb>>>> = {
     operations: { summary: 'list, show and cancel operations', load: () => import('./cli/operations.js') },
     interval: { summary: 'run a periodic job now', load: () => import('./cli/interval.js') },
   },
+  'Scaling and resources:': {
+    scale: { summary: 'bring a cluster to the size it needs, or to another', load: () => import('./cli/scale.js') },
+    explain: {
+      summary: 'why a cluster has the size it has, to be checked by hand',
+      load: () => import('./cli/explain.js'),
+    },
+    score: { summary: 'how stable a cluster is, part by part', load: () => import('./cli/score.js') },
+    requests: { summary: 'what clusters ask the orchestrator for', load: () => import('./cli/requests.js') },
+    grant: { summary: 'grant such a request: what was asked for is there now', load: () => import('./cli/grant.js') },
+    deny: { summary: 'deny such a request', load: () => import('./cli/deny.js') },
+    resources: {
+      summary: 'what there is, what is used, and whether the books agree',
+      load: () => import('./cli/resources.js'),
+    },
+    pools: { summary: 'list, show, put and remove shared capacity', load: () => import('./cli/pools.js') },
+    quotas: { summary: 'show and set what a cluster may hold, and its weight', load: () => import('./cli/quotas.js') },
+    budgets: { summary: 'list and put what a cluster may spend', load: () => import('./cli/budgets.js') },
+  },
   'Messages:': {
     send: {
       summary: 'send a message to an agent, a role, a capability or clusters',

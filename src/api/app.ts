@@ -1,9 +1,11 @@
 import { OpenAPIHono } from '@hono/zod-openapi';
 import { agentRoutes } from './agents.js';
 import { entry, nothingThere, ownNameOnly } from './borders.js';
+import { budgetRoutes } from './budgets.js';
 import { clusterRoutes } from './clusters.js';
 import type { Api, ApiDeps, ApiEnv } from './deps.js';
 import { deadLetterRoutes } from './dead-letters.js';
+import { grantRoutes } from './grants.js';
 import { healthRoutes } from './health.js';
 import { inboxRoutes } from './inbox.js';
 import { configRoutes } from './config.js';
@@ -11,11 +13,17 @@ import { intervalRoutes } from './intervals.js';
 import { messageRoutes } from './messages.js';
 import { openApiRoute } from './openapi.js';
 import { operationRoutes } from './operations.js';
+import { poolRoutes } from './pools.js';
 import { problemResponse } from './problems.js';
+import { quotaRoutes } from './quotas.js';
 import { requestRoutes } from './requests.js';
+import { resourceRequestRoutes } from './resource-requests.js';
+import { resourceRoutes } from './resources.js';
+import { scalingRoutes } from './scaling.js';
 import { statusRoutes } from './status.js';
 import { tokenRoutes } from './tokens.js';
 import { topicRoutes } from './topics.js';
+import { usageRoutes } from './usage.js';
 import { refuseInvalid } from './validation.js';
 
 /** The whole HTTP API over its parts. It listens nowhere: a server, or a test, calls its `fetch`. */
@@ -31,6 +39,14 @@ export function createApi(deps: ApiDeps): Api {
   requestRoutes(api, deps);
   operationRoutes(api, deps);
   clusterRoutes(api, deps);
+  scalingRoutes(api, deps);
+  resourceRequestRoutes(api, deps);
+  resourceRoutes(api, deps);
+  poolRoutes(api, deps);
+  quotaRoutes(api, deps);
+  grantRoutes(api, deps);
+  budgetRoutes(api, deps);
+  usageRoutes(api, deps);
   intervalRoutes(api, deps);
   configRoutes(api, deps);
   statusRoutes(api, deps);

@@ -3,13 +3,16 @@ import { latencySummaries } from '../messaging/latency.js';
 import { ManagerError } from '../contracts/errors.js';
 import { workflowIds } from '../contracts/ids.js';
 import { requestHash } from '../contracts/request-hash.js';
-import { clusterView, clusterViews, findAgent, findOperation, type Principal } from '../stores/clusters/index.js';
+import { clusterView, clusterViews, findAgent, findOperation } from '../stores/clusters/index.js';
+import { lastScores } from '../stores/resources/index.js';
 import { acceptAndStart, awaitOperation, requesterOf, requireAllowed } from './accept-request.js';
 import { nextCursor, positionOf } from './cursor.js';
 import type { Api, ApiDeps } from './deps.js';
 import { json, operationRoute } from './operation-route.js';
 import { hasEnded, operationViewOf } from './operation-view.js';
+import { scoreViewOf } from './score-view.js';
 import * as shapes from './shapes.js';
+import { visibleCluster } from './visible-cluster.js';
 
 const list = operationRoute({
   operationId: 'listClusters',
@@ -65,13 +68,13 @@ export function clusterRoutes(api: Api, deps: ApiDeps): void {
   });
 
   api.openapi(get, async (c) => {
-    const cluster = await visible(deps, c.var.principal, c.req.valid('param').id);
+    const cluster = await visibleCluster(deps, c.var.principal, c.req.valid('param').id);
     const communication = await latencySummaries(deps.communication, {
       clusterId: cluster.id,
       windowSeconds: latencyWindowSeconds,
       thresholdMs: deps.config().communicationLatencyMs,
     });
-    return c.json({ cluster: { ...cluster, communication } }, 200);
+    return c.json({ cluster: { ...cluster, communication, stability: await stabilityOf(deps, cluster) } }, 200);
   });
 
   api.openapi(dissolve, async (c) => {
@@ -79,7 +82,7 @@ export function clusterRoutes(api: Api, deps: ApiDeps): void {
     const { wait } = c.req.valid('query');
     requireAllowed(deps, c.var.principal, 'cluster_management');
     const { drainSeconds } = dissolveRequest.parse(c.req.valid('json'));
-    const id = await dissolutionOf(deps, await visible(deps, c.var.principal, clusterId));
+    const id = await dissolutionOf(deps, await visibleCluster(deps, c.var.principal, clusterId));
     const request = { clusterId, drainSeconds };
     const accepted = await acceptAndStart(deps, c.var.principal, {
       id,
@@ -96,10 +99,12 @@ export function clusterRoutes(api: Api, deps: ApiDeps): void {
   });
 }
 
-async function visible({ clusters }: ApiDeps, { agentId }: Principal, id: string): Promise<ClusterView> {
-  const cluster = await clusterView(clusters, id);
-  if (cluster && (agentId === null || cluster.members.some((member) => member.agentId === agentId))) return cluster;
-  throw new ManagerError('not_found', `There is no cluster "${id}"`);
+/** The last score that was taken; as it stands in lists where there is none. */
+async function stabilityOf({ resources }: ApiDeps, { id, stability }: ClusterView): Promise<ClusterView['stability']> {
+  const [last] = await lastScores(resources, id, 1);
+  if (!last) return stability;
+  const { score, parts, at } = scoreViewOf(last);
+  return { score, parts, at };
 }
 
 /** An agent is in few clusters, so they are read one by one. */

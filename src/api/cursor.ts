@@ -23,6 +23,13 @@ export function positionOf(cursor: string | undefined, length: number): readonly
 export const strangeCursor = (): ManagerError =>
   invalidRequest([{ path: 'query.cursor', message: 'is not a nextCursor of this list; begin again without one' }]);
 
+/** The number at a place of a cursor. @throws ManagerError `invalid_request`. */
+export function numberIn(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  if (!/^[0-9]{1,15}$/.test(text)) throw strangeCursor();
+  return Number(text);
+}
+
 function decoded(cursor: string): unknown {
   try {
     return JSON.parse(Buffer.from(cursor, 'base64url').toString('utf8')) as unknown;

@@ -10,7 +10,7 @@ import {
   type DeadLetterRow,
 } from '../stores/communication/index.js';
 import { requesterOf, requireAllowed } from './accept-request.js';
-import { nextCursor, positionOf, strangeCursor } from './cursor.js';
+import { nextCursor, numberIn, positionOf } from './cursor.js';
 import type { Api, ApiDeps } from './deps.js';
 import { json, operationRoute } from './operation-route.js';
 import * as shapes from './shapes.js';
@@ -48,7 +48,7 @@ const discard = operationRoute({
 export function deadLetterRoutes(api: Api, deps: ApiDeps): void {
   api.openapi(list, async (c) => {
     const { cursor, limit, ...filter } = c.req.valid('query');
-    const before = numberOf(positionOf(cursor, 1)?.[0]);
+    const before = numberIn(positionOf(cursor, 1)?.[0]);
     const given = Object.fromEntries(Object.entries(filter).filter(([, value]) => value !== undefined));
     const rows = await listDeadLetters(deps.communication, {
       ...given,
@@ -74,12 +74,6 @@ export function deadLetterRoutes(api: Api, deps: ApiDeps): void {
     }
     return c.json({ deadLetter: viewOf(await find(deps, c.req.valid('param').id)) }, 200);
   });
-}
-
-function numberOf(text: string | undefined): number | undefined {
-  if (text === undefined) return undefined;
-  if (!/^[0-9]{1,15}$/.test(text)) throw strangeCursor();
-  return Number(text);
 }
 
 async function find({ communication }: ApiDeps, id: string): Promise<DeadLetterRow> {

@@ -7,7 +7,7 @@ import type { Envelope } from '../messaging/accept-messages.js';
 import type { MessagingDeps } from '../messaging/deps.js';
 import type { ClustersDb, Principal } from '../stores/clusters/index.js';
 import type { CommunicationDb, LeaseClaim } from '../stores/communication/index.js';
-import type { ResourcesDb } from '../stores/resources/index.js';
+import type { ResourcesDb, UsageSample } from '../stores/resources/index.js';
 import type { Logger, Metrics } from '../telemetry/index.js';
 import type { FailedLogins } from './authentication.js';
 import type { HeartbeatBatcher } from './heartbeat-batcher.js';
@@ -33,6 +33,8 @@ export interface ApiDeps {
   readonly messages: GroupCommit<Envelope, MessageResult>;
   /** Whether each claim was acked. */
   readonly acks: GroupCommit<LeaseClaim, boolean>;
+  /** True for each sample, when it is stored. */
+  readonly usage: GroupCommit<UsageSample, boolean>;
   readonly latencies: LatencyRecorder;
   /** The short way of messages, with the settings in force now. */
   readonly messaging: () => MessagingDeps;

@@ -4,13 +4,13 @@ import { parseFormationRequest } from '../contracts/formation.js';
 import { clusterIdOf, workflowIds } from '../contracts/ids.js';
 import { processRequest, type ProcessRequest } from '../contracts/operations.js';
 import { requestHash } from '../contracts/request-hash.js';
-import { parseScalingRequest } from '../contracts/scaling.js';
 import { acceptAndStart, awaitOperation, operationIdOf, requesterOf, requireAllowed } from './accept-request.js';
 import type { NewOperation, Principal } from '../stores/clusters/index.js';
 import type { Api, ApiDeps } from './deps.js';
 import { keepBatch, messagesLimitBytes } from './messages.js';
 import { json, jsonRequest, operationRoute } from './operation-route.js';
 import { hasEnded, operationViewOf } from './operation-view.js';
+import { scalingAsked } from './scale-request.js';
 import * as shapes from './shapes.js';
 
 const process = operationRoute({
@@ -45,7 +45,7 @@ export function requestRoutes(api: Api, deps: ApiDeps): void {
       ...(asked.type === 'FORMATION'
         ? formation(deps, c.var.principal, id, asked)
         : asked.type === 'SCALING'
-          ? scaling(deps, c.var.principal, id, asked)
+          ? await scaling(deps, c.var.principal, id, asked)
           : await communication(deps, c.var.principal, id, asked)),
     });
     const operation = await awaitOperation(deps, accepted, wait, c.req.raw.signal);
@@ -77,11 +77,9 @@ function scaling(
   deps: ApiDeps,
   principal: Principal,
   id: string,
-  { type: kind, ...request }: Extract<ProcessRequest, { type: 'SCALING' }>,
-): Asked {
-  requireAllowed(deps, principal, 'scaling');
-  const { clusterId } = parseScalingRequest(request);
-  return { kind, clusterId, workflowId: workflowIds.scaling(id), request, requestHash: requestHash(kind, request) };
+  { type: _type, ...request }: Extract<ProcessRequest, { type: 'SCALING' }>,
+): Promise<Asked> {
+  return scalingAsked(deps, principal, id, request);
 }
 
 async function communication(

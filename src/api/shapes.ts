@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { agentView, heartbeatAnswer, identifier, registeredAgent } from '../contracts/agents.js';
 import { clusterState, clusterView } from '../contracts/clusters.js';
+import { clusterScores, decisionSummary, decisionView } from '../contracts/decisions.js';
 import { ackResults, deliveryView, extendAnswer, nackAnswer } from '../contracts/inbox.js';
 import {
   deadLetterState,
@@ -12,6 +13,18 @@ import {
   receiptView,
 } from '../contracts/messages.js';
 import { operationState, operationView } from '../contracts/operations.js';
+import { resourceRequestState, resourceRequestView } from '../contracts/resource-requests.js';
+import {
+  budgetView,
+  grantAnswer,
+  grantView,
+  ledgerEntry,
+  poolView,
+  quotasView,
+  reserved,
+  resourcesView,
+  usageTaken,
+} from '../contracts/resources.js';
 import { subscriptionView, topicName, topicView } from '../contracts/topics.js';
 import { tokenView } from '../contracts/tokens.js';
 import { pageQuery } from './cursor.js';
@@ -61,6 +74,33 @@ export const operationAnswer = z.object({ operation });
 export const operationsPage = z.object({ operations: z.array(operation), nextCursor });
 export const clusterAnswer = z.object({ cluster });
 export const clustersPage = z.object({ clusters: z.array(cluster), nextCursor });
+
+export const decisionAnswer = z.object({ decision: decisionView.meta({ id: 'Decision' }) });
+export const decisionsPage = z.object({
+  decisions: z.array(decisionSummary.meta({ id: 'DecisionSummary' })),
+  nextCursor,
+});
+export const scoresAnswer = clusterScores.meta({ id: 'Scores' });
+const resourceRequest = resourceRequestView.meta({ id: 'ResourceRequest' });
+export const resourceRequestAnswer = z.object({ resourceRequest });
+export const resourceRequestsPage = z.object({ resourceRequests: z.array(resourceRequest), nextCursor });
+
+const pool = poolView.meta({ id: 'Pool' });
+export const poolAnswer = z.object({ pool });
+export const poolsPage = z.object({ pools: z.array(pool), nextCursor });
+export const poolDeleted = z.object({ name: z.string(), deleted: z.literal(true) });
+export const quotasAnswer = z.object({ quotas: quotasView.meta({ id: 'Quotas' }) });
+export const grantsTaken = grantAnswer.meta({ id: 'GrantAnswer' });
+const grant = grantView.meta({ id: 'Grant' });
+export const oneGrant = z.object({ grant });
+export const grantsPage = z.object({ grants: z.array(grant), nextCursor });
+const budget = budgetView.meta({ id: 'Budget' });
+export const budgetAnswer = z.object({ budget });
+export const budgetsPage = z.object({ budgets: z.array(budget), nextCursor });
+export const reservedAnswer = reserved.meta({ id: 'Reserved' });
+export const usageAnswer = usageTaken.meta({ id: 'UsageTaken' });
+export const resourcesAnswer = resourcesView.meta({ id: 'Resources' });
+export const ledgerPage = z.object({ entries: z.array(ledgerEntry.meta({ id: 'LedgerEntry' })), nextCursor });
 
 export const intervalRequest = z.strictObject({ dryRun: z.boolean().default(false) });
 export const intervalReport = z
@@ -154,6 +194,30 @@ export const clustersQuery = z.strictObject({ ...pageQuery, state: clusterState.
 export const operationsQuery = z.strictObject({
   ...pageQuery,
   state: operationState.optional(),
+  clusterId: derivedId.optional(),
+});
+export const pageOnlyQuery = z.strictObject(pageQuery);
+export const scoreQuery = z.strictObject({ count: z.coerce.number().int().min(1).max(1000).default(20) });
+export const byPool = z.object({ name: identifier });
+export const byCluster = z.object({ clusterId: derivedId });
+export const byBudget = z.object({ id: identifier });
+export const byReservation = z.object({ id: identifier });
+export const byGrant = z.object({
+  id: z
+    .string()
+    .regex(/^[1-9][0-9]{0,14}$/, 'must be the number of a grant')
+    .transform(Number)
+    .pipe(z.int()),
+});
+export const ofClusterQuery = z.strictObject({ ...pageQuery, clusterId: derivedId });
+export const ledgerQuery = z.strictObject({
+  ...pageQuery,
+  pool: identifier.optional(),
+  clusterId: derivedId.optional(),
+});
+export const resourceRequestsQuery = z.strictObject({
+  ...pageQuery,
+  state: resourceRequestState.optional(),
   clusterId: derivedId.optional(),
 });
 export const eventsQuery = z.strictObject({

@@ -41,6 +41,8 @@ import type { OperationView, ProcessRequest } from '../contracts/operations.js';
 import type { Role, TokenView } from '../contracts/tokens.js';
 import type { NewTopic, TopicView } from '../contracts/topics.js';
 import type { FormationIntervalReport } from '../contracts/workflow-inputs.js';
+import { at, type PageQuery } from './calls.js';
+import { resourceCalls } from './resource-calls.js';
 import { waitForOperation, type WaitOptions } from './wait-for-operation.js';
 
 export interface HttpClientOptions {
@@ -49,13 +51,6 @@ export interface HttpClientOptions {
   readonly token: string;
   /** Ends every call that is under way. */
   readonly signal?: AbortSignal;
-}
-
-export interface PageQuery {
-  /** The `nextCursor` of the page before. */
-  readonly cursor?: string;
-  /** 1 to 200, default 50. */
-  readonly limit?: number;
 }
 
 /** Of each only those that are so; a `cursor` goes with the filter it was given for. */
@@ -67,9 +62,6 @@ export interface DeadLetterQuery extends PageQuery {
 }
 
 export type HttpClient = ReturnType<typeof createHttpClient>;
-
-const at = (collection: string, id: string, verb = ''): string =>
-  `/v1/${collection}/${encodeURIComponent(id)}${verb && `/${verb}`}`;
 
 /**
  * The HTTP API with types: what the command line and programs without a Temporal client hold. Every function throws
@@ -85,7 +77,7 @@ export function createHttpClient({ url, token, signal }: HttpClientOptions) {
     askApi(url, shape, { ...common, method: 'GET', path, query });
   const send = <Shape extends Parameters<typeof askApi>[1]>(
     shape: Shape,
-    method: 'POST' | 'DELETE',
+    method: 'POST' | 'PUT' | 'DELETE',
     path: string,
     rest: Partial<ApiCall> = {},
   ) => askApi(url, shape, { ...common, method, path, ...rest });
@@ -169,6 +161,7 @@ export function createHttpClient({ url, token, signal }: HttpClientOptions) {
       send(deadLetterReplayedAnswer, 'POST', at('dead-letters', id, 'replay')),
     discardDeadLetter: async (id: string): Promise<DeadLetterView> =>
       (await send(deadLetterAnswer, 'POST', at('dead-letters', id, 'discard'))).deadLetter,
+    ...resourceCalls({ get, send }),
     runFormationInterval: (body: { readonly dryRun: boolean }): Promise<FormationIntervalReport> =>
       send(formationIntervalAnswer, 'POST', '/v1/intervals/formation', { body, timeoutMs: 60_000 }),
     applyConfig: (): Promise<ConfigApplied> => send(configAppliedAnswer, 'POST', '/v1/config/apply', {}),

@@ -1,9 +1,12 @@
 import { z } from 'zod';
 import { agentView, type registerAgent } from './agents.js';
 import { clusterView } from './clusters.js';
+import { decisionSummary, decisionView } from './decisions.js';
 import { deliveryView } from './inbox.js';
 import { deadLetterView, messageWay, receiptView } from './messages.js';
 import { operationView } from './operations.js';
+import { resourceRequestView } from './resource-requests.js';
+import { budgetView, poolView, quotasView } from './resources.js';
 import { tokenView } from './tokens.js';
 import { topicView } from './topics.js';
 
@@ -37,6 +40,15 @@ export type TopicDeleted = z.infer<typeof topicDeletedAnswer>;
 export const deadLetterAnswer = z.object({ deadLetter: deadLetterView });
 export const deadLetterReplayedAnswer = z.object({ deadLetter: deadLetterView, matched: z.int() });
 export const deadLettersPage = z.object({ deadLetters: z.array(deadLetterView), nextCursor });
+export const decisionAnswer = z.object({ decision: decisionView });
+export const decisionsPage = z.object({ decisions: z.array(decisionSummary), nextCursor });
+export const resourceRequestAnswer = z.object({ resourceRequest: resourceRequestView });
+export const resourceRequestsPage = z.object({ resourceRequests: z.array(resourceRequestView), nextCursor });
+export const poolAnswer = z.object({ pool: poolView });
+export const poolsPage = z.object({ pools: z.array(poolView), nextCursor });
+export const quotasAnswer = z.object({ quotas: quotasView });
+export const budgetAnswer = z.object({ budget: budgetView });
+export const budgetsPage = z.object({ budgets: z.array(budgetView), nextCursor });
 export const anyAnswer = z.unknown();
 
 export const formationIntervalAnswer = z.object({

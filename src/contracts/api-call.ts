@@ -3,7 +3,7 @@ import { errorTable, ManagerError, type ErrorCode } from './errors.js';
 import { problem } from './problem.js';
 
 export interface ApiCall {
-  readonly method: 'GET' | 'POST' | 'DELETE';
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
   /** Absolute, already encoded: `/v1/agents/a1`. */
   readonly path: string;
   readonly query?: Readonly<Record<string, string | number | undefined>>;

@@ -39,7 +39,12 @@ export const clusterView = z.object({
   /** Until its mail was handed over, and until it was acked; shown for one cluster, not in lists. */
   communication: z.object({ handedOver: latency, acked: latency }).optional(),
   /** Null until there is data to score: "unknown" is never shown as 1. */
-  stability: z.object({ score: z.number().nullable(), parts: z.record(z.string(), z.number().nullable()) }),
+  stability: z.object({
+    score: z.number().nullable(),
+    parts: z.record(z.string(), z.number().nullable()),
+    /** When it was taken; shown for one cluster, not in lists. */
+    at: z.iso.datetime().optional(),
+  }),
 });
 export type ClusterView = z.infer<typeof clusterView>;
 

@@ -87,9 +87,9 @@ describe('a formation request that is not valid gets 400 and nothing is written'
   });
 
   it('names the types that are allowed', async () => {
-    const answer = await form({ type: 'SCALING', clusterId: 'cl_1' });
+    const answer = await form({ type: 'SHRINKING', clusterId: 'cl_1' });
     expect(problemOf(answer).errors).toEqual([
-      { path: 'type', message: 'is "SCALING"; allowed: FORMATION, COMMUNICATION' },
+      { path: 'type', message: 'is "SHRINKING"; allowed: FORMATION, COMMUNICATION, SCALING' },
     ]);
   });
 });

@@ -41,6 +41,32 @@ const allowed: Readonly<Record<string, string>> = {
   listClusters: 'AOVa',
   getCluster: 'AOVa',
   dissolveCluster: 'AO',
+  scaleCluster: 'AO',
+  listDecisions: 'AOVa',
+  getDecision: 'AOVa',
+  getScore: 'AOVa',
+  listResourceRequests: 'AOV',
+  getResourceRequest: 'AOV',
+  grantResources: 'AO',
+  denyResources: 'AO',
+  listPools: 'AOV',
+  getPool: 'AOV',
+  putPool: 'AO',
+  deletePool: 'AO',
+  getQuotas: 'AOVa',
+  putQuotas: 'AO',
+  takeGrants: 'AOa',
+  listGrants: 'AOVa',
+  extendGrant: 'AOa',
+  releaseGrant: 'AOa',
+  listBudgets: 'AOVa',
+  putBudget: 'AO',
+  reserveBudget: 'AOa',
+  commitReservation: 'AOa',
+  releaseReservation: 'AOa',
+  reportUsage: 'AOa',
+  getResources: 'AOV',
+  listLedger: 'AV',
   runFormationInterval: 'AO',
   applyConfig: 'A',
   getStatus: 'AOV',
@@ -64,7 +90,10 @@ afterAll(() => test.stop());
 const targetOf = (path: string, agentId: string): string =>
   path.startsWith('/v1/agents/{id}')
     ? path.replace('{id}', agentId).replace('{clusterId}', 'cl_none').replace('{subscriptionId}', 'sub_none')
-    : path.replace('{name}', 'none').replace('{id}', path.startsWith('/v1/tokens') ? 'tok_none' : 'none');
+    : path
+        .replace('{name}', 'none')
+        .replace('{clusterId}', 'cl_none')
+        .replace('{id}', path.startsWith('/v1/tokens') ? 'tok_none' : 'none');
 
 const routes = async () => describedRoutes(test.api).map(({ route }) => route);
 
@@ -77,7 +106,7 @@ const attempt = (
 ) => {
   const { method, path } = route;
   const target = `${targetOf(path, agentId)}${method === 'get' && path.includes('v1') ? '?nonsense=1' : ''}`;
-  const needsBody = method === 'post' && !/\/(drain|cancel|replay|discard)$/.test(path);
+  const needsBody = (method === 'post' || method === 'put') && !/\/(drain|cancel|replay|discard|release)$/.test(path);
   return test.call(method.toUpperCase(), target, { token, headers, ...(needsBody ? { body: { nonsense: 1 } } : {}) });
 };
 

@@ -7,16 +7,18 @@ import { createApi } from '../app.js';
 import type { ApiDeps } from '../deps.js';
 import { HeartbeatBatcher } from '../heartbeat-batcher.js';
 import { PrincipalCache } from '../principal-cache.js';
+import { endLeases } from './end-leases.js';
 import { every } from './every.js';
 import { deleteWhatIsPast, endWhatIsOver, standingsFollower } from './housekeeping.js';
 import { listen } from './listen.js';
 import { openMessaging } from './messaging.js';
 import { openStores } from './open-stores.js';
 import { persist } from './persist.js';
-import { deleteOldBooks, endLeases } from './resource-housekeeping.js';
+import { deleteOldBooks } from './delete-old-books.js';
 import { sweepAbandoned } from './sweep.js';
 import { urgentPath } from './urgent-path.js';
 import { usageSampler } from './usage-sampler.js';
+import { usageOf } from './usage.js';
 
 const waitForServicesMs = 60_000;
 const graceMs = 10_000;
@@ -102,6 +104,7 @@ export async function startServer(
       metrics,
       heartbeats,
       ...messaging,
+      usage: usageOf(stores.resources),
       principals,
       streamPingMs,
       stopping: stopping.signal,

@@ -17,3 +17,4 @@ export * from './tokens.js';
 export { inTransaction } from '../database.js';
 export { clustersMigrations } from './migrations/index.js';
 export type { ClustersDb, ClustersSchema } from './schema.js';
+export * from './unknown-agents.js';

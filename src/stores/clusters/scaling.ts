@@ -141,15 +141,18 @@ export interface FleetStock {
 /** The name under which the agents themselves are a resource: a membership takes one. */
 export const agentsResource = 'agents';
 
-/** @param names the resources that are asked about, besides the agents themselves. */
-export async function fleetStock(db: ClustersDb, names: readonly string[]): Promise<FleetStock> {
+/** @param names the resources that are asked about, besides the agents themselves; all of them if not given. */
+export async function fleetStock(db: ClustersDb, names?: readonly string[]): Promise<FleetStock> {
+  const asked = names
+    ? sql`unnest(${names}::text[]) as n (name)`
+    : sql`(select distinct r.key as name from alive, jsonb_object_keys(resources) r (key)) n`;
   const { rows } = await sql<{ name: string; capacity: number; held: number }>`
     with alive as (select * from agents where left_at is null and lease_expires_at > now())
     select ${agentsResource} as name, coalesce(sum(max_clusters), 0)::float8 as capacity,
       coalesce(sum(cluster_count), 0)::float8 as held from alive
     union all
     select n.name, coalesce(sum((a.resources ->> n.name)::float8), 0), coalesce(sum((a.held ->> n.name)::float8), 0)
-    from unnest(${names}::text[]) as n (name), alive a group by n.name`.execute(db);
+    from ${asked}, alive a group by n.name`.execute(db);
   const column = (which: 'capacity' | 'held') => Object.fromEntries(rows.map((row) => [row.name, row[which]]));
   return { capacity: column('capacity'), held: column('held') };
 }

@@ -1,9 +1,11 @@
 export * from './accounts.js';
 export * from './claims.js';
-export { budgetDifferences, budgetsOf, findBudget, putBudget, type BudgetRow } from './budgets.js';
+export { budgetDifferences, budgetsOf, findBudget, putBudget } from './budgets.js';
 export * from './decisions.js';
+export * from './find-grant.js';
 export * from './grants.js';
 export * from './ledger.js';
+export * from './ledger-sums.js';
 export { resourcesMigrations } from './migrations/index.js';
 export * from './pools.js';
 export * from './quotas.js';

@@ -56,14 +56,16 @@ async function refuseBelowUsed(
 ): Promise<void> {
   const { rows } = await sql<{ resource: string; used: number }>`
     select resource, used from pool_capacities where pool = ${pool} order by resource for no key update`.execute(tx);
-  const short = rows.filter(({ resource, used }) => (capacity[resource] ?? 0) < used);
+  // A resource may have the name of something that every object has.
+  const wanted = (resource: string): number => (Object.hasOwn(capacity, resource) ? (capacity[resource] ?? 0) : 0);
+  const short = rows.filter(({ resource, used }) => wanted(resource) < used);
   if (short.length === 0) return;
   const held = await holdersOf(tx, pool);
   const seen = short.map(({ resource, used }) => {
     const holders = held.filter((one) => one.resource === resource);
     const first = holders.slice(0, 5).map(({ id, clusterId, amount }) => `${id} of ${clusterId} (${amount})`);
     const more = holders.length > 5 ? ', and more' : '';
-    return `${resource} would be ${capacity[resource] ?? 0}, but ${used} is held by the grants ${first.join(', ')}${more}`;
+    return `${resource} would be ${wanted(resource)}, but ${used} is held by the grants ${first.join(', ')}${more}`;
   });
   throw new ManagerError(
     'state_conflict',

@@ -29,7 +29,9 @@ export async function setQuotas(
     const { rows } = await sql<QuotaRow>`
       select resource, quota, held from holdings where cluster_id = ${clusterId} order by resource for no key update
     `.execute(tx);
-    const short = rows.filter(({ resource, held }) => (amounts[resource] ?? Infinity) < held);
+    const short = rows.filter(
+      ({ resource, held }) => Object.hasOwn(amounts, resource) && (amounts[resource] ?? 0) < held,
+    );
     if (short.length > 0) {
       throw new ManagerError(
         'state_conflict',

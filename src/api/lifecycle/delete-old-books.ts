@@ -1,7 +1,4 @@
 import {
-  expireGrants,
-  expireRequests,
-  expireReservations,
   trimDecisions,
   trimGrants,
   trimLedger,
@@ -24,15 +21,6 @@ const keptSeconds = 30 * day;
 const rememberedSeconds = 2 * day;
 
 type Resources = Pick<ApiDeps, 'resources'>;
-
-/** Ends what is over: grants and reservations whose lease ran out, requests nobody answered in time. */
-export async function endLeases({ resources }: Resources): Promise<void> {
-  for (const end of [expireGrants, expireReservations, expireRequests]) {
-    for (let chunks = 0; chunks < chunksAtMost; chunks += 1) {
-      if ((await end(resources, chunk)).length < chunk) break;
-    }
-  }
-}
 
 /** Deletes what no decision and no auditor looks back on any more. */
 export async function deleteOldBooks({ resources }: Resources): Promise<void> {

@@ -1,0 +1,23 @@
+import { z } from 'zod';
+
+/** `expired`: nobody answered before the deadline. */
+export const resourceRequestState = z.enum(['open', 'granted', 'denied', 'expired']);
+
+/** What a cluster asks the orchestrator for, because the fleet cannot give it. */
+export const resourceRequestView = z.object({
+  id: z.string(),
+  clusterId: z.string(),
+  /** The run that waits for the answer. */
+  operationId: z.string(),
+  round: z.int(),
+  /** `agents`, and what each of them must have. */
+  need: z.unknown(),
+  reason: z.string(),
+  state: resourceRequestState,
+  openedAt: z.iso.datetime(),
+  deadlineAt: z.iso.datetime(),
+  answeredAt: z.iso.datetime().nullable(),
+  answeredBy: z.string().nullable(),
+  answerReason: z.string().nullable(),
+});
+export type ResourceRequestView = z.infer<typeof resourceRequestView>;
