@@ -35,6 +35,10 @@ const groups: Readonly<Record<string, Readonly<Record<string, Verb>>>> = {
       load: () => import('./cli/explain.js'),
     },
     score: { summary: 'how stable a cluster is, part by part', load: () => import('./cli/score.js') },
+    rebalance: {
+      summary: 'assess all clusters now, scale and rebalance',
+      load: () => import('./cli/rebalance.js'),
+    },
     requests: { summary: 'what clusters ask the orchestrator for', load: () => import('./cli/requests.js') },
     grant: { summary: 'grant such a request: what was asked for is there now', load: () => import('./cli/grant.js') },
     deny: { summary: 'deny such a request', load: () => import('./cli/deny.js') },

@@ -72,6 +72,7 @@ export const access = {
   getResources: readers,
   listLedger: ['admin', 'viewer'],
   runFormationInterval: operators,
+  runScalingInterval: operators,
   applyConfig: ['admin'],
   getStatus: readers,
   listEvents: readers,

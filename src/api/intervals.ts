@@ -16,6 +16,17 @@ const run = operationRoute({
   responses: { 200: json(shapes.intervalReport, 'What was done, or would be') },
 });
 
+const scale = operationRoute({
+  operationId: 'runScalingInterval',
+  method: 'post',
+  path: '/v1/intervals/scaling',
+  summary:
+    "Do the scaling interval's work now: assess all clusters, scale and rebalance; with dryRun say what it would do",
+  tags: ['intervals'],
+  request: { body: { required: false, content: { 'application/json': { schema: shapes.intervalRequest } } } },
+  responses: { 200: json(shapes.scalingIntervalReport, 'What was done, or would be') },
+});
+
 export function intervalRoutes(api: Api, deps: ApiDeps): void {
   api.openapi(run, async (c) => {
     requireAllowed(deps, c.var.principal, 'cluster_management');
@@ -30,5 +41,16 @@ export function intervalRoutes(api: Api, deps: ApiDeps): void {
       { ...rest, lines: [...lines], served: [...served], repaired: [...repaired], resumed: [...resumed] },
       200,
     );
+  });
+
+  api.openapi(scale, async (c) => {
+    requireAllowed(deps, c.var.principal, 'scaling');
+    const { dryRun } = shapes.intervalRequest.parse(c.req.valid('json'));
+    const { balances: _balances, ...report } = await withinLimit(
+      deps.client.runScalingInterval({ dryRun }),
+      limitMs,
+      'The interval did not answer within a minute; see that Temporal and a worker run (/readyz, cluster-manager doctor)',
+    );
+    return c.json(report, 200);
   });
 }

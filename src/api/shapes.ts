@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { agentView, heartbeatAnswer, identifier, registeredAgent } from '../contracts/agents.js';
+import { scalingIntervalAnswer } from '../contracts/api-answers.js';
 import { clusterState, clusterView } from '../contracts/clusters.js';
 import { clusterScores, decisionSummary, decisionView } from '../contracts/decisions.js';
 import { ackResults, deliveryView, extendAnswer, nackAnswer } from '../contracts/inbox.js';
@@ -113,6 +114,7 @@ export const intervalReport = z
     resumed: z.array(z.string()),
   })
   .meta({ id: 'FormationIntervalReport' });
+export const scalingIntervalReport = scalingIntervalAnswer.meta({ id: 'ScalingIntervalReport' });
 
 export const configApplied = z
   .object({ configPath: z.string(), needRestart: z.array(z.string()) })
@@ -137,6 +139,7 @@ export const statusAnswer = z
     clusters: counts,
     operations: counts,
     formationInterval: interval,
+    scalingInterval: interval,
     thresholds: z.object({
       clusterSize: z.object({ min: z.int(), max: z.int() }),
       communicationLatencyMs: z.number(),

@@ -49,6 +49,7 @@ export function statusRoutes(api: Api, deps: ApiDeps): void {
         clusters: { ...clusters },
         operations: { ...operations },
         formationInterval: { ...config.formationInterval },
+        scalingInterval: { ...config.scalingInterval },
         thresholds: {
           clusterSize: config.clusterSize,
           communicationLatencyMs: config.communicationLatencyMs,

@@ -12,6 +12,8 @@ import {
   deadLetterReplayedAnswer,
   deadLettersPage,
   formationIntervalAnswer,
+  scalingIntervalAnswer,
+  type ScalingIntervalAnswer,
   inboxAnswer,
   messageAnswer,
   operationAnswer,
@@ -162,6 +164,8 @@ export function createHttpClient({ url, token, signal }: HttpClientOptions) {
     discardDeadLetter: async (id: string): Promise<DeadLetterView> =>
       (await send(deadLetterAnswer, 'POST', at('dead-letters', id, 'discard'))).deadLetter,
     ...resourceCalls({ get, send }),
+    runScalingInterval: (body: { readonly dryRun: boolean }): Promise<ScalingIntervalAnswer> =>
+      send(scalingIntervalAnswer, 'POST', '/v1/intervals/scaling', { body, timeoutMs: 60_000 }),
     runFormationInterval: (body: { readonly dryRun: boolean }): Promise<FormationIntervalReport> =>
       send(formationIntervalAnswer, 'POST', '/v1/intervals/formation', { body, timeoutMs: 60_000 }),
     applyConfig: (): Promise<ConfigApplied> => send(configAppliedAnswer, 'POST', '/v1/config/apply', {}),

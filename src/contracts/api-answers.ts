@@ -60,6 +60,16 @@ export const formationIntervalAnswer = z.object({
   resumed: z.array(z.string()),
 });
 
+export const scalingIntervalAnswer = z.object({
+  dryRun: z.boolean(),
+  lines: z.array(z.string()),
+  assessed: z.int(),
+  started: z.array(z.string()),
+  moved: z.array(z.string()),
+  postponed: z.int(),
+});
+export type ScalingIntervalAnswer = z.infer<typeof scalingIntervalAnswer>;
+
 export const configAppliedAnswer = z.object({ configPath: z.string(), needRestart: z.array(z.string()) });
 export type ConfigApplied = z.infer<typeof configAppliedAnswer>;
 
@@ -77,6 +87,7 @@ export const statusAnswer = z.object({
   clusters: counts,
   operations: counts,
   formationInterval: z.union([z.object({ everySeconds: z.number() }), z.object({ cron: z.string() })]),
+  scalingInterval: z.union([z.object({ everySeconds: z.number() }), z.object({ cron: z.string() })]).optional(),
   thresholds: z.object({
     clusterSize: z.object({ min: z.int(), max: z.int() }),
     communicationLatencyMs: z.number(),

@@ -68,6 +68,7 @@ const allowed: Readonly<Record<string, string>> = {
   getResources: 'AOV',
   listLedger: 'AV',
   runFormationInterval: 'AO',
+  runScalingInterval: 'AO',
   applyConfig: 'A',
   getStatus: 'AOV',
   listEvents: 'AOV',
