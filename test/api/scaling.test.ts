@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { DecisionSummary, DecisionView, ScoreView } from '../../src/contracts/decisions.js';
 import type { OperationView } from '../../src/contracts/operations.js';
 import type { ResourceRequestView } from '../../src/contracts/resource-requests.js';
-import { findOperation } from '../../src/stores/clusters/index.js';
+import { findCluster, findOperation } from '../../src/stores/clusters/index.js';
 import { saveDecision, saveScores } from '../../src/stores/resources/index.js';
 import { createTestDatabases, type TestDatabases } from '../support/database.js';
 import { addAgents } from '../support/fleet.js';
@@ -129,22 +129,15 @@ describe('scaling a cluster over HTTP', () => {
 
   it('is refused at once for clusters that are not there or not active, and nothing is written', async () => {
     expect(refusal(await scale('cl_nowhere', { requestId: 'nowhere' }))).toEqual([404, 'not_found']);
-    await test.call('POST', '/v1/requests', {
-      token: test.tokens.orchestrator,
-      body: {
-        type: 'FORMATION',
-        requestId: 'queued',
-        name: 'q',
-        requiredCapabilities: ['nobody'],
-        onInsufficient: 'queue',
-      },
-    });
-    const forming = await waitFor('the queue', async () => {
-      const operation = await findOperation(databases.clusters, 'queued');
-      return operation?.state === 'queued' && operation;
-    });
-    const early = await scale(forming.clusterId, { requestId: 'early' });
-    expect([404, 409]).toContain(early.status);
+    // Nobody answers its invitations, so it stays forming.
+    await addAgents(databases.clusters, 3, { capabilities: ['asked'], acceptance: 'ask' }, 'asked');
+    const body = { type: 'FORMATION', requestId: 'forming', name: 'asked', requiredCapabilities: ['asked'] };
+    await test.call('POST', '/v1/requests', { token: test.tokens.orchestrator, body });
+    await waitFor('the forming cluster', async () => (await findCluster(databases.clusters, 'cl_forming'))?.state);
+    const early = await scale('cl_forming', { requestId: 'early' });
+    expect(refusal(early)).toEqual([409, 'state_conflict']);
+    expect((early.body as { detail: string }).detail).toContain('wait for its operation forming');
+    await test.call('POST', '/v1/operations/forming/cancel', { token: test.tokens.orchestrator });
     const asRequest = await test.call('POST', '/v1/requests', {
       token: test.tokens.orchestrator,
       body: { type: 'SCALING', requestId: 'nowhere', clusterId: 'cl_nowhere' },
