@@ -5,6 +5,8 @@ import { checkInvariants, invariants } from '../support/checker.js';
 import { createTestDatabases, type TestDatabases } from '../support/database.js';
 import { addAgents } from '../support/fleet.js';
 import { inCommunication } from './in-communication.js';
+import { inResources } from './in-resources.js';
+import { ofScaling } from './of-scaling.js';
 
 /**
  * The checker is the judge of every crash test, so it is tried itself: for each invariant the data is damaged by hand,
@@ -189,8 +191,9 @@ describe('the checker', () => {
     expect(await checkInvariants(stores)).toEqual([]);
   });
 
-  it('is tried on every invariant it has, but for those of communication, which have a file of their own', () => {
-    const others = invariants.filter((invariant) => !inCommunication.includes(invariant));
+  it('is tried on every invariant it has, but for those of communication and of scaling, which have files of their own', () => {
+    const elsewhere = [...inCommunication, ...inResources, ...ofScaling];
+    const others = invariants.filter((invariant) => !elsewhere.includes(invariant));
     expect(Object.keys(damages).sort()).toEqual(others.map(({ name }) => name).sort());
   });
 

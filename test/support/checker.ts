@@ -1,9 +1,17 @@
 import { acrossDatabases } from '../invariants/across-databases.js';
 import { inClusters } from '../invariants/in-clusters.js';
 import { inCommunication } from '../invariants/in-communication.js';
+import { inResources } from '../invariants/in-resources.js';
 import type { Evidence, Invariant, Stores } from '../invariants/invariant.js';
+import { ofScaling } from '../invariants/of-scaling.js';
 
-export const invariants: readonly Invariant[] = [...inClusters, ...inCommunication, ...acrossDatabases];
+export const invariants: readonly Invariant[] = [
+  ...inClusters,
+  ...inCommunication,
+  ...inResources,
+  ...acrossDatabases,
+  ...ofScaling,
+];
 
 export interface Violation {
   readonly name: string;

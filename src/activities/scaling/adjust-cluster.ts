@@ -22,13 +22,13 @@ import {
 } from '../../stores/clusters/index.js';
 import { openDeliveriesOf, routeAndDeliver } from '../../stores/communication/index.js';
 import { failpoint } from '../../stores/failpoint.js';
-import { recordChange } from '../../stores/resources/index.js';
 import { asActivity, thisAttempt } from '../as-activity.js';
 import type { ActivityDeps } from '../deps.js';
 import { openInboxes, sendInvitations } from '../formation/invite.js';
 import { judgeInvitations } from '../formation/judge-invitations.js';
 import type { FormationPlan } from '../formation/plan.js';
 import type { AllocatedResources } from './allocate-resources.js';
+import { noteChange, type CommittedChange } from './note-change.js';
 
 export interface AdjustClusterInput {
   readonly operationId: OperationId;
@@ -74,7 +74,7 @@ export const adjustCluster = (deps: ActivityDeps) =>
     const leaving = await leave(deps, input, plan);
     if (leaving.waitSeconds !== null) return leaving;
     const result = { ...leaving, joined: joining.joined, epoch: leaving.epoch };
-    await noteChange(deps, input, result);
+    await noteChange(deps, input, { ...input, ...result });
     return saveStep(clusters, key, thisAttempt(), async (tx) => {
       await releaseLeaving(tx, operationId);
       return result;
@@ -115,18 +115,20 @@ async function join(deps: ActivityDeps, input: AdjustClusterInput, plan: Formati
     };
   }
   const key = { operationId, step: 'adjustCluster:join', round };
-  const before = await stepResult<AdjustedCluster>(clusters, key);
-  if (before) return before;
+  const { cause, charged } = input;
+  const before = await stepResult<CommittedChange>(clusters, key);
+  if (before) return { ...nothing(before.epoch), joined: before.joined };
   const epoch = plan.epoch + 1;
   const members = (await membershipsOf(clusters, clusterId)).filter((member) => connected.ids.includes(member.agentId));
   const joined = members.filter(({ state }) => state === 'reserved').map(({ agentId }) => agentId);
   failpoint('adjustCluster:before-joining');
   const coordinator = await announce(deps, plan, { epoch, members, joined, told: [] }, operationId);
-  return saveStep(clusters, key, thisAttempt(), async (tx) => {
+  const saved = await saveStep<CommittedChange>(clusters, key, thisAttempt(), async (tx) => {
     await activateCluster(tx, { clusterId, operationId, epoch, coordinator, joining: joined, leaving: [] });
     await setDesiredSize(tx, clusterId, members.length);
-    return { ...nothing(epoch), joined };
+    return { joined, left: [], epoch, cause, charged };
   });
+  return { ...nothing(epoch), joined: saved.joined };
 }
 
 const belongs = ({ agentId, operationId }: MembershipRow, { staying, leaving }: FormationPlan, own: string): boolean =>
@@ -140,17 +142,16 @@ async function leave(deps: ActivityDeps, input: AdjustClusterInput, plan: Format
   const { operationId, clusterId, round } = input;
   const key = { operationId, step: 'adjustCluster:leave', round };
   const left = [...plan.leaving];
-  const before = await stepResult<AdjustedCluster>(clusters, key);
-  if (!before) {
+  if (!(await stepResult(clusters, key))) {
     const members = (await membershipsOf(clusters, clusterId)).filter(
       ({ state, agentId }) => state === 'active' && !left.includes(agentId),
     );
     failpoint('adjustCluster:before-leaving');
     const coordinator = await announce(deps, plan, { epoch: epoch + 1, members, joined: [], told: left }, operationId);
-    await saveStep(clusters, key, thisAttempt(), async (tx) => {
+    await saveStep<CommittedChange>(clusters, key, thisAttempt(), async (tx) => {
       await startLeaving(tx, { clusterId, operationId, epoch: epoch + 1, coordinator, leaving: left });
       await setDesiredSize(tx, clusterId, members.length);
-      return { ...nothing(epoch + 1), left };
+      return { joined: [], left, epoch: epoch + 1, cause: input.cause, charged: input.charged };
     });
   }
   const drain = await leavingSince(clusters, operationId);
@@ -209,28 +210,4 @@ async function announce(
   ]);
   messaging.wake([...joined, ...staying]);
   return coordinator;
-}
-
-/** What the next decisions look back on. */
-async function noteChange(
-  { resources }: ActivityDeps,
-  { operationId, clusterId, round, cause, charged }: AdjustClusterInput,
-  { joined, left }: AdjustedCluster,
-): Promise<void> {
-  for (const [direction, ids] of [
-    ['out', joined],
-    ['in', left],
-  ] as const) {
-    if (ids.length === 0) continue;
-    await recordChange(resources, {
-      id: `${operationId}.${round}.${direction}`,
-      clusterId,
-      operationId,
-      atMs: Date.now(),
-      direction,
-      members: ids.length,
-      charged: Math.min(charged, ids.length),
-      cause,
-    });
-  }
 }

@@ -1,3 +1,4 @@
+import { ManagerError } from '../../contracts/errors.js';
 import { parseScalingRequest } from '../../contracts/scaling.js';
 import type { ClusterId, OperationId } from '../../contracts/ids.js';
 import { describeShortfall } from '../../domain/formation/describe-shortfall.js';
@@ -170,7 +171,16 @@ async function planFor(
   const cluster = await findCluster(tx, clusterId);
   if (!cluster) throw new Error(`Cluster ${clusterId} is gone`);
   const members = (await membershipsOf(tx, clusterId)).filter(({ state }) => state === 'active');
-  const leaving = change.victims.filter((id) => members.some(({ agentId }) => agentId === id));
+  if (change.direction !== 'none' && cluster.state !== 'active') {
+    throw new ManagerError(
+      'state_conflict',
+      `Cluster "${clusterId}" is ${cluster.state} by now; only an active cluster can be scaled`,
+    );
+  }
+  // Members that went meanwhile for another reason must not take the cluster below its minimum together with these.
+  const leaving = change.victims
+    .filter((id) => members.some(({ agentId }) => agentId === id))
+    .slice(0, Math.max(0, members.length - cluster.spec.size.min));
   const staying = members.filter(({ agentId }) => !leaving.includes(agentId));
   const nobody = planOf(cluster, { staying: staying.map(({ agentId }) => agentId), leaving });
   const wanted = change.direction === 'out' ? change.desired - staying.length : 0;

@@ -5,7 +5,13 @@ import { explainDecision } from '../../domain/scaling/explain.js';
 import { soakSeconds } from '../../domain/scaling/soak.js';
 import type { Decision } from '../../domain/scaling/types.js';
 import { stabilityScore } from '../../domain/stability/score.js';
-import { findCluster, saveStep, scalingUnderWay, type ClusterRow } from '../../stores/clusters/index.js';
+import {
+  findCluster,
+  saveStep,
+  scalingUnderWay,
+  type ClusterRow,
+  type ClustersDb,
+} from '../../stores/clusters/index.js';
 import { recordRecommendations, saveDecision, saveScores } from '../../stores/resources/index.js';
 import { failpoint } from '../../stores/failpoint.js';
 import { asActivity, thisAttempt } from '../as-activity.js';
@@ -48,14 +54,19 @@ export const assessNeeds = (deps: ActivityDeps) =>
       deps.clusters,
       key,
       thisAttempt(),
-      async (_tx, { operation: { request } }) => decide(deps, input.operationId, request),
+      async (tx, { operation: { request } }) => decide(deps, tx, input.operationId, request),
       { accept: operation },
     );
   });
 
-async function decide(deps: ActivityDeps, operationId: string, request: unknown): Promise<AssessedNeeds> {
+async function decide(
+  deps: ActivityDeps,
+  tx: ClustersDb,
+  operationId: string,
+  request: unknown,
+): Promise<AssessedNeeds> {
   const { clusterId, desired, release } = parseScalingRequest(request);
-  const cluster = await requireScalable(deps, clusterId, operationId);
+  const cluster = await requireScalable(tx, clusterId, operationId);
   const rules = rulesOf(deps.settings);
   const asked = new Map(desired === undefined ? [] : [[clusterId, { desired, release }]]);
   const picture = (await readPictures(deps, [cluster], { rules, asked })).get(clusterId);
@@ -97,12 +108,9 @@ async function decide(deps: ActivityDeps, operationId: string, request: unknown)
   };
 }
 
-async function requireScalable(
-  { clusters }: ActivityDeps,
-  clusterId: string,
-  operationId: string,
-): Promise<ClusterRow> {
-  const cluster = await findCluster(clusters, clusterId);
+async function requireScalable(tx: ClustersDb, clusterId: string, operationId: string): Promise<ClusterRow> {
+  const other = await scalingUnderWay(tx, { clusterId, operationId });
+  const cluster = await findCluster(tx, clusterId);
   if (!cluster) throw new ManagerError('not_found', `There is no cluster "${clusterId}"`);
   if (cluster.state !== 'active') {
     throw new ManagerError(
@@ -110,7 +118,6 @@ async function requireScalable(
       `Cluster "${clusterId}" is ${cluster.state}; only an active cluster can be scaled`,
     );
   }
-  const other = await scalingUnderWay(clusters, { clusterId, operationId });
   if (other === undefined) return cluster;
   throw new ManagerError(
     'state_conflict',

@@ -1,10 +1,16 @@
 import type { ClusterId, OperationId } from '../../contracts/ids.js';
 import type { ScalingOutcome, ScalingResult } from '../../contracts/scaling.js';
-import { judgeSoak } from '../../domain/scaling/soak.js';
+import { judgeSoak, type SoakVerdict } from '../../domain/scaling/soak.js';
 import { stabilityScore } from '../../domain/stability/score.js';
-import { endOperation, findCluster, membershipsOf, saveStep } from '../../stores/clusters/index.js';
+import { endOperation, findCluster, membershipsOf, saveStep, stepResult } from '../../stores/clusters/index.js';
 import { failpoint } from '../../stores/failpoint.js';
-import { blockRecommendation, lastScores, recordOutcome, saveScores } from '../../stores/resources/index.js';
+import {
+  blockRecommendation,
+  lastScores,
+  recordOutcome,
+  saveScores,
+  withdrawRequests,
+} from '../../stores/resources/index.js';
 import { asActivity, thisAttempt } from '../as-activity.js';
 import type { ActivityDeps } from '../deps.js';
 import type { AssessedNeeds } from './assess-needs.js';
@@ -43,20 +49,14 @@ export type VerifiedStability =
  */
 export const verifyStability = (deps: ActivityDeps) =>
   asActivity(async (input: VerifyStabilityInput): Promise<VerifiedStability> => {
-    const { soak, clusterId, operationId, needs } = input;
-    const isChanged = input.joined.length + input.left.length > 0;
-    // What was assessed a moment ago and left as it was has the score it had.
-    const score = soak || isChanged ? await takeScore(deps, clusterId) : needs.scoreBefore;
-    if (!soak) return end(deps, input, { score, outcome: input.outcome, verdict: input.verdict });
-    const rules = rulesOf(deps.settings);
-    const scores = (await lastScores(deps.resources, clusterId, 100)).filter(({ atMs }) => atMs >= soak.sinceMs);
-    const nowMs = Date.now();
-    const min = (await findCluster(deps.clusters, clusterId))?.spec.size.min ?? 1;
-    const judged = judgeSoak(
-      { ...soak, min, before: needs.scoreBefore, scores: scores.map((row) => row.score) },
-      nowMs,
-      rules,
-    );
+    const { soak, clusterId, operationId } = input;
+    if (!soak) {
+      const isChanged = input.joined.length + input.left.length > 0;
+      // What was assessed a moment ago and left as it was has the score it had.
+      const score = isChanged ? await takeScore(deps, clusterId) : input.needs.scoreBefore;
+      return end(deps, input, { score, outcome: input.outcome, verdict: input.verdict });
+    }
+    const { score, ...judged } = await judge(deps, input, soak);
     if (judged.verdict === 'waiting') {
       return { state: 'waiting', score, samples: judged.samples, needed: judged.needed };
     }
@@ -69,6 +69,30 @@ export const verifyStability = (deps: ActivityDeps) =>
     if (judged.verdict === 'roll_back') return { state: 'roll_back', why: judged.why, to: judged.to, score };
     return end(deps, input, { score, outcome: 'failed', verdict: `failed: ${judged.why}` });
   });
+
+type Judged = SoakVerdict & { readonly score: number | null };
+
+/**
+ * Takes a score and judges by it. A change is judged once: an attempt that comes again, or a workflow that was started
+ * again, must not find otherwise what was acted upon already.
+ */
+async function judge(
+  deps: ActivityDeps,
+  { operationId, clusterId, needs }: VerifyStabilityInput,
+  soak: NonNullable<VerifyStabilityInput['soak']>,
+): Promise<Judged> {
+  const { clusters, resources, settings } = deps;
+  const key = { operationId, step: 'verifyStability:judged', round: soak.rolledBack ? 1 : 0 };
+  const known = await stepResult<Judged>(clusters, key);
+  if (known) return known;
+  const score = await takeScore(deps, clusterId);
+  const scores = (await lastScores(resources, clusterId, 100)).filter(({ atMs }) => atMs >= soak.sinceMs);
+  const min = (await findCluster(clusters, clusterId))?.spec.size.min ?? 1;
+  const watched = { ...soak, min, before: needs.scoreBefore, scores: scores.map((row) => row.score) };
+  const judged = { ...judgeSoak(watched, Date.now(), rulesOf(settings)), score };
+  if (judged.verdict === 'waiting') return judged;
+  return saveStep<Judged>(clusters, key, thisAttempt(), async () => judged);
+}
 
 async function takeScore(deps: ActivityDeps, clusterId: string): Promise<number | null> {
   const cluster = await findCluster(deps.clusters, clusterId);
@@ -106,6 +130,7 @@ async function end(
   };
   const key = { operationId, step: 'verifyStability', round: 0 };
   return saveStep<VerifiedStability>(clusters, key, thisAttempt(), async (tx) => {
+    await withdrawRequests(resources, operationId);
     await recordOutcome(resources, needs.decisionId, outcome, { operationId, verdict, joined, left });
     await endOperation(tx, operationId, { state: 'completed', event: `cluster.scaling.${outcome}`, result });
     return { state: 'ended', result };

@@ -145,19 +145,23 @@ export async function releaseMembers(tx: ClustersDb, clusterId: string, broughtB
     update memberships m set state = 'released', left_at = now() from held where m.id = held.id`.execute(tx);
 }
 
-/** Moves an active cluster on to a later epoch with the members it has: the one between was announced but never came to be. */
+/**
+ * Moves an active cluster on to a later epoch with the members it has: the one between was announced but never came to be.
+ * @returns false, with nothing done, when the cluster is no longer active at `from`.
+ */
 export async function passEpoch(
   tx: ClustersDb,
   clusterId: string,
   { from, to }: { readonly from: number; readonly to: number },
-): Promise<void> {
+): Promise<boolean> {
   const { numAffectedRows } = await sql`
     update clusters set epoch = ${to} where id = ${clusterId} and epoch = ${from} and state = 'active'`.execute(tx);
-  if (numAffectedRows !== 1n) return;
+  if (numAffectedRows !== 1n) return false;
   await sql`
     insert into membership_epochs (cluster_id, epoch, agent_id, roles)
     select cluster_id, ${to}, agent_id, roles from memberships
     where cluster_id = ${clusterId} and state = 'active'`.execute(tx);
+  return true;
 }
 
 /**

@@ -50,17 +50,23 @@ export async function unplannedLosses(
   return new Map(rows.map(({ clusterId, losses }) => [clusterId, losses]));
 }
 
-/** The scaling of a cluster that was asked for before this one and has not ended. */
+/**
+ * Another scaling of a cluster that has not ended and goes first: it has decided already, or was asked for before this
+ * one. The cluster's row stays locked until the end of the transaction, so of two that look at one time the second sees
+ * what the first has saved.
+ */
 export async function scalingUnderWay(
-  db: ClustersDb,
+  tx: ClustersDb,
   { clusterId, operationId }: { readonly clusterId: string; readonly operationId: string },
 ): Promise<string | undefined> {
+  await sql`select id from clusters where id = ${clusterId} for no key update`.execute(tx);
   const { rows } = await sql<{ id: string }>`
     select o.id from operations o
     where o.cluster_id = ${clusterId} and o.kind = 'SCALING' and o.state = 'running' and o.id <> ${operationId}
-      and (o.created_at, o.id)
-        < (coalesce((select me.created_at from operations me where me.id = ${operationId}), now()), ${operationId}::text)
-    order by o.created_at limit 1`.execute(db);
+      and (exists (select 1 from operation_steps s where s.operation_id = o.id and s.step = 'assessNeeds')
+        or (o.created_at, o.id)
+          < (coalesce((select me.created_at from operations me where me.id = ${operationId}), now()), ${operationId}::text))
+    order by o.created_at limit 1`.execute(tx);
   return rows[0]?.id;
 }
 

@@ -87,7 +87,7 @@ export async function answerRequest(
 
 const whatHappened = ({ state, answeredAt, answeredBy, deadlineAt }: ResourceRequestRow): string =>
   state === 'open' || state === 'expired'
-    ? `expired at ${deadlineAt.toISOString()}`
+    ? `expired at ${(answeredAt ?? deadlineAt).toISOString()}`
     : `was ${state} by ${answeredBy} at ${answeredAt?.toISOString()}`;
 
 /** Ends requests that nobody answered in time, a chunk at a time. @returns their ids. */
@@ -100,6 +100,14 @@ export async function expireRequests(db: ResourcesDb, limit: number): Promise<st
     update resource_requests r set state = 'expired', answered_at = clock_timestamp() from late where r.id = late.id
     returning r.id`.execute(db);
   return rows.map(({ id }) => id);
+}
+
+/** Ends what an operation that is over still asks for: an answer would change nothing any more. */
+export async function withdrawRequests(db: ResourcesDb, operationId: string): Promise<void> {
+  await sql`
+    update resource_requests set state = 'expired', answered_at = clock_timestamp(),
+      answer = '{"reason": "the operation that asked is over"}'
+    where operation_id = ${operationId} and state = 'open'`.execute(db);
 }
 
 export interface ResourceRequestFilter {

@@ -1,0 +1,208 @@
+import { newMessage } from '../../src/contracts/messages.js';
+import type { ScalingResult } from '../../src/contracts/scaling.js';
+import { acceptMessages } from '../../src/messaging/accept-messages.js';
+import { findOperation } from '../../src/stores/clusters/index.js';
+import { ack, receive } from '../../src/stores/communication/index.js';
+import { listRequests } from '../../src/stores/resources/index.js';
+import { claimOf } from '../stores/communication/builders.js';
+import type { Violation } from '../support/checker.js';
+import { addAgents } from '../support/fleet.js';
+import { communicationSettings, messagingOf } from '../support/messaging.js';
+import { waitFor } from '../support/wait-for.js';
+import type { Lane } from './lane.js';
+
+const around = (step: string): string[] => ['before', 'before-commit', 'after-commit'].map((at) => `${step}:${at}`);
+
+/**
+ * Where a worker may die while it scales: before, inside and after the transaction of each step and between the writes
+ * that one step makes to several databases; and while the run only waits, in a soak, a drain or for the orchestrator.
+ */
+export const scalingPoints = {
+  grow: [
+    ...around('assessNeeds'),
+    'assessNeeds:decided',
+    ...around('allocateResources'),
+    ...around('adjustCluster:connect'),
+    'adjustCluster:before-joining',
+    ...around('adjustCluster:join'),
+    ...around('adjustCluster'),
+    ...around('verifyStability:judged'),
+    ...around('verifyStability'),
+    'soak',
+  ],
+  shrink: ['adjustCluster:before-leaving', ...around('adjustCluster:leave'), 'adjustCluster:drained', 'drain'],
+  ask: ['allocateResources:asked', 'wait'],
+  rollBack: ['verifyStability:blocked', ...around('adjustCluster:leave')],
+  undo: [
+    ...around('undo:adjustCluster:leave'),
+    'undoScaling:announced',
+    ...around('undo:allocateResources'),
+    'settleOperation:after-commit',
+  ],
+} as const satisfies Readonly<Record<string, readonly string[]>>;
+
+export type Scenario = keyof typeof scalingPoints;
+
+/** How each scenario ends, wherever the worker died on the way. */
+export const scalingEnds: Readonly<Record<Scenario, object>> = {
+  grow: { state: 'completed', outcome: 'scaled', size: 5, joined: 2, left: 0, violations: [] },
+  shrink: { state: 'completed', outcome: 'scaled', size: 3, joined: 0, left: 2, violations: [] },
+  ask: { state: 'completed', outcome: 'scaled', size: 5, joined: 2, left: 0, violations: [] },
+  rollBack: { state: 'completed', outcome: 'rolled_back', size: 4, joined: 2, left: 2, violations: [] },
+  undo: { state: 'cancelled', outcome: undefined, size: 3, joined: undefined, left: undefined, violations: [] },
+};
+
+/** Size before, agents that are free beside it, and what is asked for. */
+const asked = {
+  grow: { size: 3, spare: 2, request: { desired: 5, soakSeconds: 3 } },
+  shrink: { size: 5, spare: 0, request: { desired: 3, soakSeconds: 0 } },
+  ask: { size: 3, spare: 0, request: { desired: 5, soakSeconds: 0 } },
+  rollBack: { size: 4, spare: 2, request: { desired: 6, soakSeconds: 3 } },
+  undo: { size: 5, spare: 0, request: { desired: 3, soakSeconds: 0 } },
+} as const;
+
+export interface Scaled {
+  readonly state: string | undefined;
+  readonly outcome: string | undefined;
+  readonly size: number;
+  readonly joined: number | undefined;
+  readonly left: number | undefined;
+  readonly recoveryMs: number;
+  readonly violations: readonly Violation[];
+}
+
+let runs = 0;
+
+/** Kills the worker at a point of a scaling, and waits until that is over. */
+export async function crashWhileScaling(lane: Lane, scenario: Scenario, point: string): Promise<Scaled> {
+  runs += 1;
+  const name = `${scenario.toLowerCase()}-${runs}`;
+  const { size, spare, request } = asked[scenario];
+  const { clusterId } = await clusterOf(lane, name, { size, spare });
+  const isDraining = scenario === 'undo' || point === 'drain';
+  if (isDraining) await sendWork(lane, clusterId);
+  const isWaiting = point === 'soak' || point === 'drain' || point === 'wait';
+  lane.arm(isWaiting ? [] : [point]);
+  const { workflowId, operationId } = await lane.manager.startScaling({
+    requestId: `${name}-scale`,
+    clusterId,
+    ...request,
+  });
+  if (scenario === 'rollBack') await disable(lane, clusterId, { from: size, to: request.desired });
+  if (scenario === 'undo') {
+    await waitFor('the drain', async () => (await membersOf(lane, clusterId, 'leaving')).length === 2);
+    await lane.manager.cancel(workflowId);
+  }
+  if (isWaiting) await killInWait(lane, { clusterId, operationId, point });
+  else await waitFor(`the crash at ${point}`, () => lane.fired(point) !== undefined, { timeoutMs: 60_000, everyMs: 5 });
+  const crashedMs = performance.now();
+  if (scenario === 'ask') await grant(lane, { clusterId, name, workflowId });
+  if (point === 'drain') await readWork(lane, await membersOf(lane, clusterId, 'leaving'));
+  const result = await lane.manager.result<ScalingResult>(workflowId).catch(() => undefined);
+  const recoveryMs = performance.now() - crashedMs;
+  await lane.settle();
+  return {
+    state: (await findOperation(lane.stores.clusters, operationId))?.state,
+    outcome: result?.outcome,
+    size: (await membersOf(lane, clusterId, 'active')).length,
+    joined: result?.joined.length,
+    left: result?.left.length,
+    recoveryMs,
+    violations: await lane.check(),
+  };
+}
+
+/** A cluster of agents of its own kind, and more of that kind. */
+export async function clusterOf(
+  lane: Lane,
+  name: string,
+  { size, spare }: { readonly size: number; readonly spare: number },
+): Promise<{ readonly clusterId: string }> {
+  await addAgents(lane.stores.clusters, size + spare, { capabilities: [name] }, name);
+  return lane.manager.formCluster({
+    requestId: name,
+    name,
+    requiredCapabilities: [name],
+    size: { min: 3, desired: size, max: 10 },
+  });
+}
+
+export async function membersOf(lane: Lane, clusterId: string, state: 'active' | 'leaving'): Promise<string[]> {
+  const rows = await lane.stores.clusters
+    .selectFrom('memberships')
+    .select('agent_id')
+    .where('cluster_id', '=', clusterId)
+    .where('state', '=', state)
+    .execute();
+  return rows.map(({ agent_id }) => agent_id);
+}
+
+/** Mail of the cluster for each of its members, which a drain waits for. */
+export async function sendWork({ stores }: Lane, clusterId: string): Promise<void> {
+  await acceptMessages(messagingOf(stores.communication), [
+    {
+      sender: { source: '/orchestrator/test', agentId: null },
+      message: newMessage.parse({ id: `work-${clusterId}`, to: { cluster: clusterId }, type: 'task', data: null }),
+    },
+  ]);
+}
+
+async function readWork({ stores: { communication } }: Lane, agentIds: readonly string[]): Promise<void> {
+  for (const agentId of agentIds) {
+    const leased = await receive(communication, agentId, 100, communicationSettings);
+    await ack(
+      communication,
+      leased.map((one) => claimOf(agentId, one)),
+    );
+  }
+}
+
+/** Who joins goes unready, and one of the others: the score falls below what passes. */
+async function disable(lane: Lane, clusterId: string, { from, to }: { readonly from: number; readonly to: number }) {
+  const before = (await membersOf(lane, clusterId, 'active')).slice(0, from);
+  const members = await waitFor('the growth', async () => {
+    const ids = await membersOf(lane, clusterId, 'active');
+    return ids.length === to ? ids : undefined;
+  });
+  const unready = [...members.filter((id) => !before.includes(id)), ...before.slice(0, 1)];
+  await lane.stores.clusters
+    .updateTable('agents')
+    .set({ readiness: 'unavailable' })
+    .where('id', 'in', unready)
+    .execute();
+}
+
+/** Kills the worker while the run has nothing to do but to wait. */
+async function killInWait(
+  lane: Lane,
+  {
+    clusterId,
+    operationId,
+    point,
+  }: { readonly clusterId: string; readonly operationId: string; readonly point: string },
+): Promise<void> {
+  await waitFor(`the ${point}`, async () => {
+    if (point === 'drain') return (await membersOf(lane, clusterId, 'leaving')).length > 0;
+    const rows = await lane.stores.clusters
+      .selectFrom('operation_steps')
+      .select('step')
+      .where('operation_id', '=', operationId)
+      .where('step', '=', 'adjustCluster')
+      .execute();
+    return rows.length > 0;
+  });
+  for (const worker of lane.workers) worker.signal('SIGKILL');
+}
+
+/** The orchestrator adds what was asked for, and says so. */
+async function grant(
+  lane: Lane,
+  { clusterId, name, workflowId }: { readonly clusterId: string; readonly name: string; readonly workflowId: string },
+): Promise<void> {
+  const request = await waitFor(
+    'the request',
+    async () => (await listRequests(lane.stores.resources, { clusterId, limit: 1 }))[0],
+  );
+  await addAgents(lane.stores.clusters, 2, { capabilities: [name] }, `${name}-granted`);
+  await lane.manager.grantResources(workflowId, { requestId: request.id });
+}

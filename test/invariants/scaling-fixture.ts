@@ -1,0 +1,65 @@
+import { clusterIdOf } from '../../src/contracts/ids.js';
+import type { ScalingRequest } from '../../src/contracts/scaling.js';
+import {
+  answerRequest,
+  commitReservation,
+  openRequest,
+  putBudget,
+  putPool,
+  release,
+  releaseReservation,
+  reserve,
+  setQuotas,
+  take,
+} from '../../src/stores/resources/index.js';
+import { callActivities, formDirectly, type Call } from '../concurrency/run-formation.js';
+import type { TestDatabases } from '../support/database.js';
+import { addAgents } from '../support/fleet.js';
+
+/** One round of `scaleCluster` without a soak, written down for activities that are called directly. */
+export async function scaleDirectly(
+  call: Call,
+  request: ScalingRequest & { readonly requestId: string },
+): Promise<unknown> {
+  const { requestId: operationId, clusterId } = request;
+  const ids = { operationId, clusterId };
+  const needs = await call('assessNeeds', { operationId, workflowId: `scaling/${operationId}`, request });
+  const { direction, desired, victims, charged } = needs;
+  const change = { direction, desired, victims };
+  await call('allocateResources', { ...ids, round: 0, change, mayAsk: false });
+  const { joined, left } = await call('adjustCluster', { ...ids, round: 0, cause: 'asked', charged });
+  const outcome = joined.length + left.length > 0 ? ('scaled' as const) : ('unchanged' as const);
+  return call('verifyStability', { ...ids, needs, joined, left, outcome, verdict: 'done', soak: null });
+}
+
+/** A cluster that grew and shrank, a pool with grants of every state, and a budget with reservations of every state. */
+export async function everythingScaled(stores: TestDatabases): Promise<void> {
+  const call = callActivities(stores);
+  const { clusters, resources } = stores;
+  await addAgents(clusters, 6, { capabilities: ['work'] });
+  const formed = { requestId: 'main', name: 'main', requiredCapabilities: ['work'] };
+  await formDirectly(call, { ...formed, size: { min: 3, desired: 3, max: 6 } });
+  const clusterId = clusterIdOf('main');
+  await scaleDirectly(call, { requestId: 'grown', clusterId, desired: 5 });
+  await scaleDirectly(call, { requestId: 'shrunk', clusterId, desired: 4, drainSeconds: 0 });
+
+  for (const name of ['llm', 'other']) await putPool(resources, { name, capacity: { tokens: 100 } });
+  await setQuotas(resources, clusterId, { tokens: 50 });
+  for (const requestId of ['held', 'ended', 'short']) {
+    const amounts = [{ pool: 'llm', resource: 'tokens', amount: requestId === 'short' ? 99 : 10 }];
+    const answer = await take(resources, { requestId, clusterId, operationId: 'grown', amounts, leaseSeconds: 600 });
+    if (requestId !== 'ended' || answer.state !== 'granted') continue;
+    await release(resources, { grantIds: answer.grants.map(({ id }) => id) });
+  }
+
+  await putBudget(resources, { id: 'b', clusterId, resource: 'usd', limit: 100 });
+  for (const reservationId of ['open', 'spent', 'unused']) {
+    await reserve(resources, { budgetId: 'b', reservationId, amount: 10, leaseSeconds: 600 });
+  }
+  await commitReservation(resources, 'spent', 8);
+  await releaseReservation(resources, 'unused');
+
+  const need = { id: 'rr_grown_0', clusterId, operationId: 'grown', round: 0, need: {}, reason: 'few' };
+  await openRequest(resources, { ...need, deadlineSeconds: 600 });
+  await answerRequest(resources, need.id, { state: 'denied', by: 'me', answer: {} });
+}

@@ -1,0 +1,136 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { newMessage } from '../../src/contracts/messages.js';
+import { acceptMessages } from '../../src/messaging/accept-messages.js';
+import { findOperation } from '../../src/stores/clusters/index.js';
+import { findRequest, listRequests } from '../../src/stores/resources/index.js';
+import { callActivities } from '../concurrency/run-formation.js';
+import { scaleDirectly } from '../invariants/scaling-fixture.js';
+import { checkInvariants } from '../support/checker.js';
+import { createTestDatabases, type TestDatabases } from '../support/database.js';
+import { addAgents } from '../support/fleet.js';
+import { messagingOf } from '../support/messaging.js';
+import { waitFor } from '../support/wait-for.js';
+import { startTestWorker, testSettings, type TestWorker } from '../support/worker.js';
+
+let stores: TestDatabases;
+let worker: TestWorker;
+
+beforeAll(async () => {
+  stores = await createTestDatabases();
+  worker = await startTestWorker(stores, {
+    settings: { scaling: { ...testSettings.scaling, newMemberSeconds: 0, soakGrowSeconds: 0, soakShrinkSeconds: 0 } },
+  });
+});
+afterAll(async () => {
+  await worker?.stop();
+  await stores?.drop();
+});
+
+async function clusterOf(name: string, size: number, spare = 0): Promise<string> {
+  await addAgents(stores.clusters, size + spare, { capabilities: [name] }, name);
+  const request = { requestId: name, name, requiredCapabilities: [name], size: { min: 3, desired: size, max: 10 } };
+  return (await worker.manager.formCluster(request)).clusterId;
+}
+
+const leaving = async (clusterId: string): Promise<string[]> => {
+  const rows = await stores.clusters
+    .selectFrom('memberships')
+    .select('agent_id')
+    .where('cluster_id', '=', clusterId)
+    .where('state', '=', 'leaving')
+    .execute();
+  return rows.map(({ agent_id }) => agent_id);
+};
+
+describe('a scaling that is cancelled', () => {
+  it('while it waits for the orchestrator withdraws its request', async () => {
+    const clusterId = await clusterOf('asking', 3);
+    const running = worker.manager.scaleCluster({ requestId: 'asking-scale', clusterId, desired: 5 });
+    const request = await waitFor(
+      'a request',
+      async () => (await listRequests(stores.resources, { clusterId, limit: 1 }))[0],
+    );
+    await worker.manager.cancel('scaling/asking-scale');
+    await expect(running).rejects.toMatchObject({ code: 'cancelled' });
+    expect(await findRequest(stores.resources, request.id)).toMatchObject({ state: 'expired' });
+    expect(await checkInvariants(stores)).toEqual([]);
+  });
+
+  it('while it drains lets go of who was leaving, and has its change on record', async () => {
+    const clusterId = await clusterOf('drained', 5);
+    // Each member has mail of the cluster that nobody acks.
+    await acceptMessages(messagingOf(stores.communication), [
+      {
+        sender: { source: '/orchestrator/test', agentId: null },
+        message: newMessage.parse({ id: 'work', to: { cluster: clusterId }, type: 'task', data: null }),
+      },
+    ]);
+    const running = worker.manager.scaleCluster({ requestId: 'drained-scale', clusterId, desired: 3 });
+    await waitFor('the drain', async () => (await leaving(clusterId)).length === 2);
+    await worker.manager.cancel('scaling/drained-scale');
+    await expect(running).rejects.toMatchObject({ code: 'cancelled' });
+    expect(await leaving(clusterId)).toEqual([]);
+    const changes = await stores.resources
+      .selectFrom('scaling_changes')
+      .select(['direction', 'members'])
+      .where('cluster_id', '=', clusterId)
+      .execute();
+    expect(changes).toEqual([{ direction: 'in', members: 2 }]);
+    expect(await checkInvariants(stores)).toEqual([]);
+  });
+});
+
+describe('scalings of one cluster', () => {
+  it('asked for at one moment: one goes first, the others are refused', async () => {
+    const clusterId = await clusterOf('rivals', 3, 6);
+    const call = callActivities(stores);
+    const results = await Promise.allSettled(
+      Array.from({ length: 6 }, (_, index) => {
+        const operationId = `rivals-${index}`;
+        const request = { requestId: operationId, clusterId, desired: 4 };
+        return call('assessNeeds', { operationId, workflowId: `scaling/${operationId}`, request });
+      }),
+    );
+    const refused = results.flatMap((result) => (result.status === 'rejected' ? [String(result.reason)] : []));
+    expect(refused).toHaveLength(5);
+    for (const reason of refused) expect(reason).toContain('is being scaled by operation rivals-');
+    const { id } = await stores.clusters
+      .selectFrom('operations')
+      .select('id')
+      .where('cluster_id', '=', clusterId)
+      .where('kind', '=', 'SCALING')
+      .executeTakeFirstOrThrow();
+    await scaleDirectly(call, { requestId: id, clusterId, desired: 4 });
+    expect(await checkInvariants(stores)).toEqual([]);
+  });
+});
+
+describe('a soak', () => {
+  it('is judged once: an attempt that comes again finds what was found, whatever the score is by now', async () => {
+    const clusterId = await clusterOf('judged', 3, 1);
+    const call = callActivities(stores);
+    const ids = { operationId: 'judged-scale', clusterId };
+    const request = { requestId: ids.operationId, clusterId, desired: 4 };
+    const needs = await call('assessNeeds', { ...ids, workflowId: 'scaling/judged-scale', request });
+    const change = { direction: needs.direction, desired: needs.desired, victims: needs.victims };
+    await call('allocateResources', { ...ids, round: 0, change, mayAsk: false });
+    const { joined, left } = await call('adjustCluster', { ...ids, round: 0, cause: 'asked', charged: needs.charged });
+    const soak = { sinceMs: 0, direction: 'out', from: 3, desired: 4, mayWait: false, rolledBack: false } as const;
+    const verify = { ...ids, needs, joined, left, outcome: 'scaled', verdict: '', soak } as const;
+    await stores.clusters
+      .updateTable('agents')
+      .set({ readiness: 'unavailable' })
+      .where('id', 'like', 'judged-%')
+      .execute();
+    expect(await call('verifyStability', verify)).toMatchObject({ state: 'roll_back' });
+    await stores.clusters.updateTable('agents').set({ readiness: 'ready' }).where('id', 'like', 'judged-%').execute();
+    for (let again = 0; again < 3; again += 1) {
+      expect(await call('verifyStability', verify)).toMatchObject({ state: 'roll_back' });
+    }
+    const error = { code: 'cancelled' as const, detail: 'by the test' };
+    await call('undoScaling', { ...ids, error });
+    await call('settleOperation', { ...ids, state: 'cancelled', error });
+    expect(await findOperation(stores.clusters, ids.operationId)).toMatchObject({ state: 'cancelled' });
+    expect(await checkInvariants(stores)).toEqual([]);
+  });
+});
