@@ -24,10 +24,10 @@ export async function scaleDirectly(
   const { requestId: operationId, clusterId } = request;
   const ids = { operationId, clusterId };
   const needs = await call('assessNeeds', { operationId, workflowId: `scaling/${operationId}`, request });
-  const { direction, desired, victims, charged } = needs;
+  const { direction, desired, victims, charged, epoch } = needs;
   const change = { direction, desired, victims };
-  await call('allocateResources', { ...ids, round: 0, change, mayAsk: false });
-  const { joined, left } = await call('adjustCluster', { ...ids, round: 0, cause: 'asked', charged });
+  await call('allocateResources', { ...ids, round: 0, change, isAsked: true, mayAsk: false });
+  const { joined, left } = await call('adjustCluster', { ...ids, round: 0, cause: 'asked', charged, epoch });
   const outcome = joined.length + left.length > 0 ? ('scaled' as const) : ('unchanged' as const);
   return call('verifyStability', { ...ids, needs, joined, left, outcome, verdict: 'done', soak: null });
 }

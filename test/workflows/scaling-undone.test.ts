@@ -1,3 +1,4 @@
+import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { newMessage } from '../../src/contracts/messages.js';
 import { acceptMessages } from '../../src/messaging/accept-messages.js';
@@ -70,11 +71,8 @@ describe('a scaling that is cancelled', () => {
     await worker.manager.cancel('scaling/drained-scale');
     await expect(running).rejects.toMatchObject({ code: 'cancelled' });
     expect(await leaving(clusterId)).toEqual([]);
-    const changes = await stores.resources
-      .selectFrom('scaling_changes')
-      .select(['direction', 'members'])
-      .where('cluster_id', '=', clusterId)
-      .execute();
+    const { rows: changes } = await sql`
+      select direction, members from scaling_changes where cluster_id = ${clusterId}`.execute(stores.resources);
     expect(changes).toEqual([{ direction: 'in', members: 2 }]);
     expect(await checkInvariants(stores)).toEqual([]);
   });
@@ -113,8 +111,9 @@ describe('a soak', () => {
     const request = { requestId: ids.operationId, clusterId, desired: 4 };
     const needs = await call('assessNeeds', { ...ids, workflowId: 'scaling/judged-scale', request });
     const change = { direction: needs.direction, desired: needs.desired, victims: needs.victims };
-    await call('allocateResources', { ...ids, round: 0, change, mayAsk: false });
-    const { joined, left } = await call('adjustCluster', { ...ids, round: 0, cause: 'asked', charged: needs.charged });
+    await call('allocateResources', { ...ids, round: 0, change, isAsked: true, mayAsk: false });
+    const { charged, epoch } = needs;
+    const { joined, left } = await call('adjustCluster', { ...ids, round: 0, cause: 'asked', charged, epoch });
     const soak = { sinceMs: 0, direction: 'out', from: 3, desired: 4, mayWait: false, rolledBack: false } as const;
     const verify = { ...ids, needs, joined, left, outcome: 'scaled', verdict: '', soak } as const;
     await stores.clusters
