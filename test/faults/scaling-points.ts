@@ -112,13 +112,14 @@ export async function crashWhileScaling(lane: Lane, scenario: Scenario, point: s
   };
 }
 
-/** A cluster of agents of its own kind, and more of that kind. */
+/** A cluster of agents of its own kind, and more of that kind. Idle ones keep the fleet's headroom free. */
 export async function clusterOf(
   lane: Lane,
   name: string,
   { size, spare }: { readonly size: number; readonly spare: number },
 ): Promise<{ readonly clusterId: string }> {
   await addAgents(lane.stores.clusters, size + spare, { capabilities: [name] }, name);
+  await addAgents(lane.stores.clusters, size + spare, { capabilities: ['idle'] }, `${name}-idle`);
   return lane.manager.formCluster({
     requestId: name,
     name,

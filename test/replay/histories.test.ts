@@ -3,9 +3,11 @@ import { fileURLToPath } from 'node:url';
 import { bundleWorkflowCode, DefaultLogger, Worker, type WorkflowBundle } from '@temporalio/worker';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { createTestDatabases } from '../support/database.js';
-import { startTestWorker } from '../support/worker.js';
+import { startTestWorker, testSettings } from '../support/worker.js';
 import { fromJson } from './history-json.js';
-import { historiesFolder, recordCommunication, recordHistories } from './record-histories.js';
+import { recordCommunication, recordHistories } from './record-histories.js';
+import { recordScaling } from './record-scaling.js';
+import { historiesFolder } from './save-history.js';
 
 /** As the worker's bundle is made. */
 const bundle = (path: string): Promise<WorkflowBundle> => {
@@ -39,16 +41,19 @@ async function replay(workflowBundle: WorkflowBundle, histories: ReturnType<type
 beforeAll(async () => {
   if (!recording) return;
   const stores = await createTestDatabases();
-  const worker = await startTestWorker(stores, { settings: { invitationTimeoutSeconds: 1, invitationTries: 2 } });
+  const scaling = { ...testSettings.scaling, newMemberSeconds: 0, soakGrowSeconds: 0, soakShrinkSeconds: 0 };
+  const settings = { invitationTimeoutSeconds: 1, invitationTries: 2, scaling };
+  const worker = await startTestWorker(stores, { settings });
   try {
-    // RECORD=communication leaves those of formation as they are.
+    // RECORD=communication and RECORD=scaling leave the others as they are.
     if (recording === '1') await recordHistories(stores, worker);
-    await recordCommunication(stores, worker);
+    if (recording !== 'scaling') await recordCommunication(stores, worker);
+    if (recording !== 'communication') await recordScaling(stores, worker);
   } finally {
     await worker.stop();
     await stores.drop();
   }
-});
+}, 180_000);
 
 describe('recorded histories', () => {
   it('are there for every workflow and each of its ends', () => {
@@ -69,6 +74,16 @@ describe('recorded histories', () => {
       'formation-queued-then-served',
       'formation-refused',
       'repair-repaired',
+      'scaling-cancelled',
+      'scaling-granted',
+      'scaling-grown',
+      'scaling-interval-dry-run',
+      'scaling-interval-starts',
+      'scaling-refused',
+      'scaling-rolled-back',
+      'scaling-shrunk',
+      'scaling-unanswered',
+      'scaling-unchanged',
     ]);
   });
 
@@ -79,7 +94,7 @@ describe('recorded histories', () => {
   }, 60_000);
 
   it('do not replay on workflows whose steps were exchanged', async () => {
-    const whole = ['formation-formed.json', 'communication-completed.json'];
+    const whole = ['formation-formed.json', 'communication-completed.json', 'scaling-grown.json'];
     const histories = recorded().filter(({ workflowId }) => whole.includes(workflowId));
     const results = await replay(await bundle('../support/exchanged-steps.ts'), histories);
     expect(results.map(({ error }) => error?.name)).toEqual(whole.map(() => 'DeterminismViolationError'));

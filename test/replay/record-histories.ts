@@ -1,4 +1,3 @@
-import { writeFileSync } from 'node:fs';
 import { clusterView, findOperation } from '../../src/stores/clusters/index.js';
 import { ack, openInbox, receive } from '../../src/stores/communication/index.js';
 import type { TestDatabases } from '../support/database.js';
@@ -7,16 +6,7 @@ import { addAgent, addAgents } from '../support/fleet.js';
 import { communicationSettings } from '../support/messaging.js';
 import { waitFor } from '../support/wait-for.js';
 import type { TestWorker } from '../support/worker.js';
-import { toJson } from './history-json.js';
-
-export const historiesFolder = new URL('./histories/', import.meta.url);
-
-const saver =
-  ({ client }: TestWorker) =>
-  async (name: string, workflowId: string): Promise<void> => {
-    const history = await client.workflow.getHandle(workflowId).fetchHistory();
-    writeFileSync(new URL(`${name}.json`, historiesFolder), await toJson(history));
-  };
+import { saver } from './save-history.js';
 
 /**
  * Runs every kind of workflow to each of its ends on a real server and writes their histories.

@@ -1,6 +1,10 @@
 import { proxyActivities } from '@temporalio/workflow';
 import type { Activities } from '../../src/activities/index.js';
-import type { FormClusterInput, ManageCommunicationInput } from '../../src/contracts/workflow-inputs.js';
+import type {
+  FormClusterInput,
+  ManageCommunicationInput,
+  ScaleClusterInput,
+} from '../../src/contracts/workflow-inputs.js';
 
 const steps = proxyActivities<Activities>({ startToCloseTimeout: '30s' });
 
@@ -17,4 +21,15 @@ export async function manageCommunication({ requestId = 'everything' }: ManageCo
   const operationId = requestId;
   await steps.handleBroadcasts({ operationId });
   return steps.updateRouting({ operationId });
+}
+
+/** scale_cluster with its first two steps exchanged. */
+export async function scaleCluster({
+  requestId = 'grown',
+  clusterId = 'cl_grown',
+}: ScaleClusterInput): Promise<unknown> {
+  const ids = { operationId: requestId, clusterId };
+  const change = { direction: 'none', desired: 3, victims: [] } as const;
+  await steps.allocateResources({ ...ids, round: 0, change, mayAsk: false });
+  return steps.adjustCluster({ ...ids, round: 0, cause: 'asked', charged: 0 });
 }

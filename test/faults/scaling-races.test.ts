@@ -1,0 +1,154 @@
+import { sql } from 'kysely';
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { sweepAbandoned } from '../../src/api/lifecycle/sweep.js';
+import { connectTemporal } from '../../src/client/connect.js';
+import { clusterView, findOperation } from '../../src/stores/clusters/index.js';
+import { waitFor } from '../support/wait-for.js';
+import { openLane, type Lane } from './lane.js';
+import { clusterOf, membersOf, sendWork } from './scaling-points.js';
+
+let lane: Lane;
+let temporal: Awaited<ReturnType<typeof connectTemporal>>;
+
+beforeAll(async () => {
+  lane = await openLane({ adminUrl: inject('adminDatabaseUrl'), temporal: inject('temporal') }, { workers: 2 });
+  temporal = await connectTemporal(inject('temporal'));
+});
+afterAll(async () => {
+  await temporal?.close();
+  await lane?.close();
+});
+
+const repetitions = [1, 2, 3] as const;
+
+const settled = (workflowId: string): Promise<unknown> => lane.manager.result(workflowId).catch(() => undefined);
+const stateOf = async (operationId: string) => (await findOperation(lane.stores.clusters, operationId))?.state;
+const isAt = (point: string) =>
+  waitFor(`a worker at ${point}`, () => lane.fired(point), { timeoutMs: 30_000, everyMs: 5 });
+
+describe('two scalings of one cluster', () => {
+  it.each(repetitions)(
+    'asked for at one moment: one is done, the other is refused (%i)',
+    { timeout: 90_000 },
+    async (run) => {
+      const { clusterId } = await clusterOf(lane, `twice-${run}`, { size: 3, spare: 4 });
+      const started = await Promise.all(
+        [4, 5].map((desired) =>
+          lane.manager.startScaling({ requestId: `twice-${run}-${desired}`, clusterId, desired, soakSeconds: 3 }),
+        ),
+      );
+      const ends = await Promise.all(
+        started.map(({ workflowId }) =>
+          lane.manager.result<{ outcome: string; size: number }>(workflowId).catch((error: unknown) => error),
+        ),
+      );
+      expect(ends.filter((end) => end instanceof Error)).toEqual([expect.objectContaining({ code: 'state_conflict' })]);
+      const done = ends.flatMap((end) => (end instanceof Error ? [] : [end as { outcome: string; size: number }]));
+      expect(done).toEqual([expect.objectContaining({ outcome: 'scaled' })]);
+      expect(await membersOf(lane, clusterId, 'active')).toHaveLength(done[0]?.size ?? 0);
+      await lane.settle();
+      expect(await lane.check()).toEqual([]);
+    },
+  );
+});
+
+describe('a cluster that is dissolved while it is scaled', () => {
+  const points = [
+    'allocateResources:before',
+    'adjustCluster:before-joining',
+    'adjustCluster:join:after-commit',
+    'adjustCluster:before-leaving',
+    'adjustCluster:leave:after-commit',
+    'verifyStability:before',
+  ];
+  it.each(points)('with the scaling at %s: both end, and nothing is left', { timeout: 120_000 }, async (point) => {
+    const grows = !/leav/.test(point);
+    const name = `gone-${points.indexOf(point)}`;
+    const { clusterId } = await clusterOf(lane, name, { size: grows ? 3 : 5, spare: grows ? 2 : 0 });
+    lane.arm([`${point} SIGSTOP`]);
+    const scaling = await lane.manager.startScaling({
+      requestId: `${name}-scale`,
+      clusterId,
+      desired: grows ? 5 : 3,
+      soakSeconds: 0,
+      grantSeconds: 0,
+    });
+    const pid = await isAt(point);
+    const dissolution = await lane.manager.startDissolution({ operationId: `${name}-end`, clusterId, drainSeconds: 0 });
+    // The other worker takes the cluster down; this one goes on in the middle of it.
+    await waitFor(
+      'the end of service',
+      async () => {
+        const view = await clusterView(lane.stores.clusters, clusterId);
+        return view?.state !== 'active';
+      },
+      { timeoutMs: 60_000 },
+    ).finally(() => process.kill(pid, 'SIGCONT'));
+    await Promise.all([settled(scaling.workflowId), settled(dissolution)]);
+    await lane.settle();
+    expect(await stateOf(`${name}-end`)).toBe('completed');
+    expect(['completed', 'compensated']).toContain(await stateOf(scaling.operationId));
+    expect(await lane.check()).toEqual([]);
+  });
+});
+
+describe('a scaling whose workflow was terminated', () => {
+  /** Moves its start into the past, beyond its deadline. */
+  const letTimePass = async (operationId: string): Promise<void> => {
+    await lane.stores.clusters
+      .updateTable('operations')
+      .set({ created_at: sql<Date>`created_at - interval '1 hour'` })
+      .where('id', '=', operationId)
+      .execute();
+  };
+  const terminate = (workflowId: string) =>
+    temporal.client.workflow.getHandle(workflowId).terminate('to see what becomes of it');
+
+  it.each(['assessNeeds:after-commit', 'allocateResources:after-commit', 'adjustCluster:join:after-commit'])(
+    'at %s: the formation interval takes it up again, and it is done',
+    { timeout: 90_000 },
+    async (point) => {
+      const name = `ended-${point.split(':').slice(0, 2).join('-').toLowerCase()}`;
+      const { clusterId } = await clusterOf(lane, name, { size: 3, spare: 2 });
+      lane.arm([`${point} SIGSTOP`]);
+      const request = { requestId: `${name}-scale`, clusterId, desired: 5, soakSeconds: 0 };
+      const { workflowId, operationId } = await lane.manager.startScaling(request);
+      const pid = await isAt(point);
+      await terminate(workflowId);
+      process.kill(pid, 'SIGCONT');
+      await letTimePass(operationId);
+      const { resumed } = await lane.manager.runFormationInterval({ dryRun: false });
+      expect(resumed).toEqual([operationId]);
+      await lane.settle();
+      expect(await findOperation(lane.stores.clusters, operationId)).toMatchObject({
+        state: 'completed',
+        result: { outcome: 'scaled', size: 5 },
+      });
+      expect(await lane.check()).toEqual([]);
+    },
+  );
+
+  it('in its drain: the sweep of a server takes it up again, and who leaves is free', { timeout: 90_000 }, async () => {
+    const { clusterId } = await clusterOf(lane, 'drained', { size: 5, spare: 0 });
+    await sendWork(lane, clusterId);
+    const request = { requestId: 'drained-scale', clusterId, desired: 3, soakSeconds: 0, drainSeconds: 5 };
+    const { workflowId, operationId } = await lane.manager.startScaling(request);
+    await waitFor('the drain', async () => (await membersOf(lane, clusterId, 'leaving')).length === 2);
+    await terminate(workflowId);
+    await letTimePass(operationId);
+    const logger = { info: () => undefined, warn: () => undefined };
+    const swept = await sweepAbandoned({
+      clusters: lane.stores.clusters,
+      client: lane.manager,
+      logger: logger as unknown as Parameters<typeof sweepAbandoned>[0]['logger'],
+    });
+    expect(swept).toEqual([operationId]);
+    await lane.settle();
+    expect(await findOperation(lane.stores.clusters, operationId)).toMatchObject({
+      state: 'completed',
+      result: { outcome: 'scaled', size: 3 },
+    });
+    expect(await membersOf(lane, clusterId, 'leaving')).toEqual([]);
+    expect(await lane.check()).toEqual([]);
+  });
+});

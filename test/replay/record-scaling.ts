@@ -1,0 +1,135 @@
+import { newMessage } from '../../src/contracts/messages.js';
+import { acceptMessages } from '../../src/messaging/accept-messages.js';
+import { answerInvitation } from '../../src/stores/clusters/index.js';
+import { ack, receive } from '../../src/stores/communication/index.js';
+import { listRequests, recordUsage } from '../../src/stores/resources/index.js';
+import { claimOf } from '../stores/communication/builders.js';
+import type { TestDatabases } from '../support/database.js';
+import { addAgents } from '../support/fleet.js';
+import { communicationSettings, messagingOf } from '../support/messaging.js';
+import { waitFor } from '../support/wait-for.js';
+import type { TestWorker } from '../support/worker.js';
+import { saver } from './save-history.js';
+
+/**
+ * The same for scale_cluster and its interval: with nothing to do, with invitations, drains, soaks and the orchestrator
+ * to wait for, rolled back, and cut short.
+ * @param worker with no soak but where one is asked for.
+ */
+export async function recordScaling(stores: TestDatabases, worker: TestWorker): Promise<void> {
+  const { manager, client } = worker;
+  const { clusters, communication, resources } = stores;
+  const save = saver(worker);
+  const clusterOf = async (name: string, size: number, { spare = 0, acceptance = 'auto' as 'auto' | 'ask' } = {}) => {
+    const offers = { capabilities: [name], resources: { slots: 4 } };
+    await addAgents(clusters, size, offers, name);
+    const formation = { requestId: name, name, requiredCapabilities: [name], size: { desired: size, max: 10 } };
+    const { clusterId } = await manager.formCluster(formation);
+    await addAgents(clusters, spare, { ...offers, acceptance }, `${name}-spare`);
+    return clusterId;
+  };
+  const members = async (clusterId: string, state: 'active' | 'leaving' | 'reserved') => {
+    const rows = await clusters
+      .selectFrom('memberships')
+      .select(['agent_id as id', 'answer'])
+      .where('cluster_id', '=', clusterId)
+      .where('state', '=', state)
+      .execute();
+    return rows;
+  };
+  const work = (clusterId: string) =>
+    acceptMessages(messagingOf(communication), [
+      {
+        sender: { source: '/orchestrator/test', agentId: null },
+        message: newMessage.parse({ id: `work-${clusterId}`, to: { cluster: clusterId }, type: 'task', data: null }),
+      },
+    ]);
+  const settled = (workflowId: string): Promise<unknown> => manager.result(workflowId).catch(() => undefined);
+  const hasDrained = (workflowId: string): Promise<true> =>
+    waitFor(`a timer of ${workflowId}`, async () => {
+      const { events } = await client.workflow.getHandle(workflowId).fetchHistory();
+      return (events ?? []).some((event) => event.timerStartedEventAttributes);
+    });
+
+  // The fleet's headroom is kept free by these.
+  await addAgents(clusters, 20, { capabilities: ['idle'] }, 'idle');
+
+  const calm = await clusterOf('calm', 3);
+  await manager.scaleCluster({ requestId: 'unchanged', clusterId: calm });
+  await save('scaling-unchanged', 'scaling/unchanged');
+
+  const polite = await clusterOf('polite', 3, { spare: 1, acceptance: 'ask' });
+  const grown = await manager.startScaling({ requestId: 'grown', clusterId: polite, desired: 4, soakSeconds: 3 });
+  await waitFor('the invitation', async () =>
+    (await members(polite, 'reserved')).some(({ answer }) => answer === 'invited'),
+  );
+  await answerInvitation(clusters, polite, 'polite-spare-0', { answer: 'accept' });
+  await manager.wake(grown.workflowId);
+  await settled(grown.workflowId);
+  await save('scaling-grown', grown.workflowId);
+
+  const wide = await clusterOf('wide', 4);
+  await work(wide);
+  const shrunk = await manager.startScaling({ requestId: 'shrunk', clusterId: wide, desired: 3, soakSeconds: 3 });
+  await hasDrained(shrunk.workflowId);
+  for (const { id } of await members(wide, 'leaving')) {
+    const leased = await receive(communication, id, 100, communicationSettings);
+    await ack(
+      communication,
+      leased.map((one) => claimOf(id, one)),
+    );
+  }
+  await settled(shrunk.workflowId);
+  await save('scaling-shrunk', shrunk.workflowId);
+
+  const short = await clusterOf('short', 3);
+  const granted = await manager.startScaling({ requestId: 'granted', clusterId: short, desired: 4 });
+  const request = await waitFor(
+    'the request',
+    async () => (await listRequests(resources, { clusterId: short, limit: 1 }))[0],
+  );
+  await addAgents(clusters, 1, { capabilities: ['short'] }, 'short-granted');
+  await manager.grantResources(granted.workflowId, { requestId: request.id });
+  await settled(granted.workflowId);
+  await save('scaling-granted', granted.workflowId);
+
+  await manager.scaleCluster({ requestId: 'silent', clusterId: calm, desired: 4, grantSeconds: 1 });
+  await save('scaling-unanswered', 'scaling/silent');
+
+  const frail = await clusterOf('frail', 3, { spare: 2 });
+  const frailOnes = (await members(frail, 'active')).map(({ id }) => id);
+  const back = await manager.startScaling({ requestId: 'rolled-back', clusterId: frail, desired: 5, soakSeconds: 3 });
+  await waitFor('the growth', async () => (await members(frail, 'active')).length === 5);
+  const unready = [...frailOnes.slice(0, 1), 'frail-spare-0', 'frail-spare-1'];
+  await clusters.updateTable('agents').set({ readiness: 'unavailable' }).where('id', 'in', unready).execute();
+  await settled(back.workflowId);
+  await save('scaling-rolled-back', back.workflowId);
+
+  const busy = await clusterOf('halted', 4);
+  await work(busy);
+  const halted = await manager.startScaling({ requestId: 'halted-scale', clusterId: busy, desired: 3 });
+  await hasDrained(halted.workflowId);
+  await manager.cancel(halted.workflowId);
+  await settled(halted.workflowId);
+  await save('scaling-cancelled', halted.workflowId);
+
+  await settled((await manager.startScaling({ requestId: 'nowhere', clusterId: 'cl_nowhere' })).workflowId);
+  await save('scaling-refused', 'scaling/nowhere');
+
+  const loaded = await clusterOf('loaded', 3, { spare: 3 });
+  for (const atMs of [Date.now() - 16_000, Date.now()]) {
+    await recordUsage(
+      resources,
+      (await members(loaded, 'active')).map(({ id }) => ({ agentId: id, resource: 'slots', amount: 3.6, atMs })),
+    );
+  }
+  await manager.runScalingInterval({ dryRun: true });
+  await manager.runScalingInterval({ dryRun: false });
+  await waitFor('the run that the interval started', async () => (await members(loaded, 'active')).length > 3);
+  for await (const { workflowId } of client.workflow.list({ query: `TaskQueue = '${manager.managerId}'` })) {
+    if (!workflowId.includes('/scaling-interval/')) continue;
+    const { events } = await client.workflow.getHandle(workflowId).fetchHistory();
+    const starts = (events ?? []).some((event) => event.startChildWorkflowExecutionInitiatedEventAttributes);
+    await save(starts ? 'scaling-interval-starts' : 'scaling-interval-dry-run', workflowId);
+  }
+}

@@ -1,0 +1,13 @@
+import { writeFileSync } from 'node:fs';
+import type { TestWorker } from '../support/worker.js';
+import { toJson } from './history-json.js';
+
+export const historiesFolder = new URL('./histories/', import.meta.url);
+
+/** Writes the history of a workflow under a name. */
+export const saver =
+  ({ client }: TestWorker) =>
+  async (name: string, workflowId: string): Promise<void> => {
+    const history = await client.workflow.getHandle(workflowId).fetchHistory();
+    writeFileSync(new URL(`${name}.json`, historiesFolder), await toJson(history));
+  };
