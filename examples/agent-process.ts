@@ -21,6 +21,7 @@ const { values } = parseArgs({
     id: { type: 'string' },
     url: { type: 'string', default: manager.url },
     capability: { type: 'string', multiple: true, default: [] },
+    slots: { type: 'string' },
     host: { type: 'string' },
     acceptance: { type: 'string', default: 'auto' },
     'max-clusters': { type: 'string', default: '1' },
@@ -50,6 +51,7 @@ const agent = createAgent({
   acceptance: values.acceptance === 'ask' ? 'ask' : 'auto',
   concurrency: 4,
   ...(values.host ? { host: values.host } : {}),
+  ...(values.slots ? { resources: { slots: Number(values.slots) } } : {}),
 });
 
 agent.on('registered', ({ incarnation, again }) => say('registered', { incarnation, again }));

@@ -1,7 +1,8 @@
 /**
  * The cluster manager in a minute, with nothing simulated: PostgreSQL, Temporal, the API and a worker start, five agent
  * processes register, a cluster forms, and a second one forms although its worker is killed in the middle. The agents
- * talk, the server is killed meanwhile, the worker once more, and what became of each message is counted.
+ * talk, the server is killed meanwhile, the worker once more, and what became of each message is counted. At last a
+ * cluster grows with its load, with an agent that the orchestrator grants, and shrinks again.
  *
  *   npm run demo                     the story
  *   npm run demo -- --json           the same, its last line one JSON object of what happened
@@ -20,6 +21,7 @@ import { identityOf, isRunning } from '../src/local/process-identity.js';
 import { startStack, type Stack } from '../src/local/stack.js';
 import { converse } from './support/conversation.js';
 import { kill } from './support/kill.js';
+import { scale } from './support/scale.js';
 import { entriesOf, spawnAgent, until, type AgentProcess } from './support/agent-fleet.js';
 
 const { values: options } = parseArgs({
@@ -184,7 +186,13 @@ async function play(signal: AbortSignal, opened: { stack?: Stack; agents: AgentP
   const active = (await api.clusters({ state: 'active' })).clusters.length;
   const journals = [...crew.map(({ id }) => journalOf(id)), journalOf('orchestrator')];
   const talk = await converse({ ...scene, journals, tell }, newsroom.clusterId);
-  return { newsroom, nightDesk, killed, active, talk };
+  const hire = (id: string): AgentProcess => {
+    const agent = spawnAgent({ id, capabilities: ['print'], slots: 4 }, { url, enrolmentToken });
+    opened.agents.push(agent);
+    return agent;
+  };
+  const scaling = await scale({ api, tell, hire });
+  return { newsroom, nightDesk, killed, active, talk, scaling };
 }
 
 async function main(): Promise<void> {
@@ -206,7 +214,7 @@ async function main(): Promise<void> {
     'A cluster forms and talks, a worker and a server die, nothing is lost. All is real; see for yourself in the links.',
   );
   try {
-    const { newsroom, nightDesk, killed, active, talk } = await Promise.race([
+    const { newsroom, nightDesk, killed, active, talk, scaling } = await Promise.race([
       play(stopping.signal, opened),
       stopped.then(() => Promise.reject(new Error('The demo was stopped'))),
     ]);
@@ -221,12 +229,14 @@ async function main(): Promise<void> {
       serverBackMs: talk.server.backMs,
       receipt: { state: talk.receipt.state, matched: talk.receipt.matched, acked: talk.receipt.acked },
       messages: talk.figures,
+      scaling,
     };
     const { accepted, deliveries, received, acked, lost, repeated, afterAck } = talk.figures;
-    tell('', '7  What was seen');
+    tell('', '8  What was seen');
     tell(
       `   ${figures.formed} clusters active, ${figures.membersTold} member lists received, every lease renewed by heartbeats`,
       `   formation: ${figures.formationMs} ms undisturbed, ${figures.formationWithKillMs} ms with the kill (agents thought ${thinkMs} ms, the worker was away ${killed.backMs} ms)`,
+      `   scaling: 3 -> ${scaling.grownTo} -> ${scaling.shrunkTo} members, one of them granted by the orchestrator (windows shortened for this story: see examples/demo.yaml)`,
       `   messages, as counted in the agents' own journals: ${accepted} accepted, which makes ${deliveries} deliveries`,
       `   ${received} delivered (${repeated} of them more than once before their ack), ${acked} acked, ${lost} lost, ${afterAck} delivered again after their ack`,
     );
@@ -239,7 +249,8 @@ async function main(): Promise<void> {
     }
     const left = await finish();
     const isWhole = lost === 0 && afterAck === 0 && acked === deliveries && talk.receipt.state === 'met';
-    const ok = figures.formed === 2 && figures.recoveredAfterKill && isWhole && left === 0;
+    const isScaled = scaling.grownTo === 5 && scaling.shrunkTo === 4 && scaling.granted;
+    const ok = isScaled && figures.formed === 2 && figures.recoveredAfterKill && isWhole && left === 0;
     const seconds = secondsSince(startedMs);
     tell(
       `   ${left === 0 ? 'all processes ended' : `${left} PROCESSES ARE LEFT`}; ${seconds} s in all${options.keep ? '' : '. To keep it running and look around: npm run demo -- --keep'}`,

@@ -23,6 +23,8 @@ export interface AgentSpec {
   readonly id: string;
   readonly capabilities: readonly string[];
   readonly host?: string;
+  /** Work it can take at a time: the resource that its cluster is scaled by. */
+  readonly slots?: number;
   readonly acceptance?: 'auto' | 'ask';
   readonly maxClusters?: number;
   readonly thinkMs?: number;
@@ -43,6 +45,7 @@ export function spawnAgent(spec: AgentSpec, { url, enrolmentToken }: ManagerAddr
     id: spec.id,
     url,
     host: spec.host,
+    slots: spec.slots,
     acceptance: spec.acceptance,
     'max-clusters': spec.maxClusters,
     'think-ms': spec.thinkMs,
@@ -73,10 +76,16 @@ async function end(child: ChildProcess): Promise<void> {
   clearTimeout(late);
 }
 
-/** Waits until a condition holds. @throws Error that says what was awaited in vain. */
-export async function until(what: string, holds: () => boolean | Promise<boolean>, timeoutMs = 60_000): Promise<void> {
+/** Waits until a condition holds. @returns what it gave. @throws Error that says what was awaited in vain. */
+export async function until<Value>(
+  what: string,
+  holds: () => Value | Promise<Value>,
+  timeoutMs = 60_000,
+): Promise<Exclude<Value, false | undefined>> {
   const endsAtMs = performance.now() + timeoutMs;
-  while (!(await holds())) {
+  for (;;) {
+    const value = await holds();
+    if (value !== false && value !== undefined) return value as Exclude<Value, false | undefined>;
     if (performance.now() > endsAtMs) throw new Error(`Waited ${timeoutMs / 1000} s in vain until ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 50));
   }

@@ -37,7 +37,7 @@ export async function converse(scene: Scene, clusterId: string): Promise<Convers
     entries().filter(
       (entry) => entry.what === 'sent' && entry.outcome === 'accepted' && Date.parse(entry.at) > sinceMs,
     );
-  const more = (sinceMs: number): Promise<void> =>
+  const more = (sinceMs: number): Promise<true> =>
     until('messages flow', () => accepted(sinceMs).length >= messagesBetween, 40_000);
 
   tell(

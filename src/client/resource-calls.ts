@@ -17,6 +17,7 @@ import type { OperationView } from '../contracts/operations.js';
 import type { ResourceRequestView } from '../contracts/resource-requests.js';
 import {
   resourcesView,
+  usageTaken,
   type BudgetView,
   type PoolView,
   type PutBudget,
@@ -24,6 +25,7 @@ import {
   type PutQuotas,
   type QuotasView,
   type ResourcesView,
+  type UsageReport,
 } from '../contracts/resources.js';
 import { at, type Calls, type PageQuery } from './calls.js';
 
@@ -55,6 +57,9 @@ export function resourceCalls({ get, send }: Calls) {
     /** @throws ManagerError `state_conflict` when it was answered otherwise or its deadline is over. */
     grantRequest: (id: string, reason?: string): Promise<ResourceRequestView> => answer(id, 'grant', reason),
     denyRequest: (id: string, reason?: string): Promise<ResourceRequestView> => answer(id, 'deny', reason),
+    /** @param samples at most 1,000, of any agents, or of the bearer alone when that is an agent. */
+    reportUsage: async (samples: UsageReport['samples']): Promise<number> =>
+      (await send(usageTaken, 'POST', '/v1/usage', { body: { samples } })).samples,
     resources: (): Promise<ResourcesView> => get(resourcesView, '/v1/resources'),
     pools: (query: PageQuery = {}) => get(poolsPage, '/v1/pools', { ...query }),
     pool: async (name: string): Promise<PoolView> => (await get(poolAnswer, at('pools', name))).pool,

@@ -142,6 +142,8 @@ export const usageReport = z.strictObject({
     .min(1)
     .max(1000),
 });
+/** What a caller writes. */
+export type UsageReport = z.input<typeof usageReport>;
 export const usageTaken = z.object({ samples: z.int() });
 
 /** What was taken from a pool, or given back. */

@@ -30,6 +30,6 @@ export async function scaleCluster({
 }: ScaleClusterInput): Promise<unknown> {
   const ids = { operationId: requestId, clusterId };
   const change = { direction: 'none', desired: 3, victims: [] } as const;
-  await steps.allocateResources({ ...ids, round: 0, change, mayAsk: false });
-  return steps.adjustCluster({ ...ids, round: 0, cause: 'asked', charged: 0 });
+  await steps.allocateResources({ ...ids, round: 0, change, isAsked: true, mayAsk: false });
+  return steps.adjustCluster({ ...ids, round: 0, cause: 'asked', charged: 0, epoch: 1 });
 }

@@ -6,12 +6,12 @@ import type { Answer } from '../../domain/scaling/claims.js';
 import { allocate } from '../../domain/scaling/drf.js';
 import {
   agentsResource,
+  claimantsOf,
   findCandidates,
   findCluster,
   fleetStock,
   membershipsOf,
   saveStep,
-  sizesOf,
   type ClusterRow,
   type ClustersDb,
 } from '../../stores/clusters/index.js';
@@ -107,23 +107,29 @@ interface Entitled {
   readonly told: FairShare;
 }
 
-/** Weighted dominant resource fairness over all clusters that want to grow. */
+/** Weighted dominant resource fairness over all clusters that want to grow by agents of the same kind. */
 async function fairShareOf(
   { clusters, resources }: ActivityDeps,
   clusterId: string,
   { desired, isAsked }: { readonly desired: number; readonly isAsked: boolean },
 ): Promise<Entitled | null> {
-  const open = await openClaims(resources, { limit: claimsAtMost });
-  const isAlone = open.every((claim) => claim.clusterId === clusterId);
+  const all = await openClaims(resources, { limit: claimsAtMost });
   // Nobody to share with, and nothing to keep free.
-  if (open.length === 0 || (isAlone && isAsked)) return null;
-  const [sizes, stock] = await Promise.all([
-    sizesOf(
-      clusters,
-      open.map((claim) => claim.clusterId),
-    ),
-    fleetStock(clusters, [...new Set(open.flatMap(({ perMember }) => Object.keys(perMember)))]),
-  ]);
+  if (isAsked && all.every((claim) => claim.clusterId === clusterId)) return null;
+  const claimants = await claimantsOf(
+    clusters,
+    all.map((claim) => claim.clusterId),
+  );
+  const own = claimants.get(clusterId);
+  if (!own) return null;
+  const needs = own.requiredCapabilities;
+  const open = all.filter((claim) => {
+    const theirs = claimants.get(claim.clusterId)?.requiredCapabilities;
+    return theirs && (theirs.length === 0 || needs.length === 0 || theirs.some((one) => needs.includes(one)));
+  });
+  const names = [...new Set(open.flatMap(({ perMember }) => Object.keys(perMember)))];
+  // What is no use to this cluster is neither its capacity nor its reserve.
+  const stock = await fleetStock(clusters, { names, capabilities: needs });
   const heldBy = (name: string, perMember: Readonly<Record<string, number>>, size: number): number =>
     size * (name === agentsResource ? 1 : Object.hasOwn(perMember, name) ? (perMember[name] ?? 0) : 0);
   const taken = Object.fromEntries(
@@ -132,7 +138,7 @@ async function fairShareOf(
       // What the claimants hold themselves is theirs in the sharing.
       Math.max(
         0,
-        open.reduce((left, one) => left - heldBy(name, one.perMember, sizes.get(one.clusterId) ?? 0), held),
+        open.reduce((left, one) => left - heldBy(name, one.perMember, claimants.get(one.clusterId)?.size ?? 0), held),
       ),
     ]),
   );
@@ -147,7 +153,7 @@ async function fairShareOf(
       weight: claim.weight,
       perUnit: { ...claim.perMember, [agentsResource]: 1 },
       wanted: claim.clusterId === clusterId ? desired : claim.desired,
-      held: sizes.get(claim.clusterId) ?? 0,
+      held: claimants.get(claim.clusterId)?.size ?? 0,
       quota: claim.quota,
       waitingSinceMs: claim.since.getTime(),
     })),

@@ -147,13 +147,21 @@ export interface FleetStock {
 /** The name under which the agents themselves are a resource: a membership takes one. */
 export const agentsResource = 'agents';
 
-/** @param names the resources that are asked about, besides the agents themselves; all of them if not given. */
-export async function fleetStock(db: ClustersDb, names?: readonly string[]): Promise<FleetStock> {
+/**
+ * @param of.names the resources that are asked about, besides the agents themselves; all of them if not given.
+ * @param of.capabilities only agents that have all of these.
+ */
+export async function fleetStock(
+  db: ClustersDb,
+  { names, capabilities = [] }: { readonly names?: readonly string[]; readonly capabilities?: readonly string[] } = {},
+): Promise<FleetStock> {
   const asked = names
     ? sql`unnest(${names}::text[]) as n (name)`
     : sql`(select distinct r.key as name from alive, jsonb_object_keys(resources) r (key)) n`;
   const { rows } = await sql<{ name: string; capacity: number; held: number }>`
-    with alive as (select * from agents where left_at is null and lease_expires_at > now())
+    with alive as (
+      select * from agents where left_at is null and lease_expires_at > now() and capabilities @> ${capabilities}::text[]
+    )
     select ${agentsResource} as name, coalesce(sum(max_clusters), 0)::float8 as capacity,
       coalesce(sum(cluster_count), 0)::float8 as held from alive
     union all
@@ -163,10 +171,19 @@ export async function fleetStock(db: ClustersDb, names?: readonly string[]): Pro
   return { capacity: column('capacity'), held: column('held') };
 }
 
-/** Members, reserved ones too, of each cluster that has any. */
-export async function sizesOf(db: ClustersDb, clusterIds: readonly string[]): Promise<ReadonlyMap<string, number>> {
-  const { rows } = await sql<{ clusterId: string; size: number }>`
-    select cluster_id as "clusterId", count(*) as size from memberships
-    where cluster_id = any(${clusterIds}::text[]) and state in ('reserved', 'active') group by cluster_id`.execute(db);
-  return new Map(rows.map(({ clusterId, size }) => [clusterId, size]));
+/** A cluster among others that want to grow: its members, reserved ones too, and what they must be able to do. */
+export interface ClaimantRow {
+  readonly size: number;
+  readonly requiredCapabilities: readonly string[];
+}
+
+export async function claimantsOf(
+  db: ClustersDb,
+  clusterIds: readonly string[],
+): Promise<ReadonlyMap<string, ClaimantRow>> {
+  const { rows } = await sql<ClaimantRow & { id: string }>`
+    select c.id, c.spec -> 'requiredCapabilities' as "requiredCapabilities",
+      (select count(*) from memberships m where m.cluster_id = c.id and m.state in ('reserved', 'active')) as size
+    from clusters c where c.id = any(${clusterIds}::text[]) and c.state = 'active'`.execute(db);
+  return new Map(rows.map(({ id, ...claimant }) => [id, claimant]));
 }
