@@ -1,3 +1,4 @@
+import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { newMessage } from '../../src/contracts/messages.js';
 import { acceptMessages } from '../../src/messaging/accept-messages.js';
@@ -70,11 +71,8 @@ describe('a scaling that is cancelled', () => {
     await worker.manager.cancel('scaling/drained-scale');
     await expect(running).rejects.toMatchObject({ code: 'cancelled' });
     expect(await leaving(clusterId)).toEqual([]);
-    const changes = await stores.resources
-      .selectFrom('scaling_changes')
-      .select(['direction', 'members'])
-      .where('cluster_id', '=', clusterId)
-      .execute();
+    const { rows: changes } = await sql`
+      select direction, members from scaling_changes where cluster_id = ${clusterId}`.execute(stores.resources);
     expect(changes).toEqual([{ direction: 'in', members: 2 }]);
     expect(await checkInvariants(stores)).toEqual([]);
   });
