@@ -5,7 +5,7 @@ import { connectTemporal } from '../../src/client/connect.js';
 import { clusterView, findOperation } from '../../src/stores/clusters/index.js';
 import { waitFor } from '../support/wait-for.js';
 import { openLane, type Lane } from './lane.js';
-import { clusterOf, membersOf, sendWork } from './scaling-points.js';
+import { clusterOf, crashWhileScaling, membersOf, scalingEnds, sendWork } from './scaling-points.js';
 
 let lane: Lane;
 let temporal: Awaited<ReturnType<typeof connectTemporal>>;
@@ -89,6 +89,24 @@ describe('a cluster that is dissolved while it is scaled', () => {
     expect(await stateOf(`${name}-end`)).toBe('completed');
     expect(['completed', 'compensated']).toContain(await stateOf(scaling.operationId));
     expect(await lane.check()).toEqual([]);
+  });
+});
+
+describe('a soak in which the worker is killed', () => {
+  it.each(repetitions)('goes on where it was: none of its timers runs again (%i)', { timeout: 90_000 }, async () => {
+    const { recoveryMs, ...end } = await crashWhileScaling(lane, 'grow', 'soak');
+    expect(recoveryMs).toBeGreaterThan(0);
+    expect(end).toEqual(scalingEnds.grow);
+    const { workflow_id } = await lane.stores.clusters
+      .selectFrom('operations')
+      .select('workflow_id')
+      .where('kind', '=', 'SCALING')
+      .orderBy('created_at', 'desc')
+      .limit(1)
+      .executeTakeFirstOrThrow();
+    const { events } = await temporal.client.workflow.getHandle(workflow_id).fetchHistory();
+    const timers = (events ?? []).filter((event) => event.timerStartedEventAttributes);
+    expect(timers).toHaveLength(3);
   });
 });
 

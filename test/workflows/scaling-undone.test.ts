@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { newMessage } from '../../src/contracts/messages.js';
 import { acceptMessages } from '../../src/messaging/accept-messages.js';
 import { findOperation } from '../../src/stores/clusters/index.js';
-import { findRequest, listRequests } from '../../src/stores/resources/index.js';
+import { findDecision, findRequest, listRequests, saveDecision } from '../../src/stores/resources/index.js';
 import { callActivities } from '../concurrency/run-formation.js';
 import { scaleDirectly } from '../invariants/scaling-fixture.js';
 import { checkInvariants } from '../support/checker.js';
@@ -74,6 +74,35 @@ describe('a scaling that is cancelled', () => {
     const { rows: changes } = await sql`
       select direction, members from scaling_changes where cluster_id = ${clusterId}`.execute(stores.resources);
     expect(changes).toEqual([{ direction: 'in', members: 2 }]);
+    expect(await checkInvariants(stores)).toEqual([]);
+  });
+});
+
+describe('a scaling that found the cluster otherwise than it was', () => {
+  it('takes no more out of it than its minimum allows', async () => {
+    const clusterId = await clusterOf('lessened', 4);
+    const call = callActivities(stores);
+    const ids = { operationId: 'lessened-scale', clusterId };
+    const request = { requestId: ids.operationId, clusterId, desired: 3 };
+    await call('assessNeeds', { ...ids, workflowId: 'scaling/lessened-scale', request });
+    // As if there had been five when these two were chosen.
+    const change = { direction: 'in', desired: 3, victims: ['lessened-0', 'lessened-1'] } as const;
+    const { plan } = await call('allocateResources', { ...ids, round: 0, change, mayAsk: false });
+    expect(plan.leaving).toEqual(['lessened-0']);
+    const error = { code: 'cancelled' as const, detail: 'by the test' };
+    await call('undoScaling', { ...ids, error });
+    await call('settleOperation', { ...ids, state: 'cancelled', error });
+    expect(await checkInvariants(stores)).toEqual([]);
+  });
+
+  it('and died before its operation was written leaves no decision without an outcome', async () => {
+    const clusterId = await clusterOf('vanished', 3);
+    const ids = { operationId: 'vanished-scale', clusterId };
+    const decision = { id: 'dec_vanished-scale', ...ids, round: 0, atMs: Date.now(), decision: {}, facts: {} };
+    await saveDecision(stores.resources, { ...decision, sentence: 'it grows' });
+    const error = { code: 'state_conflict' as const, detail: 'dissolved meanwhile' };
+    await callActivities(stores)('undoScaling', { ...ids, error });
+    expect(await findDecision(stores.resources, decision.id)).toMatchObject({ outcome: 'failed' });
     expect(await checkInvariants(stores)).toEqual([]);
   });
 });

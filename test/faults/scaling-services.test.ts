@@ -1,0 +1,101 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startStack, type Stack } from '../../src/local/stack.js';
+import type { Violation } from '../support/checker.js';
+import { waitFor } from '../support/wait-for.js';
+import { openLane, type Lane } from './lane.js';
+import { printRecovery } from './recovery-figures.js';
+import { clusterOf, sendWork } from './scaling-points.js';
+
+const kills = 3;
+const clustersAtOnce = 4;
+
+let stateDir = '';
+let stack: Stack;
+let lane: Lane;
+
+beforeAll(async () => {
+  stateDir = mkdtempSync(join(tmpdir(), 'cluster-manager-faults-'));
+  stack = await startStack({ stateDir, ports: 'free', services: 'data' });
+  const { TEMPORAL_ADDRESS: address = '', TEMPORAL_NAMESPACE: namespace = 'default' } = stack.env;
+  lane = await openLane({ adminUrl: stack.adminDatabaseUrl, temporal: { address, namespace } }, { workers: 2 });
+});
+afterAll(async () => {
+  await lane?.close();
+  await stack?.stop();
+  rmSync(stateDir, { recursive: true, force: true });
+});
+
+const scaled = async (): Promise<number> => {
+  const { count } = await lane.stores.clusters
+    .selectFrom('operations')
+    .select(({ fn }) => fn.countAll<number>().as('count'))
+    .where('kind', '=', 'SCALING')
+    .where('state', '=', 'completed')
+    .executeTakeFirstOrThrow();
+  return count;
+};
+
+/** Each cluster grows and shrinks in turn, with mail to drain and a soak, until it is stopped. */
+async function startScalingLoad(name: string): Promise<{ readonly stop: () => Promise<void> }> {
+  let stopped = false;
+  const line = async (number: number): Promise<void> => {
+    const { clusterId } = await clusterOf(lane, `${name}-${number}`, { size: 3, spare: 2 });
+    await sendWork(lane, clusterId);
+    for (let turn = 0; !stopped; turn += 1) {
+      const request = { requestId: `${name}-${number}-${turn}`, clusterId, desired: turn % 2 === 0 ? 5 : 3 };
+      // While a service is away, or the run before goes on, this one is refused or not heard at all.
+      await lane.manager
+        .scaleCluster({ ...request, soakSeconds: turn % 3, drainSeconds: 1, grantSeconds: 0 })
+        .catch(() => delay(200));
+    }
+  };
+  const lines = Promise.all(Array.from({ length: clustersAtOnce }, (_, number) => line(number)));
+  await waitFor('the clusters', async () => (await scaled()) > 0, { timeoutMs: 60_000 });
+  return {
+    stop: async () => {
+      stopped = true;
+      await lines;
+    },
+  };
+}
+
+async function killUnderLoad(name: 'temporal' | 'postgres') {
+  const recoveriesMs: number[] = [];
+  const violations: Violation[] = [];
+  for (let kill = 0; kill < kills; kill += 1) {
+    const before = await scaled();
+    const load = await startScalingLoad(`${name}-${kill}`);
+    await waitFor('the load to run', async () => (await scaled()) > before + 5, { timeoutMs: 60_000 });
+    // What holds at every instant is looked at while members join and leave.
+    for (let look = 0; look < 10; look += 1) violations.push(...(await lane.check({ while: 'running' })));
+    const pid = stack.signal(name, 'SIGKILL');
+    expect(pid).toBeGreaterThan(0);
+    await waitFor('its next process', () => {
+      const status = stack.processes().find((process) => process.name === name);
+      return status !== undefined && status.pid > 0 && status.pid !== pid;
+    });
+    await stack.waitReady(name);
+    const healedMs = performance.now();
+    await load.stop();
+    await lane.settle({ timeoutMs: 60_000 });
+    recoveriesMs.push(performance.now() - healedMs);
+    violations.push(...(await lane.check()));
+  }
+  return { recoveriesMs, violations };
+}
+
+describe('under a load of scalings', () => {
+  it.each(['temporal', 'postgres'] as const)(
+    '%s is killed: every run ends, and every cluster and every book is whole',
+    { timeout: 400_000 },
+    async (name) => {
+      const { recoveriesMs, violations } = await killUnderLoad(name);
+      printRecovery(`scaling-${name}`, recoveriesMs);
+      expect(violations).toEqual([]);
+    },
+  );
+});
