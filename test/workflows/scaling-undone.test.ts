@@ -87,8 +87,8 @@ describe('a scaling that found the cluster otherwise than it was', () => {
     await call('assessNeeds', { ...ids, workflowId: 'scaling/lessened-scale', request });
     // As if there had been five when these two were chosen.
     const change = { direction: 'in', desired: 3, victims: ['lessened-0', 'lessened-1'] } as const;
-    const { plan } = await call('allocateResources', { ...ids, round: 0, change, mayAsk: false });
-    expect(plan.leaving).toEqual(['lessened-0']);
+    const { plan } = await call('allocateResources', { ...ids, round: 0, change, isAsked: true, mayAsk: false });
+    expect(plan?.leaving).toEqual(['lessened-0']);
     const error = { code: 'cancelled' as const, detail: 'by the test' };
     await call('undoScaling', { ...ids, error });
     await call('settleOperation', { ...ids, state: 'cancelled', error });
