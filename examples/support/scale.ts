@@ -62,12 +62,14 @@ export async function scale({ api, tell, hire }: Press): Promise<ScalingStory> {
       async () => {
         await load.told(1);
         const { started } = await api.runScalingInterval({ dryRun: false });
-        if (!started.includes(clusterId)) return undefined;
-        return (await api.operations({ clusterId })).operations.find(
-          ({ state, type }) => type === 'SCALING' && state === 'running',
-        );
+        return started.includes(clusterId);
       },
       60_000,
+    ).then(() =>
+      until('its run', async () => {
+        const { operations } = await api.operations({ clusterId });
+        return operations.find(({ id, type }) => type === 'SCALING' && id !== growing.id);
+      }),
     );
     const shrunk = await see({ api, tell }, shrinking);
     return { grownTo: grown.size, shrunkTo: shrunk.size, granted: grown.joined.includes('press-5') };

@@ -96,7 +96,7 @@ export async function startTestApi(
       metrics,
     ),
     ...messaging,
-    usage: usageOf(databases.resources),
+    usage: usageOf(databases.resources, () => config),
     principals: new PrincipalCache(databases.clusters),
     streamPingMs: options.streamPingMs ?? 15_000,
     stopping: stopping.signal,

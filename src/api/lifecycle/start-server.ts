@@ -104,7 +104,7 @@ export async function startServer(
       metrics,
       heartbeats,
       ...messaging,
-      usage: usageOf(stores.resources),
+      usage: usageOf(stores.resources, () => config),
       principals,
       streamPingMs,
       stopping: stopping.signal,

@@ -1,6 +1,7 @@
 import { usageTold } from '../../stores/clusters/index.js';
 import { recordUsage } from '../../stores/resources/index.js';
 import type { ApiDeps } from '../deps.js';
+import { usageRulesOf } from './usage.js';
 
 const page = 5_000;
 /** A run looks at so many agents at most, and the next one goes on from there. */
@@ -18,17 +19,13 @@ export function usageSampler({
   let after = '';
   let dueMs = 0;
   return async () => {
-    const { samplePeriodSeconds, halfLifeSeconds } = config().scaling;
+    const { samplePeriodSeconds } = config().scaling;
     if (after === '' && Date.now() < dueMs) return;
     if (after === '') dueMs = Date.now() + samplePeriodSeconds * 1_000 - 50;
     for (let pages = 0; pages < pagesAtMost; pages += 1) {
       const { told, last } = await usageTold(clusters, { after, limit: page });
       if (told.length > 0) {
-        await recordUsage(resources, told, {
-          halfLifeSeconds,
-          slotSeconds: samplePeriodSeconds,
-          staleAfterSeconds: 3 * samplePeriodSeconds,
-        });
+        await recordUsage(resources, told, usageRulesOf(config()));
       }
       after = last ?? '';
       if (after === '') return;
