@@ -3,6 +3,7 @@ import { withStack } from '../stack.js';
 import { fairness } from './fairness.js';
 import { interval } from './interval.js';
 import { steps } from './steps.js';
+import { reports } from './reports.js';
 import { openStores, type Stores } from './stores.js';
 import { usage } from './usage.js';
 import type { Stack } from '../../src/local/stack.js';
@@ -17,6 +18,6 @@ export async function scaling(quick: boolean): Promise<Figure[]> {
       await stores.close();
     });
   await inStack(steps);
-  await inStack(interval, usage);
+  await inStack(interval, usage, reports);
   return figures;
 }

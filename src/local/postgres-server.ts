@@ -9,7 +9,7 @@ const settings = (durable: boolean): Readonly<Record<string, string>> => ({
   listen_addresses: '127.0.0.1',
   unix_socket_directories: '',
   password_encryption: 'scram-sha-256',
-  max_connections: '200',
+  max_connections: '300',
   shared_buffers: '128MB',
   fsync: durable ? 'on' : 'off',
   synchronous_commit: 'on',

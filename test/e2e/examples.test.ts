@@ -60,7 +60,11 @@ describe('npm run demo', () => {
       expect(deliveries).toBeGreaterThan(accepted ?? 0);
       expect(acked).toBe(deliveries);
       expect(figures['seconds']).toBeGreaterThan(0);
-      expect(lines.length).toBeLessThanOrEqual(48);
+      // Three clusters, two kinds of talk, three kills, a growth and a shrink: about eight lines a chapter.
+      expect(lines.length).toBeLessThanOrEqual(64);
+      expect(figures['scaling']).toEqual({ grownTo: 5, shrunkTo: 4, granted: true });
+      expect(stdout.match(/\/workflows\/scaling%2Fop_/g)).toHaveLength(2);
+      expect(stdout).toContain('Grows from 3 to 5 members: usage of slots 0.95');
       expect(stdout.match(/\/workflows\/formation%2Fop_/g)).toHaveLength(2);
       expect(stdout.match(/\/workflows\/communication%2Fop_/g)).toHaveLength(2);
       const pids = [...stdout.matchAll(/\b(?:ada|bo|cy|dee|eli|temporal|postgres|server|worker-1) (\d+)/g)];
