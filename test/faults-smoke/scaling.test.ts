@@ -18,7 +18,6 @@ afterAll(async () => {
 
 describe.concurrent('a worker killed with SIGKILL while it scales a cluster', () => {
   it.for([
-    { scenario: 'grow', point: 'adjustCluster:join:before-commit' },
     { scenario: 'grow', point: 'soak' },
     { scenario: 'shrink', point: 'drain' },
     { scenario: 'undo', point: 'undoScaling:announced' },
