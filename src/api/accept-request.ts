@@ -36,7 +36,7 @@ export function requireAllowed(deps: ApiDeps, principal: Principal, capability: 
 }
 
 /** Ids that the manager derives itself: a request that took one would stand in the way of what it names. */
-const reserved = /^op_(dissolve|repair)_/;
+const reserved = /^op_(dissolve|repair|urgent)_/;
 
 /**
  * The id of the operation that a request asks for: its own `requestId`, else one derived from the idempotency key and

@@ -1,13 +1,12 @@
-import { identifier } from '../../contracts/agents.js';
 import { parseCommunicationRequest, type CommunicationSpec } from '../../contracts/communication.js';
 import { ManagerError } from '../../contracts/errors.js';
-import { problemsOf } from '../../contracts/formation.js';
 import type { OperationId } from '../../contracts/ids.js';
 import { requestHash } from '../../contracts/request-hash.js';
 import type { MessageSender } from '../../messaging/deps.js';
 import type { NewOperation } from '../../stores/clusters/index.js';
 import { findBatchPart } from '../../stores/communication/index.js';
 import type { ActivityDeps } from '../deps.js';
+import { requireCapability, requireOperationId } from '../operation-checks.js';
 
 export interface RouteMessagesInput {
   readonly operationId: OperationId;
@@ -21,24 +20,11 @@ export interface RouteMessagesInput {
  * @throws ManagerError `capability_disabled`, `invalid_request` with every problem.
  */
 export function operationOf(
-  { settings }: ActivityDeps,
+  deps: ActivityDeps,
   { operationId, workflowId, request }: RouteMessagesInput,
 ): NewOperation {
-  if (!settings.capabilities.includes('communication_management')) {
-    throw new ManagerError(
-      'capability_disabled',
-      'This manager does not manage communication: "communication_management" is not among its capabilities',
-    );
-  }
-  const id = identifier.safeParse(operationId);
-  if (!id.success) {
-    const problems = problemsOf(id.error).map((problem) => ({ ...problem, path: 'requestId' }));
-    throw new ManagerError(
-      'invalid_request',
-      `requestId "${String(operationId).slice(0, 140)}" (given, or taken from the workflow id) ${problems[0]?.message ?? 'is not valid'}`,
-      { problems },
-    );
-  }
+  requireCapability(deps, 'communication_management', 'manage communication');
+  requireOperationId(operationId);
   parseCommunicationRequest(request);
   return {
     id: operationId,

@@ -1,6 +1,5 @@
-import { identifier } from '../../contracts/agents.js';
 import { ManagerError } from '../../contracts/errors.js';
-import { parseFormationRequest, problemsOf } from '../../contracts/formation.js';
+import { parseFormationRequest } from '../../contracts/formation.js';
 import { clusterIdOf, type ClusterId, type OperationId } from '../../contracts/ids.js';
 import { requestHash } from '../../contracts/request-hash.js';
 import {
@@ -17,6 +16,7 @@ import {
 } from '../../stores/clusters/index.js';
 import { asActivity, thisAttempt } from '../as-activity.js';
 import type { ActivityDeps } from '../deps.js';
+import { requireCapability, requireOperationId } from '../operation-checks.js';
 import { candidateQueryOf, matchRequestOf, type FormationPlan } from './plan.js';
 import { Contended, reserveAgents, type ReservationOrder } from './reserve-agents.js';
 
@@ -131,26 +131,13 @@ async function reserveFor(tx: ClustersDb, survey: Survey, turn: boolean): Promis
 }
 
 function readRequest(
-  { settings }: ActivityDeps,
+  deps: ActivityDeps,
   { operationId, workflowId }: IdentifyAgentsInput,
   request: unknown,
 ): NewOperation {
-  if (!settings.capabilities.includes('cluster_management')) {
-    throw new ManagerError(
-      'capability_disabled',
-      'This manager does not form clusters: "cluster_management" is not among its capabilities',
-    );
-  }
-  const id = identifier.safeParse(operationId);
-  if (!id.success) {
-    const problems = problemsOf(id.error).map((problem) => ({ ...problem, path: 'requestId' }));
-    throw new ManagerError(
-      'invalid_request',
-      `requestId "${String(operationId).slice(0, 140)}" (given, or taken from the workflow id) ${problems[0]?.message ?? 'is not valid'}`,
-      { problems },
-    );
-  }
-  parseFormationRequest(request, settings.clusterSize);
+  requireCapability(deps, 'cluster_management', 'form clusters');
+  requireOperationId(operationId);
+  parseFormationRequest(request, deps.settings.clusterSize);
   return {
     id: operationId,
     kind: 'FORMATION',

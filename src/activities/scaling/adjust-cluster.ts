@@ -3,6 +3,7 @@ import { managerMessageTypes } from '../../contracts/inbox.js';
 import { parseScalingRequest } from '../../contracts/scaling.js';
 import { electCoordinator } from '../../domain/formation/coordinator.js';
 import { planLinks } from '../../domain/formation/links.js';
+import type { Change } from '../../domain/scaling/types.js';
 import { reAddressClusterMail } from '../../messaging/re-address-mail.js';
 import {
   activateCluster,
@@ -34,7 +35,7 @@ export interface AdjustClusterInput {
   readonly operationId: OperationId;
   readonly clusterId: ClusterId;
   readonly round: number;
-  readonly cause: 'scaling' | 'asked' | 'rollback' | 'rebalance' | 'replacement';
+  readonly cause: Change['cause'];
   /** The cluster's epoch when it was assessed. */
   readonly epoch: number;
   /** Of the members that join or leave, how many count against the flap budget. */

@@ -177,7 +177,7 @@ async function planFor(
   const cluster = await findCluster(tx, clusterId);
   if (!cluster) throw new Error(`Cluster ${clusterId} is gone`);
   const members = (await membershipsOf(tx, clusterId)).filter(({ state }) => state === 'active');
-  if (change.direction !== 'none' && cluster.state !== 'active') {
+  if (cluster.state !== 'active') {
     throw new ManagerError(
       'state_conflict',
       `Cluster "${clusterId}" is ${cluster.state} by now; only an active cluster can be scaled`,

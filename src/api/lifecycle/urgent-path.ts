@@ -1,10 +1,11 @@
+import { hash } from 'node:crypto';
 import { clustersBelowMinimum, hotClusters } from '../../stores/clusters/index.js';
 import type { ApiDeps } from '../deps.js';
 
 /** Above it in two looks nobody waits for the interval. */
 const urgentUsage = 0.95;
 const clustersAtMost = 100;
-/** A cluster is not scaled for its urgency again within this time: what could be done is under way or is refused. */
+/** A cluster is scaled for its urgency once in each stretch of this length: what could be done is under way or is refused. */
 const againAfterMs = 120_000;
 
 /**
@@ -26,7 +27,7 @@ export function urgentPath({
     before = new Set(hot);
     const slot = Math.floor(Date.now() / againAfterMs);
     for (const clusterId of twice) {
-      const requestId = `op_urgent_${slot}_${clusterId}`.slice(0, 128);
+      const requestId = `op_urgent_${slot}_${hash('sha256', clusterId).slice(0, 32)}`;
       await client.startScaling({ requestId, clusterId, reason: 'usage above 0.95 twice' }, 'urgent-path');
     }
     const short = await clustersBelowMinimum(clusters, { graceSeconds: 2 * config().leaseSeconds, limit: 1 });

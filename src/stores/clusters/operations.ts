@@ -157,6 +157,7 @@ export async function abandonedOperations(
         and not exists (select 1 from operation_steps s where s.operation_id = o.id))
       or coalesce(o.queued_at + make_interval(secs => coalesce((o.request ->> 'queueSeconds')::int, 3600)), o.created_at)
          + make_interval(secs => coalesce((o.request ->> 'deadlineSeconds')::int, 120) + ${graceSeconds}) < now())
-    order by o.created_at limit ${limit}`.execute(db);
+    -- A scaling may wait an hour for the orchestrator: many of those must not keep the others from being looked at.
+    order by o.kind = 'SCALING', o.created_at limit ${limit}`.execute(db);
   return rows;
 }
