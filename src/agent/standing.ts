@@ -43,6 +43,9 @@ export function createStanding(nowMs: () => number): Standing {
   const waiting = new Set<() => void>();
   const leaseEndsAtMs = (): number => renewedAtMs + (grant?.leaseMs ?? 0);
   const token = (): string | undefined => (held && nowMs() < leaseEndsAtMs() ? grant?.token : undefined);
+  const wake = (): void => {
+    for (const look of waiting) look();
+  };
   return {
     token,
     lastToken: () => grant?.token,
@@ -57,10 +60,13 @@ export function createStanding(nowMs: () => number): Standing {
       grant = given;
       renewedAtMs = given.askedAtMs;
       held = true;
-      for (const look of waiting) look();
+      wake();
     },
     renew: (given, askedAtMs) => {
-      if (held && given === grant?.token) renewedAtMs = Math.max(renewedAtMs, askedAtMs);
+      if (!held || given !== grant?.token) return;
+      renewedAtMs = Math.max(renewedAtMs, askedAtMs);
+      // An answer that comes after the old lease lapsed, to a question asked before, makes it hold again.
+      wake();
     },
     lose: ({ token: of, refused = false } = {}) => {
       if (of !== undefined && of !== grant?.token) return;

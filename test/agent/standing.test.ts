@@ -60,4 +60,13 @@ describe('the standing of an agent', () => {
     stopping.abort();
     expect(await inVain).toBeUndefined();
   });
+
+  it('wakes who waits when the answer that renews it comes after it lapsed', async () => {
+    const { clock, standing } = standingAt(1000);
+    standing.hold(grant);
+    clock.nowMs = 31_500;
+    const waited = standing.whenHeld(new AbortController().signal);
+    standing.renew('one', 30_000);
+    expect(await waited).toBe('one');
+  });
 });
