@@ -25,12 +25,18 @@ export const scalingPoints = {
     ...around('adjustCluster:connect'),
     'adjustCluster:before-joining',
     ...around('adjustCluster:join'),
-    ...around('adjustCluster'),
+    'adjustCluster:noted',
     ...around('verifyStability:judged'),
     ...around('verifyStability'),
     'soak',
   ],
-  shrink: ['adjustCluster:before-leaving', ...around('adjustCluster:leave'), 'adjustCluster:drained', 'drain'],
+  shrink: [
+    'adjustCluster:before-leaving',
+    ...around('adjustCluster:leave'),
+    'adjustCluster:drained',
+    ...around('adjustCluster'),
+    'drain',
+  ],
   ask: ['allocateResources:asked', 'wait'],
   rollBack: ['verifyStability:blocked', ...around('adjustCluster:leave')],
   undo: [
@@ -188,7 +194,7 @@ async function killInWait(
       .selectFrom('operation_steps')
       .select('step')
       .where('operation_id', '=', operationId)
-      .where('step', '=', 'adjustCluster')
+      .where('step', '=', 'adjustCluster:join')
       .execute();
     return rows.length > 0;
   });

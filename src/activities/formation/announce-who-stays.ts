@@ -1,9 +1,9 @@
 import { ManagerError } from '../../contracts/errors.js';
-import { managerMessageTypes } from '../../contracts/inbox.js';
 import { reAddressClusterMail } from '../../messaging/re-address-mail.js';
 import { membershipsOf, type ClusterRow } from '../../stores/clusters/index.js';
 import { routeAndDeliver, routingTable } from '../../stores/communication/index.js';
 import type { ActivityDeps } from '../deps.js';
+import { membershipMail } from './membership-mail.js';
 
 /** Takes the next free epoch for the members that a cluster has. @returns it, or undefined when the cluster is closed to routing. */
 export async function announceWhoStays(
@@ -15,17 +15,14 @@ export async function announceWhoStays(
     const routed = await routingTable(communication, clusterId);
     const members = rows.filter((row) => row.state === 'active').map(({ agentId, roles }) => ({ agentId, roles }));
     const epoch = Math.max(present, routed?.epoch ?? 0) + 1;
-    const message = {
-      id: `msg_${clusterId}_e${epoch}_${managerMessageTypes.changed}`,
-      source: settings.id,
-      type: managerMessageTypes.changed,
-      clusterId,
-      epoch,
-      data: { clusterId, name: spec.name, epoch, coordinator, fencingToken: epoch, members },
-    };
+    const news = { clusterId, name: spec.name, epoch, coordinator, members };
     const recipients = [...new Set([...rows, ...(routed?.members ?? [])].map((member) => member.agentId))];
     try {
-      await routeAndDeliver(communication, { clusterId, epoch, members }, [{ message, recipients }]);
+      await routeAndDeliver(
+        communication,
+        { clusterId, epoch, members },
+        membershipMail(settings.id, news, { changed: recipients }),
+      );
       messaging.wake(recipients);
       await reAddressClusterMail(messaging, clusterId);
       return epoch;

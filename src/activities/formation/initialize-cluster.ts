@@ -1,7 +1,6 @@
 import { ManagerError } from '../../contracts/errors.js';
 import type { FormationResult } from '../../contracts/formation.js';
 import type { ClusterId, OperationId } from '../../contracts/ids.js';
-import { managerMessageTypes } from '../../contracts/inbox.js';
 import { electCoordinator } from '../../domain/formation/coordinator.js';
 import {
   activateCluster,
@@ -18,6 +17,7 @@ import { openAccount } from '../../stores/resources/index.js';
 import { asActivity, thisAttempt } from '../as-activity.js';
 import type { ActivityDeps } from '../deps.js';
 import type { EstablishedConnections } from './establish-connections.js';
+import { membershipMail } from './membership-mail.js';
 import type { FormationPlan } from './plan.js';
 
 export interface InitializeClusterInput {
@@ -118,21 +118,14 @@ async function announce(
 ) {
   const { clusterId, spec, staying } = plan;
   const { epoch, coordinator, members, joining } = launch;
-  const data = { clusterId, name: spec.name, epoch, coordinator, fencingToken: epoch, members };
-  const message = (type: string) => ({
-    id: `msg_${clusterId}_e${epoch}_${type}`,
-    source: settings.id,
-    type,
-    clusterId,
-    epoch,
-    data,
-  });
+  const news = { clusterId, name: spec.name, epoch, coordinator, members };
   await Promise.all([
     openAccount(resources, { clusterId, weight: spec.weight, perMember: spec.resources }),
-    routeAndDeliver(communication, { clusterId, epoch, members }, [
-      { message: message(managerMessageTypes.joined), recipients: joining },
-      ...(staying.length > 0 ? [{ message: message(managerMessageTypes.changed), recipients: staying }] : []),
-    ]),
+    routeAndDeliver(
+      communication,
+      { clusterId, epoch, members },
+      membershipMail(settings.id, news, { joined: joining, changed: staying }),
+    ),
   ]);
   messaging.wake([...joining, ...staying]);
 }

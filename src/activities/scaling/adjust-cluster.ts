@@ -1,5 +1,4 @@
 import type { ClusterId, OperationId } from '../../contracts/ids.js';
-import { managerMessageTypes } from '../../contracts/inbox.js';
 import { parseScalingRequest } from '../../contracts/scaling.js';
 import { electCoordinator } from '../../domain/formation/coordinator.js';
 import { planLinks } from '../../domain/formation/links.js';
@@ -7,18 +6,17 @@ import type { Change } from '../../domain/scaling/types.js';
 import { reAddressClusterMail } from '../../messaging/re-address-mail.js';
 import {
   activateCluster,
-  findCluster,
+  clusterWithMembers,
   findOperation,
   leavingSince,
-  membershipsOf,
   noteInvited,
   releaseLeaving,
   saveLinks,
   saveStep,
-  setDesiredSize,
   startLeaving,
-  stepResult,
+  stepsOf,
   unfinished,
+  type ClustersDb,
   type MembershipRow,
 } from '../../stores/clusters/index.js';
 import { openDeliveriesOf, routeAndDeliver } from '../../stores/communication/index.js';
@@ -27,6 +25,7 @@ import { asActivity, thisAttempt } from '../as-activity.js';
 import type { ActivityDeps } from '../deps.js';
 import { openInboxes, sendInvitations } from '../formation/invite.js';
 import { judgeInvitations } from '../formation/judge-invitations.js';
+import { membershipMail } from '../formation/membership-mail.js';
 import type { FormationPlan } from '../formation/plan.js';
 import type { AllocatedResources } from './allocate-resources.js';
 import { noteChange, type CommittedChange } from './note-change.js';
@@ -61,20 +60,26 @@ export const adjustCluster = (deps: ActivityDeps) =>
   asActivity(async (input: AdjustClusterInput): Promise<AdjustedCluster> => {
     const { operationId, round } = input;
     const { clusters } = deps;
-    const key = { operationId, step: 'adjustCluster', round };
-    const [done, allocated] = await Promise.all([
-      stepResult<AdjustedCluster>(clusters, key),
-      stepResult<AllocatedResources>(clusters, { ...key, step: 'allocateResources' }),
-    ]);
+    const steps = (await stepsOf(clusters, operationId)).filter((step) => step.round === round);
+    const saved = <Result>(step: string) => steps.find((one) => one.step === step)?.result as Result | undefined;
+    const done = saved<AdjustedCluster>('adjustCluster');
     if (done) return done;
+    const allocated = saved<AllocatedResources>('allocateResources');
     if (!allocated) throw new Error(`Round ${round} of ${operationId} has no plan yet`);
     const { plan } = allocated;
+    const key = { operationId, step: 'adjustCluster', round };
     if (!plan) return saveStep(clusters, key, thisAttempt(), async () => nothing(input.epoch));
-    const joining = await join(deps, input, plan);
-    if (joining.waitSeconds !== null) return joining;
-    const leaving = await leave(deps, input, plan);
-    if (leaving.waitSeconds !== null) return leaving;
-    const result = { ...leaving, joined: joining.joined, epoch: leaving.epoch };
+    const joined = await join(deps, input, { plan, before: saved('adjustCluster:join') });
+    if (joined.waitSeconds !== null) return joined;
+    // Joining is one transaction; where nobody leaves, that is the whole change.
+    if (joined.joined.length > 0 && plan.leaving.length === 0) {
+      await noteChange(deps, input, { ...input, ...joined });
+      failpoint('adjustCluster:noted');
+      return joined;
+    }
+    const gone = await leave(deps, input, { plan, before: saved('adjustCluster:leave') });
+    if (gone.waitSeconds !== null) return gone;
+    const result = { ...gone, joined: joined.joined, epoch: gone.epoch };
     await noteChange(deps, input, { ...input, ...result });
     return saveStep(clusters, key, thisAttempt(), async (tx) => {
       await releaseLeaving(tx, operationId);
@@ -84,11 +89,18 @@ export const adjustCluster = (deps: ActivityDeps) =>
 
 const nothing = (epoch: number): AdjustedCluster => ({ waitSeconds: null, doing: '', joined: [], left: [], epoch });
 
+/** A plan, and what an earlier call committed of this part of it. */
+interface Part {
+  readonly plan: FormationPlan;
+  readonly before: CommittedChange | undefined;
+}
+
 /** Connects who was reserved, and makes them members at the next epoch. */
-async function join(deps: ActivityDeps, input: AdjustClusterInput, plan: FormationPlan): Promise<AdjustedCluster> {
+async function join(deps: ActivityDeps, input: AdjustClusterInput, { plan, before }: Part): Promise<AdjustedCluster> {
   if (plan.joining.length === 0) return nothing(plan.epoch);
+  if (before) return { ...nothing(before.epoch), joined: before.joined };
   const { clusters, settings } = deps;
-  const { operationId, clusterId, round } = input;
+  const { operationId, clusterId, round, cause, charged } = input;
   await openInboxes(deps, plan);
   const connected = await saveStep<{ readonly waitSeconds: number | null; readonly ids: readonly string[] }>(
     clusters,
@@ -115,44 +127,61 @@ async function join(deps: ActivityDeps, input: AdjustClusterInput, plan: Formati
       doing: `waiting for ${connected.ids.join(', ')} to answer`,
     };
   }
-  const key = { operationId, step: 'adjustCluster:join', round };
-  const { cause, charged } = input;
-  const before = await stepResult<CommittedChange>(clusters, key);
-  if (before) return { ...nothing(before.epoch), joined: before.joined };
   const epoch = plan.epoch + 1;
-  const members = (await membershipsOf(clusters, clusterId)).filter((member) => connected.ids.includes(member.agentId));
+  const { coordinator: chief, members: all } = await presentIn(clusters, clusterId);
+  const members = all.filter((member) => connected.ids.includes(member.agentId));
   const joined = members.filter(({ state }) => state === 'reserved').map(({ agentId }) => agentId);
   failpoint('adjustCluster:before-joining');
-  const coordinator = await announce(deps, plan, { epoch, members, joined, told: [] }, operationId);
+  const coordinator = await announce(deps, plan, { epoch, members, joined, told: [], chief }, operationId);
+  const key = { operationId, step: 'adjustCluster:join', round };
   const saved = await saveStep<CommittedChange>(clusters, key, thisAttempt(), async (tx) => {
-    await activateCluster(tx, { clusterId, operationId, epoch, coordinator, joining: joined, leaving: [] });
-    await setDesiredSize(tx, clusterId, members.length);
+    await activateCluster(tx, {
+      clusterId,
+      operationId,
+      epoch,
+      coordinator,
+      joining: joined,
+      leaving: [],
+      desired: members.length,
+    });
     return { joined, left: [], epoch, cause, charged };
   });
   return { ...nothing(epoch), joined: saved.joined };
+}
+
+async function presentIn(clusters: ClustersDb, clusterId: string) {
+  const found = await clusterWithMembers(clusters, clusterId);
+  if (!found) throw new Error(`Cluster ${clusterId} is gone`);
+  return { coordinator: found.cluster.coordinator, members: found.members };
 }
 
 const belongs = ({ agentId, operationId }: MembershipRow, { staying, leaving }: FormationPlan, own: string): boolean =>
   operationId === own || staying.includes(agentId) || leaving.includes(agentId);
 
 /** Takes the victims out of the routing table, then waits until they have acked what they hold, or their time is over. */
-async function leave(deps: ActivityDeps, input: AdjustClusterInput, plan: FormationPlan): Promise<AdjustedCluster> {
+async function leave(deps: ActivityDeps, input: AdjustClusterInput, { plan, before }: Part): Promise<AdjustedCluster> {
   const epoch = plan.epoch + (plan.joining.length > 0 ? 1 : 0);
   if (plan.leaving.length === 0) return nothing(epoch);
   const { clusters, communication } = deps;
-  const { operationId, clusterId, round } = input;
-  const key = { operationId, step: 'adjustCluster:leave', round };
+  const { operationId, clusterId, round, cause, charged } = input;
   const left = [...plan.leaving];
-  if (!(await stepResult(clusters, key))) {
-    const members = (await membershipsOf(clusters, clusterId)).filter(
-      ({ state, agentId }) => state === 'active' && !left.includes(agentId),
-    );
+  if (!before) {
+    const { coordinator: chief, members: all } = await presentIn(clusters, clusterId);
+    const members = all.filter(({ state, agentId }) => state === 'active' && !left.includes(agentId));
     failpoint('adjustCluster:before-leaving');
-    const coordinator = await announce(deps, plan, { epoch: epoch + 1, members, joined: [], told: left }, operationId);
+    const change = { epoch: epoch + 1, members, joined: [], told: left, chief };
+    const coordinator = await announce(deps, plan, change, operationId);
+    const key = { operationId, step: 'adjustCluster:leave', round };
     await saveStep<CommittedChange>(clusters, key, thisAttempt(), async (tx) => {
-      await startLeaving(tx, { clusterId, operationId, epoch: epoch + 1, coordinator, leaving: left });
-      await setDesiredSize(tx, clusterId, members.length);
-      return { joined: [], left, epoch: epoch + 1, cause: input.cause, charged: input.charged };
+      await startLeaving(tx, {
+        clusterId,
+        operationId,
+        epoch: epoch + 1,
+        coordinator,
+        leaving: left,
+        desired: members.length,
+      });
+      return { joined: [], left, epoch: epoch + 1, cause, charged };
     });
   }
   const drain = await leavingSince(clusters, operationId);
@@ -173,42 +202,41 @@ async function leave(deps: ActivityDeps, input: AdjustClusterInput, plan: Format
 
 /** Routing table and member list of an epoch, told to all it concerns. @returns the coordinator. */
 async function announce(
-  { clusters, communication, messaging, settings }: ActivityDeps,
+  { communication, messaging, settings }: ActivityDeps,
   { clusterId, spec }: FormationPlan,
   {
     epoch,
     members,
     joined,
     told,
+    chief,
   }: {
     readonly epoch: number;
     readonly members: readonly MembershipRow[];
     readonly joined: readonly string[];
     /** Who is told besides the members. */
     readonly told: readonly string[];
+    /** The coordinator until now, who goes on if it stays. */
+    readonly chief: string | null;
   },
   operationId: string,
 ): Promise<string> {
-  const before = (await findCluster(clusters, clusterId))?.coordinator;
   const coordinator =
-    before && members.some(({ agentId }) => agentId === before)
-      ? before
+    chief && members.some(({ agentId }) => agentId === chief)
+      ? chief
       : electCoordinator(
           members.map(({ agentId, chosenLoad }) => ({ agentId, load: chosenLoad })),
           operationId,
         );
   if (!coordinator) throw new Error(`Cluster ${clusterId} would have no member left`);
   const listed = members.map(({ agentId, roles }) => ({ agentId, roles }));
-  const data = { clusterId, name: spec.name, epoch, coordinator, fencingToken: epoch, members: listed };
-  const mail = (type: string, recipients: readonly string[]) => ({
-    message: { id: `msg_${clusterId}_e${epoch}_${type}`, source: settings.id, type, clusterId, epoch, data },
-    recipients,
-  });
-  const staying = [...listed.map(({ agentId }) => agentId).filter((id) => !joined.includes(id)), ...told];
-  await routeAndDeliver(communication, { clusterId, epoch, members: listed }, [
-    ...(joined.length > 0 ? [mail(managerMessageTypes.joined, joined)] : []),
-    ...(staying.length > 0 ? [mail(managerMessageTypes.changed, staying)] : []),
-  ]);
-  messaging.wake([...joined, ...staying]);
+  const changed = [...listed.map(({ agentId }) => agentId).filter((id) => !joined.includes(id)), ...told];
+  const news = { clusterId, name: spec.name, epoch, coordinator, members: listed };
+  await routeAndDeliver(
+    communication,
+    { clusterId, epoch, members: listed },
+    membershipMail(settings.id, news, { joined, changed }),
+  );
+  messaging.wake([...joined, ...changed]);
   return coordinator;
 }

@@ -7,10 +7,9 @@ import { allocate } from '../../domain/scaling/drf.js';
 import {
   agentsResource,
   claimantsOf,
+  clusterWithMembers,
   findCandidates,
-  findCluster,
   fleetStock,
-  membershipsOf,
   saveStep,
   type ClusterRow,
   type ClustersDb,
@@ -116,10 +115,17 @@ async function fairShareOf(
   const all = await openClaims(resources, { limit: claimsAtMost });
   // Nobody to share with, and nothing to keep free.
   if (isAsked && all.every((claim) => claim.clusterId === clusterId)) return null;
-  const claimants = await claimantsOf(
-    clusters,
-    all.map((claim) => claim.clusterId),
-  );
+  const [claimants, stock] = await Promise.all([
+    claimantsOf(
+      clusters,
+      all.map((claim) => claim.clusterId),
+    ),
+    // What is no use to this cluster is neither its capacity nor its reserve.
+    fleetStock(clusters, {
+      names: [...new Set(all.flatMap(({ perMember }) => Object.keys(perMember)))],
+      usefulTo: clusterId,
+    }),
+  ]);
   const own = claimants.get(clusterId);
   if (!own) return null;
   const needs = own.requiredCapabilities;
@@ -127,9 +133,6 @@ async function fairShareOf(
     const theirs = claimants.get(claim.clusterId)?.requiredCapabilities;
     return theirs && (theirs.length === 0 || needs.length === 0 || theirs.some((one) => needs.includes(one)));
   });
-  const names = [...new Set(open.flatMap(({ perMember }) => Object.keys(perMember)))];
-  // What is no use to this cluster is neither its capacity nor its reserve.
-  const stock = await fleetStock(clusters, { names, capabilities: needs });
   const heldBy = (name: string, perMember: Readonly<Record<string, number>>, size: number): number =>
     size * (name === agentsResource ? 1 : Object.hasOwn(perMember, name) ? (perMember[name] ?? 0) : 0);
   const taken = Object.fromEntries(
@@ -174,9 +177,10 @@ async function planFor(
     deadlineSeconds,
   }: { readonly share: Entitled | null; readonly turn: boolean; readonly deadlineSeconds: number },
 ): Promise<{ readonly plan: FormationPlan; readonly missing: number; readonly reason: string }> {
-  const cluster = await findCluster(tx, clusterId);
-  if (!cluster) throw new Error(`Cluster ${clusterId} is gone`);
-  const members = (await membershipsOf(tx, clusterId)).filter(({ state }) => state === 'active');
+  const found = await clusterWithMembers(tx, clusterId);
+  if (!found) throw new Error(`Cluster ${clusterId} is gone`);
+  const { cluster } = found;
+  const members = found.members.filter(({ state }) => state === 'active');
   if (cluster.state !== 'active') {
     throw new ManagerError(
       'state_conflict',
@@ -198,17 +202,17 @@ async function planFor(
   const target = staying.length + entitled;
   const spec = { ...cluster.spec, deadlineSeconds, size: { min: staying.length + 1, desired: target, max: target } };
   const query = candidateQueryOf(spec, operationId, clusterId);
-  const found = await reserveAgents(
+  const chosen = await reserveAgents(
     tx,
     { operationId, clusterId, spec, query, request: matchRequestOf(spec, staying, operationId) },
     await findCandidates(tx, query),
     turn,
   );
-  const joining = found.shortfall.length === 0 ? found.members : [];
+  const joining = chosen.shortfall.length === 0 ? chosen.members : [];
   const missing = wanted - joining.length;
-  const scarce = found.shortfall.length > 0 ? describeShortfall(found.shortfall, found.rejected) : '';
+  const scarce = chosen.shortfall.length > 0 ? describeShortfall(chosen.shortfall, chosen.rejected) : '';
   return {
-    plan: { ...nobody, joining, alternates: found.alternates, rejected: found.rejected },
+    plan: { ...nobody, joining, alternates: chosen.alternates, rejected: chosen.rejected },
     missing,
     reason: unfair || scarce || `${joining.length} of ${wanted} agents that were wanted are free and eligible`,
   };

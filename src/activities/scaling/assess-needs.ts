@@ -5,13 +5,7 @@ import { explainDecision } from '../../domain/scaling/explain.js';
 import { soakSeconds } from '../../domain/scaling/soak.js';
 import type { Decision } from '../../domain/scaling/types.js';
 import { stabilityScore } from '../../domain/stability/score.js';
-import {
-  findCluster,
-  saveStep,
-  scalingUnderWay,
-  type ClusterRow,
-  type ClustersDb,
-} from '../../stores/clusters/index.js';
+import { lockForScaling, saveStep, type ClusterRow, type ClustersDb } from '../../stores/clusters/index.js';
 import { recordRecommendations, saveDecision, saveScores } from '../../stores/resources/index.js';
 import { failpoint } from '../../stores/failpoint.js';
 import { asActivity, thisAttempt } from '../as-activity.js';
@@ -109,9 +103,9 @@ async function decide(
 }
 
 async function requireScalable(tx: ClustersDb, clusterId: string, operationId: string): Promise<ClusterRow> {
-  const other = await scalingUnderWay(tx, { clusterId, operationId });
-  const cluster = await findCluster(tx, clusterId);
-  if (!cluster) throw new ManagerError('not_found', `There is no cluster "${clusterId}"`);
+  const found = await lockForScaling(tx, { clusterId, operationId });
+  if (!found) throw new ManagerError('not_found', `There is no cluster "${clusterId}"`);
+  const { cluster, other } = found;
   if (cluster.state !== 'active') {
     throw new ManagerError(
       'state_conflict',

@@ -41,10 +41,8 @@ export async function readPictures(
 ): Promise<ReadonlyMap<string, ClusterPicture>> {
   const ids = rows.map(({ id }) => id);
   const nowMs = Date.now();
-  const [members, losses, mail, histories] = await Promise.all([
-    scalingMembers(clusters, ids),
-    unplannedLosses(clusters, ids, scoreWindowSeconds),
-    mailFigures(communication, ids, scoreWindowSeconds),
+  const [{ members, stability }, histories] = await Promise.all([
+    readStability({ clusters, communication, settings }, rows),
     scalingMemories(resources, ids, {
       nowMs,
       windowSeconds: rules.windowSeconds,
@@ -52,32 +50,50 @@ export async function readPictures(
       gapSeconds: rules.windowSeconds,
     }),
   ]);
-  const readings = byAgent(await usageOf(resources, [...new Set(members.map(({ agentId }) => agentId))]));
+  const agentIds = new Set([...members.values()].flatMap((own) => own.map(({ agentId }) => agentId)));
+  const readings = groupBy(await usageOf(resources, [...agentIds]), ({ agentId }) => agentId);
   return new Map(
     rows.map((cluster) => {
-      const own = members.filter(({ clusterId }) => clusterId === cluster.id);
-      const lost = (losses.get(cluster.id) ?? 0) + own.filter(({ alive }) => !alive).length;
-      const figures = mail.get(cluster.id);
-      return [
-        cluster.id,
-        {
-          facts: factsOf(cluster, own, {
-            nowMs,
-            readings,
-            asked: asked.get(cluster.id),
-            history: histories.get(cluster.id),
-          }),
-          stability: stabilityFactsOf(cluster, own, { lost, figures, latencyMs: settings.communicationLatencyMs }),
-        },
-      ];
+      const facts = factsOf(cluster, members.get(cluster.id) ?? [], {
+        nowMs,
+        readings,
+        asked: asked.get(cluster.id),
+        history: histories.get(cluster.id),
+      });
+      return [cluster.id, { facts, stability: stability(cluster) }];
     }),
   );
 }
 
-function byAgent(readings: readonly UsageReading[]): ReadonlyMap<string, readonly UsageReading[]> {
-  const found = new Map<string, UsageReading[]>();
-  for (const reading of readings) found.set(reading.agentId, [...(found.get(reading.agentId) ?? []), reading]);
-  return found;
+/** What clusters' scores are made of, and their active members by cluster. */
+export async function readStability(
+  { clusters, communication, settings }: Pick<ActivityDeps, 'clusters' | 'communication' | 'settings'>,
+  rows: readonly ClusterRow[],
+) {
+  const ids = rows.map(({ id }) => id);
+  const [all, losses, mail] = await Promise.all([
+    scalingMembers(clusters, ids),
+    unplannedLosses(clusters, ids, scoreWindowSeconds),
+    mailFigures(communication, ids, scoreWindowSeconds),
+  ]);
+  const members = groupBy(all, ({ clusterId }) => clusterId);
+  const stability = (cluster: ClusterRow): StabilityFacts => {
+    const own = members.get(cluster.id) ?? [];
+    const lost = (losses.get(cluster.id) ?? 0) + own.filter(({ alive }) => !alive).length;
+    const figures = mail.get(cluster.id);
+    return stabilityFactsOf(cluster, own, { lost, figures, latencyMs: settings.communicationLatencyMs });
+  };
+  return { members, stability };
+}
+
+function groupBy<Item>(items: readonly Item[], keyOf: (item: Item) => string): ReadonlyMap<string, readonly Item[]> {
+  const groups = new Map<string, Item[]>();
+  for (const item of items) {
+    const group = groups.get(keyOf(item));
+    if (group) group.push(item);
+    else groups.set(keyOf(item), [item]);
+  }
+  return groups;
 }
 
 function factsOf(

@@ -2,7 +2,14 @@ import type { ClusterId, OperationId } from '../../contracts/ids.js';
 import type { ScalingOutcome, ScalingResult } from '../../contracts/scaling.js';
 import { judgeSoak, type SoakVerdict } from '../../domain/scaling/soak.js';
 import { stabilityScore } from '../../domain/stability/score.js';
-import { endOperation, findCluster, membershipsOf, saveStep, stepResult } from '../../stores/clusters/index.js';
+import {
+  clusterWithMembers,
+  endOperation,
+  findCluster,
+  saveStep,
+  stepResult,
+  type ClusterRow,
+} from '../../stores/clusters/index.js';
 import { failpoint } from '../../stores/failpoint.js';
 import {
   blockRecommendation,
@@ -14,7 +21,7 @@ import {
 import { asActivity, thisAttempt } from '../as-activity.js';
 import type { ActivityDeps } from '../deps.js';
 import type { AssessedNeeds } from './assess-needs.js';
-import { readPictures } from './read-facts.js';
+import { readStability } from './read-facts.js';
 import { rulesOf } from './rules.js';
 
 export interface VerifyStabilityInput {
@@ -53,7 +60,9 @@ export const verifyStability = (deps: ActivityDeps) =>
     if (!soak) {
       const isChanged = input.joined.length + input.left.length > 0;
       // What was assessed a moment ago and left as it was has the score it had.
-      const score = isChanged ? await takeScore(deps, clusterId) : input.needs.scoreBefore;
+      const score = isChanged
+        ? await takeScore(deps, await findCluster(deps.clusters, clusterId))
+        : input.needs.scoreBefore;
       return end(deps, input, { score, outcome: input.outcome, verdict: input.verdict });
     }
     const { score, ...judged } = await judge(deps, input, soak);
@@ -85,21 +94,26 @@ async function judge(
   const key = { operationId, step: 'verifyStability:judged', round: soak.rolledBack ? 1 : 0 };
   const known = await stepResult<Judged>(clusters, key);
   if (known) return known;
-  const score = await takeScore(deps, clusterId);
+  const cluster = await findCluster(clusters, clusterId);
+  const score = await takeScore(deps, cluster);
   const scores = (await lastScores(resources, clusterId, 100)).filter(({ atMs }) => atMs >= soak.sinceMs);
-  const min = (await findCluster(clusters, clusterId))?.spec.size.min ?? 1;
-  const watched = { ...soak, min, before: needs.scoreBefore, scores: scores.map((row) => row.score) };
+  const watched = {
+    ...soak,
+    min: cluster?.spec.size.min ?? 1,
+    before: needs.scoreBefore,
+    scores: scores.map((row) => row.score),
+  };
   const judged = { ...judgeSoak(watched, Date.now(), rulesOf(settings)), score };
   if (judged.verdict === 'waiting') return judged;
   return saveStep<Judged>(clusters, key, thisAttempt(), async () => judged);
 }
 
-async function takeScore(deps: ActivityDeps, clusterId: string): Promise<number | null> {
-  const cluster = await findCluster(deps.clusters, clusterId);
-  const picture = cluster && (await readPictures(deps, [cluster], { rules: rulesOf(deps.settings) })).get(clusterId);
-  if (!picture) return null;
-  const score = stabilityScore(picture.stability);
-  await saveScores(deps.resources, [{ clusterId, atMs: picture.facts.nowMs, ...score, parts: { ...score.parts } }]);
+async function takeScore(deps: ActivityDeps, cluster: ClusterRow | undefined): Promise<number | null> {
+  if (!cluster) return null;
+  const atMs = Date.now();
+  const { stability } = await readStability(deps, [cluster]);
+  const score = stabilityScore(stability(cluster));
+  await saveScores(deps.resources, [{ clusterId: cluster.id, atMs, ...score, parts: { ...score.parts } }]);
   return score.score;
 }
 
@@ -112,7 +126,7 @@ async function end(
     verdict,
   }: { readonly score: number | null; readonly outcome: ScalingOutcome; readonly verdict: string },
 ): Promise<VerifiedStability> {
-  const [cluster, members] = await Promise.all([findCluster(clusters, clusterId), membershipsOf(clusters, clusterId)]);
+  const { cluster, members = [] } = (await clusterWithMembers(clusters, clusterId)) ?? {};
   const result: ScalingResult = {
     clusterId,
     decisionId: needs.decisionId,

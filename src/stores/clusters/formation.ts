@@ -4,6 +4,7 @@ import type { ClusterState } from '../../contracts/clusters.js';
 import { ManagerError } from '../../contracts/errors.js';
 import { isDatabaseError } from '../database.js';
 import { withCommit } from '../thrifty-pool.js';
+import type { MembershipRow } from './reservations.js';
 import type { ClustersDb } from './schema.js';
 
 export interface ClusterRow {
@@ -27,6 +28,18 @@ export const clusterColumns = sql<ClusterRow>`
 export async function findCluster(db: ClustersDb, id: string): Promise<ClusterRow | undefined> {
   const { rows } = await sql<ClusterRow>`select ${clusterColumns} from clusters c where c.id = ${id}`.execute(db);
   return rows[0];
+}
+
+/** A cluster with its live memberships by agent id, in one question. */
+export async function clusterWithMembers(
+  db: ClustersDb,
+  id: string,
+): Promise<{ readonly cluster: ClusterRow; readonly members: readonly MembershipRow[] } | undefined> {
+  const { rows } = await sql<ClusterRow & { members: readonly MembershipRow[] }>`
+    select ${clusterColumns}, members_of(c.id) as members from clusters c where c.id = ${id}`.execute(db);
+  if (!rows[0]) return undefined;
+  const { members, ...cluster } = rows[0];
+  return { cluster, members };
 }
 
 /** Locks the row until the end of the transaction: who changes membership holds this lock. */
@@ -76,12 +89,17 @@ export async function activateCluster(
     readonly coordinator: string;
     readonly joining: readonly string[];
     readonly leaving: readonly string[];
+    /** What the cluster is meant to have from now on; as before if not given. */
+    readonly desired?: number;
   },
 ): Promise<void> {
+  const { desired = null } = plan;
   const { rows } = await sql<{ clusters: number; joined: number }>`
     with moved as (
       update clusters set state = 'active', epoch = ${plan.epoch}, coordinator = ${plan.coordinator},
-        activated_at = coalesce(activated_at, now())
+        activated_at = coalesce(activated_at, now()),
+        spec = case when ${desired}::integer is null then spec
+          else jsonb_set(spec, '{size,desired}', to_jsonb(${desired}::integer)) end
       where id = ${plan.clusterId} and state in ('forming', 'active') and epoch = ${plan.epoch - 1} returning id
     ), released as (
       update memberships set state = 'released', left_at = now()

@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
 import { ManagerError } from '../../contracts/errors.js';
+import { clusterColumns, type ClusterRow } from './formation.js';
 import type { ClustersDb } from './schema.js';
 
 /** A member with what a scaling decision and a stability score ask of it. */
@@ -51,15 +52,18 @@ export async function unplannedLosses(
 }
 
 /**
- * Another scaling of a cluster that has not ended and goes first: it has decided already, or was asked for before this
- * one. The cluster's row stays locked until the end of the transaction, so of two that look at one time the second sees
- * what the first has saved.
+ * A cluster that is to be scaled, and another scaling of it that has not ended and goes first: it has decided already, or
+ * was asked for before this one. The cluster's row stays locked until the end of the transaction, so of two that look at
+ * one time the second sees what the first has saved.
  */
-export async function scalingUnderWay(
+export async function lockForScaling(
   tx: ClustersDb,
   { clusterId, operationId }: { readonly clusterId: string; readonly operationId: string },
-): Promise<string | undefined> {
-  await sql`select id from clusters where id = ${clusterId} for no key update`.execute(tx);
+): Promise<{ readonly cluster: ClusterRow; readonly other: string | undefined } | undefined> {
+  const found = await sql<ClusterRow>`
+    select ${clusterColumns} from clusters c where c.id = ${clusterId} for no key update`.execute(tx);
+  const cluster = found.rows[0];
+  if (!cluster) return undefined;
   const { rows } = await sql<{ id: string }>`
     select o.id from operations o
     where o.cluster_id = ${clusterId} and o.kind = 'SCALING' and o.state = 'running' and o.id <> ${operationId}
@@ -67,14 +71,7 @@ export async function scalingUnderWay(
         or (o.created_at, o.id)
           < (coalesce((select me.created_at from operations me where me.id = ${operationId}), now()), ${operationId}::text))
     order by o.created_at limit 1`.execute(tx);
-  return rows[0]?.id;
-}
-
-/** What a cluster is meant to have from now on: what repair brings it back to. */
-export async function setDesiredSize(tx: ClustersDb, clusterId: string, desired: number): Promise<void> {
-  await sql`
-    update clusters set spec = jsonb_set(spec, '{size,desired}', to_jsonb(${desired}::integer))
-    where id = ${clusterId} and state = 'active'`.execute(tx);
+  return { cluster, other: rows[0]?.id };
 }
 
 /**
@@ -90,12 +87,15 @@ export async function startLeaving(
     readonly epoch: number;
     readonly coordinator: string;
     readonly leaving: readonly string[];
+    /** What the cluster is meant to have from now on. */
+    readonly desired: number;
   },
 ): Promise<void> {
-  const { clusterId, operationId, epoch, coordinator, leaving } = plan;
+  const { clusterId, operationId, epoch, coordinator, leaving, desired } = plan;
   const { rows } = await sql<{ clusters: number; leaving: number }>`
     with moved as (
-      update clusters set epoch = ${epoch}, coordinator = ${coordinator}
+      update clusters set epoch = ${epoch}, coordinator = ${coordinator},
+        spec = jsonb_set(spec, '{size,desired}', to_jsonb(${desired}::integer))
       where id = ${clusterId} and state = 'active' and epoch = ${epoch - 1} returning id
     ), going as (
       update memberships set state = 'leaving', leaving_since = clock_timestamp(), left_by = ${operationId}
@@ -149,24 +149,29 @@ export const agentsResource = 'agents';
 
 /**
  * @param of.names the resources that are asked about, besides the agents themselves; all of them if not given.
- * @param of.capabilities only agents that have all of these.
+ * @param of.usefulTo only agents that can do all that this cluster requires.
  */
 export async function fleetStock(
   db: ClustersDb,
-  { names, capabilities = [] }: { readonly names?: readonly string[]; readonly capabilities?: readonly string[] } = {},
+  { names, usefulTo }: { readonly names?: readonly string[]; readonly usefulTo?: string } = {},
 ): Promise<FleetStock> {
+  const needed =
+    usefulTo === undefined
+      ? sql``
+      : sql`and capabilities @> array(
+          select jsonb_array_elements_text(spec -> 'requiredCapabilities') from clusters where id = ${usefulTo})`;
+  const agents = sql`
+    select ${agentsResource} as name, coalesce(sum(max_clusters), 0)::float8 as capacity,
+      coalesce(sum(cluster_count), 0)::float8 as held from alive`;
   const asked = names
     ? sql`unnest(${names}::text[]) as n (name)`
     : sql`(select distinct r.key as name from alive, jsonb_object_keys(resources) r (key)) n`;
-  const { rows } = await sql<{ name: string; capacity: number; held: number }>`
-    with alive as (
-      select * from agents where left_at is null and lease_expires_at > now() and capabilities @> ${capabilities}::text[]
-    )
-    select ${agentsResource} as name, coalesce(sum(max_clusters), 0)::float8 as capacity,
-      coalesce(sum(cluster_count), 0)::float8 as held from alive
-    union all
+  const others = sql`union all
     select n.name, coalesce(sum((a.resources ->> n.name)::float8), 0), coalesce(sum((a.held ->> n.name)::float8), 0)
-    from ${asked}, alive a group by n.name`.execute(db);
+    from ${asked}, alive a group by n.name`;
+  const { rows } = await sql<{ name: string; capacity: number; held: number }>`
+    with alive as (select * from agents where left_at is null and lease_expires_at > now() ${needed})
+    ${agents} ${names?.length === 0 ? sql`` : others}`.execute(db);
   const column = (which: 'capacity' | 'held') => Object.fromEntries(rows.map((row) => [row.name, row[which]]));
   return { capacity: column('capacity'), held: column('held') };
 }

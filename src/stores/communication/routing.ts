@@ -31,6 +31,12 @@ export interface RoutingTable {
   readonly members: readonly RoutedMember[];
 }
 
+/** A message of the manager's own, and whose inboxes it goes to. */
+export interface NewMail {
+  readonly message: ManagerMail;
+  readonly recipients: readonly string[];
+}
+
 /**
  * Writes the immutable routing table of an epoch and the messages that tell its members, together. The same again
  * changes nothing.
@@ -40,7 +46,7 @@ export interface RoutingTable {
 export async function routeAndDeliver(
   db: CommunicationDb,
   { clusterId, epoch, members }: RoutingTable,
-  mail: readonly { readonly message: ManagerMail; readonly recipients: readonly string[] }[],
+  mail: readonly NewMail[],
 ): Promise<void> {
   const { rows } = await sql<{ outcome: 'done' | 'closed' | 'other' }>`
     select route_and_deliver(${clusterId}, ${epoch}, ${JSON.stringify(members)}::jsonb,
