@@ -14,7 +14,9 @@ declare module 'vitest' {
 /** One PostgreSQL and one Temporal server for the whole run, started by the product's own launcher. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const stateDir = mkdtempSync(join(tmpdir(), 'cluster-manager-test-'));
-  const stack = await startStack({ stateDir, ports: 'free', services: 'data' });
+  // No test cuts the power, and processes that are killed leave what they wrote with the kernel.
+  const durable = process.env['FAULTS'] === '1';
+  const stack = await startStack({ stateDir, ports: 'free', services: 'data', durable });
   const { TEMPORAL_ADDRESS: address = '', TEMPORAL_NAMESPACE: namespace = 'default' } = stack.env;
   project.provide('temporal', { address, namespace });
   project.provide('adminDatabaseUrl', stack.adminDatabaseUrl);
