@@ -11,7 +11,8 @@ export default defineConfig({
   test: {
     // Temporal's native library and the signals that tests send want a process for each file.
     pool: 'forks',
-    maxWorkers: 2,
+    // Two cores; many tests wait for other processes.
+    maxWorkers: 3,
     testTimeout: 30_000,
     hookTimeout: 120_000,
     projects: [

@@ -2,10 +2,8 @@ import {
   ActivityFailure,
   ApplicationFailure,
   CancellationScope,
-  defineUpdate,
   isCancellation,
   setCurrentDetails,
-  setHandler,
   sleep,
   workflowInfo,
 } from '@temporalio/workflow';
@@ -15,9 +13,10 @@ import type { AssessedNeeds } from '../activities/scaling/assess-needs.js';
 import type { VerifyStabilityInput } from '../activities/scaling/verify-stability.js';
 import { codeOfFailureType, type ErrorCode } from '../contracts/errors.js';
 import type { ClusterId, OperationId } from '../contracts/ids.js';
-import type { ScalingOutcome, ScalingResult, ResourceUpdate } from '../contracts/scaling.js';
-import { resourceUpdates, type ScaleClusterInput } from '../contracts/workflow-inputs.js';
+import type { ScalingOutcome, ScalingResult } from '../contracts/scaling.js';
+import type { ScaleClusterInput } from '../contracts/workflow-inputs.js';
 import { scalingSteps, undoing } from './activity-options.js';
+import { takeAnswers, waitForAnswer } from './orchestrator-answers.js';
 import { showRun } from './show-run.js';
 import { wakeUps, type WakeUps } from './waiting.js';
 
@@ -41,7 +40,7 @@ export async function scaleCluster(request: ScaleClusterInput): Promise<ScalingR
   const operationId: OperationId = request?.requestId ?? workflowId.replace(/^scaling\//, '');
   const ids: Ids = { operationId, clusterId: String(request?.clusterId ?? '') };
   const wakes = wakeUps();
-  takeAnswers(ids, wakes);
+  takeAnswers(operationId, wakes);
   showRun('scaling', {
     ...(ids.clusterId === '' ? {} : { clusterId: ids.clusterId }),
     doing: `Assessing what ${ids.clusterId} needs`,
@@ -52,38 +51,6 @@ export async function scaleCluster(request: ScaleClusterInput): Promise<ScalingR
     return await carryOut(ids, { needs, request, wakes });
   } catch (error) {
     throw await giveBack(ids, error);
-  }
-}
-
-/** The orchestrator's answer from any Temporal SDK. It is written as by HTTP, and then the run goes on. */
-function takeAnswers({ operationId }: Ids, wakes: WakeUps): void {
-  for (const [name, state] of [
-    [resourceUpdates.grant, 'granted'],
-    [resourceUpdates.deny, 'denied'],
-  ] as const) {
-    setHandler(
-      defineUpdate<string, [ResourceUpdate]>(name),
-      async ({ requestId, by = 'temporal', reason }) => {
-        const answered = await scalingSteps(`${state} by ${by}`).answerResources({
-          operationId,
-          requestId,
-          state,
-          by,
-          ...(reason === undefined ? {} : { reason }),
-        });
-        wakes.wake();
-        return answered.state;
-      },
-      {
-        validator: (update) => {
-          if (typeof update?.requestId === 'string' && update.requestId.startsWith(`rr_${operationId}_`)) return;
-          throw ApplicationFailure.nonRetryable(
-            `requestId is ${JSON.stringify(update?.requestId)}; it must be one of this run's, which begin with rr_${operationId}_`,
-            'InvalidRequest',
-          );
-        },
-      },
-    );
   }
 }
 
@@ -99,6 +66,7 @@ async function carryOut(ids: Ids, { needs, request, wakes }: Run): Promise<Scali
   const cause = needs.because === 'asked' ? 'asked' : needs.because === 'below_minimum' ? 'replacement' : 'scaling';
   let round = 0;
   let missing = 0;
+  let isDenied = false;
   let answer = '';
   for (; ; round += 1) {
     const step = { ...ids, round, cause, charged: needs.charged, epoch: needs.epoch } as const;
@@ -111,6 +79,7 @@ async function carryOut(ids: Ids, { needs, request, wakes }: Run): Promise<Scali
     }
     const standing = await waitForAnswer(allocated.asked, wakes);
     answer = `the orchestrator's answer is ${standing.state}${standing.reason === '' ? '' : `: ${standing.reason}`}`;
+    isDenied = standing.state === 'denied';
     if (standing.state !== 'granted') break;
   }
   const moved = changed.joined.length + changed.left.length;
@@ -120,6 +89,7 @@ async function carryOut(ids: Ids, { needs, request, wakes }: Run): Promise<Scali
     needs,
     changed,
     outcome,
+    waitedFor: isDenied ? 0 : missing,
     verdict: answer || (moved === 0 ? 'nothing was changed' : 'changed'),
   };
   const seconds = direction === 'none' || moved === 0 ? 0 : (request.soakSeconds ?? needs.soakSeconds);
@@ -166,38 +136,25 @@ async function change(
   }
 }
 
-/** Waits for the orchestrator, durably, until its answer or the request's deadline. */
-async function waitForAnswer(
-  asked: { readonly requestId: string; readonly seconds: number; readonly reason: string },
-  wakes: WakeUps,
-) {
-  const endsAtMs = Date.now() + asked.seconds * 1_000;
-  setCurrentDetails(
-    `**Waiting for the orchestrator** until ${new Date(endsAtMs).toISOString()}: grant or deny ${asked.requestId} (${asked.reason})`,
-  );
-  for (;;) {
-    const standing = await scalingSteps(`how ${asked.requestId} stands`).lookAtRequest({ requestId: asked.requestId });
-    if (standing.state !== 'open') return standing;
-    const leftMs = endsAtMs - Date.now();
-    // A hair beyond the deadline, which is the database's.
-    await wakes.orAfter(leftMs > 0 ? leftMs / 1_000 + 0.2 : 1);
-  }
-}
-
 interface Settled {
   readonly ids: Ids;
   readonly needs: AssessedNeeds;
   readonly changed: Changed;
   readonly outcome: ScalingOutcome;
+  readonly waitedFor: number;
   readonly verdict: string;
 }
 
-const inputOf = ({ ids, needs, changed, outcome, verdict }: Settled, soaked: VerifyStabilityInput['soak']) => ({
+const inputOf = (
+  { ids, needs, changed, outcome, waitedFor, verdict }: Settled,
+  soaked: VerifyStabilityInput['soak'],
+) => ({
   ...ids,
   needs,
   joined: [...changed.joined],
   left: [...changed.left],
   outcome,
+  waitedFor,
   verdict,
   soak: soaked,
 });
@@ -263,7 +220,7 @@ async function rollBack(
     isAsked: true,
     mayAsk: false,
   });
-  const watched = await soak({ ...settled, verdict: `rolled back: ${why}`, rolledBack: true });
+  const watched = await soak({ ...settled, waitedFor: 0, verdict: `rolled back: ${why}`, rolledBack: true });
   if (watched.state === 'ended') return watched.result;
   throw new Error(`A rollback is ${watched.state}`);
 }

@@ -29,7 +29,7 @@ export async function scaleDirectly(
   await call('allocateResources', { ...ids, round: 0, change, isAsked: true, mayAsk: false });
   const { joined, left } = await call('adjustCluster', { ...ids, round: 0, cause: 'asked', charged, epoch });
   const outcome = joined.length + left.length > 0 ? ('scaled' as const) : ('unchanged' as const);
-  return call('verifyStability', { ...ids, needs, joined, left, outcome, verdict: 'done', soak: null });
+  return call('verifyStability', { ...ids, needs, joined, left, outcome, waitedFor: 0, verdict: 'done', soak: null });
 }
 
 /** A cluster that grew and shrank, a pool with grants of every state, and a budget with reservations of every state. */

@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { urgentPath } from '../../src/api/lifecycle/urgent-path.js';
+import { emptyHistogram } from '../../src/domain/communication/latency.js';
 import { usageSampler } from '../../src/api/lifecycle/usage-sampler.js';
-import { clusterView, listOperations, saveHeartbeats } from '../../src/stores/clusters/index.js';
+import { clusterView, findOperation, listOperations, saveHeartbeats } from '../../src/stores/clusters/index.js';
+import { addLatencies } from '../../src/stores/communication/index.js';
 import { lastScores, listRequests, recordUsage, scalingMemories, usageOf } from '../../src/stores/resources/index.js';
 import { createTestDatabases, type TestDatabases } from '../support/database.js';
 import { addAgents } from '../support/fleet.js';
@@ -107,6 +109,57 @@ describe('scalingInterval', () => {
   });
 });
 
+describe('what could not be had', () => {
+  it('is tried for again by the interval, once there is somebody', async () => {
+    const clusterId = await clusterOf('wants', 3);
+    const asked = { clusterId, desired: 5, grantSeconds: 0 };
+    expect(await worker.manager.scaleCluster(asked)).toMatchObject({
+      outcome: 'unchanged',
+      verdict: expect.stringContaining('2 more were wanted'),
+    });
+    expect(await memoryOf(clusterId)).toMatchObject({ wanted: 5 });
+    await addAgents(stores.clusters, 1, { capabilities: ['wants'], resources: { slots: 4 } }, 'wants-late');
+    expect(await worker.manager.scaleCluster(asked)).toMatchObject({ outcome: 'partial', size: 4 });
+    await addAgents(stores.clusters, 1, { capabilities: ['wants'], resources: { slots: 4 } }, 'wants-later');
+    const dry = await worker.manager.runScalingInterval({ dryRun: true });
+    expect(dry.lines[0]).toContain('1 more waited for make 4 + 1 = 5 members');
+    await worker.manager.runScalingInterval({ dryRun: false });
+    await waitFor('the last one', async () => (await membersOf(clusterId)).length === 5);
+    await waitFor('nothing more to want', async () => (await memoryOf(clusterId))?.wanted === null);
+  });
+
+  it('is not waited for when the orchestrator denied it', async () => {
+    const clusterId = await clusterOf('denied', 3);
+    const running = worker.manager.scaleCluster({ requestId: 'denied-scale', clusterId, desired: 5, grantSeconds: 60 });
+    const [request] = await waitFor('the request', async () => {
+      const open = await listRequests(stores.resources, { clusterId, limit: 1 });
+      return open.length > 0 && open;
+    });
+    await worker.manager.denyResources('scaling/denied-scale', { requestId: request?.id ?? '', reason: 'no budget' });
+    expect(await running).toMatchObject({ outcome: 'unchanged' });
+    expect(await memoryOf(clusterId)).toMatchObject({ wanted: null });
+  });
+});
+
+describe('work that waits', () => {
+  it('makes a cluster grow by how fast it is done', async () => {
+    const clusterId = await clusterOf('loaded', 3, { spare: 3 });
+    const members = await membersOf(clusterId);
+    await used(clusterId, 2.6);
+    const beat = { load: 1, inboxDepth: 500 };
+    await saveHeartbeats(stores.clusters, new Map(members.map((id) => [id, beat])), 600);
+    const plan = async () => (await worker.manager.runScalingInterval({ dryRun: true })).lines.join('\n');
+    expect(await plan()).not.toContain('cl_loaded');
+    const counts = emptyHistogram();
+    counts[2] = 300;
+    await addLatencies(stores.communication, [{ clusterId, measure: 'acked', counts }]);
+    // 300 in two to three minutes by 3 slots that are at work: 0.55 to 0.84 a slot and second.
+    expect(await plan()).toMatch(
+      /cl_loaded: 3 -> 6 {2}.*work of 3 in flight \+ 1500 waiting \/ \(300 s x 0\.[5-8]\d* a slot\)/,
+    );
+  });
+});
+
 describe('usage by heartbeat', () => {
   it('becomes a sample once a period, load as used concurrency', async () => {
     const clusterId = await clusterOf('beats', 3);
@@ -140,5 +193,27 @@ describe('usage by heartbeat', () => {
       return found.length > 1 && found;
     });
     expect(operations.filter(({ kind }) => kind === 'SCALING')).toHaveLength(1);
+  });
+});
+
+describe('a formation that waits for all its members at once', () => {
+  it('is tried again when there is more room among the agents, not at the next interval', async () => {
+    await worker.manager.schedules.ensure('formation', { everySeconds: 86_400 });
+    const config = () => ({ scaling, capabilities: ['scaling'], leaseSeconds: 30 }) as never;
+    const look = urgentPath({ ...stores, client: worker.manager, config });
+    const { operationId } = await worker.manager.startFormation({
+      requestId: 'gang',
+      name: 'gang',
+      requiredCapabilities: ['gang'],
+      size: { min: 3, desired: 3, max: 3 },
+      onInsufficient: 'queue',
+    });
+    const stateOf = async () => (await findOperation(stores.clusters, operationId))?.state;
+    await waitFor('the queue', async () => (await stateOf()) === 'queued');
+    await look();
+    await addAgents(stores.clusters, 3, { capabilities: ['gang'] }, 'gang');
+    expect(await stateOf()).toBe('queued');
+    await look();
+    await waitFor('the cluster', async () => (await stateOf()) === 'completed');
   });
 });

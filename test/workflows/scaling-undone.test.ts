@@ -144,7 +144,7 @@ describe('a soak', () => {
     const { charged, epoch } = needs;
     const { joined, left } = await call('adjustCluster', { ...ids, round: 0, cause: 'asked', charged, epoch });
     const soak = { sinceMs: 0, direction: 'out', from: 3, desired: 4, mayWait: false, rolledBack: false } as const;
-    const verify = { ...ids, needs, joined, left, outcome: 'scaled', verdict: '', soak } as const;
+    const verify = { ...ids, needs, joined, left, outcome: 'scaled', waitedFor: 0, verdict: '', soak } as const;
     await stores.clusters
       .updateTable('agents')
       .set({ readiness: 'unavailable' })

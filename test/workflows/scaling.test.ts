@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { AllocatedResources } from '../../src/activities/scaling/allocate-resources.js';
 import { scalingSteps } from '../../src/contracts/steps.js';
-import { clusterView, findAgent, findOperation, type ClustersDb } from '../../src/stores/clusters/index.js';
+import { clusterView, findAgent, findOperation, stepsOf, type ClustersDb } from '../../src/stores/clusters/index.js';
 import { receive, routingTable } from '../../src/stores/communication/index.js';
 import {
   answerRequest,
@@ -40,7 +41,6 @@ async function clusterOf(name: string, size: number, { spare = 0, resources = {}
   const offers = { capabilities: [name], resources: { slots: 4 } };
   await addAgents(stores.clusters, size + spare, offers, name);
   const { clusterId } = await worker.manager.formCluster({
-    requestId: name,
     name,
     requiredCapabilities: [name],
     resources,
@@ -200,6 +200,39 @@ describe('scaleCluster', () => {
         { direction: 'out', members: 2, cause: 'asked' },
         { direction: 'in', members: 0, cause: 'rollback' },
       ],
+    });
+  });
+
+  it('tells the dominant share of every cluster that wants to grow', async () => {
+    const [one, two] = [await clusterOf('sharing', 3, { spare: 4 }), await clusterOf('sharing', 3)];
+    const waiting = worker.manager.scaleCluster({
+      requestId: 'one-more',
+      clusterId: one,
+      desired: 9,
+      grantSeconds: 60,
+    });
+    await waitFor('the request', async () => (await listRequests(stores.resources, { clusterId: one, limit: 1 }))[0]);
+    await worker.manager.scaleCluster({ requestId: 'two-more', clusterId: two, desired: 5, grantSeconds: 0 });
+    const steps = await stepsOf(stores.clusters, 'two-more');
+    const allocated = steps.find(({ step }) => step === 'allocateResources')?.result as AllocatedResources | undefined;
+    const share = allocated?.share;
+    expect(share).toMatchObject({ claims: 2, dominantResource: 'agents' });
+    expect(share?.shares.map(({ clusterId }) => clusterId).toSorted()).toEqual([one, two].toSorted());
+    await worker.manager.cancel('scaling/one-more');
+    await expect(waiting).rejects.toMatchObject({ code: 'cancelled' });
+  });
+
+  it('watches a cluster no longer that is dissolved meanwhile', async () => {
+    const clusterId = await clusterOf('ending', 3, { spare: 1 });
+    const running = worker.manager.scaleCluster({ requestId: 'ending-scale', clusterId, desired: 4, soakSeconds: 12 });
+    await waitFor('the growth', async () => (await membersOf(stores.clusters, clusterId)).length === 4);
+    const dissolution = { operationId: 'ending-end', clusterId, drainSeconds: 0 };
+    await worker.manager.result(await worker.manager.startDissolution(dissolution));
+    expect(await running).toMatchObject({
+      outcome: 'scaled',
+      joined: [expect.any(String)],
+      scoreAfter: null,
+      verdict: 'not watched to the end: the cluster is dissolved',
     });
   });
 

@@ -49,6 +49,8 @@ export interface FairShare {
   /** Jain's index over all claims. */
   readonly jain: number;
   readonly claims: number;
+  /** Every claimant's dominant share, the largest first; the first hundred where there are more. */
+  readonly shares: readonly { readonly clusterId: string; readonly dominantShare: number }[];
 }
 
 export interface AllocatedResources {
@@ -66,6 +68,7 @@ export interface AllocatedResources {
 const nothingAsked: AllocatedResources = { plan: null, missing: 0, reason: '', share: null, asked: null };
 
 const claimsAtMost = 10_000;
+const sharesAtMost = 100;
 
 /**
  * Step 2 of scale_cluster: what the cluster may have by its fair share, and agents reserved for it. What the fleet cannot
@@ -164,7 +167,11 @@ async function fairShareOf(
   const share = shares.find(({ id }) => id === clusterId);
   if (!share) return null;
   const { answer, dominantShare, dominantResource, units } = share;
-  return { units, told: { answer, dominantShare, dominantResource, jain, claims: open.length } };
+  const largest = shares
+    .map(({ id, dominantShare: theirs }) => ({ clusterId: id, dominantShare: theirs }))
+    .sort((a, b) => b.dominantShare - a.dominantShare)
+    .slice(0, sharesAtMost);
+  return { units, told: { answer, dominantShare, dominantResource, jain, claims: open.length, shares: largest } };
 }
 
 /** Chooses and reserves who joins. Nobody is reserved where nobody is needed. */

@@ -1,6 +1,7 @@
 import { ruleOf } from '../formation/plan.js';
 import { shareWithin } from '../../domain/communication/latency.js';
 import { usageRatio } from '../../domain/scaling/ewma.js';
+import { fourDecimals } from '../../domain/scaling/four-decimals.js';
 import type { ScalingRules } from '../../domain/scaling/rules.js';
 import type { ClusterFacts, ScalingMember, Work } from '../../domain/scaling/types.js';
 import type { StabilityFacts } from '../../domain/stability/score.js';
@@ -41,7 +42,7 @@ export async function readPictures(
 ): Promise<ReadonlyMap<string, ClusterPicture>> {
   const ids = rows.map(({ id }) => id);
   const nowMs = Date.now();
-  const [{ members, stability }, histories] = await Promise.all([
+  const [{ members, stability, ackedPerSecond }, histories] = await Promise.all([
     readStability({ clusters, communication, settings }, rows),
     scalingMemories(resources, ids, {
       nowMs,
@@ -59,6 +60,7 @@ export async function readPictures(
         readings,
         asked: asked.get(cluster.id),
         history: histories.get(cluster.id),
+        ackedPerSecond: ackedPerSecond(cluster.id),
       });
       return [cluster.id, { facts, stability: stability(cluster) }];
     }),
@@ -76,6 +78,7 @@ export async function readStability(
     unplannedLosses(clusters, ids, scoreWindowSeconds),
     mailFigures(communication, ids, scoreWindowSeconds),
   ]);
+  const ackedPerSecond = (clusterId: string): number | null => mail.get(clusterId)?.ackedPerSecond ?? null;
   const members = groupBy(all, ({ clusterId }) => clusterId);
   const stability = (cluster: ClusterRow): StabilityFacts => {
     const own = members.get(cluster.id) ?? [];
@@ -83,7 +86,7 @@ export async function readStability(
     const figures = mail.get(cluster.id);
     return stabilityFactsOf(cluster, own, { lost, figures, latencyMs: settings.communicationLatencyMs });
   };
-  return { members, stability };
+  return { members, stability, ackedPerSecond };
 }
 
 function groupBy<Item>(items: readonly Item[], keyOf: (item: Item) => string): ReadonlyMap<string, readonly Item[]> {
@@ -104,19 +107,21 @@ function factsOf(
     readings,
     asked,
     history,
+    ackedPerSecond,
   }: {
     readonly nowMs: number;
     readonly readings: ReadonlyMap<string, readonly UsageReading[]>;
     readonly asked: Asked | undefined;
     readonly history: ScalingMemory | undefined;
+    readonly ackedPerSecond: number | null;
   },
 ): ClusterFacts {
   return {
     nowMs,
     rule: ruleOf(cluster.spec),
     members: members.map((member) => memberOf(member, readings.get(member.agentId) ?? [])),
-    work: workOf(members),
-    unmet: { members: 0, gang: false },
+    work: workOf(members, ackedPerSecond),
+    waitedFor: Math.max(0, (history?.wanted ?? 0) - members.length),
     asked: asked?.desired ?? null,
     release: asked?.release ?? null,
     recommendations: history?.recommendations ?? [],
@@ -153,16 +158,20 @@ function memberOf(member: ScalingMemberRow, readings: readonly UsageReading[]): 
   };
 }
 
-/** Null where nobody tells of waiting work: usage says the rest. How fast it is done is not known. */
-function workOf(members: readonly ScalingMemberRow[]): Work | null {
+/**
+ * Null where nobody tells of waiting work: usage says the rest. A task is a delivery: how many a slot finishes is what was
+ * acked lately over the slots that are at work now.
+ */
+function workOf(members: readonly ScalingMemberRow[], ackedPerSecond: number | null): Work | null {
   const telling = members.filter(({ tellsLoad }) => tellsLoad);
   const backlog = members.reduce((sum, { inboxDepth }) => sum + inboxDepth, 0);
   if (telling.length === 0 || backlog === 0) return null;
+  const inFlight = Math.round(telling.reduce((sum, member) => sum + member.load * member.concurrency, 0));
   const slots = telling.reduce((sum, member) => sum + member.concurrency, 0);
   return {
-    inFlight: Math.round(telling.reduce((sum, member) => sum + member.load * member.concurrency, 0)),
+    inFlight,
     backlog,
-    tasksPerSlotSecond: null,
+    tasksPerSlotSecond: ackedPerSecond === null || inFlight === 0 ? null : fourDecimals(ackedPerSecond / inFlight),
     slotsPerMember: Math.max(1, Math.round(slots / telling.length)),
   };
 }

@@ -30,6 +30,8 @@ export interface VerifyStabilityInput {
   readonly needs: AssessedNeeds;
   readonly joined: readonly string[];
   readonly left: readonly string[];
+  /** Members that could not be had, and that the next assessments try for again. */
+  readonly waitedFor: number;
   /** Null when nothing was changed or nothing is to be watched. */
   readonly soak: {
     /** Scores from this moment on count, epoch ms. */
@@ -66,6 +68,9 @@ export const verifyStability = (deps: ActivityDeps) =>
       return end(deps, input, { score, outcome: input.outcome, verdict: input.verdict });
     }
     const { score, ...judged } = await judge(deps, input, soak);
+    if (judged.verdict === 'gone') {
+      return end(deps, input, { score, outcome: input.outcome, verdict: `not watched to the end: ${judged.why}` });
+    }
     if (judged.verdict === 'waiting') {
       return { state: 'waiting', score, samples: judged.samples, needed: judged.needed };
     }
@@ -79,7 +84,7 @@ export const verifyStability = (deps: ActivityDeps) =>
     return end(deps, input, { score, outcome: 'failed', verdict: `failed: ${judged.why}` });
   });
 
-type Judged = SoakVerdict & { readonly score: number | null };
+type Judged = (SoakVerdict | { readonly verdict: 'gone'; readonly why: string }) & { readonly score: number | null };
 
 /**
  * Takes a score and judges by it. A change is judged once: an attempt that comes again, or a workflow that was started
@@ -95,11 +100,14 @@ async function judge(
   const known = await stepResult<Judged>(clusters, key);
   if (known) return known;
   const cluster = await findCluster(clusters, clusterId);
+  if (cluster?.state !== 'active') {
+    return { verdict: 'gone', why: `the cluster is ${cluster?.state ?? 'gone'}`, score: null };
+  }
   const score = await takeScore(deps, cluster);
   const scores = (await lastScores(resources, clusterId, 100)).filter(({ atMs }) => atMs >= soak.sinceMs);
   const watched = {
     ...soak,
-    min: cluster?.spec.size.min ?? 1,
+    min: cluster.spec.size.min,
     before: needs.scoreBefore,
     scores: scores.map((row) => row.score),
   };
@@ -119,7 +127,7 @@ async function takeScore(deps: ActivityDeps, cluster: ClusterRow | undefined): P
 
 async function end(
   { clusters, resources }: ActivityDeps,
-  { operationId, clusterId, needs, joined, left }: VerifyStabilityInput,
+  { operationId, clusterId, needs, joined, left, waitedFor }: VerifyStabilityInput,
   {
     score,
     outcome,
@@ -145,7 +153,7 @@ async function end(
   const key = { operationId, step: 'verifyStability', round: 0 };
   return saveStep<VerifiedStability>(clusters, key, thisAttempt(), async (tx) => {
     await withdrawRequests(resources, operationId);
-    await recordOutcome(resources, needs.decisionId, outcome, { operationId, verdict, joined, left });
+    await recordOutcome(resources, needs.decisionId, outcome, { operationId, verdict, joined, left, waitedFor });
     await endOperation(tx, operationId, { state: 'completed', event: `cluster.scaling.${outcome}`, result });
     return { state: 'ended', result };
   });

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import { clustersBelowMinimum, hotClusters } from '../../stores/clusters/index.js';
+import { clustersBelowMinimum, hotClusters, queueAndRoom } from '../../stores/clusters/index.js';
 import type { ApiDeps } from '../deps.js';
 
 /** Above it in two looks nobody waits for the interval. */
@@ -10,8 +10,9 @@ const againAfterMs = 120_000;
 
 /**
  * What does not wait for an interval, looked for once a sample period: a cluster whose usage is above 0.95 in two looks is
- * scaled at once, and one below its minimum repaired. Any number of servers may look: a run's id is the cluster's and the
- * time's, so they start it once.
+ * scaled at once, one below its minimum repaired, and a formation that waits in the queue for all its members at once is
+ * tried again when there is more room among the agents than there was. Any number of servers may look: a run's id is the
+ * cluster's and the time's, so they start it once.
  */
 export function urgentPath({
   clusters,
@@ -20,6 +21,7 @@ export function urgentPath({
 }: Pick<ApiDeps, 'clusters' | 'client' | 'config'>): () => Promise<void> {
   let before = new Set<string>();
   let repairedAtMs = 0;
+  let roomBefore = 0;
   return async () => {
     if (!config().capabilities.includes('scaling')) return;
     const hot = await hotClusters(clusters, { above: urgentUsage, limit: clustersAtMost });
@@ -31,8 +33,11 @@ export function urgentPath({
       await client.startScaling({ requestId, clusterId, reason: 'usage above 0.95 twice' }, 'urgent-path');
     }
     const short = await clustersBelowMinimum(clusters, { graceSeconds: 2 * config().leaseSeconds, limit: 1 });
-    if (short.length === 0 || Date.now() < repairedAtMs + againAfterMs) return;
-    repairedAtMs = Date.now();
-    await client.schedules.trigger('formation');
+    const isShort = short.length > 0 && Date.now() >= repairedAtMs + againAfterMs;
+    if (isShort) repairedAtMs = Date.now();
+    const { waiting, room } = await queueAndRoom(clusters);
+    const isServable = waiting > 0 && room > roomBefore;
+    roomBefore = room;
+    if (isShort || isServable) await client.schedules.trigger('formation');
   };
 }

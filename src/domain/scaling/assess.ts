@@ -14,11 +14,11 @@ import { measureUsage } from './usage.js';
  * next ones look back on it. What changes is recorded with `charged` members against the flap budget.
  */
 export const assess = (facts: ClusterFacts, rules: ScalingRules = defaultScalingRules): Decision => {
-  const { members, work, unmet, rule } = facts;
+  const { members, work, waitedFor, rule } = facts;
   const present = members.length;
   const { min, max } = rule.size;
   const usage = measureUsage(members, facts.nowMs, rules);
-  const shared = { members: present, work, unmet: unmet.members, rules };
+  const shared = { members: present, work, waitedFor, rules };
   const formula = {
     out: formulaOf({ ...shared, usage: usage.out }),
     in: formulaOf({ ...shared, usage: usage.in }),
@@ -38,9 +38,7 @@ export const assess = (facts: ClusterFacts, rules: ScalingRules = defaultScaling
     bounded === wished ? [] : [{ by: bounded > wished ? 'minimum' : 'maximum', from: wished, to: bounded }];
   const direction = outcome.desired > present ? 'out' : outcome.desired < present ? 'in' : 'none';
   const pressing =
-    present < min ||
-    (unmet.gang && unmet.members > 0) ||
-    ((usage.out ?? 0) > rules.urgentUsage && (usage.outBefore ?? 0) > rules.urgentUsage);
+    present < min || ((usage.out ?? 0) > rules.urgentUsage && (usage.outBefore ?? 0) > rules.urgentUsage);
   const careful = usage.in === null ? Math.max(present, formula.in.desired) : formula.in.desired;
   return {
     direction,
@@ -55,7 +53,7 @@ export const assess = (facts: ClusterFacts, rules: ScalingRules = defaultScaling
     usage,
     formula,
     after: outcome.after,
-    unmet,
+    waitedFor,
     work,
     size: { min, max },
     clamps: [...beyond, ...outcome.clamps],

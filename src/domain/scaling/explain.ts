@@ -41,7 +41,7 @@ const reasonsOf = (decision: Decision, rules: ScalingRules): string[] => {
 };
 
 const formulaText = (decision: Decision, formula: Formula, growing: boolean, rules: ScalingRules): string[] => {
-  const { usage, from, unmet, work } = decision;
+  const { usage, from, waitedFor, work } = decision;
   const told: string[] = [];
   if (formula.usage === null) told.push('no usage is measured');
   else {
@@ -68,10 +68,7 @@ const formulaText = (decision: Decision, formula: Formula, growing: boolean, rul
     const fraction = `${formula.work.slots} / ${work.slotsPerMember}`;
     told.push(`work of ${slots} needs ${termText(fraction, formula.work, from, rules)}`);
   }
-  if (unmet.members > 0) {
-    const gang = unmet.gang ? ' as a gang' : '';
-    told.push(`${unmet.members} more waited for${gang} make ${from} + ${unmet.members} = ${count(formula.unmet)}`);
-  }
+  if (waitedFor > 0) told.push(`${waitedFor} more waited for make ${from} + ${waitedFor} = ${count(formula.unmet)}`);
   return told;
 };
 

@@ -14,7 +14,7 @@ export const formulaOf = (input: {
   readonly members: number;
   readonly usage: number | null;
   readonly work: Work | null;
-  readonly unmet: number;
+  readonly waitedFor: number;
   readonly rules: ScalingRules;
 }): Formula => {
   const { members, rules } = input;
@@ -26,8 +26,8 @@ export const formulaOf = (input: {
   const usage =
     input.usage === null ? null : { ratio: input.usage, ...term((members * input.usage) / rules.targetUsage) };
   const work = input.work === null ? null : workTerm(input.work, rules, term);
-  const unmet = members + Math.max(0, input.unmet);
-  const terms = [usage?.members, work?.members, input.unmet > 0 ? unmet : undefined].filter((n) => n !== undefined);
+  const unmet = members + Math.max(0, input.waitedFor);
+  const terms = [usage?.members, work?.members, input.waitedFor > 0 ? unmet : undefined].filter((n) => n !== undefined);
   return { usage, work, unmet, desired: terms.length === 0 ? members : Math.max(...terms) };
 };
 

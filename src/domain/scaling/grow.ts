@@ -54,7 +54,7 @@ export const grow = (wish: Wish): Outcome => {
 
 /** Members needed for what waits, whatever the usage; the present size when nothing does. */
 const demandOf = ({ facts, formula }: Wish): number =>
-  Math.max(facts.members.length, formula.work?.members ?? 0, facts.unmet.members > 0 ? formula.unmet : 0);
+  Math.max(facts.members.length, formula.work?.members ?? 0, facts.waitedFor > 0 ? formula.unmet : 0);
 
 const isHot = ({ rules, usage }: Wish): boolean =>
   (usage.out ?? 0) > rules.highUsage && (usage.outBefore ?? 0) > rules.highUsage;

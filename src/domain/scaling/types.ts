@@ -48,8 +48,8 @@ export interface ClusterFacts {
   readonly members: readonly ScalingMember[];
   /** Null where the cluster tells nothing about its work. */
   readonly work: Work | null;
-  /** Demand that the present members cannot take: more members that are waited for; `gang` when all at once or none. */
-  readonly unmet: { readonly members: number; readonly gang: boolean };
+  /** Members that were asked for and could not be had, and are still waited for. */
+  readonly waitedFor: number;
   /** A size somebody asks for; the formula is then only told. */
   readonly asked: number | null;
   /** Who is to leave when what was asked for is smaller; null leaves it to the order of victims. */
@@ -149,7 +149,7 @@ export interface Decision {
   /** Members now, and to be. Equal when nothing is to be done. */
   readonly from: number;
   readonly desired: number;
-  /** `now` does not wait for the interval: below the minimum, usage above .95 twice, a gang waiting. */
+  /** `now` does not wait for the interval: below the minimum, usage above .95 twice. */
   readonly urgency: 'now' | 'interval';
   /** Why the size is to change: what the formula says, what was asked, or bounds the size is outside of. */
   readonly because: 'formula' | 'asked' | 'below_minimum' | 'above_maximum';
@@ -167,7 +167,7 @@ export interface Decision {
   /** Shrinking only: the fullest resource once the victims are gone. */
   readonly after: { readonly resource: string; readonly usage: number } | null;
   /** Members waited for, as given. */
-  readonly unmet: { readonly members: number; readonly gang: boolean };
+  readonly waitedFor: number;
   readonly work: Work | null;
   readonly size: { readonly min: number; readonly max: number };
   readonly clamps: readonly Clamp[];

@@ -42,6 +42,15 @@ export async function queuedOperations(db: ClustersDb, limit: number): Promise<O
   return rows;
 }
 
+/** How many formation requests wait in the queue, and how many memberships the agents that are there have room for. */
+export async function queueAndRoom(db: ClustersDb): Promise<{ readonly waiting: number; readonly room: number }> {
+  const { rows } = await sql<{ waiting: number; room: number }>`
+    select (select count(*) from operations where state = 'queued') as waiting,
+      (select coalesce(sum(max_clusters - cluster_count), 0)::integer from agents
+        where left_at is null and lease_expires_at > now() and readiness in ('ready', 'busy')) as room`.execute(db);
+  return rows[0] ?? { waiting: 0, room: 0 };
+}
+
 /** How many formation requests stand before this one in the queue, plus one. */
 export async function queuePosition(db: ClustersDb, operationId: string): Promise<number> {
   const { rows } = await sql<{ position: number }>`

@@ -9,11 +9,13 @@ export interface MailFigures {
   readonly redelivered: number;
   /** First hand-overs, a count for each bucket of the latency histogram. */
   readonly handedOver: readonly number[];
+  /** Deliveries acked in a second, over the last two to three minutes; null when nothing was acked in them. */
+  readonly ackedPerSecond: number | null;
 }
 
-const none: MailFigures = { sent: 0, dead: 0, redelivered: 0, handedOver: [] };
+const none: MailFigures = { sent: 0, dead: 0, redelivered: 0, handedOver: [], ackedPerSecond: null };
 
-/** The mail of clusters within the last seconds: three questions for all of them. */
+/** The mail of clusters within the last seconds: four questions for all of them. */
 export async function mailFigures(
   db: CommunicationDb,
   clusterIds: readonly string[],
@@ -21,7 +23,7 @@ export async function mailFigures(
 ): Promise<ReadonlyMap<string, MailFigures>> {
   const ids = sql`${clusterIds}::text[]`;
   const since = sql`now() - make_interval(secs => ${windowSeconds})`;
-  const [sent, dead, handedOver] = await Promise.all([
+  const [sent, dead, handedOver, acked] = await Promise.all([
     sql<{ clusterId: string; sent: number; redelivered: number }>`
       select m.cluster_id as "clusterId", sum(m.matched)::integer as sent,
         coalesce(sum((select count(*) from deliveries d where d.message_no = m.no and d.attempts > 1)
@@ -38,12 +40,19 @@ export async function mailFigures(
         from latencies l, unnest(l.counts) with ordinality as c (count, bucket)
         where l.slot >= ${since} and l.cluster_id = any(${ids}) and l.measure = 'handed_over'
         group by l.cluster_id, c.bucket) t group by cluster_id`.execute(db),
+    sql<{ clusterId: string; ackedPerSecond: number }>`
+      select l.cluster_id as "clusterId", (sum(c.count) / extract(epoch from now() - f.since))::float8 as "ackedPerSecond"
+      from (select date_trunc('minute', now()) - interval '2 minutes' as since) f
+        join latencies l on l.slot >= f.since, unnest(l.counts) as c (count)
+      where l.cluster_id = any(${ids}) and l.measure = 'acked'
+      group by l.cluster_id, f.since having sum(c.count) > 0`.execute(db),
   ]);
   const figures = new Map<string, MailFigures>();
   const add = (clusterId: string, more: Partial<MailFigures>): void =>
     void figures.set(clusterId, { ...none, ...figures.get(clusterId), ...more });
   for (const { clusterId, ...more } of sent.rows) add(clusterId, more);
   for (const { clusterId, ...more } of dead.rows) add(clusterId, more);
+  for (const { clusterId, ackedPerSecond } of acked.rows) add(clusterId, { ackedPerSecond });
   for (const { clusterId, counts } of handedOver.rows) add(clusterId, { handedOver: counts });
   return figures;
 }

@@ -10,6 +10,8 @@ export interface ScalingMemory {
   readonly watchedSinceMs: number | null;
   readonly changes: readonly ScalingChange[];
   readonly blocks: readonly ScalingBlock[];
+  /** The size that was asked for within the window, could not be had whole, and is still waited for; null otherwise. */
+  readonly wanted: number | null;
 }
 
 export interface ScalingChange {
@@ -65,7 +67,12 @@ export async function scalingMemories(
       ) as changes,
       (select coalesce(json_agg(json_build_object('direction', direction, 'desired', desired, 'untilMs', ${ms('until')},
           'reason', reason) order by until), '[]')
-        from blocks where cluster_id = c.id and until > ${now}) as blocks
+        from blocks where cluster_id = c.id and until > ${now}) as blocks,
+      (select (decision ->> 'desired')::integer
+        from (select * from (select * from decisions where cluster_id = c.id order by no desc limit 20) lately
+          where outcome <> 'unchanged' or decision ->> 'because' = 'asked' order by no desc limit 1) d
+        where (outcome_detail ->> 'waitedFor')::integer > 0
+          and at > ${now}::timestamptz - make_interval(secs => ${windowSeconds})) as wanted
     from unnest(${[...clusterIds]}::text[]) as c (id)`.execute(db);
   return new Map(rows.map(({ clusterId, ...memory }) => [clusterId, memory]));
 }

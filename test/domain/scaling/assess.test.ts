@@ -116,7 +116,7 @@ describe('growing while a member is new', () => {
   });
 
   test('goes as far as what waits needs, and no further', () => {
-    expect(after(0.85, 0.9, 60, { unmet: { members: 1, gang: false } })).toMatchObject({
+    expect(after(0.85, 0.9, 60, { waitedFor: 1 })).toMatchObject({
       desired: 6,
       clamps: [{ by: 'settling', from: 7, to: 6 }],
     });
@@ -144,9 +144,8 @@ describe('growing by demand', () => {
     expect(decide({ work: { ...work, tasksPerSlotSecond: null } }).direction).toBe('none');
   });
 
-  test('what is waited for is added to what is there; a gang does not wait for the interval', () => {
-    expect(decide({ unmet: { members: 2, gang: false } })).toMatchObject({ desired: 7, urgency: 'interval' });
-    expect(decide({ unmet: { members: 2, gang: true } })).toMatchObject({ desired: 7, urgency: 'now' });
+  test('what is waited for is added to what is there', () => {
+    expect(decide({ waitedFor: 2 })).toMatchObject({ desired: 7, urgency: 'interval' });
   });
 });
 

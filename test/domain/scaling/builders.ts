@@ -43,7 +43,7 @@ export const facts = (over: Partial<ClusterFacts> = {}): ClusterFacts => ({
   rule: rule(),
   members: membersAt(5, 0.65),
   work: null,
-  unmet: { members: 0, gang: false },
+  waitedFor: 0,
   asked: null,
   release: null,
   recommendations: [],

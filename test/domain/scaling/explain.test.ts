@@ -19,14 +19,14 @@ describe('a decision as a sentence', () => {
         'ceil(7.3846) = 8 members; the flap budget of 4 in 3600 s limits 8 to 7.',
     ],
     [
-      'growing by work and a gang',
+      'growing by work, and more waited for',
       {
         work: { inFlight: 12, backlog: 300, tasksPerSlotSecond: 0.05, slotsPerMember: 4 },
-        unmet: { members: 2, gang: true },
+        waitedFor: 2,
       },
-      'Grows from 5 to 8 members at once: usage of slots 0.65 (0.65 a sample before) needs ceil(5 x 0.65 / 0.65) = ' +
+      'Grows from 5 to 8 members: usage of slots 0.65 (0.65 a sample before) needs ceil(5 x 0.65 / 0.65) = ' +
         'ceil(5) = 5 members; work of 12 in flight + 300 waiting / (300 s x 0.05 a slot) = 32 slots needs ' +
-        'ceil(32 / 4) = ceil(8) = 8 members; 2 more waited for as a gang make 5 + 2 = 7 members.',
+        'ceil(32 / 4) = ceil(8) = 8 members; 2 more waited for make 5 + 2 = 7 members.',
     ],
     [
       'growing a second time, while the average still falls',
