@@ -42,11 +42,14 @@ export function openDatabase<Schema>(options: DatabaseOptions): Kysely<Schema> {
   return new Kysely<Schema>({ dialect: new PostgresDialect({ pool: thrifty(pool) }) });
 }
 
+const queryCancelled = '57014';
+
 /**
  * Brings one database to the newest schema. Forward only, and under kysely's advisory lock, so any number of
  * processes may start at once.
- * @throws ManagerError `service_unavailable` when the database cannot be reached, `incompatible_service` when its
- * schema is newer than this code or its server is older than PostgreSQL 14: neither goes away by waiting.
+ * @throws ManagerError `service_unavailable` when the database cannot be reached or another process is still migrating it,
+ * `incompatible_service` when its schema is newer than this code or its server is older than PostgreSQL 14: neither goes
+ * away by waiting.
  */
 export async function migrate<Schema>(
   db: Kysely<Schema>,
@@ -67,6 +70,15 @@ export async function migrate<Schema>(
     throw new ManagerError('incompatible_service', otherSchema(name, unknown, Object.keys(migrations), error), {
       cause: error,
     });
+  }
+  // No migration was begun: it was the lock that the time ran out for.
+  if (!results && (error as { code?: string }).code === queryCancelled) {
+    throw new ManagerError(
+      'service_unavailable',
+      `${name} is being migrated by another process, which has not ended yet; wait for it. If there is none, end the ` +
+        'session that holds an advisory lock in pg_locks of that database',
+      { cause: error },
+    );
   }
   const failed = results?.find((r) => r.status === 'Error')?.migrationName ?? 'the first migration';
   throw new Error(`Migration ${failed} of ${name} failed: ${error instanceof Error ? error.message : String(error)}`, {

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
-import { sql } from 'kysely';
+import { PostgresAdapter, sql } from 'kysely';
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
-import { migrate } from '../../src/stores/database.js';
+import { migrate, openDatabase } from '../../src/stores/database.js';
 import { resourcesMigrations } from '../../src/stores/resources/index.js';
 import { createTestDatabases, type TestDatabases } from '../support/database.js';
 
@@ -69,6 +69,24 @@ describe('a database that a newer build has migrated', () => {
     expect(said).toContain('run the newer build');
     expect(code).toBe(69);
   });
+});
+
+it('a database that another process still migrates is waited for by who asks again, and says so', async () => {
+  const lock = { lockTable: 'kysely_migration_lock', lockRowId: 'migration_lock' };
+  const impatient = openDatabase({ url: stores.urls.resources, applicationName: 'impatient', statementTimeoutMs: 300 });
+  try {
+    await stores.resources.connection().execute(async (other) => {
+      await new PostgresAdapter().acquireMigrationLock(other, lock);
+      await expect(migrate(impatient, 'resources_db', resourcesMigrations)).rejects.toMatchObject({
+        code: 'service_unavailable',
+        message: expect.stringContaining('resources_db is being migrated by another process') as string,
+      });
+      await new PostgresAdapter().releaseMigrationLock(other, lock);
+    });
+    await migrate(impatient, 'resources_db', resourcesMigrations);
+  } finally {
+    await impatient.destroy();
+  }
 });
 
 it('a database whose migrations are not those of this line is refused, too', async () => {
