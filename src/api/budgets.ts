@@ -103,7 +103,8 @@ export function budgetRoutes(api: Api, deps: ApiDeps): void {
     if (!budget) throw missing;
     await requireMember(deps, c.var.principal, budget.clusterId, missing);
     const { reservationId = `rsv_${uuidv7()}`, amount, leaseSeconds } = c.req.valid('json');
-    const done = await reserve(deps.resources, { budgetId, reservationId, amount, leaseSeconds });
+    const reservedBy = c.var.principal.agentId;
+    const done = await reserve(deps.resources, { budgetId, reservationId, amount, leaseSeconds, reservedBy });
     return c.json(answerOf(done), 200);
   });
 
@@ -121,6 +122,7 @@ export function budgetRoutes(api: Api, deps: ApiDeps): void {
   });
 }
 
+/** Who reserved may say what became of it whatever became of its membership: what is spent must be told. */
 async function requireVisible({ var: { deps, principal } }: Context<ApiEnv>, id: string): Promise<void> {
   const missing = new ManagerError(
     'not_found',
@@ -129,10 +131,11 @@ async function requireVisible({ var: { deps, principal } }: Context<ApiEnv>, id:
   const reservation = await findReservation(deps.resources, id);
   const budget = reservation && (await findBudget(deps.resources, reservation.budgetId));
   if (!budget) throw missing;
+  if (principal.agentId !== null && principal.agentId === reservation.reservedBy) return;
   await requireMember(deps, principal, budget.clusterId, missing);
 }
 
-const answerOf = ({ reservation, budget }: Reserved): Answer => ({
+const answerOf = ({ reservation: { reservedBy: _reservedBy, ...reservation }, budget }: Reserved): Answer => ({
   reservation: { ...reservation, leaseExpiresAt: reservation.leaseExpiresAt.toISOString() },
   budget,
 });

@@ -1,4 +1,4 @@
-import { Kysely, Migrator, PostgresDialect, sql, type Migration } from 'kysely';
+import { DEFAULT_MIGRATION_TABLE, Kysely, Migrator, PostgresDialect, sql, type Migration } from 'kysely';
 import pg from 'pg';
 import { ManagerError } from '../contracts/errors.js';
 import { thrifty } from './thrifty-pool.js';
@@ -42,11 +42,14 @@ export function openDatabase<Schema>(options: DatabaseOptions): Kysely<Schema> {
   return new Kysely<Schema>({ dialect: new PostgresDialect({ pool: thrifty(pool) }) });
 }
 
+const queryCancelled = '57014';
+
 /**
  * Brings one database to the newest schema. Forward only, and under kysely's advisory lock, so any number of
  * processes may start at once.
- * @throws ManagerError `service_unavailable` when the database cannot be reached, `incompatible_service` when its
- * schema is newer than this code or its server is older than PostgreSQL 14.
+ * @throws ManagerError `service_unavailable` when the database cannot be reached or another process is still migrating it,
+ * `incompatible_service` when its schema is newer than this code or its server is older than PostgreSQL 14: neither goes
+ * away by waiting.
  */
 export async function migrate<Schema>(
   db: Kysely<Schema>,
@@ -60,10 +63,20 @@ export async function migrate<Schema>(
   });
   const { error, results } = await migrator.migrateToLatest();
   if (error === undefined) return;
-  if (error instanceof Error && /corrupted migrations|not found|missing/i.test(error.message)) {
+  if (error instanceof Error && error.message.startsWith('corrupted migrations')) {
+    const { rows } = await sql<{ migration: string }>`
+      select name as migration from ${sql.table(DEFAULT_MIGRATION_TABLE)} order by name`.execute(db);
+    const unknown = rows.map(({ migration }) => migration).filter((migration) => !Object.hasOwn(migrations, migration));
+    throw new ManagerError('incompatible_service', otherSchema(name, unknown, Object.keys(migrations), error), {
+      cause: error,
+    });
+  }
+  // No migration was begun: it was the lock that the time ran out for.
+  if (!results && (error as { code?: string }).code === queryCancelled) {
     throw new ManagerError(
-      'incompatible_service',
-      `The schema of ${name} was written by another version of the manager (${error.message}); start that version or a newer one`,
+      'service_unavailable',
+      `${name} is being migrated by another process, which has not ended yet; wait for it. If there is none, end the ` +
+        'session that holds an advisory lock in pg_locks of that database',
       { cause: error },
     );
   }
@@ -71,6 +84,20 @@ export async function migrate<Schema>(
   throw new Error(`Migration ${failed} of ${name} failed: ${error instanceof Error ? error.message : String(error)}`, {
     cause: error,
   });
+}
+
+function otherSchema(name: string, unknown: readonly string[], known: readonly string[], error: Error): string {
+  if (unknown.length === 0) {
+    return (
+      `The schema of ${name} was written by another version of the manager (${error.message}); ` +
+      'start the version that wrote it, or a newer one'
+    );
+  }
+  return (
+    `The schema of ${name} was written by a newer build of the manager: it has ${unknown.join(', ')}, which this build ` +
+    `does not know; the newest it knows is ${known.at(-1)}. It changes nothing and does not wait, since migrations are ` +
+    'never undone: run the newer build'
+  );
 }
 
 async function refuseUnusableServer<Schema>(db: Kysely<Schema>, name: string): Promise<void> {

@@ -126,8 +126,35 @@ describe('a budget', () => {
 
   it('is not for a cluster that is gone', async () => {
     const gone = await fleet.clusterOf('gone');
+    const token = test.tokens.orchestrator;
+    await put('b-gone', 10, { clusterId: gone.clusterId });
+    await reserve('b-gone', 1, { token, reservationId: 'r-gone' });
     await fleet.dissolve(gone.clusterId);
-    expect(refusal(await put('b-gone', 1, { clusterId: gone.clusterId }))).toEqual([409, 'state_conflict']);
+    expect(refusal(await put('b-gone', 11, { clusterId: gone.clusterId }))).toEqual([409, 'state_conflict']);
+    const refused = await reserve('b-gone', 1, { token });
+    expect(refusal(refused)).toEqual([409, 'state_conflict']);
+    expect((refused.body as { detail: string }).detail).toContain(
+      `cluster "${gone.clusterId}", whose account is closed`,
+    );
+    const again = reserved(await reserve('b-gone', 1, { token, reservationId: 'r-gone' }));
+    expect([again.reservation.state, again.budget.reserved]).toEqual(['open', 1]);
+  });
+
+  it('is told what was spent by who reserved it and has left the cluster, and by no other agent', async () => {
+    const left = await fleet.clusterOf('left');
+    await put('b-left', 10, { clusterId: left.clusterId });
+    const asLeft = { token: left.member };
+    for (const reservationId of ['r-spent', 'r-unused']) await reserve('b-left', 4, { ...asLeft, reservationId });
+    await reserve('b-left', 1, { token: test.tokens.orchestrator, reservationId: 'r-not-its-own' });
+    await fleet.dissolve(left.clusterId);
+    expect(refusal(await reserve('b-left', 1, asLeft))).toEqual([404, 'not_found']);
+    for (const token of [stranger, member]) {
+      expect(refusal(await commit('r-spent', 3, token))).toEqual([404, 'not_found']);
+      expect(refusal(await release('r-unused', token))).toEqual([404, 'not_found']);
+    }
+    expect(refusal(await commit('r-not-its-own', 1, left.member))).toEqual([404, 'not_found']);
+    expect(reserved(await commit('r-spent', 3, left.member)).budget).toMatchObject({ reserved: 5, committed: 3 });
+    expect(reserved(await release('r-unused', left.member)).budget).toMatchObject({ reserved: 1, committed: 3 });
   });
 
   it.each([-1, 1e13, '5', null])('refuses %s as an amount, everywhere', async (amount) => {

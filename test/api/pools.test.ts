@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { deleteOldBooks } from '../../src/api/lifecycle/delete-old-books.js';
 import { endLeases } from '../../src/api/lifecycle/end-leases.js';
 import type { GrantAnswer, GrantView, PoolView, QuotasView, ResourcesView } from '../../src/contracts/resources.js';
 import { waitFor } from '../support/wait-for.js';
@@ -224,6 +225,22 @@ describe('quotas', () => {
     const path = `/v1/quotas/${own.clusterId}`;
     expect((await test.call('GET', path, { token: own.member })).status).toBe(200);
     expect((await test.call('GET', path, { token: stranger })).status).toBe(404);
+  });
+
+  it('go with the cluster that was dissolved, and no others', async () => {
+    const own = await fleet.clusterOf('parting');
+    await put('llm-parting', { tpm: 100 });
+    await quotas({ quotas: { tpm: 50, rpm: 5 } }, own.clusterId);
+    await quotas({ quotas: { rpm: 5 } });
+    await take('llm-parting', 30, { token: own.member, cluster: own.clusterId });
+    const read = async (cluster: string) =>
+      quotasOf(await test.call('GET', `/v1/quotas/${cluster}`, { token: test.tokens.viewer }));
+    await deleteOldBooks(test.deps);
+    expect((await read(own.clusterId)).resources).toHaveLength(2);
+    await fleet.dissolve(own.clusterId);
+    await deleteOldBooks(test.deps);
+    expect(await read(own.clusterId)).toMatchObject({ state: 'closed', resources: [] });
+    expect((await read(clusterId)).resources).toContainEqual({ resource: 'rpm', quota: 5, held: 0 });
   });
 
   it('are refused for clusters that are not there or gone, and where they make no sense', async () => {

@@ -72,6 +72,23 @@ export async function createTestDatabases(
   };
 }
 
+/** A database of this test's own that nothing has migrated yet. */
+export async function createEmptyDatabase(): Promise<{ readonly url: string; drop(): Promise<void> }> {
+  const adminUrl = inject('adminDatabaseUrl');
+  const database = `test_empty_${randomBytes(5).toString('hex')}`;
+  const run = async (statement: string): Promise<void> => {
+    const admin = new pg.Client({ connectionString: adminUrl });
+    await admin.connect();
+    try {
+      await admin.query(statement);
+    } finally {
+      await admin.end();
+    }
+  };
+  await run(`create database ${database}`);
+  return { url: urlOf(adminUrl, database), drop: () => run(`drop database if exists ${database} with (force)`) };
+}
+
 async function ensureTemplate(admin: pg.Client, adminUrl: string, name: Name): Promise<void> {
   const { rowCount } = await admin.query('select 1 from pg_database where datname = $1', [`template_${name}`]);
   if (rowCount) return;

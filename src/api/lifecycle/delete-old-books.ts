@@ -1,6 +1,7 @@
 import {
   trimDecisions,
   trimGrants,
+  trimHoldings,
   trimLedger,
   trimRequests,
   trimReservations,
@@ -34,6 +35,7 @@ export async function deleteOldBooks({ resources }: Resources): Promise<void> {
   await inChunks(() => trimReservations(resources, old));
   await inChunks(() => trimGrants(resources, old));
   await inChunks(() => trimLedger(resources, old));
+  await inChunks(() => trimHoldings(resources, { limit: chunk }));
 }
 
 async function inChunks(trim: () => Promise<number>): Promise<void> {

@@ -58,6 +58,21 @@ export async function quotasOf(db: ResourcesDb, clusterId: string): Promise<Quot
 }
 
 /**
+ * Deletes what is kept of clusters that are granted nothing more and hold nothing, a chunk at a time. Not those of an open
+ * account, which may be about to hold something.
+ * @returns how many; as many as `limit` means that there may be more.
+ */
+export async function trimHoldings(db: ResourcesDb, { limit }: { readonly limit: number }): Promise<number> {
+  const { numAffectedRows } = await sql`
+    with past as (
+      select h.cluster_id, h.resource from holdings h join accounts a on a.cluster_id = h.cluster_id
+      where a.state = 'closed' and h.held = 0 limit ${limit} for update of h skip locked
+    )
+    delete from holdings h using past where h.cluster_id = past.cluster_id and h.resource = past.resource`.execute(db);
+  return Number(numAffectedRows ?? 0n);
+}
+
+/**
  * Twice the weight is twice the share where clusters compete.
  * @throws ManagerError `invalid_request`, `not_found`, `state_conflict` for an account that is closed.
  */

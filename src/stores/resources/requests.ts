@@ -34,7 +34,10 @@ const columns = sql<ResourceRequestRow>`
   r.opened_at as "openedAt", r.deadline_at as "deadlineAt", r.answered_at as "answeredAt", r.answered_by as "answeredBy",
   r.answer`;
 
-/** Opens a request. An operation that asks again in the same round finds the one it opened, as it is now. */
+/**
+ * Opens a request. An operation that asks again in the same round finds the one it opened, as it is now.
+ * @throws ManagerError `idempotency_conflict` when the id, or the operation's round, stands for another request.
+ */
 export async function openRequest(db: ResourcesDb, request: NewResourceRequest): Promise<ResourceRequestRow> {
   requireSeconds('deadlineSeconds', request.deadlineSeconds);
   await sql`
@@ -42,12 +45,21 @@ export async function openRequest(db: ResourcesDb, request: NewResourceRequest):
     values (${request.id}, ${request.clusterId}, ${request.operationId}, ${request.round},
       ${JSON.stringify(request.need)}::jsonb, ${request.reason},
       clock_timestamp() + make_interval(secs => ${request.deadlineSeconds}))
-    on conflict (operation_id, round) do nothing`.execute(db);
+    on conflict do nothing`.execute(db);
   const { rows } = await sql<ResourceRequestRow>`
     select ${columns} from resource_requests r
-    where r.operation_id = ${request.operationId} and r.round = ${request.round}`.execute(db);
-  if (!rows[0]) throw new Error(`Resource request ${request.id} was not written`);
-  return rows[0];
+    where (r.operation_id = ${request.operationId} and r.round = ${request.round}) or r.id = ${request.id}`.execute(db);
+  const { clusterId, operationId, round } = request;
+  const own = rows.find((row) => row.operationId === operationId && row.round === round && row.clusterId === clusterId);
+  if (own) return own;
+  const [other] = rows;
+  if (!other) throw new Error(`Resource request ${request.id} was not written`);
+  throw new ManagerError(
+    'idempotency_conflict',
+    `Resource request "${request.id}" of cluster "${clusterId}", operation "${operationId}", round ${round}, cannot be ` +
+      `opened: "${other.id}" is of cluster "${other.clusterId}", operation "${other.operationId}", round ${other.round}. ` +
+      'Send the same again, or use a new id',
+  );
 }
 
 export async function findRequest(db: ResourcesDb, id: string): Promise<ResourceRequestRow | undefined> {

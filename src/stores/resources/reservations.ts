@@ -15,6 +15,8 @@ export interface ReservationRow {
   /** How much of it went beyond the limit. */
   readonly overdrawn: number;
   readonly leaseExpiresAt: Date;
+  /** The agent that reserved; null when no agent did. */
+  readonly reservedBy: string | null;
 }
 
 /** A reservation, and its budget after what was done. */
@@ -24,11 +26,13 @@ export interface Reserved {
 }
 
 const columns = sql<ReservationRow>`
-  r.id, r.budget_id as "budgetId", r.amount, r.state, r.actual, r.overdrawn, r.lease_expires_at as "leaseExpiresAt"`;
+  r.id, r.budget_id as "budgetId", r.amount, r.state, r.actual, r.overdrawn, r.lease_expires_at as "leaseExpiresAt",
+  r.reserved_by as "reservedBy"`;
 
 /**
  * Sets an amount aside. The same id again changes nothing and finds the reservation as it is.
- * @throws ManagerError `budget_exceeded` with what is left, `not_found`, `idempotency_conflict`, `invalid_request`.
+ * @throws ManagerError `budget_exceeded` with what is left, `state_conflict` for a cluster that was dissolved, `not_found`,
+ * `idempotency_conflict`, `invalid_request`.
  */
 export async function reserve(
   db: ResourcesDb,
@@ -37,9 +41,11 @@ export async function reserve(
     readonly reservationId: string;
     readonly amount: number;
     readonly leaseSeconds: number;
+    /** The agent that asks; nobody when it is none. */
+    readonly reservedBy?: string | null;
   },
 ): Promise<Reserved> {
-  const { budgetId, reservationId, leaseSeconds } = wanted;
+  const { budgetId, reservationId, leaseSeconds, reservedBy = null } = wanted;
   requireAmount('amount', wanted.amount, { aboveZero: true });
   requireSeconds('leaseSeconds', leaseSeconds);
   const amount = Math.round(wanted.amount * 1000) / 1000;
@@ -48,6 +54,7 @@ export async function reserve(
     const known = await findReservation(tx, reservationId);
     if (known && (known.budgetId !== budgetId || known.amount !== amount)) throw otherContent(reservationId);
     if (known) return { reservation: known, budget };
+    await requireOpenAccount(tx, budget);
     if (amount > budget.left) {
       throw new ManagerError(
         'budget_exceeded',
@@ -57,8 +64,9 @@ export async function reserve(
       );
     }
     const { rows } = await sql<ReservationRow>`
-      insert into reservations as r (id, budget_id, amount, lease_expires_at)
-      values (${reservationId}, ${budgetId}, ${amount}, clock_timestamp() + make_interval(secs => ${leaseSeconds}))
+      insert into reservations as r (id, budget_id, amount, reserved_by, lease_expires_at)
+      values (${reservationId}, ${budgetId}, ${amount}, ${reservedBy},
+        clock_timestamp() + make_interval(secs => ${leaseSeconds}))
       on conflict (id) do nothing returning ${columns}`.execute(tx);
     // Under another budget's lock the same id was used at the same moment.
     if (!rows[0]) throw otherContent(reservationId);
@@ -67,6 +75,24 @@ export async function reserve(
       budget: await book(tx, { budgetId, reservationId, reserved: amount, reason: 'reserved' }),
     };
   });
+}
+
+/** Under a lock that holds up the account's closing: once it is closed nothing more is reserved. */
+async function requireOpenAccount(tx: ResourcesDb, { id, clusterId }: BudgetRow): Promise<void> {
+  const { rows } = await sql<{ state: 'open' | 'closed' }>`
+    select state from accounts where cluster_id = ${clusterId} for share`.execute(tx);
+  if (!rows[0]) {
+    throw new ManagerError(
+      'not_found',
+      `Budget "${id}" is of cluster "${clusterId}", which has no resource account; form the cluster first`,
+    );
+  }
+  if (rows[0].state === 'open') return;
+  throw new ManagerError(
+    'state_conflict',
+    `Budget "${id}" is of cluster "${clusterId}", whose account is closed: it was dissolved, and spends nothing more. ` +
+      'What was reserved before can be committed or released; reserve from the budget of a cluster that is active',
+  );
 }
 
 const otherContent = (id: string): ManagerError =>

@@ -3,10 +3,12 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   budgetDifferences,
   budgetsOf,
+  closeAccount,
   commitReservation,
   expireReservations,
   findBudget,
   findReservation,
+  openAccount,
   putBudget,
   releaseReservation,
   reserve,
@@ -14,7 +16,7 @@ import {
   type ResourcesDb,
 } from '../../../src/stores/resources/index.js';
 import { createTestDatabases, type TestDatabases } from '../../support/database.js';
-import { fresh, times } from './builders.js';
+import { cluster, fresh, times } from './builders.js';
 
 let stores: TestDatabases;
 let db: ResourcesDb;
@@ -22,6 +24,7 @@ let db: ResourcesDb;
 beforeAll(async () => {
   stores = await createTestDatabases({ maxConnections: 24 });
   db = stores.resources;
+  await openAccount(db, { clusterId: 'cl-1', weight: 1, perMember: {} });
 });
 afterAll(async () => {
   expect(await budgetDifferences(db)).toEqual([]);
@@ -128,6 +131,23 @@ it('reservations that ended are forgotten in chunks, and a budget is still the s
 });
 
 describe('a budget', () => {
+  it('of a cluster whose account is closed, or was never open, is not reserved from; what was reserved ends as ever', async () => {
+    const [clusterId, id, none] = [await cluster(db), fresh('budget'), fresh('budget')];
+    await putBudget(db, { id, clusterId, resource: 'usd', limit: 10 });
+    const [spent, unused] = [await aside(id, 3), await aside(id, 3)];
+    await closeAccount(db, clusterId);
+    await expect(aside(id, 1)).rejects.toMatchObject({
+      code: 'state_conflict',
+      message: expect.stringContaining(`"${clusterId}", whose account is closed`) as string,
+    });
+    expect(await aside(id, 3, spent)).toBe(spent);
+    await commitReservation(db, spent, 2);
+    await releaseReservation(db, unused);
+    expect(await findBudget(db, id)).toMatchObject({ reserved: 0, committed: 2 });
+    await putBudget(db, { id: none, clusterId: fresh('cl-none'), resource: 'usd', limit: 10 });
+    await expect(aside(none, 1)).rejects.toMatchObject({ code: 'not_found' });
+  });
+
   it('is not set below what is reserved and spent, nor made another one', async () => {
     const id = await budgetOf(10);
     await commitReservation(db, await aside(id, 4), 4);

@@ -1,3 +1,4 @@
+import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   closeAccount,
@@ -7,6 +8,7 @@ import {
   setQuotas,
   setWeight,
   take,
+  trimHoldings,
   type ResourcesDb,
 } from '../../../src/stores/resources/index.js';
 import { createTestDatabases, type TestDatabases } from '../../support/database.js';
@@ -57,6 +59,32 @@ describe('a quota', () => {
   it.each([-1, NaN, 2e12])('of %d is refused', async (amount) => {
     await expect(setQuotas(db, 'cl', { tokens: amount })).rejects.toMatchObject({ code: 'invalid_request' });
   });
+});
+
+it('what is kept of a cluster goes in chunks when its account is closed and it holds nothing, and not before', async () => {
+  const amounts = ['a', 'b', 'c'].map((resource) => ({ resource, amount: 1 }));
+  const name = await pool(db, { a: 9, b: 9, c: 9 });
+  const [gone, open] = [await cluster(db), await cluster(db)];
+  const kept = async () => {
+    const { rows } = await sql<{ clusterId: string; resource: string }>`
+      select cluster_id as "clusterId", resource from holdings where cluster_id in (${gone}, ${open}) order by 2, 1
+    `.execute(db);
+    return rows.map(({ clusterId, resource }) => `${clusterId === gone ? 'gone' : 'open'} ${resource}`);
+  };
+  const wanted = amounts.map((one) => ({ pool: name, ...one }));
+  const held = await granted(db, request(gone, name, 1, { amounts: wanted }));
+  await granted(db, request(open, name, 1, { amounts: wanted }));
+  await release(db, { clusterId: open });
+  await setQuotas(db, gone, { b: 5, d: 5 });
+  expect(await trimHoldings(db, { limit: 10 })).toBe(0);
+
+  await closeAccount(db, gone);
+  await release(db, { grantIds: held.filter(({ resource }) => resource !== 'c').map(({ id }) => id) });
+  expect([await trimHoldings(db, { limit: 2 }), await trimHoldings(db, { limit: 2 })]).toEqual([2, 1]);
+  expect(await kept()).toEqual(['open a', 'open b', 'gone c', 'open c']);
+  await release(db, { clusterId: gone });
+  expect(await trimHoldings(db, { limit: 2 })).toBe(1);
+  expect(await kept()).toEqual(['open a', 'open b', 'open c']);
 });
 
 it('the weight of an open account is set; of a closed one and of none it is refused', async () => {

@@ -50,6 +50,22 @@ describe('a resource request', () => {
     expect((await findRequest(db, next.id))?.round).toBe(1);
   });
 
+  it('has an id of its own: the same one again is the same request, for anything else it is refused', async () => {
+    const wanted = asking({ operationId: 'op-mine', clusterId: 'cl-mine' });
+    const opened = await openRequest(db, wanted);
+    expect(await openRequest(db, { ...wanted, reason: 'Said otherwise' })).toEqual(opened);
+    for (const other of [{ clusterId: 'cl-other', operationId: 'op-other' }, { round: 1 }, { clusterId: 'cl-other' }]) {
+      await expect(openRequest(db, { ...wanted, ...other })).rejects.toMatchObject({
+        name: 'ManagerError',
+        code: 'idempotency_conflict',
+        message: expect.stringContaining(
+          `"${wanted.id}" is of cluster "cl-mine", operation "op-mine", round 0`,
+        ) as string,
+      });
+    }
+    expect(await findRequest(db, wanted.id)).toEqual(opened);
+  });
+
   it('is answered by one party, whoever answers at once; the same answer again is confirmed', async () => {
     const { id } = await openRequest(db, asking());
     const answers = await Promise.allSettled(times(10, (n) => answerRequest(db, id, { ...grant, by: `party-${n}` })));
