@@ -12,6 +12,14 @@ const mark = '/* with the commit */';
  */
 export const withCommit = sql.raw(mark);
 
+const anew = '/* planned anew */';
+
+/**
+ * Put first in a statement whose best plan depends on its values, as on how many rows have a capability: it is planned
+ * each time. A statement that is prepared is soon planned for values PostgreSQL does not know.
+ */
+export const plannedAnew = sql.raw(anew);
+
 interface Statement {
   readonly text: string;
   readonly values: readonly unknown[];
@@ -35,7 +43,7 @@ export function thrifty(pool: pg.Pool): PostgresPool {
     return name;
   };
   const send = (client: pg.PoolClient, { text, values }: Statement) => {
-    const name = values.length > 0 ? nameOf(text) : undefined;
+    const name = values.length > 0 && !text.trimStart().startsWith(anew) ? nameOf(text) : undefined;
     return client.query({ text, values: [...values], ...(name ? { name } : {}) });
   };
   return {

@@ -218,6 +218,10 @@ describe('scaleCluster', () => {
     const share = allocated?.share;
     expect(share).toMatchObject({ claims: 2, dominantResource: 'agents' });
     expect(share?.shares.map(({ clusterId }) => clusterId).toSorted()).toEqual([one, two].toSorted());
+    // Who came a moment after the fleet was looked at counts all the same.
+    await addAgents(stores.clusters, 2, { capabilities: ['sharing'], resources: { slots: 4 } }, 'sharing-late');
+    const again = await worker.manager.scaleCluster({ clusterId: two, desired: 4, grantSeconds: 0 });
+    expect(again).toMatchObject({ outcome: 'scaled', size: 4 });
     await worker.manager.cancel('scaling/one-more');
     await expect(waiting).rejects.toMatchObject({ code: 'cancelled' });
   });

@@ -23,6 +23,8 @@ export interface ReservationOrder {
   readonly spec: FormationSpec;
   readonly query: CandidateQuery;
   readonly request: MatchRequest;
+  /** Whether those who are passed over are counted each time; by default they are. */
+  readonly counting?: boolean;
 }
 
 export interface Reserved extends Match {
@@ -45,9 +47,9 @@ export async function reserveAgents(
   seen: Candidates,
   turn: boolean,
 ): Promise<Reserved> {
-  const { query, request, spec } = order;
+  const { query, request, spec, counting = true } = order;
   if (turn) await takeTurn(tx);
-  const { eligible, rejected, complete } = turn ? await findCandidates(tx, query) : seen;
+  const { eligible, rejected, complete } = turn ? await findCandidates(tx, query, { counting }) : seen;
   const gone = new Set<string>();
   let pool: readonly CandidateRow[] = eligible;
   let wide = complete;

@@ -3,23 +3,21 @@ import { parseScalingRequest } from '../../contracts/scaling.js';
 import type { ClusterId, OperationId } from '../../contracts/ids.js';
 import { describeShortfall } from '../../domain/formation/describe-shortfall.js';
 import type { Answer } from '../../domain/scaling/claims.js';
-import { allocate } from '../../domain/scaling/drf.js';
 import {
-  agentsResource,
-  claimantsOf,
   clusterWithMembers,
+  countRejections,
   findCandidates,
-  fleetStock,
   saveStep,
   type ClusterRow,
   type ClustersDb,
 } from '../../stores/clusters/index.js';
-import { openClaims, openRequest } from '../../stores/resources/index.js';
+import { openRequest } from '../../stores/resources/index.js';
 import { failpoint } from '../../stores/failpoint.js';
 import { asActivity, thisAttempt } from '../as-activity.js';
 import type { ActivityDeps } from '../deps.js';
 import { candidateQueryOf, matchRequestOf, type FormationPlan } from '../formation/plan.js';
 import { Contended, reserveAgents } from '../formation/reserve-agents.js';
+import { fairShare, type Entitled, type FairShare } from './fair-share.js';
 
 /** A change of size that is to be carried out: what was assessed, or its way back. */
 export interface WantedChange {
@@ -41,18 +39,6 @@ export interface AllocateResourcesInput {
   readonly mayAsk: boolean;
 }
 
-/** How the cluster came off among all that want something. */
-export interface FairShare {
-  readonly answer: Answer;
-  readonly dominantShare: number;
-  readonly dominantResource: string | null;
-  /** Jain's index over all claims. */
-  readonly jain: number;
-  readonly claims: number;
-  /** Every claimant's dominant share, the largest first; the first hundred where there are more. */
-  readonly shares: readonly { readonly clusterId: string; readonly dominantShare: number }[];
-}
-
 export interface AllocatedResources {
   /** Null when nothing is to change. */
   readonly plan: FormationPlan | null;
@@ -67,24 +53,20 @@ export interface AllocatedResources {
 
 const nothingAsked: AllocatedResources = { plan: null, missing: 0, reason: '', share: null, asked: null };
 
-const claimsAtMost = 10_000;
-const sharesAtMost = 100;
-
 /**
  * Step 2 of scale_cluster: what the cluster may have by its fair share, and agents reserved for it. What the fleet cannot
  * give becomes a request to the orchestrator.
  */
-export const allocateResources = (deps: ActivityDeps) =>
-  asActivity(async (input: AllocateResourcesInput): Promise<AllocatedResources> => {
+export const allocateResources = (deps: ActivityDeps) => {
+  const shareOf = fairShare(deps);
+  return asActivity(async (input: AllocateResourcesInput): Promise<AllocatedResources> => {
     const { operationId, clusterId, round, change } = input;
     const key = { operationId, step: 'allocateResources', round };
     if (change.direction === 'none') {
       return saveStep<AllocatedResources>(deps.clusters, key, thisAttempt(), async () => nothingAsked);
     }
     const share =
-      change.direction === 'out'
-        ? await fairShareOf(deps, clusterId, { desired: change.desired, isAsked: input.isAsked })
-        : null;
+      change.direction === 'out' ? await shareOf(clusterId, { desired: change.desired, isAsked: input.isAsked }) : null;
     const work = (turn: boolean): Promise<AllocatedResources> =>
       saveStep(deps.clusters, key, thisAttempt(), async (tx, { operation }) => {
         const { grantSeconds, deadlineSeconds } = parseScalingRequest(operation.request);
@@ -102,77 +84,7 @@ export const allocateResources = (deps: ActivityDeps) =>
       return work(true);
     }
   });
-
-interface Entitled {
-  /** Members in all that the cluster may have now. */
-  readonly units: number;
-  readonly told: FairShare;
-}
-
-/** Weighted dominant resource fairness over all clusters that want to grow by agents of the same kind. */
-async function fairShareOf(
-  { clusters, resources }: ActivityDeps,
-  clusterId: string,
-  { desired, isAsked }: { readonly desired: number; readonly isAsked: boolean },
-): Promise<Entitled | null> {
-  const all = await openClaims(resources, { limit: claimsAtMost });
-  // Nobody to share with, and nothing to keep free.
-  if (isAsked && all.every((claim) => claim.clusterId === clusterId)) return null;
-  const [claimants, stock] = await Promise.all([
-    claimantsOf(
-      clusters,
-      all.map((claim) => claim.clusterId),
-    ),
-    // What is no use to this cluster is neither its capacity nor its reserve.
-    fleetStock(clusters, {
-      names: [...new Set(all.flatMap(({ perMember }) => Object.keys(perMember)))],
-      usefulTo: clusterId,
-    }),
-  ]);
-  const own = claimants.get(clusterId);
-  if (!own) return null;
-  const needs = own.requiredCapabilities;
-  const open = all.filter((claim) => {
-    const theirs = claimants.get(claim.clusterId)?.requiredCapabilities;
-    return theirs && (theirs.length === 0 || needs.length === 0 || theirs.some((one) => needs.includes(one)));
-  });
-  const heldBy = (name: string, perMember: Readonly<Record<string, number>>, size: number): number =>
-    size * (name === agentsResource ? 1 : Object.hasOwn(perMember, name) ? (perMember[name] ?? 0) : 0);
-  const taken = Object.fromEntries(
-    Object.entries(stock.held).map(([name, held]) => [
-      name,
-      // What the claimants hold themselves is theirs in the sharing.
-      Math.max(
-        0,
-        open.reduce((left, one) => left - heldBy(name, one.perMember, claimants.get(one.clusterId)?.size ?? 0), held),
-      ),
-    ]),
-  );
-  const agents = stock.capacity[agentsResource] ?? 0;
-  const { shares, jain } = allocate({
-    capacity: stock.capacity,
-    taken,
-    // A tenth of a small fleet is nobody: agents come whole.
-    headroom: isAsked ? 0 : { [agentsResource]: agents > 0 ? Math.floor(agents / 10) / agents : 0 },
-    claims: open.map((claim) => ({
-      id: claim.clusterId,
-      weight: claim.weight,
-      perUnit: { ...claim.perMember, [agentsResource]: 1 },
-      wanted: claim.clusterId === clusterId ? desired : claim.desired,
-      held: claimants.get(claim.clusterId)?.size ?? 0,
-      quota: claim.quota,
-      waitingSinceMs: claim.since.getTime(),
-    })),
-  });
-  const share = shares.find(({ id }) => id === clusterId);
-  if (!share) return null;
-  const { answer, dominantShare, dominantResource, units } = share;
-  const largest = shares
-    .map(({ id, dominantShare: theirs }) => ({ clusterId: id, dominantShare: theirs }))
-    .sort((a, b) => b.dominantShare - a.dominantShare)
-    .slice(0, sharesAtMost);
-  return { units, told: { answer, dominantShare, dominantResource, jain, claims: open.length, shares: largest } };
-}
+};
 
 /** Chooses and reserves who joins. Nobody is reserved where nobody is needed. */
 async function planFor(
@@ -208,18 +120,20 @@ async function planFor(
   // As many as there are, up to what it is entitled to: each of them helps.
   const target = staying.length + entitled;
   const spec = { ...cluster.spec, deadlineSeconds, size: { min: staying.length + 1, desired: target, max: target } };
-  const query = candidateQueryOf(spec, operationId, clusterId);
+  const query = { ...candidateQueryOf(spec, operationId, clusterId), places: entitled };
   const chosen = await reserveAgents(
     tx,
-    { operationId, clusterId, spec, query, request: matchRequestOf(spec, staying, operationId) },
-    await findCandidates(tx, query),
+    { operationId, clusterId, spec, query, request: matchRequestOf(spec, staying, operationId), counting: false },
+    await findCandidates(tx, query, { counting: false }),
     turn,
   );
   const joining = chosen.shortfall.length === 0 ? chosen.members : [];
   const missing = wanted - joining.length;
-  const scarce = chosen.shortfall.length > 0 ? describeShortfall(chosen.shortfall, chosen.rejected) : '';
+  // Why others are not eligible matters only where nobody is.
+  const rejected = chosen.shortfall.length > 0 ? await countRejections(tx, query) : chosen.rejected;
+  const scarce = chosen.shortfall.length > 0 ? describeShortfall(chosen.shortfall, rejected) : '';
   return {
-    plan: { ...nobody, joining, alternates: chosen.alternates, rejected: chosen.rejected },
+    plan: { ...nobody, joining, alternates: chosen.alternates, rejected },
     missing,
     reason: unfair || scarce || `${joining.length} of ${wanted} agents that were wanted are free and eligible`,
   };

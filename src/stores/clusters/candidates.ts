@@ -1,5 +1,6 @@
 import { sql, type RawBuilder } from 'kysely';
 import type { FormationSpec } from '../../contracts/formation.js';
+import { plannedAnew } from '../thrifty-pool.js';
 import type { ClustersDb } from './schema.js';
 
 /** Fleets up to this size are read whole in one query; larger ones are counted, then sampled. */
@@ -7,6 +8,8 @@ const wholeFleet = 128;
 const samplePerCapability = 64;
 const enoughHolders = 16;
 const sampleInAll = 256;
+const samplePerPlace = 32;
+const sampleAtLeast = 64;
 const thoroughPerGroup = 8;
 const thoroughInAll = 4000;
 
@@ -15,7 +18,12 @@ export type CandidateQuery = Pick<FormationSpec, 'requiredCapabilities' | 'roles
   readonly clusterId: string;
   /** Where the sample begins on the ring of agents: different operations look at different agents first. */
   readonly seed: string;
+  /** How many agents are wanted at most, where that is known to be few: a smaller sample is enough to choose from. */
+  readonly places?: number;
 };
+
+const sampleSize = ({ places }: Pick<CandidateQuery, 'places'>): number =>
+  places === undefined ? sampleInAll : Math.min(sampleInAll, Math.max(sampleAtLeast, samplePerPlace * places));
 
 export interface CandidateRow {
   readonly id: string;
@@ -103,12 +111,20 @@ function eligible(query: CandidateQuery): RawBuilder<boolean> {
  * Agents that could be members now, and how many were passed over for each reason.
  * A small fleet is read whole. Of a large one a stable pseudo-random sample is read, with holders of each capability: choosing the best of 256 random candidates is as good as choosing the best of
  * all in practice (Mitzenmacher, "The Power of Two Choices", 2001).
+ * @param of.counting false: those who were passed over in a large fleet are not counted, which reads all holders.
  */
-export async function findCandidates(db: ClustersDb, query: CandidateQuery): Promise<Candidates> {
+export async function findCandidates(
+  db: ClustersDb,
+  query: CandidateQuery,
+  { counting = true }: { readonly counting?: boolean } = {},
+): Promise<Candidates> {
   const whole = await readWholeFleet(db, query);
   if (whole) return whole;
-  const [rejected, sample] = await Promise.all([countRejections(db, query), sampleCandidates(db, query)]);
-  return { eligible: sample, rejected, complete: sample.length < sampleInAll };
+  const [rejected, sample] = await Promise.all([
+    counting ? countRejections(db, query) : {},
+    sampleCandidates(db, query),
+  ]);
+  return { eligible: sample, rejected, complete: sample.length < sampleSize(query) };
 }
 
 /** A small fleet in one question: those who are eligible row by row, the others only counted. Undefined for a large one. */
@@ -130,7 +146,8 @@ async function readWholeFleet(db: ClustersDb, query: CandidateQuery): Promise<Ca
   return { eligible, rejected, complete: true };
 }
 
-async function countRejections(db: ClustersDb, query: CandidateQuery): Promise<Record<string, number>> {
+/** How many agents of the fleet are passed over for each reason. */
+export async function countRejections(db: ClustersDb, query: CandidateQuery): Promise<Record<string, number>> {
   const tokens = tokensOf(query);
   // Agents without any required capability are the fleet less the holders, which an index finds: they are not read.
   const holders = tokens.length > 0 ? sql`and a.capabilities && ${tokens}::text[]` : sql``;
@@ -158,14 +175,14 @@ async function sampleCandidates(db: ClustersDb, query: CandidateQuery): Promise<
   const start = sql`(hashtext(${query.seed}) & 2147483647)`;
   const walk = async (part: RawBuilder<unknown>, limit: number): Promise<CandidateRow[]> => {
     const { rows } = await sql<CandidateRow>`
-      select ${columns} from agents a where ${eligible(query)} and ${part} order by a.match_order limit ${limit}`.execute(
-      db,
-    );
+      ${plannedAnew} select ${columns} from agents a where ${eligible(query)} and ${part}
+      order by a.match_order limit ${limit}`.execute(db);
     return rows;
   };
-  const sample = await walk(sql`a.match_order >= ${start}`, sampleInAll);
-  if (sample.length < sampleInAll) {
-    sample.push(...(await walk(sql`a.match_order < ${start}`, sampleInAll - sample.length)));
+  const size = sampleSize(query);
+  const sample = await walk(sql`a.match_order >= ${start}`, size);
+  if (sample.length < size) {
+    sample.push(...(await walk(sql`a.match_order < ${start}`, size - sample.length)));
   }
   const byId = new Map(sample.map((row) => [row.id, row]));
   for (const token of tokensOf(query)) {

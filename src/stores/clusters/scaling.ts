@@ -149,17 +149,12 @@ export const agentsResource = 'agents';
 
 /**
  * @param of.names the resources that are asked about, besides the agents themselves; all of them if not given.
- * @param of.usefulTo only agents that can do all that this cluster requires.
+ * @param of.capabilities only agents that have all of these.
  */
 export async function fleetStock(
   db: ClustersDb,
-  { names, usefulTo }: { readonly names?: readonly string[]; readonly usefulTo?: string } = {},
+  { names, capabilities = [] }: { readonly names?: readonly string[]; readonly capabilities?: readonly string[] } = {},
 ): Promise<FleetStock> {
-  const needed =
-    usefulTo === undefined
-      ? sql``
-      : sql`and capabilities @> array(
-          select jsonb_array_elements_text(spec -> 'requiredCapabilities') from clusters where id = ${usefulTo})`;
   const agents = sql`
     select ${agentsResource} as name, coalesce(sum(max_clusters), 0)::float8 as capacity,
       coalesce(sum(cluster_count), 0)::float8 as held from alive`;
@@ -170,7 +165,8 @@ export async function fleetStock(
     select n.name, coalesce(sum((a.resources ->> n.name)::float8), 0), coalesce(sum((a.held ->> n.name)::float8), 0)
     from ${asked}, alive a group by n.name`;
   const { rows } = await sql<{ name: string; capacity: number; held: number }>`
-    with alive as (select * from agents where left_at is null and lease_expires_at > now() ${needed})
+    with alive as (select * from agents where left_at is null and lease_expires_at > now()
+      ${capabilities.length > 0 ? sql`and capabilities @> ${capabilities}::text[]` : sql``})
     ${agents} ${names?.length === 0 ? sql`` : others}`.execute(db);
   const column = (which: 'capacity' | 'held') => Object.fromEntries(rows.map((row) => [row.name, row[which]]));
   return { capacity: column('capacity'), held: column('held') };

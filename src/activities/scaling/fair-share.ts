@@ -1,0 +1,134 @@
+import type { Answer } from '../../domain/scaling/claims.js';
+import { allocate } from '../../domain/scaling/drf.js';
+import { agentsResource, claimantsOf, fleetStock, type FleetStock } from '../../stores/clusters/index.js';
+import { openClaims } from '../../stores/resources/index.js';
+import type { ActivityDeps } from '../deps.js';
+
+/** How the cluster came off among all that want something. */
+export interface FairShare {
+  readonly answer: Answer;
+  readonly dominantShare: number;
+  readonly dominantResource: string | null;
+  /** Jain's index over all claims. */
+  readonly jain: number;
+  readonly claims: number;
+  /** Every claimant's dominant share, the largest first; the first hundred where there are more. */
+  readonly shares: readonly { readonly clusterId: string; readonly dominantShare: number }[];
+}
+
+export interface Entitled {
+  /** Members in all that the cluster may have now. */
+  readonly units: number;
+  readonly told: FairShare;
+}
+
+interface Wanted {
+  readonly desired: number;
+  /** Whether somebody asked for this size: then the headroom is there to be used. */
+  readonly isAsked: boolean;
+}
+
+const claimsAtMost = 10_000;
+const sharesAtMost = 100;
+const stockKeptMs = 1_000;
+
+/**
+ * Weighted dominant resource fairness over all clusters that want to grow by agents of the same kind. The fleet's stock
+ * is read again for each second, and for whoever would otherwise get less than it wants.
+ * @returns null when there is nobody to share with and nothing to keep free.
+ */
+export function fairShare({ clusters, resources }: Pick<ActivityDeps, 'clusters' | 'resources'>) {
+  const kept = new Map<string, { readonly atMs: number; readonly stock: Promise<FleetStock> }>();
+  const stockOf = (of: { readonly names: readonly string[]; readonly capabilities: readonly string[] }) => {
+    const key = JSON.stringify(of);
+    for (const [name, { atMs }] of kept) if (Date.now() - atMs >= stockKeptMs) kept.delete(name);
+    const known = kept.get(key);
+    if (known) return { ...known, isFresh: false };
+    const stock = fleetStock(clusters, of);
+    stock.catch(() => kept.delete(key));
+    kept.set(key, { atMs: Date.now(), stock });
+    return { stock, isFresh: true };
+  };
+
+  return async (clusterId: string, { desired, isAsked }: Wanted): Promise<Entitled | null> => {
+    const all = await openClaims(resources, { limit: claimsAtMost });
+    if (isAsked && all.every((claim) => claim.clusterId === clusterId)) return null;
+    const claimants = await claimantsOf(
+      clusters,
+      all.map((claim) => claim.clusterId),
+    );
+    const own = claimants.get(clusterId);
+    if (!own) return null;
+    const needs = own.requiredCapabilities;
+    const claims = all.flatMap((claim) => {
+      const claimant = claimants.get(claim.clusterId);
+      const theirs = claimant?.requiredCapabilities;
+      const isOfItsKind =
+        theirs && (theirs.length === 0 || needs.length === 0 || theirs.some((one) => needs.includes(one)));
+      const wanted = claim.clusterId === clusterId ? desired : claim.desired;
+      return claimant && isOfItsKind ? [{ ...claim, wanted, size: claimant.size }] : [];
+    });
+    const names = [...new Set(claims.flatMap(({ perMember }) => Object.keys(perMember)))].sort();
+    // What is no use to this cluster is neither its capacity nor its reserve.
+    const of = { names, capabilities: [...needs].sort() };
+    const found = stockOf(of);
+    const entitled = shareOut(claims, clusterId, { stock: await found.stock, isAsked });
+    if (found.isFresh || entitled?.told.answer.kind === 'granted') return entitled;
+    return shareOut(claims, clusterId, { stock: await fleetStock(clusters, of), isAsked });
+  };
+}
+
+interface Claim {
+  readonly clusterId: string;
+  readonly weight: number;
+  readonly perMember: Readonly<Record<string, number>>;
+  readonly quota: Readonly<Record<string, number>>;
+  readonly since: Date;
+  /** Members in all. */
+  readonly wanted: number;
+  /** Members it has. */
+  readonly size: number;
+}
+
+function shareOut(
+  claims: readonly Claim[],
+  clusterId: string,
+  { stock, isAsked }: { readonly stock: FleetStock; readonly isAsked: boolean },
+): Entitled | null {
+  const heldBy = (name: string, { perMember, size }: Claim): number =>
+    size * (name === agentsResource ? 1 : Object.hasOwn(perMember, name) ? (perMember[name] ?? 0) : 0);
+  const taken = Object.fromEntries(
+    Object.entries(stock.held).map(([name, held]) => [
+      name,
+      // What the claimants hold themselves is theirs in the sharing.
+      Math.max(
+        0,
+        claims.reduce((left, claim) => left - heldBy(name, claim), held),
+      ),
+    ]),
+  );
+  const agents = stock.capacity[agentsResource] ?? 0;
+  const { shares, jain } = allocate({
+    capacity: stock.capacity,
+    taken,
+    // A tenth of a small fleet is nobody: agents come whole.
+    headroom: isAsked ? 0 : { [agentsResource]: agents > 0 ? Math.floor(agents / 10) / agents : 0 },
+    claims: claims.map((claim) => ({
+      id: claim.clusterId,
+      weight: claim.weight,
+      perUnit: { ...claim.perMember, [agentsResource]: 1 },
+      wanted: claim.wanted,
+      held: claim.size,
+      quota: claim.quota,
+      waitingSinceMs: claim.since.getTime(),
+    })),
+  });
+  const share = shares.find(({ id }) => id === clusterId);
+  if (!share) return null;
+  const { answer, dominantShare, dominantResource, units } = share;
+  const largest = shares
+    .map(({ id, dominantShare: theirs }) => ({ clusterId: id, dominantShare: theirs }))
+    .sort((a, b) => b.dominantShare - a.dominantShare)
+    .slice(0, sharesAtMost);
+  return { units, told: { answer, dominantShare, dominantResource, jain, claims: claims.length, shares: largest } };
+}
