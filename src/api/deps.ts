@@ -35,6 +35,8 @@ export interface ApiDeps {
   readonly acks: GroupCommit<LeaseClaim, boolean>;
   /** True for each sample, when it is stored. */
   readonly usage: GroupCommit<UsageSample, boolean>;
+  /** Whether there is an agent of each id. */
+  readonly agentsKnown: GroupCommit<string, boolean>;
   readonly latencies: LatencyRecorder;
   /** The short way of messages, with the settings in force now. */
   readonly messaging: () => MessagingDeps;

@@ -1,6 +1,6 @@
 import { usageReport } from '../contracts/resources.js';
 import { ManagerError, type Problem } from '../contracts/errors.js';
-import { unknownAgents, type Principal } from '../stores/clusters/index.js';
+import type { Principal } from '../stores/clusters/index.js';
 import type { UsageSample } from '../stores/resources/index.js';
 import { requireAllowed } from './accept-request.js';
 import type { Api, ApiDeps } from './deps.js';
@@ -52,13 +52,14 @@ function refuseOtherTimes(samples: readonly (UsageSample & { readonly atMs: numb
 }
 
 /** An agent tells of itself only; others tell of agents that are there. */
-async function refuseOthers({ clusters }: ApiDeps, { agentId }: Principal, ids: readonly string[]): Promise<void> {
+async function refuseOthers({ agentsKnown }: ApiDeps, { agentId }: Principal, ids: readonly string[]): Promise<void> {
   if (agentId !== null) {
     const other = ids.find((id) => id !== agentId);
     if (other !== undefined) throw new ManagerError('not_found', `There is no agent "${other}"`);
     return;
   }
-  const unknown = await unknownAgents(clusters, ids);
+  const known = await agentsKnown.add(ids);
+  const unknown = ids.filter((_, index) => known[index] !== true);
   if (unknown.length === 0) return;
   const named = unknown.slice(0, 5).map((id) => `"${id}"`);
   const more = unknown.length > 5 ? ` and ${unknown.length - 5} more` : '';

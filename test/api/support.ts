@@ -7,7 +7,7 @@ import type { Api, ApiDeps } from '../../src/api/deps.js';
 import { HeartbeatBatcher } from '../../src/api/heartbeat-batcher.js';
 import { listen } from '../../src/api/lifecycle/listen.js';
 import { openMessaging } from '../../src/api/lifecycle/messaging.js';
-import { usageOf } from '../../src/api/lifecycle/usage.js';
+import { agentsKnown, usageOf } from '../../src/api/lifecycle/usage.js';
 import { PrincipalCache } from '../../src/api/principal-cache.js';
 import { ensureSearchAttributes } from '../../src/client/ensure-search-attributes.js';
 import { createClusterManagerClient } from '../../src/client/index.js';
@@ -97,6 +97,7 @@ export async function startTestApi(
     ),
     ...messaging,
     usage: usageOf(databases.resources, () => config),
+    agentsKnown: agentsKnown(databases.clusters),
     principals: new PrincipalCache(databases.clusters),
     streamPingMs: options.streamPingMs ?? 15_000,
     stopping: stopping.signal,

@@ -18,7 +18,7 @@ import { deleteOldBooks } from './delete-old-books.js';
 import { sweepAbandoned } from './sweep.js';
 import { urgentPath } from './urgent-path.js';
 import { usageSampler } from './usage-sampler.js';
-import { usageOf } from './usage.js';
+import { agentsKnown, usageOf } from './usage.js';
 
 const waitForServicesMs = 60_000;
 const graceMs = 10_000;
@@ -105,6 +105,7 @@ export async function startServer(
       heartbeats,
       ...messaging,
       usage: usageOf(stores.resources, () => config),
+      agentsKnown: agentsKnown(stores.clusters),
       principals,
       streamPingMs,
       stopping: stopping.signal,

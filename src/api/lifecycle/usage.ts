@@ -1,4 +1,5 @@
 import type { ManagerConfig } from '../../config/index.js';
+import { unknownAgents, type ClustersDb } from '../../stores/clusters/index.js';
 import { recordUsage, type ResourcesDb, type UsageRules, type UsageSample } from '../../stores/resources/index.js';
 import { GroupCommit } from '../group-commit.js';
 
@@ -21,4 +22,11 @@ export const usageOf = (
   new GroupCommit(async (samples) => {
     await recordUsage(resources, samples, usageRulesOf(config()));
     return samples.map(() => true);
+  }, atOnce);
+
+/** Whether agents are there, asked for many reports at once. */
+export const agentsKnown = (clusters: ClustersDb): GroupCommit<string, boolean> =>
+  new GroupCommit(async (ids) => {
+    const unknown = new Set(await unknownAgents(clusters, [...new Set(ids)]));
+    return ids.map((id) => !unknown.has(id));
   }, atOnce);
