@@ -4,8 +4,9 @@ import { sweepAbandoned } from '../../src/api/lifecycle/sweep.js';
 import { connectTemporal } from '../../src/client/connect.js';
 import { clusterView, findOperation } from '../../src/stores/clusters/index.js';
 import { waitFor } from '../support/wait-for.js';
+import { sendWork } from '../support/work.js';
 import { openLane, type Lane } from './lane.js';
-import { clusterOf, crashWhileScaling, membersOf, scalingEnds, sendWork } from './scaling-points.js';
+import { clusterOf, crashWhileScaling, membersOf, scalingEnds } from './scaling-points.js';
 
 let lane: Lane;
 let temporal: Awaited<ReturnType<typeof connectTemporal>>;
@@ -148,7 +149,7 @@ describe('a scaling whose workflow was terminated', () => {
 
   it('in its drain: the sweep of a server takes it up again, and who leaves is free', { timeout: 90_000 }, async () => {
     const { clusterId } = await clusterOf(lane, 'drained', { size: 5, spare: 0 });
-    await sendWork(lane, clusterId);
+    await sendWork(lane.stores, clusterId);
     const request = { requestId: 'drained-scale', clusterId, desired: 3, soakSeconds: 0, drainSeconds: 5 };
     const { workflowId, operationId } = await lane.manager.startScaling(request);
     await waitFor('the drain', async () => (await membersOf(lane, clusterId, 'leaving')).length === 2);
