@@ -118,14 +118,24 @@ export async function crashWhileScaling(lane: Lane, scenario: Scenario, point: s
 export async function clusterOf(
   lane: Lane,
   name: string,
-  { size, spare }: { readonly size: number; readonly spare: number },
+  {
+    size,
+    spare,
+    capability = name,
+    resources = {},
+  }: {
+    readonly size: number;
+    readonly spare: number;
+    readonly capability?: string;
+    readonly resources?: Readonly<Record<string, number>>;
+  },
 ): Promise<{ readonly clusterId: string }> {
-  await addAgents(lane.stores.clusters, size + spare, { capabilities: [name] }, name);
+  await addAgents(lane.stores.clusters, size + spare, { capabilities: [capability], resources }, name);
   await addAgents(lane.stores.clusters, size + spare, { capabilities: ['idle'] }, `${name}-idle`);
   return lane.manager.formCluster({
     requestId: name,
     name,
-    requiredCapabilities: [name],
+    requiredCapabilities: [capability],
     size: { min: 3, desired: size, max: 10 },
   });
 }
