@@ -1,5 +1,5 @@
 import { answerInvitation } from '../../src/stores/clusters/index.js';
-import { listRequests, recordUsage } from '../../src/stores/resources/index.js';
+import { listRequests } from '../../src/stores/resources/index.js';
 import type { TestDatabases } from '../support/database.js';
 import { addAgents } from '../support/fleet.js';
 import { waitFor } from '../support/wait-for.js';
@@ -8,7 +8,7 @@ import type { TestWorker } from '../support/worker.js';
 import { saver } from './save-history.js';
 
 /**
- * The same for scale_cluster and its interval: with nothing to do, with invitations, drains, soaks and the orchestrator
+ * The same for scale_cluster: with nothing to do, with invitations, drains, soaks and the orchestrator
  * to wait for, rolled back, and cut short.
  * @param worker with no soak but where one is asked for.
  */
@@ -99,21 +99,4 @@ export async function recordScaling(stores: TestDatabases, worker: TestWorker): 
 
   await settled((await manager.startScaling({ requestId: 'nowhere', clusterId: 'cl_nowhere' })).workflowId);
   await save('scaling-refused', 'scaling/nowhere');
-
-  const loaded = await clusterOf('loaded', 3, { spare: 3 });
-  for (const atMs of [Date.now() - 16_000, Date.now()]) {
-    await recordUsage(
-      resources,
-      (await members(loaded, 'active')).map(({ id }) => ({ agentId: id, resource: 'slots', amount: 3.6, atMs })),
-    );
-  }
-  await manager.runScalingInterval({ dryRun: true });
-  await manager.runScalingInterval({ dryRun: false });
-  await waitFor('the run that the interval started', async () => (await members(loaded, 'active')).length > 3);
-  for await (const { workflowId } of client.workflow.list({ query: `TaskQueue = '${manager.managerId}'` })) {
-    if (!workflowId.includes('/scaling-interval/')) continue;
-    const { events } = await client.workflow.getHandle(workflowId).fetchHistory();
-    const starts = (events ?? []).some((event) => event.startChildWorkflowExecutionInitiatedEventAttributes);
-    await save(starts ? 'scaling-interval-starts' : 'scaling-interval-dry-run', workflowId);
-  }
 }
