@@ -6,6 +6,7 @@ import { listOperations } from '../../src/stores/clusters/index.js';
 import { waitFor } from '../support/wait-for.js';
 import { openLane, type Lane } from './lane.js';
 import { lanePool } from './lane-pool.js';
+import { printRecovery } from './recovery-figures.js';
 import { clusterOf } from './scaling-points.js';
 import { formAnother, stopAt } from './stop-worker.js';
 
@@ -14,6 +15,7 @@ const lanesAtOnce = 3;
 let temporal: Awaited<ReturnType<typeof connectTemporal>>;
 let lanes: Lane[] = [];
 let withLane: ReturnType<typeof lanePool>;
+const recoveriesMs: number[] = [];
 
 beforeAll(async () => {
   const services = { adminUrl: inject('adminDatabaseUrl'), temporal: inject('temporal') };
@@ -24,6 +26,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await Promise.all(lanes.map((lane) => lane.close()));
   await temporal?.close();
+  printRecovery('scaling-stopped', recoveriesMs);
 });
 
 /** Where the worker stands still, to what size it scales four members, and what becomes of the cluster meanwhile. */
@@ -81,9 +84,11 @@ async function outlived(lane: Lane, stop: Stop) {
   const request = { requestId: `${name}scale`, clusterId, desired, soakSeconds: 6 };
   const { workflowId } = await lane.manager.startScaling(request);
   const wake = at === 'soak' ? await stopInSoak(temporal.client, workflowId) : await stopAt(lane, at);
+  const stoppedMs = performance.now();
   try {
     if (meanwhile === 'the run is cancelled') await lane.manager.cancel(workflowId);
     await lane.manager.result(workflowId).catch(() => undefined);
+    recoveriesMs.push(performance.now() - stoppedMs);
     if (meanwhile === 'the cluster is scaled again') {
       await lane.manager.scaleCluster({ ...request, requestId: `${name}back`, desired: 4, soakSeconds: 0 });
     }
