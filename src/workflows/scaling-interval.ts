@@ -57,15 +57,10 @@ export async function scalingInterval(input: ScalingIntervalInput = {}): Promise
   }
   report.postponed += due.length - chosen.length;
   const moved = moves.slice(0, Math.max(0, startsAtMost - report.moved.length));
-  const done = dryRun ? moved : await Promise.all(moved.map(async (one) => ((await move(one)) ? one : undefined)));
-  for (const one of done) {
-    if (!one) continue;
-    report.moved.push(one.agentId);
-    note(
-      report,
-      `${one.agentId}: ${one.from} -> ${one.to}  the higher usage falls from ` +
-        `${Math.max(one.giver.before, one.taker.before)} to ${Math.max(one.giver.after, one.taker.after)}`,
-    );
+  const ends = await Promise.all(moved.map(async (one) => ({ one, end: dryRun ? asPlanned(one) : await move(one) })));
+  for (const { one, end } of ends) {
+    if (end.isDone) report.moved.push(one.agentId);
+    note(report, `${one.agentId}: ${one.from} -> ${one.to}  ${end.told}`);
   }
   if (after !== null) {
     return continueAsNew<typeof scalingInterval>({ dryRun, after, carried: report, balances });
@@ -105,23 +100,49 @@ async function start({ clusterId }: DueChange): Promise<boolean> {
   }
 }
 
-/** One member out of a cluster, then one more into another; who cannot be spared by now stays. */
-async function move({ from, to, giverSize, takerSize, agentId }: Move): Promise<boolean> {
-  const step = async (clusterId: string, desired: number, asked: object): Promise<boolean> => {
+/** What became of a move. */
+interface MoveEnd {
+  readonly isDone: boolean;
+  readonly told: string;
+}
+
+const asPlanned = ({ giver, taker }: Move): MoveEnd => ({
+  isDone: true,
+  told: `the higher usage falls from ${Math.max(giver.before, taker.before)} to ${Math.max(giver.after, taker.after)}`,
+});
+
+/** One member out of a cluster, then one more into another. A move that stops on its way says where, and why. */
+async function move(one: Move): Promise<MoveEnd> {
+  const { from, to, giverSize, takerSize, agentId } = one;
+  const step = async (
+    clusterId: string,
+    desired: number,
+    asked: object,
+  ): Promise<{ readonly isDone: boolean; readonly joined: readonly string[]; readonly why: string }> => {
     const operationId = `op_${uuid4()}`;
     try {
-      const { outcome } = await executeChild(scaleCluster, {
+      const { outcome, joined, explanation, verdict } = await executeChild(scaleCluster, {
         workflowId: workflowIds.scaling(operationId),
         args: [{ requestId: operationId, clusterId, desired, soakSeconds: 0, grantSeconds: 0, ...asked }],
         parentClosePolicy: ParentClosePolicy.ABANDON,
         staticSummary: `Rebalance: ${agentId.slice(0, 100)} from ${from.slice(0, 100)}`,
       });
-      return outcome === 'scaled';
-    } catch {
-      return false;
+      return { isDone: outcome === 'scaled', joined, why: `${explanation} ${verdict}` };
+    } catch (error) {
+      const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+      return { isDone: false, joined: [], why: cause instanceof Error ? cause.message : String(cause) };
     }
   };
   const reason = `rebalancing: ${agentId} from ${from} to ${to}`;
-  if (!(await step(from, giverSize - 1, { reason, release: [agentId] }))) return false;
-  return step(to, takerSize + 1, { reason });
+  const given = await step(from, giverSize - 1, { reason, release: [agentId] });
+  if (!given.isDone) return { isDone: false, told: `went no further than ${from}: ${given.why}` };
+  const taken = await step(to, takerSize + 1, { reason });
+  if (taken.joined.includes(agentId)) return asPlanned(one);
+  const others = taken.joined.join(', ');
+  return {
+    isDone: false,
+    told: taken.isDone
+      ? `left ${from}; ${others} joined ${to} in its place`
+      : `left ${from} and did not get into ${to}: ${taken.why}`,
+  };
 }

@@ -1,14 +1,10 @@
-import { newMessage } from '../../src/contracts/messages.js';
 import type { ScalingResult } from '../../src/contracts/scaling.js';
-import { acceptMessages } from '../../src/messaging/accept-messages.js';
 import { findOperation } from '../../src/stores/clusters/index.js';
-import { ack, receive } from '../../src/stores/communication/index.js';
 import { listRequests } from '../../src/stores/resources/index.js';
-import { claimOf } from '../stores/communication/builders.js';
 import type { Violation } from '../support/checker.js';
 import { addAgents } from '../support/fleet.js';
-import { communicationSettings, messagingOf } from '../support/messaging.js';
 import { waitFor } from '../support/wait-for.js';
+import { readWork, sendWork } from '../support/work.js';
 import type { Lane } from './lane.js';
 
 const around = (step: string): string[] => ['before', 'before-commit', 'after-commit'].map((at) => `${step}:${at}`);
@@ -86,7 +82,7 @@ export async function crashWhileScaling(lane: Lane, scenario: Scenario, point: s
   const { size, spare, request } = asked[scenario];
   const { clusterId } = await clusterOf(lane, name, { size, spare });
   const isDraining = scenario === 'undo' || point === 'drain';
-  if (isDraining) await sendWork(lane, clusterId);
+  if (isDraining) await sendWork(lane.stores, clusterId);
   const isWaiting = point === 'soak' || point === 'drain' || point === 'wait';
   lane.arm(isWaiting ? [] : [point]);
   const { workflowId, operationId } = await lane.manager.startScaling({
@@ -103,7 +99,7 @@ export async function crashWhileScaling(lane: Lane, scenario: Scenario, point: s
   else await waitFor(`the crash at ${point}`, () => lane.fired(point) !== undefined, { timeoutMs: 60_000, everyMs: 5 });
   const crashedMs = performance.now();
   if (scenario === 'ask') await grant(lane, { clusterId, name, workflowId });
-  if (point === 'drain') await readWork(lane, await membersOf(lane, clusterId, 'leaving'));
+  if (point === 'drain') await readWork(lane.stores, await membersOf(lane, clusterId, 'leaving'));
   const result = await lane.manager.result<ScalingResult>(workflowId).catch(() => undefined);
   const recoveryMs = performance.now() - crashedMs;
   await lane.settle();
@@ -122,14 +118,24 @@ export async function crashWhileScaling(lane: Lane, scenario: Scenario, point: s
 export async function clusterOf(
   lane: Lane,
   name: string,
-  { size, spare }: { readonly size: number; readonly spare: number },
+  {
+    size,
+    spare,
+    capability = name,
+    resources = {},
+  }: {
+    readonly size: number;
+    readonly spare: number;
+    readonly capability?: string;
+    readonly resources?: Readonly<Record<string, number>>;
+  },
 ): Promise<{ readonly clusterId: string }> {
-  await addAgents(lane.stores.clusters, size + spare, { capabilities: [name] }, name);
+  await addAgents(lane.stores.clusters, size + spare, { capabilities: [capability], resources }, name);
   await addAgents(lane.stores.clusters, size + spare, { capabilities: ['idle'] }, `${name}-idle`);
   return lane.manager.formCluster({
     requestId: name,
     name,
-    requiredCapabilities: [name],
+    requiredCapabilities: [capability],
     size: { min: 3, desired: size, max: 10 },
   });
 }
@@ -142,26 +148,6 @@ export async function membersOf(lane: Lane, clusterId: string, state: 'active' |
     .where('state', '=', state)
     .execute();
   return rows.map(({ agent_id }) => agent_id);
-}
-
-/** Mail of the cluster for each of its members, which a drain waits for. */
-export async function sendWork({ stores }: Lane, clusterId: string): Promise<void> {
-  await acceptMessages(messagingOf(stores.communication), [
-    {
-      sender: { source: '/orchestrator/test', agentId: null },
-      message: newMessage.parse({ id: `work-${clusterId}`, to: { cluster: clusterId }, type: 'task', data: null }),
-    },
-  ]);
-}
-
-async function readWork({ stores: { communication } }: Lane, agentIds: readonly string[]): Promise<void> {
-  for (const agentId of agentIds) {
-    const leased = await receive(communication, agentId, 100, communicationSettings);
-    await ack(
-      communication,
-      leased.map((one) => claimOf(agentId, one)),
-    );
-  }
 }
 
 /** Who joins goes unready, and one of the others: the score falls below what passes. */

@@ -4,8 +4,9 @@ import { sweepAbandoned } from '../../src/api/lifecycle/sweep.js';
 import { connectTemporal } from '../../src/client/connect.js';
 import { clusterView, findOperation } from '../../src/stores/clusters/index.js';
 import { waitFor } from '../support/wait-for.js';
+import { sendWork } from '../support/work.js';
 import { openLane, type Lane } from './lane.js';
-import { clusterOf, crashWhileScaling, membersOf, scalingEnds, sendWork } from './scaling-points.js';
+import { clusterOf, crashWhileScaling, membersOf, scalingEnds } from './scaling-points.js';
 
 let lane: Lane;
 let temporal: Awaited<ReturnType<typeof connectTemporal>>;
@@ -61,34 +62,37 @@ describe('a cluster that is dissolved while it is scaled', () => {
     'adjustCluster:leave:after-commit',
     'verifyStability:before',
   ];
-  it.each(points)('with the scaling at %s: both end, and nothing is left', { timeout: 120_000 }, async (point) => {
+  it.each(points)('with the scaling at %s: both end, and nothing is left', { timeout: 300_000 }, async (point) => {
     const grows = !/leav/.test(point);
-    const name = `gone-${points.indexOf(point)}`;
-    const { clusterId } = await clusterOf(lane, name, { size: grows ? 3 : 5, spare: grows ? 2 : 0 });
-    lane.arm([`${point} SIGSTOP`]);
-    const scaling = await lane.manager.startScaling({
-      requestId: `${name}-scale`,
-      clusterId,
-      desired: grows ? 5 : 3,
-      soakSeconds: 0,
-      grantSeconds: 0,
-    });
-    const pid = await isAt(point);
-    const dissolution = await lane.manager.startDissolution({ operationId: `${name}-end`, clusterId, drainSeconds: 0 });
-    // The other worker takes the cluster down; this one goes on in the middle of it.
-    await waitFor(
-      'the end of service',
-      async () => {
-        const view = await clusterView(lane.stores.clusters, clusterId);
-        return view?.state !== 'active';
-      },
-      { timeoutMs: 60_000 },
-    ).finally(() => process.kill(pid, 'SIGCONT'));
-    await Promise.all([settled(scaling.workflowId), settled(dissolution)]);
-    await lane.settle();
-    expect(await stateOf(`${name}-end`)).toBe('completed');
-    expect(['completed', 'compensated']).toContain(await stateOf(scaling.operationId));
-    expect(await lane.check()).toEqual([]);
+    for (const run of repetitions) {
+      const name = `gone-${points.indexOf(point)}-${run}`;
+      const { clusterId } = await clusterOf(lane, name, { size: grows ? 3 : 5, spare: grows ? 2 : 0 });
+      lane.arm([`${point} SIGSTOP`]);
+      const scaling = await lane.manager.startScaling({
+        requestId: `${name}-scale`,
+        clusterId,
+        desired: grows ? 5 : 3,
+        soakSeconds: 0,
+        grantSeconds: 0,
+      });
+      const pid = await isAt(point);
+      const end = { operationId: `${name}-end`, clusterId, drainSeconds: 0 };
+      const dissolution = await lane.manager.startDissolution(end);
+      // The other worker takes the cluster down; this one goes on in the middle of it.
+      await waitFor(
+        'the end of service',
+        async () => {
+          const view = await clusterView(lane.stores.clusters, clusterId);
+          return view?.state !== 'active';
+        },
+        { timeoutMs: 60_000 },
+      ).finally(() => process.kill(pid, 'SIGCONT'));
+      await Promise.all([settled(scaling.workflowId), settled(dissolution)]);
+      await lane.settle();
+      expect(await stateOf(`${name}-end`)).toBe('completed');
+      expect(['completed', 'compensated']).toContain(await stateOf(scaling.operationId));
+      expect(await lane.check()).toEqual([]);
+    }
   });
 });
 
@@ -124,49 +128,58 @@ describe('a scaling whose workflow was terminated', () => {
 
   it.each(['assessNeeds:after-commit', 'allocateResources:after-commit', 'adjustCluster:join:after-commit'])(
     'at %s: the formation interval takes it up again, and it is done',
-    { timeout: 90_000 },
+    { timeout: 180_000 },
     async (point) => {
-      const name = `ended-${point.split(':').slice(0, 2).join('-').toLowerCase()}`;
-      const { clusterId } = await clusterOf(lane, name, { size: 3, spare: 2 });
-      lane.arm([`${point} SIGSTOP`]);
-      const request = { requestId: `${name}-scale`, clusterId, desired: 5, soakSeconds: 0 };
-      const { workflowId, operationId } = await lane.manager.startScaling(request);
-      const pid = await isAt(point);
-      await terminate(workflowId);
-      process.kill(pid, 'SIGCONT');
-      await letTimePass(operationId);
-      const { resumed } = await lane.manager.runFormationInterval({ dryRun: false });
-      expect(resumed).toEqual([operationId]);
-      await lane.settle();
-      expect(await findOperation(lane.stores.clusters, operationId)).toMatchObject({
-        state: 'completed',
-        result: { outcome: 'scaled', size: 5 },
-      });
-      expect(await lane.check()).toEqual([]);
+      for (const run of repetitions) {
+        const name = `ended-${point.split(':').slice(0, 2).join('-').toLowerCase()}-${run}`;
+        const { clusterId } = await clusterOf(lane, name, { size: 3, spare: 2 });
+        lane.arm([`${point} SIGSTOP`]);
+        const request = { requestId: `${name}-scale`, clusterId, desired: 5, soakSeconds: 0 };
+        const { workflowId, operationId } = await lane.manager.startScaling(request);
+        const pid = await isAt(point);
+        await terminate(workflowId);
+        process.kill(pid, 'SIGCONT');
+        await letTimePass(operationId);
+        const { resumed } = await lane.manager.runFormationInterval({ dryRun: false });
+        expect(resumed).toEqual([operationId]);
+        await lane.settle();
+        expect(await findOperation(lane.stores.clusters, operationId)).toMatchObject({
+          state: 'completed',
+          result: { outcome: 'scaled', size: 5 },
+        });
+        expect(await lane.check()).toEqual([]);
+      }
     },
   );
 
-  it('in its drain: the sweep of a server takes it up again, and who leaves is free', { timeout: 90_000 }, async () => {
-    const { clusterId } = await clusterOf(lane, 'drained', { size: 5, spare: 0 });
-    await sendWork(lane, clusterId);
-    const request = { requestId: 'drained-scale', clusterId, desired: 3, soakSeconds: 0, drainSeconds: 5 };
-    const { workflowId, operationId } = await lane.manager.startScaling(request);
-    await waitFor('the drain', async () => (await membersOf(lane, clusterId, 'leaving')).length === 2);
-    await terminate(workflowId);
-    await letTimePass(operationId);
-    const logger = { info: () => undefined, warn: () => undefined };
-    const swept = await sweepAbandoned({
-      clusters: lane.stores.clusters,
-      client: lane.manager,
-      logger: logger as unknown as Parameters<typeof sweepAbandoned>[0]['logger'],
-    });
-    expect(swept).toEqual([operationId]);
-    await lane.settle();
-    expect(await findOperation(lane.stores.clusters, operationId)).toMatchObject({
-      state: 'completed',
-      result: { outcome: 'scaled', size: 3 },
-    });
-    expect(await membersOf(lane, clusterId, 'leaving')).toEqual([]);
-    expect(await lane.check()).toEqual([]);
-  });
+  it(
+    'in its drain: the sweep of a server takes it up again, and who leaves is free',
+    { timeout: 180_000 },
+    async () => {
+      for (const run of repetitions) {
+        const name = `drained-${run}`;
+        const { clusterId } = await clusterOf(lane, name, { size: 5, spare: 0 });
+        await sendWork(lane.stores, clusterId);
+        const request = { requestId: `${name}-scale`, clusterId, desired: 3, soakSeconds: 0, drainSeconds: 5 };
+        const { workflowId, operationId } = await lane.manager.startScaling(request);
+        await waitFor('the drain', async () => (await membersOf(lane, clusterId, 'leaving')).length === 2);
+        await terminate(workflowId);
+        await letTimePass(operationId);
+        const logger = { info: () => undefined, warn: () => undefined };
+        const swept = await sweepAbandoned({
+          clusters: lane.stores.clusters,
+          client: lane.manager,
+          logger: logger as unknown as Parameters<typeof sweepAbandoned>[0]['logger'],
+        });
+        expect(swept).toEqual([operationId]);
+        await lane.settle();
+        expect(await findOperation(lane.stores.clusters, operationId)).toMatchObject({
+          state: 'completed',
+          result: { outcome: 'scaled', size: 3 },
+        });
+        expect(await membersOf(lane, clusterId, 'leaving')).toEqual([]);
+        expect(await lane.check()).toEqual([]);
+      }
+    },
+  );
 });

@@ -1,9 +1,8 @@
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { formationSteps } from '../../src/contracts/steps.js';
 import { findOperation, stepsOf } from '../../src/stores/clusters/index.js';
-import { addAgents } from '../support/fleet.js';
-import { waitFor } from '../support/wait-for.js';
 import { openLane, type Lane } from './lane.js';
+import { formAnother, startFormation, stopAt } from './stop-worker.js';
 
 let lane: Lane;
 
@@ -12,36 +11,14 @@ beforeAll(async () => {
 });
 afterAll(() => lane?.close());
 
-let runs = 0;
-
-async function start(): Promise<{
-  readonly operationId: string;
-  readonly clusterId: string;
-  readonly workflowId: string;
-}> {
-  runs += 1;
-  const name = `stopped-${runs}`;
-  await addAgents(lane.stores.clusters, 3, { capabilities: [name] }, name);
-  return lane.manager.startFormation({ requestId: name, name, requiredCapabilities: [name] });
-}
-
-/** Stops the worker that comes by the point. @returns what lets it go on. */
-async function stopAt(point: string): Promise<() => void> {
-  const pid = await waitFor(`the worker at ${point}`, () => lane.fired(point), { timeoutMs: 30_000, everyMs: 5 });
-  return () => process.kill(pid, 'SIGCONT');
-}
-
-/** A formation that ends shows that both workers are alive again and that what was held up is over. */
-const formAnother = async (): Promise<unknown> => lane.manager.result((await start()).workflowId);
-
 describe('a worker that stands still past its heartbeat, while another finishes', () => {
   it.each([...formationSteps.map((step) => `${step}:before`), 'initializeCluster:before-announcement'])(
     'at %s: what it writes when it wakes up changes nothing',
     { timeout: 150_000 },
     async (point) => {
       lane.arm([`${point} SIGSTOP`]);
-      const { operationId, workflowId } = await start();
-      const wake = await stopAt(point);
+      const { operationId, workflowId } = await startFormation(lane);
+      const wake = await stopAt(lane, point);
       try {
         expect(await lane.manager.result(workflowId)).toMatchObject({ epoch: 1 });
         const before = [
@@ -49,7 +26,7 @@ describe('a worker that stands still past its heartbeat, while another finishes'
           await stepsOf(lane.stores.clusters, operationId),
         ];
         wake();
-        await formAnother();
+        await formAnother(lane);
         const after = [
           await findOperation(lane.stores.clusters, operationId),
           await stepsOf(lane.stores.clusters, operationId),
@@ -68,8 +45,8 @@ describe('a worker that stands still past its heartbeat, while another finishes'
     async () => {
       const point = 'initializeCluster:before-announcement';
       lane.arm([`${point} SIGSTOP`]);
-      const { clusterId, workflowId } = await start();
-      const wake = await stopAt(point);
+      const { clusterId, workflowId } = await startFormation(lane);
+      const wake = await stopAt(lane, point);
       try {
         await lane.manager.result(workflowId);
         const end = await lane.manager.startDissolution({
@@ -79,7 +56,7 @@ describe('a worker that stands still past its heartbeat, while another finishes'
         });
         await lane.manager.result(end);
         wake();
-        await formAnother();
+        await formAnother(lane);
         expect(await lane.check()).toEqual([]);
       } finally {
         wake();
@@ -93,12 +70,12 @@ describe('a worker that stands still past its heartbeat, while another finishes'
     async () => {
       const point = 'defineCluster:before-commit';
       lane.arm([`${point} SIGSTOP`]);
-      const { workflowId } = await start();
-      const wake = await stopAt(point);
+      const { workflowId } = await startFormation(lane);
+      const wake = await stopAt(lane, point);
       try {
         expect(await lane.manager.result(workflowId)).toMatchObject({ epoch: 1 });
         wake();
-        await formAnother();
+        await formAnother(lane);
         expect(await lane.check()).toEqual([]);
       } finally {
         wake();

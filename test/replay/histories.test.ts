@@ -7,6 +7,7 @@ import { startTestWorker, testSettings } from '../support/worker.js';
 import { fromJson } from './history-json.js';
 import { recordCommunication, recordHistories } from './record-histories.js';
 import { recordScaling } from './record-scaling.js';
+import { recordScalingInterval } from './record-scaling-interval.js';
 import { historiesFolder } from './save-history.js';
 
 /** As the worker's bundle is made. */
@@ -45,15 +46,16 @@ beforeAll(async () => {
   const settings = { invitationTimeoutSeconds: 1, invitationTries: 2, scaling };
   const worker = await startTestWorker(stores, { settings });
   try {
-    // RECORD=communication and RECORD=scaling leave the others as they are.
+    // RECORD=communication, RECORD=scaling and RECORD=scaling-interval leave the others as they are.
     if (recording === '1') await recordHistories(stores, worker);
-    if (recording !== 'scaling') await recordCommunication(stores, worker);
-    if (recording !== 'communication') await recordScaling(stores, worker);
+    if (!recording.startsWith('scaling')) await recordCommunication(stores, worker);
+    if (['1', 'scaling'].includes(recording)) await recordScaling(stores, worker);
+    if (recording !== 'communication') await recordScalingInterval(stores);
   } finally {
     await worker.stop();
     await stores.drop();
   }
-}, 180_000);
+}, 300_000);
 
 describe('recorded histories', () => {
   it('are there for every workflow and each of its ends', () => {
@@ -77,7 +79,10 @@ describe('recorded histories', () => {
       'scaling-cancelled',
       'scaling-granted',
       'scaling-grown',
+      'scaling-interval-continued',
+      'scaling-interval-continues',
       'scaling-interval-dry-run',
+      'scaling-interval-moves',
       'scaling-interval-starts',
       'scaling-refused',
       'scaling-rolled-back',
@@ -94,7 +99,14 @@ describe('recorded histories', () => {
   }, 60_000);
 
   it('do not replay on workflows whose steps were exchanged', async () => {
-    const whole = ['formation-formed.json', 'communication-completed.json', 'scaling-grown.json'];
+    const whole = [
+      'formation-formed.json',
+      'communication-completed.json',
+      'scaling-grown.json',
+      'scaling-interval-moves.json',
+      'scaling-interval-continues.json',
+      'scaling-interval-continued.json',
+    ];
     const histories = recorded().filter(({ workflowId }) => whole.includes(workflowId));
     const results = await replay(await bundle('../support/exchanged-steps.ts'), histories);
     expect(results.map(({ error }) => error?.name)).toEqual(whole.map(() => 'DeterminismViolationError'));

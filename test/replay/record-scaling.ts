@@ -1,24 +1,20 @@
-import { newMessage } from '../../src/contracts/messages.js';
-import { acceptMessages } from '../../src/messaging/accept-messages.js';
 import { answerInvitation } from '../../src/stores/clusters/index.js';
-import { ack, receive } from '../../src/stores/communication/index.js';
-import { listRequests, recordUsage } from '../../src/stores/resources/index.js';
-import { claimOf } from '../stores/communication/builders.js';
+import { listRequests } from '../../src/stores/resources/index.js';
 import type { TestDatabases } from '../support/database.js';
 import { addAgents } from '../support/fleet.js';
-import { communicationSettings, messagingOf } from '../support/messaging.js';
 import { waitFor } from '../support/wait-for.js';
+import { readWork, sendWork } from '../support/work.js';
 import type { TestWorker } from '../support/worker.js';
 import { saver } from './save-history.js';
 
 /**
- * The same for scale_cluster and its interval: with nothing to do, with invitations, drains, soaks and the orchestrator
+ * The same for scale_cluster: with nothing to do, with invitations, drains, soaks and the orchestrator
  * to wait for, rolled back, and cut short.
  * @param worker with no soak but where one is asked for.
  */
 export async function recordScaling(stores: TestDatabases, worker: TestWorker): Promise<void> {
   const { manager, client } = worker;
-  const { clusters, communication, resources } = stores;
+  const { clusters, resources } = stores;
   const save = saver(worker);
   const clusterOf = async (name: string, size: number, { spare = 0, acceptance = 'auto' as 'auto' | 'ask' } = {}) => {
     const offers = { capabilities: [name], resources: { slots: 4 } };
@@ -37,13 +33,6 @@ export async function recordScaling(stores: TestDatabases, worker: TestWorker): 
       .execute();
     return rows;
   };
-  const work = (clusterId: string) =>
-    acceptMessages(messagingOf(communication), [
-      {
-        sender: { source: '/orchestrator/test', agentId: null },
-        message: newMessage.parse({ id: `work-${clusterId}`, to: { cluster: clusterId }, type: 'task', data: null }),
-      },
-    ]);
   const settled = (workflowId: string): Promise<unknown> => manager.result(workflowId).catch(() => undefined);
   const hasDrained = (workflowId: string): Promise<true> =>
     waitFor(`a timer of ${workflowId}`, async () => {
@@ -69,16 +58,11 @@ export async function recordScaling(stores: TestDatabases, worker: TestWorker): 
   await save('scaling-grown', grown.workflowId);
 
   const wide = await clusterOf('wide', 4);
-  await work(wide);
+  await sendWork(stores, wide);
   const shrunk = await manager.startScaling({ requestId: 'shrunk', clusterId: wide, desired: 3, soakSeconds: 3 });
   await hasDrained(shrunk.workflowId);
-  for (const { id } of await members(wide, 'leaving')) {
-    const leased = await receive(communication, id, 100, communicationSettings);
-    await ack(
-      communication,
-      leased.map((one) => claimOf(id, one)),
-    );
-  }
+  const drained = (await members(wide, 'leaving')).map(({ id }) => id);
+  await readWork(stores, drained);
   await settled(shrunk.workflowId);
   await save('scaling-shrunk', shrunk.workflowId);
 
@@ -106,7 +90,7 @@ export async function recordScaling(stores: TestDatabases, worker: TestWorker): 
   await save('scaling-rolled-back', back.workflowId);
 
   const busy = await clusterOf('halted', 4);
-  await work(busy);
+  await sendWork(stores, busy);
   const halted = await manager.startScaling({ requestId: 'halted-scale', clusterId: busy, desired: 3 });
   await hasDrained(halted.workflowId);
   await manager.cancel(halted.workflowId);
@@ -115,21 +99,4 @@ export async function recordScaling(stores: TestDatabases, worker: TestWorker): 
 
   await settled((await manager.startScaling({ requestId: 'nowhere', clusterId: 'cl_nowhere' })).workflowId);
   await save('scaling-refused', 'scaling/nowhere');
-
-  const loaded = await clusterOf('loaded', 3, { spare: 3 });
-  for (const atMs of [Date.now() - 16_000, Date.now()]) {
-    await recordUsage(
-      resources,
-      (await members(loaded, 'active')).map(({ id }) => ({ agentId: id, resource: 'slots', amount: 3.6, atMs })),
-    );
-  }
-  await manager.runScalingInterval({ dryRun: true });
-  await manager.runScalingInterval({ dryRun: false });
-  await waitFor('the run that the interval started', async () => (await members(loaded, 'active')).length > 3);
-  for await (const { workflowId } of client.workflow.list({ query: `TaskQueue = '${manager.managerId}'` })) {
-    if (!workflowId.includes('/scaling-interval/')) continue;
-    const { events } = await client.workflow.getHandle(workflowId).fetchHistory();
-    const starts = (events ?? []).some((event) => event.startChildWorkflowExecutionInitiatedEventAttributes);
-    await save(starts ? 'scaling-interval-starts' : 'scaling-interval-dry-run', workflowId);
-  }
 }

@@ -4,10 +4,10 @@ import { toJson } from './history-json.js';
 
 export const historiesFolder = new URL('./histories/', import.meta.url);
 
-/** Writes the history of a workflow under a name. */
+/** Writes the history of a workflow under a name: of its last run, where no other is given. */
 export const saver =
   ({ client }: TestWorker) =>
-  async (name: string, workflowId: string): Promise<void> => {
-    const history = await client.workflow.getHandle(workflowId).fetchHistory();
+  async (name: string, workflowId: string, runId?: string): Promise<void> => {
+    const history = await client.workflow.getHandle(workflowId, runId).fetchHistory();
     writeFileSync(new URL(`${name}.json`, historiesFolder), await toJson(history));
   };

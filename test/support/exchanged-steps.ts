@@ -1,4 +1,4 @@
-import { proxyActivities } from '@temporalio/workflow';
+import { executeChild, proxyActivities } from '@temporalio/workflow';
 import type { Activities } from '../../src/activities/index.js';
 import type {
   FormClusterInput,
@@ -32,4 +32,10 @@ export async function scaleCluster({
   const change = { direction: 'none', desired: 3, victims: [] } as const;
   await steps.allocateResources({ ...ids, round: 0, change, isAsked: true, mayAsk: false });
   return steps.adjustCluster({ ...ids, round: 0, cause: 'asked', charged: 0, epoch: 1 });
+}
+
+/** The scaling interval that scales before it has assessed who is to be scaled. */
+export async function scalingInterval(): Promise<unknown> {
+  await executeChild(scaleCluster, { workflowId: 'scaling/moved', args: [{ clusterId: 'cl_takes', desired: 6 }] });
+  return steps.assessPage({ after: '', limit: 500, dryRun: false, balance: null });
 }

@@ -8,6 +8,7 @@ import { lastScores, listRequests, recordUsage, scalingMemories, usageOf } from 
 import { createTestDatabases, type TestDatabases } from '../support/database.js';
 import { addAgents } from '../support/fleet.js';
 import { waitFor } from '../support/wait-for.js';
+import { readWork, sendWork } from '../support/work.js';
 import { startTestWorker, testSettings, type TestWorker } from '../support/worker.js';
 
 const scaling = { ...testSettings.scaling, newMemberSeconds: 0, soakGrowSeconds: 0, soakShrinkSeconds: 0 };
@@ -39,9 +40,9 @@ async function clusterOf(name: string, size: number, { spare = 0, capability = n
   return clusterId;
 }
 
-const membersOf = async (clusterId: string): Promise<string[]> =>
+const membersOf = async (clusterId: string, of: 'active' | 'leaving' = 'active'): Promise<string[]> =>
   ((await clusterView(stores.clusters, clusterId))?.members ?? [])
-    .filter(({ state }) => state === 'active')
+    .filter(({ state }) => state === of)
     .map(({ agentId }) => agentId);
 
 async function used(clusterId: string, slots: number): Promise<void> {
@@ -106,6 +107,71 @@ describe('scalingInterval', () => {
     await worker.manager.runScalingInterval({ dryRun: false });
     expect(await membersOf(idle)).toHaveLength(4);
     expect(await membersOf(full)).toHaveLength(6);
+  });
+
+  it('says where a move stopped half way: its member has left, and the other cluster could not take it', async () => {
+    const giver = await clusterOf('giver', 5, { capability: 'half' });
+    const taker = await clusterOf('taker', 5, { capability: 'half' });
+    await used(giver, 1.2);
+    await used(taker, 3.1);
+    await sendWork(stores, giver);
+    const interval = worker.manager.runScalingInterval({ dryRun: false });
+    const [leaving = ''] = await waitFor('the drain', async () => {
+      const found = await membersOf(giver, 'leaving');
+      return found.length > 0 && found;
+    });
+    // Somebody else scales the cluster that was to take it, and waits for the orchestrator.
+    const other = await worker.manager.startScaling({ requestId: 'other', clusterId: taker, desired: 9 });
+    await waitFor('its request', async () => (await listRequests(stores.resources, { clusterId: taker, limit: 1 }))[0]);
+    await readWork(stores, [leaving]);
+    const report = await interval;
+    expect(report.moved).toEqual([]);
+    expect(report.lines).toEqual([
+      `${leaving}: ${giver} -> ${taker}  left ${giver} and did not get into ${taker}: Cluster "${taker}" is being scaled ` +
+        'by operation other; ask again when that has ended, or cancel it',
+    ]);
+    expect(await membersOf(giver)).toHaveLength(4);
+    await worker.manager.cancel(other.workflowId);
+    await worker.manager.result(other.workflowId).catch(() => undefined);
+  });
+
+  describe('whose clusters changed since it assessed them', () => {
+    const planned = { agentId: '', from: '', to: '', giverSize: 0, takerSize: 0, gain: 0.1 };
+    const usage = { giver: { before: 0.3, after: 0.4 }, taker: { before: 0.8, after: 0.7 } };
+    const page = { assessed: 2, changes: [], balance: { balance: 1, staleRounds: 0 }, next: null };
+    const moving: object[] = [];
+    let outdated: TestWorker;
+
+    beforeAll(async () => {
+      const activities = { assessPage: async () => ({ ...page, moves: moving }) };
+      outdated = await startTestWorker(stores, { settings: { scaling }, activities });
+    });
+    afterAll(() => outdated?.stop());
+
+    it('says that a member stays, because its cluster cannot spare it by now', async () => {
+      const [from, to] = [await clusterOf('spares', 3), await clusterOf('takes', 3, { spare: 1 })];
+      moving.splice(0, 1, { ...planned, ...usage, agentId: 'spares-0', from, to, giverSize: 4, takerSize: 3 });
+      const report = await outdated.manager.runScalingInterval({ dryRun: false });
+      expect(report.moved).toEqual([]);
+      expect(report.lines).toEqual([
+        expect.stringMatching(/^spares-0: cl_spares -> cl_takes {2}went no further than cl_spares: .*3 members/),
+      ]);
+      expect(await membersOf(from)).toHaveLength(3);
+      expect(await membersOf(to)).toHaveLength(3);
+    });
+
+    it('says that another agent joined in the place of the one that left', async () => {
+      const [from, to] = [await clusterOf('sheds', 4), await clusterOf('picks', 3)];
+      await addAgents(stores.clusters, 1, { capabilities: ['picks'] }, 'picked');
+      moving.splice(0, 1, { ...planned, ...usage, agentId: 'sheds-0', from, to, giverSize: 4, takerSize: 3 });
+      const report = await outdated.manager.runScalingInterval({ dryRun: false });
+      expect(report.moved).toEqual([]);
+      expect(report.lines).toEqual([
+        'sheds-0: cl_sheds -> cl_picks  left cl_sheds; picked-0 joined cl_picks in its place',
+      ]);
+      expect(await membersOf(from)).not.toContain('sheds-0');
+      expect(await membersOf(to)).toContain('picked-0');
+    });
   });
 });
 

@@ -6,6 +6,7 @@ import type { ScalingRules } from '../../domain/scaling/rules.js';
 import type { ClusterFacts } from '../../domain/scaling/types.js';
 import { stabilityScore } from '../../domain/stability/score.js';
 import { clustersToAssess } from '../../stores/clusters/index.js';
+import { failpoint } from '../../stores/failpoint.js';
 import { recordRecommendations, saveScores } from '../../stores/resources/index.js';
 import { asActivity } from '../as-activity.js';
 import type { ActivityDeps } from '../deps.js';
@@ -55,6 +56,7 @@ export const assessPage = (deps: ActivityDeps) =>
       decision: assess(facts, rules),
       score: stabilityScore(stability),
     }));
+    failpoint('assessPage:before');
     if (!dryRun && assessed.length > 0) {
       await recordRecommendations(
         deps.resources,
@@ -64,6 +66,7 @@ export const assessPage = (deps: ActivityDeps) =>
           desired: decision.recommendation,
         })),
       );
+      failpoint('assessPage:recommended');
       await saveScores(
         deps.resources,
         assessed.map(({ clusterId, facts, score }) => ({
@@ -74,6 +77,7 @@ export const assessPage = (deps: ActivityDeps) =>
         })),
       );
     }
+    failpoint('assessPage:after-commit');
     const changes = assessed
       .filter(({ decision }) => decision.direction !== 'none')
       .map(({ clusterId, decision }) => ({

@@ -1,0 +1,209 @@
+import type { Client, WorkflowHandle } from '@temporalio/client';
+import { workflowTypes, type ScalingIntervalReport } from '../../src/contracts/workflow-inputs.js';
+import { recordUsage } from '../../src/stores/resources/index.js';
+import type { Violation } from '../support/checker.js';
+import { waitFor } from '../support/wait-for.js';
+import type { Lane } from './lane.js';
+import { clusterOf, membersOf } from './scaling-points.js';
+
+/** For the lanes: no change is watched, new members count at once, and usage stays fresh however long a recovery takes. */
+export const intervalSettings = {
+  scaling: { sample_period: 300, new_member: 0, soak_grow: 0, soak_shrink: 0 },
+} as const;
+
+const betweenStarts = 'between two starts';
+const betweenScalings = 'between its two scalings';
+const secondBegins = 'where its second scaling begins';
+
+/**
+ * Where a worker may die in a run of the scaling interval: around what it records of a page of clusters; when some of
+ * those that are to change were started and others were not; and while a member goes from one cluster to another, most of
+ * all between the end of the scaling that it leaves by and the begin of the one that it joins by.
+ */
+export const intervalPoints = {
+  assessing: ['assessPage:before', 'assessPage:recommended', 'assessPage:after-commit'],
+  starting: [betweenStarts],
+  moving: [
+    'adjustCluster:leave:after-commit',
+    'verifyStability:after-commit',
+    betweenScalings,
+    secondBegins,
+    'adjustCluster:join:after-commit',
+  ],
+} as const satisfies Readonly<Record<string, readonly string[]>>;
+
+export type IntervalPhase = keyof typeof intervalPoints;
+
+/** What a cluster is here for: how it is placed, and how it ends. */
+const kinds = {
+  due: { size: 3, spare: 2, slots: 3.6, end: { started: true, size: 5 } },
+  giver: { size: 5, spare: 0, slots: 1.2, end: { started: false, size: 4 } },
+  // Used above what is worth a move, and below what makes it grow.
+  taker: { size: 5, spare: 0, slots: 3.1, end: { started: false, size: 6 } },
+} as const;
+
+type Kind = keyof typeof kinds;
+
+const worlds: Readonly<Record<IntervalPhase, readonly Kind[]>> = {
+  assessing: ['due', 'due', 'giver', 'taker'],
+  starting: Array.from({ length: 8 }, () => 'due' as const),
+  moving: ['giver', 'taker'],
+};
+
+interface Placed {
+  readonly kind: Kind;
+  readonly clusterId: string;
+}
+
+export interface IntervalEnd {
+  readonly assessed: number;
+  readonly postponed: number;
+  /** Whether the run says that it started each cluster, how its scalings ended, and how large it is now. */
+  readonly clusters: readonly {
+    readonly kind: Kind;
+    readonly started: boolean;
+    readonly scaled: readonly string[];
+    readonly size: number;
+  }[];
+  /** For each member that the run says it moved: whether it is where it was to go. */
+  readonly moved: readonly boolean[];
+  readonly violations: readonly Violation[];
+}
+
+/** How a run ends, wherever the worker died on the way. */
+export const intervalEnd = (phase: IntervalPhase): IntervalEnd => ({
+  assessed: worlds[phase].length,
+  postponed: 0,
+  clusters: worlds[phase].map((kind) => ({ kind, scaled: ['completed'], ...kinds[kind].end })),
+  moved: worlds[phase].includes('taker') ? [true] : [],
+  violations: [],
+});
+
+let runs = 0;
+
+/** Kills the worker at a point of a run of the scaling interval, waits until all is over, and clears away. */
+export async function crashInInterval(
+  lane: Lane,
+  client: Client,
+  { phase, point }: { readonly phase: IntervalPhase; readonly point: string },
+): Promise<IntervalEnd & { readonly recoveryMs: number }> {
+  runs += 1;
+  const name = `interval-${runs}`;
+  const placed = await place(lane, name, phase);
+  lane.arm(point.includes(':') ? [point] : []);
+  const interval = await client.workflow.start<() => Promise<ScalingIntervalReport>>(workflowTypes.scalingInterval, {
+    workflowId: `${lane.id}/scaling-interval/${name}`,
+    taskQueue: lane.id,
+    args: [],
+  });
+  if (point === betweenStarts) await killBetweenStarts(lane, interval, placed.length);
+  else if (point === betweenScalings) await killBetweenScalings(lane, interval);
+  else await crashAt(lane, point === secondBegins ? await armSecond(lane, placed) : point);
+  const crashedMs = performance.now();
+  const report = await interval.result();
+  // The run does not wait for those that it started.
+  await waitFor('every scaling to begin', async () => {
+    const scaled = await Promise.all(placed.map(({ clusterId }) => scalingsOf(lane, clusterId)));
+    return scaled.every((states) => states.length > 0);
+  });
+  await lane.settle();
+  const recoveryMs = performance.now() - crashedMs;
+  const takers = placed.filter(({ kind }) => kind === 'taker');
+  const taken = await Promise.all(takers.map(({ clusterId }) => membersOf(lane, clusterId, 'active')));
+  const end = {
+    assessed: report.assessed,
+    postponed: report.postponed,
+    clusters: await Promise.all(
+      placed.map(async ({ kind, clusterId }) => ({
+        kind,
+        started: report.started.includes(clusterId),
+        scaled: await scalingsOf(lane, clusterId),
+        size: (await membersOf(lane, clusterId, 'active')).length,
+      })),
+    ),
+    moved: report.moved.map((agentId) => taken.flat().includes(agentId)),
+    violations: await lane.check(),
+    recoveryMs,
+  };
+  await clearAway(lane, placed);
+  return end;
+}
+
+/** Clusters that are used as much as makes them grow, or little beside others that are used much. */
+async function place(lane: Lane, name: string, phase: IntervalPhase): Promise<Placed[]> {
+  const placed = await Promise.all(
+    worlds[phase].map(async (kind, index) => {
+      const id = `${name}-${kind}-${index}`;
+      const { size, spare } = kinds[kind];
+      // A member is moved between clusters of one kind of agents only.
+      const capability = kind === 'due' ? id : name;
+      return { kind, ...(await clusterOf(lane, id, { size, spare, capability, resources: { slots: 4 } })) };
+    }),
+  );
+  for (const atMs of [Date.now() - 16_000, Date.now()]) {
+    for (const { kind, clusterId } of placed) {
+      const members = await membersOf(lane, clusterId, 'active');
+      await recordUsage(
+        lane.stores.resources,
+        members.map((agentId) => ({ agentId, resource: 'slots', amount: kinds[kind].slots, atMs })),
+      );
+    }
+  }
+  return placed;
+}
+
+/** How the scalings of a cluster stand. */
+async function scalingsOf({ stores }: Lane, clusterId: string): Promise<string[]> {
+  const rows = await stores.clusters
+    .selectFrom('operations')
+    .select('state')
+    .where('kind', '=', 'SCALING')
+    .where('cluster_id', '=', clusterId)
+    .execute();
+  return rows.map(({ state }) => state);
+}
+
+const crashAt = (lane: Lane, point: string): Promise<unknown> =>
+  waitFor(`the crash at ${point}`, () => lane.fired(point) !== undefined, { timeoutMs: 60_000, everyMs: 5 });
+
+const kill = ({ workers }: Lane): void => {
+  for (const worker of workers) worker.signal('SIGKILL');
+};
+
+async function killBetweenStarts(lane: Lane, interval: WorkflowHandle, due: number): Promise<void> {
+  const started = async (): Promise<number> =>
+    ((await interval.fetchHistory()).events ?? []).filter((event) => event.childWorkflowExecutionStartedEventAttributes)
+      .length;
+  await waitFor('the first start', async () => (await started()) > 0, { timeoutMs: 60_000, everyMs: 1 });
+  kill(lane);
+  const before = await started();
+  if (before === due) throw new Error(`All ${due} had been started when the worker was killed`);
+}
+
+async function killBetweenScalings(lane: Lane, interval: WorkflowHandle): Promise<void> {
+  const isOver = async (): Promise<boolean> =>
+    ((await interval.fetchHistory()).events ?? []).some(
+      (event) => event.childWorkflowExecutionCompletedEventAttributes,
+    );
+  await waitFor('the end of its first scaling', isOver, { timeoutMs: 60_000, everyMs: 1 });
+  kill(lane);
+}
+
+/** Once the first scaling of a move has begun, the next that begins is the second. @returns the point. */
+async function armSecond(lane: Lane, placed: readonly Placed[]): Promise<string> {
+  const giver = placed.find(({ kind }) => kind === 'giver')?.clusterId ?? '';
+  await waitFor('its first scaling', async () => (await scalingsOf(lane, giver)).length > 0, { everyMs: 1 });
+  const point = 'assessNeeds:before';
+  lane.arm([point]);
+  return point;
+}
+
+/** The next run on this lane assesses all clusters again: these are gone by then. */
+async function clearAway({ manager }: Lane, placed: readonly Placed[]): Promise<void> {
+  await Promise.all(
+    placed.map(async ({ clusterId }) => {
+      const operationId = `end-${clusterId}`;
+      await manager.result(await manager.startDissolution({ operationId, clusterId, drainSeconds: 0 }));
+    }),
+  );
+}

@@ -1,0 +1,142 @@
+import { sql, type Kysely } from 'kysely';
+import type { Client } from '@temporalio/client';
+import { afterAll, beforeAll, describe, inject, it } from 'vitest';
+import { connectTemporal } from '../../src/client/connect.js';
+import { listOperations } from '../../src/stores/clusters/index.js';
+import { waitFor } from '../support/wait-for.js';
+import { openLane, type Lane } from './lane.js';
+import { lanePool } from './lane-pool.js';
+import { printRecovery } from './recovery-figures.js';
+import { clusterOf } from './scaling-points.js';
+import { formAnother, stopAt } from './stop-worker.js';
+
+const lanesAtOnce = 3;
+
+let temporal: Awaited<ReturnType<typeof connectTemporal>>;
+let lanes: Lane[] = [];
+let withLane: ReturnType<typeof lanePool>;
+const recoveriesMs: number[] = [];
+
+beforeAll(async () => {
+  const services = { adminUrl: inject('adminDatabaseUrl'), temporal: inject('temporal') };
+  temporal = await connectTemporal(services.temporal);
+  lanes = await Promise.all(Array.from({ length: lanesAtOnce }, () => openLane(services, { workers: 2 })));
+  withLane = lanePool(lanes);
+});
+afterAll(async () => {
+  await Promise.all(lanes.map((lane) => lane.close()));
+  await temporal?.close();
+  printRecovery('scaling-stopped', recoveriesMs);
+});
+
+/** Where the worker stands still, to what size it scales four members, and what becomes of the cluster meanwhile. */
+interface Stop {
+  readonly at: string;
+  readonly desired: number;
+  readonly meanwhile: 'another worker finishes' | 'the cluster is scaled again' | 'the run is cancelled';
+}
+
+const finishes = { meanwhile: 'another worker finishes' } as const;
+const growing = ['before-joining', 'join:before-commit', 'join:after-commit', 'noted'];
+const shrinking = ['before-leaving', 'leave:before-commit', 'drained', 'before-commit'];
+const announcing = [
+  { at: 'adjustCluster:before-joining', desired: 5 },
+  { at: 'adjustCluster:before-leaving', desired: 3 },
+];
+
+/** Before a change is announced, in its transaction, and when it is committed; and while it is watched. */
+const stops: readonly Stop[] = [
+  ...growing.map((at) => ({ at: `adjustCluster:${at}`, desired: 5, ...finishes })),
+  ...shrinking.map((at) => ({ at: `adjustCluster:${at}`, desired: 3, ...finishes })),
+  { at: 'soak', desired: 5, ...finishes },
+  { at: 'verifyStability:judged:before-commit', desired: 5, ...finishes },
+  { at: 'verifyStability:before', desired: 5, ...finishes },
+  ...announcing.map((one) => ({ ...one, meanwhile: 'the cluster is scaled again' as const })),
+  ...announcing.map((one) => ({ ...one, meanwhile: 'the run is cancelled' as const })),
+];
+
+describe.concurrent('a worker that stands still while it scales', () => {
+  it.for(stops)(
+    'to $desired members, at $at, and $meanwhile: when it wakes up it changes nothing',
+    { timeout: 600_000 },
+    async (stop, { expect }) => {
+      const { states, before, after, violations } = await withLane((lane) => outlived(lane, stop));
+      expect(states).toEqual(
+        {
+          'another worker finishes': ['completed'],
+          'the cluster is scaled again': ['completed', 'completed'],
+          'the run is cancelled': ['cancelled'],
+        }[stop.meanwhile],
+      );
+      expect(before.length).toBeGreaterThan(0);
+      expect(after).toEqual(before);
+      expect(violations).toEqual([]);
+    },
+  );
+});
+
+/** @returns how the scalings ended, and what is stored of them before and after the worker goes on. */
+async function outlived(lane: Lane, stop: Stop) {
+  const { at, desired, meanwhile } = stop;
+  const name = `outlived-${stops.indexOf(stop)}-`;
+  const { clusterId } = await clusterOf(lane, name, { size: 4, spare: 1 });
+  lane.arm(at === 'soak' ? [] : [`${at} SIGSTOP`]);
+  const request = { requestId: `${name}scale`, clusterId, desired, soakSeconds: 6 };
+  const { workflowId } = await lane.manager.startScaling(request);
+  const wake = at === 'soak' ? await stopInSoak(temporal.client, workflowId) : await stopAt(lane, at);
+  const stoppedMs = performance.now();
+  try {
+    if (meanwhile === 'the run is cancelled') await lane.manager.cancel(workflowId);
+    await lane.manager.result(workflowId).catch(() => undefined);
+    recoveriesMs.push(performance.now() - stoppedMs);
+    if (meanwhile === 'the cluster is scaled again') {
+      await lane.manager.scaleCluster({ ...request, requestId: `${name}back`, desired: 4, soakSeconds: 0 });
+    }
+    await lane.settle();
+    const before = await storedOf(lane, name);
+    wake();
+    await formAnother(lane);
+    const operations = await listOperations(lane.stores.clusters, { clusterId, limit: 10 });
+    return {
+      states: operations.filter(({ kind }) => kind === 'SCALING').map(({ state }) => state),
+      before,
+      after: await storedOf(lane, name),
+      violations: await lane.check(),
+    };
+  } finally {
+    wake();
+  }
+}
+
+/** Stops the worker that has the run in its cache once it soaks. */
+async function stopInSoak(client: Client, workflowId: string): Promise<() => void> {
+  const pid = await waitFor('the soak', async () => {
+    const events = (await client.workflow.getHandle(workflowId).fetchHistory()).events ?? [];
+    if (!events.some((event) => event.timerStartedEventAttributes)) return undefined;
+    const by = events.findLast((event) => event.workflowTaskStartedEventAttributes)?.workflowTaskStartedEventAttributes;
+    return Number.parseInt(by?.identity ?? '', 10);
+  });
+  process.kill(pid, 'SIGSTOP');
+  return () => process.kill(pid, 'SIGCONT');
+}
+
+/** Every row of the three databases in which a name occurs. */
+async function storedOf({ stores }: Lane, name: string): Promise<readonly string[]> {
+  const databases = [stores.clusters, stores.communication, stores.resources] as readonly Kysely<unknown>[];
+  const found = await Promise.all(
+    databases.map(async (db) => {
+      const { rows: tables } = await sql<{ name: string }>`
+        select table_name as name from information_schema.tables
+        where table_schema = 'public' and table_type = 'BASE TABLE'`.execute(db);
+      const stored = [];
+      for (const table of tables) {
+        const { rows } = await sql<{ text: string }>`
+          select ${table.name} || ' ' || to_jsonb(t) as text from ${sql.table(table.name)} t
+          where to_jsonb(t)::text like ${`%${name}%`}`.execute(db);
+        stored.push(...rows.map(({ text }) => text));
+      }
+      return stored;
+    }),
+  );
+  return found.flat().toSorted();
+}

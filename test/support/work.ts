@@ -1,0 +1,29 @@
+import { newMessage } from '../../src/contracts/messages.js';
+import { acceptMessages } from '../../src/messaging/accept-messages.js';
+import { ack, receive } from '../../src/stores/communication/index.js';
+import { claimOf } from '../stores/communication/builders.js';
+import type { TestDatabases } from './database.js';
+import { communicationSettings, messagingOf } from './messaging.js';
+
+type Mailboxes = Pick<TestDatabases, 'communication'>;
+
+/** Mail of the cluster for each of its members, which a drain waits for. */
+export async function sendWork({ communication }: Mailboxes, clusterId: string): Promise<void> {
+  await acceptMessages(messagingOf(communication), [
+    {
+      sender: { source: '/orchestrator/test', agentId: null },
+      message: newMessage.parse({ id: `work-${clusterId}`, to: { cluster: clusterId }, type: 'task', data: null }),
+    },
+  ]);
+}
+
+/** Acks everything that agents have in their inboxes. */
+export async function readWork({ communication }: Mailboxes, agentIds: readonly string[]): Promise<void> {
+  for (const agentId of agentIds) {
+    const leased = await receive(communication, agentId, 100, communicationSettings);
+    await ack(
+      communication,
+      leased.map((one) => claimOf(agentId, one)),
+    );
+  }
+}
