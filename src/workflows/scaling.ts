@@ -69,7 +69,7 @@ async function carryOut(ids: Ids, { needs, request, wakes }: Run): Promise<Scali
   let isDenied = false;
   let answer = '';
   for (; ; round += 1) {
-    const step = { ...ids, round, cause, charged: needs.charged, epoch: needs.epoch } as const;
+    const step = { ...ids, round, direction, cause, charged: needs.charged, epoch: needs.epoch } as const;
     const isAsked = needs.because === 'asked';
     const allocated = await change(step, { direction, desired, victims }, { changed, wakes, isAsked, mayAsk: true });
     missing = allocated.missing;
@@ -214,7 +214,15 @@ async function rollBack(
     direction === 'out'
       ? { direction: 'in', desired: to, victims: [...changed.joined] }
       : { direction: 'out', desired: to, victims: [] };
-  await change({ ...ids, round, cause: 'rollback', charged: 0, epoch: settled.needs.epoch }, back, {
+  const step = {
+    ...ids,
+    round,
+    direction: back.direction,
+    cause: 'rollback',
+    charged: 0,
+    epoch: settled.needs.epoch,
+  } as const;
+  await change(step, back, {
     changed,
     wakes,
     isAsked: true,

@@ -27,7 +27,14 @@ export async function scaleDirectly(
   const { direction, desired, victims, charged, epoch } = needs;
   const change = { direction, desired, victims };
   await call('allocateResources', { ...ids, round: 0, change, isAsked: true, mayAsk: false });
-  const { joined, left } = await call('adjustCluster', { ...ids, round: 0, cause: 'asked', charged, epoch });
+  const { joined, left } = await call('adjustCluster', {
+    ...ids,
+    round: 0,
+    direction: needs.direction,
+    cause: 'asked',
+    charged,
+    epoch,
+  });
   const outcome = joined.length + left.length > 0 ? ('scaled' as const) : ('unchanged' as const);
   return call('verifyStability', { ...ids, needs, joined, left, outcome, waitedFor: 0, verdict: 'done', soak: null });
 }

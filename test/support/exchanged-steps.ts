@@ -31,7 +31,7 @@ export async function scaleCluster({
   const ids = { operationId: requestId, clusterId };
   const change = { direction: 'none', desired: 3, victims: [] } as const;
   await steps.allocateResources({ ...ids, round: 0, change, isAsked: true, mayAsk: false });
-  return steps.adjustCluster({ ...ids, round: 0, cause: 'asked', charged: 0, epoch: 1 });
+  return steps.adjustCluster({ ...ids, round: 0, direction: 'none', cause: 'asked', charged: 0, epoch: 1 });
 }
 
 /** The scaling interval that scales before it has assessed who is to be scaled. */

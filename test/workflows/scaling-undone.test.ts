@@ -142,7 +142,14 @@ describe('a soak', () => {
     const change = { direction: needs.direction, desired: needs.desired, victims: needs.victims };
     await call('allocateResources', { ...ids, round: 0, change, isAsked: true, mayAsk: false });
     const { charged, epoch } = needs;
-    const { joined, left } = await call('adjustCluster', { ...ids, round: 0, cause: 'asked', charged, epoch });
+    const { joined, left } = await call('adjustCluster', {
+      ...ids,
+      round: 0,
+      direction: needs.direction,
+      cause: 'asked',
+      charged,
+      epoch,
+    });
     const soak = { sinceMs: 0, direction: 'out', from: 3, desired: 4, mayWait: false, rolledBack: false } as const;
     const verify = { ...ids, needs, joined, left, outcome: 'scaled', waitedFor: 0, verdict: '', soak } as const;
     await stores.clusters

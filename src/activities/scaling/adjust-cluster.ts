@@ -27,13 +27,15 @@ import { openInboxes, sendInvitations } from '../formation/invite.js';
 import { judgeInvitations } from '../formation/judge-invitations.js';
 import { membershipMail } from '../formation/membership-mail.js';
 import type { FormationPlan } from '../formation/plan.js';
-import type { AllocatedResources } from './allocate-resources.js';
+import type { AllocatedResources, WantedChange } from './allocate-resources.js';
 import { noteChange, type CommittedChange } from './note-change.js';
 
 export interface AdjustClusterInput {
   readonly operationId: OperationId;
   readonly clusterId: ClusterId;
   readonly round: number;
+  /** `none`: nobody joins or leaves. */
+  readonly direction: WantedChange['direction'];
   readonly cause: Change['cause'];
   /** The cluster's epoch when it was assessed. */
   readonly epoch: number;
@@ -60,15 +62,13 @@ export const adjustCluster = (deps: ActivityDeps) =>
   asActivity(async (input: AdjustClusterInput): Promise<AdjustedCluster> => {
     const { operationId, round } = input;
     const { clusters } = deps;
+    if (input.direction === 'none') return nothing(input.epoch);
     const steps = (await stepsOf(clusters, operationId)).filter((step) => step.round === round);
     const saved = <Result>(step: string) => steps.find((one) => one.step === step)?.result as Result | undefined;
     const done = saved<AdjustedCluster>('adjustCluster');
     if (done) return done;
-    const allocated = saved<AllocatedResources>('allocateResources');
-    if (!allocated) throw new Error(`Round ${round} of ${operationId} has no plan yet`);
-    const { plan } = allocated;
-    const key = { operationId, step: 'adjustCluster', round };
-    if (!plan) return saveStep(clusters, key, thisAttempt(), async () => nothing(input.epoch));
+    const plan = saved<AllocatedResources>('allocateResources')?.plan;
+    if (!plan) throw new Error(`Round ${round} of ${operationId} has no plan yet`);
     const joined = await join(deps, input, { plan, before: saved('adjustCluster:join') });
     if (joined.waitSeconds !== null) return joined;
     // Joining is one transaction; where nobody leaves, that is the whole change.
@@ -81,6 +81,7 @@ export const adjustCluster = (deps: ActivityDeps) =>
     if (gone.waitSeconds !== null) return gone;
     const result = { ...gone, joined: joined.joined, epoch: gone.epoch };
     await noteChange(deps, input, { ...input, ...result });
+    const key = { operationId, step: 'adjustCluster', round };
     return saveStep(clusters, key, thisAttempt(), async (tx) => {
       await releaseLeaving(tx, operationId);
       return result;

@@ -62,9 +62,8 @@ export const allocateResources = (deps: ActivityDeps) => {
   return asActivity(async (input: AllocateResourcesInput): Promise<AllocatedResources> => {
     const { operationId, clusterId, round, change } = input;
     const key = { operationId, step: 'allocateResources', round };
-    if (change.direction === 'none') {
-      return saveStep<AllocatedResources>(deps.clusters, key, thisAttempt(), async () => nothingAsked);
-    }
+    // It follows from what was asked alone, so there is nothing to save.
+    if (change.direction === 'none') return nothingAsked;
     const share =
       change.direction === 'out' ? await shareOf(clusterId, { desired: change.desired, isAsked: input.isAsked }) : null;
     const work = (turn: boolean): Promise<AllocatedResources> =>
