@@ -3,7 +3,9 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import {
   blockRecommendation,
   recordChange,
+  recordOutcome,
   recordRecommendations,
+  saveDecision,
   scalingMemories,
   trimScalingMemory,
   type ResourcesDb,
@@ -31,7 +33,69 @@ const recommend = (clusterId: string, secondsAgo: readonly number[]) =>
 const memoryOf = async (clusterId: string) => (await scalingMemories(db, [clusterId], rules)).get(clusterId);
 
 it('a cluster of which nothing is known has an empty memory', async () => {
-  expect(await memoryOf('cl-none')).toEqual({ recommendations: [], watchedSinceMs: null, changes: [], blocks: [] });
+  expect(await memoryOf('cl-none')).toEqual({
+    recommendations: [],
+    watchedSinceMs: null,
+    changes: [],
+    blocks: [],
+    wanted: null,
+  });
+});
+
+type Made = readonly [secondsAgo: number, because: string, outcome: string, waitedFor: number];
+it.each<[string, readonly Made[], number | null]>([
+  ['asked for and given in part', [[600, 'asked', 'partial', 2]], 6],
+  ['asked for when there was nobody', [[600, 'asked', 'unchanged', 3]], 6],
+  ['asked for too long ago', [[1200, 'asked', 'partial', 2]], null],
+  [
+    'given since',
+    [
+      [600, 'asked', 'partial', 2],
+      [300, 'formula', 'scaled', 0],
+    ],
+    null,
+  ],
+  [
+    'given in part again',
+    [
+      [1300, 'asked', 'partial', 2],
+      [300, 'formula', 'partial', 1],
+    ],
+    6,
+  ],
+  [
+    'tried for again in vain',
+    [
+      [600, 'asked', 'partial', 2],
+      [300, 'formula', 'unchanged', 2],
+    ],
+    6,
+  ],
+  [
+    'not wanted any more',
+    [
+      [600, 'asked', 'partial', 2],
+      [300, 'asked', 'unchanged', 0],
+    ],
+    null,
+  ],
+])('what could not be had is waited for: %s', async (_name, made, wanted) => {
+  const clusterId = fresh('cl');
+  for (const [secondsAgo, because, outcome, waitedFor] of made) {
+    const decision = { direction: 'out', because, desired: 6 };
+    const { id } = await saveDecision(db, {
+      id: fresh('dec'),
+      clusterId,
+      operationId: fresh('op'),
+      round: 0,
+      atMs: ago(secondsAgo),
+      decision,
+      facts: {},
+      sentence: 'Grows.',
+    });
+    await recordOutcome(db, id, outcome, { waitedFor });
+  }
+  expect((await memoryOf(clusterId))?.wanted).toBe(wanted);
 });
 
 it.each<[string, readonly number[], number | null]>([
