@@ -55,7 +55,9 @@ async function broadcastAndWait(operationId: OperationId): Promise<void> {
     refused = broadcasts;
     setCurrentDetails(`Waiting for acks: ${open} receipts are open, ${Math.ceil(waitSeconds)} s are left`);
     // Ever longer up to a minute: a receipt that is met early is told within one, and an hour is a hundred events.
-    await sleep(Math.min(250 * 2 ** look, longestPauseMs, waitSeconds * 1_000 + 50));
+    await sleep(Math.min(250 * 2 ** look, longestPauseMs, waitSeconds * 1_000 + 50), {
+      summary: 'acks, until the deadline',
+    });
   }
 }
 

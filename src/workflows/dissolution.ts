@@ -54,7 +54,7 @@ async function drain(
     unackedMail = await steps.countOpenMail({ clusterId });
     for (let waited = 0; unackedMail > 0 && waited < drainSeconds; waited += lookEverySeconds) {
       setCurrentDetails(`Draining: ${unackedMail} deliveries are not acked yet`);
-      await sleep(lookEverySeconds * 1_000);
+      await sleep(lookEverySeconds * 1_000, { summary: `drain, ${unackedMail} deliveries are open` });
       unackedMail = await steps.countOpenMail({ clusterId });
     }
   } catch (error) {

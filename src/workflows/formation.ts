@@ -71,6 +71,6 @@ async function connect(ids: Ids, deadlineMs: number, wakes: WakeUps): Promise<vo
     );
     if (waitSeconds === null) return;
     setCurrentDetails(`Waiting for ${invited.join(', ')} to answer`);
-    await wakes.orAfter(waitSeconds);
+    await wakes.orAfter(waitSeconds, `answers of ${invited.join(', ')}`.slice(0, 200));
   }
 }

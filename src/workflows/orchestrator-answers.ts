@@ -51,6 +51,6 @@ export async function waitForAnswer(
     if (standing.state !== 'open') return standing;
     const leftMs = endsAtMs - Date.now();
     // A hair beyond the deadline, which is the database's.
-    await wakes.orAfter(leftMs > 0 ? leftMs / 1_000 + 0.2 : 1);
+    await wakes.orAfter(leftMs > 0 ? leftMs / 1_000 + 0.2 : 1, 'the orchestrator’s answer');
   }
 }

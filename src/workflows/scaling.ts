@@ -132,7 +132,7 @@ async function change(
       return allocated;
     }
     setCurrentDetails(`**Adjusting**: ${adjusted.doing}`);
-    await wakes.orAfter(adjusted.waitSeconds);
+    await wakes.orAfter(adjusted.waitSeconds, adjusted.doing.slice(0, 200));
   }
 }
 
@@ -180,7 +180,7 @@ async function soak(
   const sinceMs = Date.now();
   for (let taken = 0; ; taken += 1) {
     setCurrentDetails(`**Soaking** for ${seconds} s, ${taken} of ${samples} scores taken`);
-    await sleep((seconds * 1_000) / samples);
+    await sleep((seconds * 1_000) / samples, { summary: `soak, until score ${taken + 1} of ${samples}` });
     const found = await scalingSteps(`score ${taken + 1} of ${samples}`).verifyStability(
       inputOf(settled, {
         sinceMs,

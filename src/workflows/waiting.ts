@@ -29,8 +29,8 @@ export function wakeUps() {
   setHandler(defineSignal(wakeSignal), () => {
     woken += 1;
   });
-  const next = async (timeoutMs: number): Promise<boolean> => {
-    const isWoken = await condition(() => woken > 0, Math.max(1, timeoutMs));
+  const next = async (timeoutMs: number, summary: string): Promise<boolean> => {
+    const isWoken = await condition(() => woken > 0, Math.max(1, timeoutMs), { summary });
     woken = 0;
     return isWoken;
   };
@@ -39,15 +39,18 @@ export function wakeUps() {
     wake: (): void => {
       woken += 1;
     },
-    /** Waits for a wake-up, at most so many seconds. */
-    orAfter: (seconds: number): Promise<boolean> => next(seconds * 1_000),
+    /**
+     * Waits for a wake-up, at most so many seconds.
+     * @param summary what is waited for, shown beside the timer in the Temporal UI.
+     */
+    orAfter: (seconds: number, summary: string): Promise<boolean> => next(seconds * 1_000, summary),
     /**
      * Waits in the queue until the formation interval says to look again.
      * @returns what `restart` gives: the deadline of the next try.
      */
     untilServed: async (queueSeconds: number, reason: string, restart: () => number): Promise<number> => {
       queueEndsMs ||= Date.now() + queueSeconds * 1_000;
-      if (await next(queueEndsMs - Date.now())) return restart();
+      if (await next(queueEndsMs - Date.now(), 'agents to come')) return restart();
       throw ApplicationFailure.create({
         type: failureTypeOf('insufficient_agents'),
         message: `Queued for ${queueSeconds} s and still: ${reason}`,
