@@ -180,7 +180,7 @@ async function killInWait(
       .selectFrom('operation_steps')
       .select('step')
       .where('operation_id', '=', operationId)
-      .where('step', '=', 'adjustCluster:join')
+      .where('step', 'in', ['adjustCluster', 'adjustCluster:join'])
       .execute();
     return rows.length > 0;
   });
