@@ -1,7 +1,7 @@
 import type { Answer } from '../../domain/scaling/claims.js';
 import { allocate } from '../../domain/scaling/drf.js';
 import { agentsResource, claimantsOf, fleetStock, type FleetStock } from '../../stores/clusters/index.js';
-import { openClaims } from '../../stores/resources/index.js';
+import { openClaims, type OpenClaim } from '../../stores/resources/index.js';
 import type { ActivityDeps } from '../deps.js';
 
 /** How the cluster came off among all that want something. */
@@ -78,12 +78,7 @@ export function fairShare({ clusters, resources }: Pick<ActivityDeps, 'clusters'
   };
 }
 
-interface Claim {
-  readonly clusterId: string;
-  readonly weight: number;
-  readonly perMember: Readonly<Record<string, number>>;
-  readonly quota: Readonly<Record<string, number>>;
-  readonly since: Date;
+interface Claim extends OpenClaim {
   /** Members in all. */
   readonly wanted: number;
   /** Members it has. */

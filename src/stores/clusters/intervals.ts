@@ -42,12 +42,16 @@ export async function queuedOperations(db: ClustersDb, limit: number): Promise<O
   return rows;
 }
 
-/** How many formation requests wait in the queue, and how many memberships the agents that are there have room for. */
+/**
+ * How many formation requests wait in the queue, and for how many memberships the agents that are there have room; 0 where
+ * nobody waits, since then nobody asks.
+ */
 export async function queueAndRoom(db: ClustersDb): Promise<{ readonly waiting: number; readonly room: number }> {
   const { rows } = await sql<{ waiting: number; room: number }>`
-    select (select count(*) from operations where state = 'queued') as waiting,
-      (select coalesce(sum(max_clusters - cluster_count), 0)::integer from agents
-        where left_at is null and lease_expires_at > now() and readiness in ('ready', 'busy')) as room`.execute(db);
+    select q.waiting, case when q.waiting = 0 then 0 else (
+      select coalesce(sum(max_clusters - cluster_count), 0)::integer from agents
+      where left_at is null and lease_expires_at > now() and readiness = 'ready') end as room
+    from (select count(*) as waiting from operations where state = 'queued') q`.execute(db);
   return rows[0] ?? { waiting: 0, room: 0 };
 }
 
