@@ -27,16 +27,28 @@ const rooms = {
     rooms: ['contracts', 'domain', 'messaging', 'stores'],
     types: ['config', 'telemetry'],
   },
+  operations: {
+    sentence: 'operations imports uuid, contracts, client, messaging and stores; config and telemetry as types',
+    packages: ['uuid'],
+    rooms: ['contracts', 'client', 'messaging', 'stores', 'http'],
+    types: ['config', 'telemetry'],
+  },
   messaging: {
-    sentence: 'messaging imports uuid, contracts, domain and stores; zod and config as types',
+    sentence: 'messaging imports uuid, contracts, domain and stores; zod, config and telemetry as types',
     packages: ['uuid', 'zod'],
-    rooms: ['contracts', 'domain', 'stores'],
-    types: ['config'],
+    rooms: ['contracts', 'domain', 'stores', 'http'],
+    types: ['config', 'telemetry'],
+  },
+  maintenance: {
+    sentence: 'maintenance imports contracts, messaging, operations and stores; client, config and telemetry as types',
+    rooms: ['contracts', 'messaging', 'operations', 'stores', 'http'],
+    types: ['client', 'config', 'telemetry'],
   },
   stores: {
-    sentence: 'stores imports kysely, pg and contracts; no store imports another',
+    sentence: 'stores imports kysely, pg and contracts; config and telemetry as types; no store imports another',
     packages: ['kysely', 'pg'],
     rooms: ['contracts'],
+    types: ['config', 'telemetry'],
   },
   client: {
     sentence: 'client imports @temporalio/client, uuid, zod, contracts and agent; workflows as types',
@@ -49,10 +61,11 @@ const rooms = {
     packages: ['zod', 'eventsource-parser'],
     rooms: ['contracts'],
   },
-  api: {
-    sentence: 'api imports hono, zod, uuid, contracts, config, client, messaging and stores; telemetry as types',
+  http: {
+    sentence:
+      'http imports hono, zod, uuid, contracts, config, client, messaging, operations and stores; telemetry as types',
     packages: ['hono', '@hono/node-server', '@hono/zod-openapi', 'zod', 'uuid'],
-    rooms: ['contracts', 'config', 'client', 'messaging', 'stores'],
+    rooms: ['contracts', 'config', 'client', 'messaging', 'operations', 'stores'],
     types: ['telemetry'],
   },
   dashboard: {
@@ -61,9 +74,9 @@ const rooms = {
     rooms: ['contracts'],
   },
   cli: {
-    sentence: 'cli imports commander, client, contracts, config and local',
+    sentence: 'cli imports commander, client, contracts, config and dev-stack',
     packages: ['commander'],
-    rooms: ['client', 'contracts', 'config', 'local'],
+    rooms: ['client', 'contracts', 'config', 'dev-stack'],
   },
   config: {
     sentence: 'config imports zod, yaml, @temporalio/envconfig and contracts',
@@ -74,24 +87,24 @@ const rooms = {
     sentence: 'telemetry imports pino, pino-pretty, prom-client and @temporalio/worker',
     packages: ['pino', 'pino-pretty', 'prom-client', '@temporalio/worker'],
   },
-  local: {
-    sentence: "local imports Node's built-ins and contracts",
+  'dev-stack': {
+    sentence: "dev-stack imports Node's built-ins and contracts",
     rooms: ['contracts'],
   },
 };
 
 const roots = {
   worker: {
-    sentence: 'worker.ts imports everything but api, dashboard, cli and agent',
-    never: 'api|dashboard|cli|agent',
+    sentence: 'worker.ts imports everything but http, dashboard, cli and agent',
+    never: 'http|dashboard|cli|agent',
   },
   server: {
     sentence: 'server.ts imports everything but activities, workflows and the worker',
     never: 'activities|workflows',
   },
   cli: {
-    sentence: 'cli.ts imports cli, client, contracts, config and local',
-    never: 'activities|agent|api|dashboard|domain|stores|telemetry|workflows',
+    sentence: 'cli.ts imports cli, client, contracts, config and dev-stack',
+    never: 'activities|agent|http|dashboard|domain|stores|telemetry|workflows',
   },
 };
 
@@ -148,7 +161,7 @@ module.exports = {
       name: 'no worker in the server',
       severity: 'error',
       comment: "the server does without Temporal's native worker",
-      from: { path: '^src/(server\\.ts$|api/|client/|agent/|dashboard/)' },
+      from: { path: '^src/((start-)?server\\.ts$|http/|client/|agent/|dashboard/)' },
       to: {
         path: ['node_modules/@temporalio/worker/', '^src/telemetry/temporal-runtime'],
         dependencyTypesNot: ['type-only'],

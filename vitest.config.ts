@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
 /** Tests that need no server, or start servers of their own: they run without waiting for the shared ones. */
-const alone = ['agent', 'architecture', 'cli', 'config', 'contracts', 'domain', 'local', 'telemetry'].map(
+const alone = ['agent', 'architecture', 'cli', 'config', 'contracts', 'dev-stack', 'domain', 'telemetry'].map(
   (folder) => `test/${folder}/**/*.test.ts`,
 );
 /** Long crash runs have a command of their own: npm run test:faults. */

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { startStack, type Stack, type StackOptions } from '../src/local/stack.js';
+import { startStack, type Stack, type StackOptions } from '../src/dev-stack/stack.js';
 
 /** Runs `work` on a stack of its own, started and stopped by the product's launcher, in a folder that is removed. */
 export async function withStack<Result>(

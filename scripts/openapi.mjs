@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 const file = fileURLToPath(new URL('../openapi.json', import.meta.url));
-const { createApi } = await import('../dist/api/app.js');
+const { createApi } = await import('../dist/http/app.js');
 const { openApiDocument } = await import('../dist/api/openapi.js');
 
 // The routes describe themselves without a database: nothing of what they are made with is used until a request comes.

@@ -148,7 +148,7 @@ try {
     await installDependencies();
     await build();
   });
-  const { ensureMachine } = await import('../dist/local/ensure.js');
+  const { ensureMachine } = await import('../dist/dev-stack/ensure.js');
   await ensureMachine(({ part, message }) => say(`setup: ${part}: ${message}`));
 } catch (error) {
   fail(error instanceof Error ? error.message : String(error));

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { createRequire } from 'node:module';
 import { Command, CommanderError } from 'commander';
-import { exitWith } from './cli/fail.js';
+import { exitWith } from './cli/exit.js';
 
 /** One verb: what the overview says of it, and the file that knows the rest, read only when it is asked for. */
 interface Verb {

@@ -1,5 +1,5 @@
 import { Client, Connection } from '@temporalio/client';
-import { startServer } from './api/lifecycle/start-server.js';
+import { startServer } from './start-server.js';
 import { ensureSearchAttributes } from './client/ensure-search-attributes.js';
 import { createClusterManagerClient, type ClusterManagerClient } from './client/index.js';
 import { loadConfig, type ManagerConfig } from './config/index.js';

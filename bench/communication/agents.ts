@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import { clustersMigrations, hashToken, type ClustersSchema } from '../../src/stores/clusters/index.js';
 import { communicationMigrations, type CommunicationSchema } from '../../src/stores/communication/index.js';
 import { migrate, openDatabase } from '../../src/stores/database.js';
-import type { Stack } from '../../src/local/stack.js';
+import type { Stack } from '../../src/dev-stack/stack.js';
 
 export const tokenOf = (agentId: string): string => `cmt_bench-token-of-${agentId.padEnd(20, '-')}`;
 

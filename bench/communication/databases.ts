@@ -1,5 +1,5 @@
 import pg from 'pg';
-import type { Stack } from '../../src/local/stack.js';
+import type { Stack } from '../../src/dev-stack/stack.js';
 
 /** Makes a database beside ours, on the same server. @returns its URL. */
 export async function makeDatabase(stack: Stack, name: string): Promise<string> {

@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import type { Stack } from '../../src/local/stack.js';
+import type { Stack } from '../../src/dev-stack/stack.js';
 import { compared, quantile, type Figure } from '../figure.js';
 import { enrol, named, type Stores } from './agents.js';
 import { openOurQueue } from './our-queue.js';

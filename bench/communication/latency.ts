@@ -1,5 +1,5 @@
 import type { DeliveryView } from '../../src/contracts/inbox.js';
-import type { Stack } from '../../src/local/stack.js';
+import type { Stack } from '../../src/dev-stack/stack.js';
 import { absolute, quantile, type Figure } from '../figure.js';
 import { tokenOf } from './agents.js';
 import { expectStatus, openHttp } from './http.js';

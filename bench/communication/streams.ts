@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type { DeliveryView } from '../../src/contracts/inbox.js';
-import type { Stack } from '../../src/local/stack.js';
+import type { Stack } from '../../src/dev-stack/stack.js';
 import { absolute, type Figure } from '../figure.js';
 import { enrol, named, tokenOf, type Stores } from './agents.js';
 import { expectStatus, openHttp } from './http.js';

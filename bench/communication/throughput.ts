@@ -1,4 +1,4 @@
-import type { Stack } from '../../src/local/stack.js';
+import type { Stack } from '../../src/dev-stack/stack.js';
 import { absolute, compared, quantile, type Figure } from '../figure.js';
 import { openBossQueue } from './boss-queue.js';
 import { openOurQueue } from './our-queue.js';

@@ -1,7 +1,7 @@
 import { Client, Connection } from '@temporalio/client';
 import { sql } from 'kysely';
 import { createClusterManagerClient } from '../../src/client/index.js';
-import type { Stack } from '../../src/local/stack.js';
+import type { Stack } from '../../src/dev-stack/stack.js';
 import { storeBatch } from '../../src/stores/communication/index.js';
 import { absolute, compared, quantile, type Figure } from '../figure.js';
 import { drive, startBareWorker } from '../formation/throughput.js';

@@ -6,7 +6,7 @@ import { steps } from './steps.js';
 import { reports } from './reports.js';
 import { openStores, type Stores } from './stores.js';
 import { usage } from './usage.js';
-import type { Stack } from '../../src/local/stack.js';
+import type { Stack } from '../../src/dev-stack/stack.js';
 
 /** Scaling against its limits; docs/benches.md says how to read it. */
 export async function scaling(quick: boolean): Promise<Figure[]> {

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { Client, Connection } from '@temporalio/client';
 import { createClusterManagerClient } from '../../src/client/index.js';
-import type { Stack } from '../../src/local/stack.js';
+import type { Stack } from '../../src/dev-stack/stack.js';
 import { absolute, compared, quantile, type Figure } from '../figure.js';
 import { insertClusters } from './clusters.js';
 import type { Stores } from './stores.js';

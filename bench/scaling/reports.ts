@@ -1,6 +1,6 @@
 import { Client, Connection } from '@temporalio/client';
 import { createClusterManagerClient } from '../../src/client/index.js';
-import type { Stack } from '../../src/local/stack.js';
+import type { Stack } from '../../src/dev-stack/stack.js';
 import { absolute, quantile, type Figure } from '../figure.js';
 import { expectStatus, openHttp } from '../communication/http.js';
 import { memberName } from './clusters.js';

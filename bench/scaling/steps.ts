@@ -1,6 +1,6 @@
 import { Client, Connection } from '@temporalio/client';
 import { createClusterManagerClient } from '../../src/client/index.js';
-import type { Stack } from '../../src/local/stack.js';
+import type { Stack } from '../../src/dev-stack/stack.js';
 import { openRoutes, routeAndDeliver } from '../../src/stores/communication/index.js';
 import { openAccount } from '../../src/stores/resources/index.js';
 import { compared, quantile, type Figure } from '../figure.js';

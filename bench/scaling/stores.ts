@@ -3,7 +3,7 @@ import { clustersMigrations, type ClustersSchema } from '../../src/stores/cluste
 import { communicationMigrations, type CommunicationSchema } from '../../src/stores/communication/index.js';
 import { migrate, openDatabase } from '../../src/stores/database.js';
 import { resourcesMigrations, type ResourcesSchema } from '../../src/stores/resources/index.js';
-import type { Stack } from '../../src/local/stack.js';
+import type { Stack } from '../../src/dev-stack/stack.js';
 
 /** The three databases of a stack, as the product migrates them. */
 export async function openStores({ env }: Stack) {

@@ -3,7 +3,7 @@ import { assess } from '../../src/domain/scaling/assess.js';
 import { readPictures } from '../../src/activities/scaling/read-facts.js';
 import { rulesOf } from '../../src/activities/scaling/rules.js';
 import { loadConfig } from '../../src/config/index.js';
-import type { Stack } from '../../src/local/stack.js';
+import type { Stack } from '../../src/dev-stack/stack.js';
 import { findCluster } from '../../src/stores/clusters/index.js';
 import { recordUsage } from '../../src/stores/resources/index.js';
 import { absolute, quantile, type Figure } from '../figure.js';

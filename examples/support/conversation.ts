@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import type { HttpClient } from 'cluster-manager';
 import { communicationResult, type OperationView, type ReceiptView } from 'cluster-manager/contracts';
-import type { Stack } from '../../src/local/stack.js';
+import type { Stack } from '../../src/dev-stack/stack.js';
 import { until, type AgentProcess } from './agent-fleet.js';
 import { journalFigures, openJournal, readJournals, type JournalEntry, type JournalFigures } from './journal.js';
 import { kill, type Kill } from './kill.js';

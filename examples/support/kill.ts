@@ -1,4 +1,4 @@
-import type { Stack } from '../../src/local/stack.js';
+import type { Stack } from '../../src/dev-stack/stack.js';
 
 export interface Kill {
   readonly pid: number;

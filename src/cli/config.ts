@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
 import { loadConfig, type ManagerConfig } from '../config/load.js';
 import { withoutCredentials } from '../config/problems.js';
-import { stateFolder } from '../local/paths.js';
-import { readRunningStack } from '../local/running-stack.js';
+import { stateFolder } from '../dev-stack/paths.js';
+import { readRunningStack } from '../dev-stack/running-stack.js';
 import { connect } from './connection.js';
 import { facts, show } from './output.js';
 

@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { createHttpClient, type HttpClient } from '../client/http-client.js';
 import { ManagerError } from '../contracts/errors.js';
-import { stateFolder } from '../local/paths.js';
-import { readRunningStack, type RunningStack } from '../local/running-stack.js';
+import { stateFolder } from '../dev-stack/paths.js';
+import { readRunningStack, type RunningStack } from '../dev-stack/running-stack.js';
 import { globalsOf } from './output.js';
 
 /**

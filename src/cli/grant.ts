@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { connect } from './connection.js';
 import { show } from './output.js';
-import { requestDocument } from './resource-request-text.js';
+import { requestDocument } from './capacity-request-text.js';
 
 export function define(command: Command): void {
   command

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { connect } from './connection.js';
 import { ago, cut, duration, show, table } from './output.js';
 import { limitOption, moreLine, readPages } from './pages.js';
-import { requestDocument } from './resource-request-text.js';
+import { requestDocument } from './capacity-request-text.js';
 
 export function define(command: Command): void {
   command

@@ -1,9 +1,9 @@
 import { join, relative } from 'node:path';
 import type { Command } from 'commander';
 import { ManagerError } from '../contracts/errors.js';
-import { stateFolder } from '../local/paths.js';
-import type { StackEvent } from '../local/stack-event.js';
-import { startStack, type Stack } from '../local/stack.js';
+import { stateFolder } from '../dev-stack/paths.js';
+import type { StackEvent } from '../dev-stack/stack-event.js';
+import { startStack, type Stack } from '../dev-stack/stack.js';
 import { wholeNumber } from './arguments.js';
 import { duration, facts, globalsOf, show } from './output.js';
 

@@ -14,7 +14,7 @@ import {
 } from '../contracts/api-answers.js';
 import { clusterScores, type ClusterScores, type DecisionView, type ScaleCluster } from '../contracts/decisions.js';
 import type { OperationView } from '../contracts/operations.js';
-import type { ResourceRequestView } from '../contracts/resource-requests.js';
+import type { ResourceRequestView } from '../contracts/capacity-requests.js';
 import {
   resourcesView,
   usageTaken,

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { type Document, isCollection, isMap, isScalar, LineCounter, parseDocument } from 'yaml';
 import type { z } from 'zod';
 import type { Problem } from '../contracts/errors.js';
-import { nearest } from './nearest.js';
+import { nearest } from './nearest-name.js';
 import { shown } from './problems.js';
 import { knownPaths, type SettingsFile, settingsFile } from './schema.js';
 

@@ -5,7 +5,7 @@ import { decisionSummary, decisionView } from './decisions.js';
 import { deliveryView } from './inbox.js';
 import { deadLetterView, messageWay, receiptView } from './messages.js';
 import { operationView } from './operations.js';
-import { resourceRequestView } from './resource-requests.js';
+import { resourceRequestView } from './capacity-requests.js';
 import { budgetView, poolView, quotasView } from './resources.js';
 import { tokenView } from './tokens.js';
 import { topicView } from './topics.js';

@@ -1,5 +1,5 @@
 import type { ReceiptView } from '../contracts/messages.js';
-import { judgeReceipt } from '../domain/communication/judge-receipt.js';
+import { judgeReceipt } from '../domain/communication/evaluate-receipt.js';
 import { countReceipts, settleReceipt, type CommunicationDb, type ReceiptRow } from '../stores/communication/index.js';
 
 /**

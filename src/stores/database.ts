@@ -1,7 +1,7 @@
 import { DEFAULT_MIGRATION_TABLE, Kysely, Migrator, PostgresDialect, sql, type Migration } from 'kysely';
 import pg from 'pg';
 import { ManagerError } from '../contracts/errors.js';
-import { thrifty } from './thrifty-pool.js';
+import { thrifty } from './pipelined-pool.js';
 
 export interface DatabaseOptions {
   readonly url: string;

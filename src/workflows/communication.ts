@@ -12,7 +12,7 @@ import { codeOfFailureType, type ErrorCode } from '../contracts/errors.js';
 import type { OperationId } from '../contracts/ids.js';
 import type { ManageCommunicationInput } from '../contracts/workflow-inputs.js';
 import { communicationSteps, undoing } from './activity-options.js';
-import { showRun } from './show-run.js';
+import { showRun } from './describe-run.js';
 
 /**
  * manage_communication: messages, broadcasts with their receipts, topics and routing, in four steps. There is nothing to

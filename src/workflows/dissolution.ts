@@ -11,7 +11,7 @@ import type { FormationActivities } from '../activities/formation/index.js';
 import { codeOfFailureType } from '../contracts/errors.js';
 import type { DissolveClusterInput } from '../contracts/workflow-inputs.js';
 import { stepsUntil, undoing } from './activity-options.js';
-import { showRun } from './show-run.js';
+import { showRun } from './describe-run.js';
 
 const lookEverySeconds = 1;
 

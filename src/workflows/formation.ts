@@ -4,8 +4,8 @@ import type { FormationResult } from '../contracts/formation.js';
 import { clusterIdOf, type ClusterId, type OperationId } from '../contracts/ids.js';
 import type { FormClusterInput, RepairClusterInput } from '../contracts/workflow-inputs.js';
 import { stepsUntil } from './activity-options.js';
-import { startSaga } from './compensation.js';
-import { showRun } from './show-run.js';
+import { startSaga } from './saga.js';
+import { showRun } from './describe-run.js';
 import { deadlineOf, queueOf, wakeUps, type WakeUps } from './waiting.js';
 
 /**

@@ -16,8 +16,8 @@ import type { ClusterId, OperationId } from '../contracts/ids.js';
 import type { ScalingOutcome, ScalingResult } from '../contracts/scaling.js';
 import type { ScaleClusterInput } from '../contracts/workflow-inputs.js';
 import { scalingSteps, undoing } from './activity-options.js';
-import { takeAnswers, waitForAnswer } from './orchestrator-answers.js';
-import { showRun } from './show-run.js';
+import { takeAnswers, waitForAnswer } from './capacity-request.js';
+import { showRun } from './describe-run.js';
 import { wakeUps, type WakeUps } from './waiting.js';
 
 interface Ids {

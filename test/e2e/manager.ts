@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { inject } from 'vitest';
 import { createHttpClient, type HttpClient } from '../../src/client/http-client.js';
-import { startStack, type Stack } from '../../src/local/stack.js';
+import { startStack, type Stack } from '../../src/dev-stack/stack.js';
 import { createTestDatabases, type TestDatabases } from '../support/database.js';
 
 export interface TestManager {

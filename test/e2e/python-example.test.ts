@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createAgent, type Agent } from '../../src/agent/index.js';
-import { cacheFolder } from '../../src/local/paths.js';
+import { cacheFolder } from '../../src/dev-stack/paths.js';
 import { startManager, type TestManager } from './manager.js';
 
 const exec = promisify(execFile);

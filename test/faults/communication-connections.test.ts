@@ -10,7 +10,7 @@ import type { MessageResult } from '../../src/contracts/messages.js';
 import { readJournals } from '../support/journal.js';
 import { waitFor } from '../support/wait-for.js';
 import { openLane, type Lane, type LaneServer } from './lane.js';
-import { enrol, insist, sendAll, startReader, type AgentClient } from './mail-client.js';
+import { enrol, insist, sendAll, startReader, type AgentClient } from './messaging-client.js';
 import { openTcpProxy, type TcpProxy } from './tcp-proxy.js';
 
 let folder = '';

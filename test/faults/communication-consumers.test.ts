@@ -8,7 +8,7 @@ import type { MessageWay } from '../../src/contracts/messages.js';
 import { waitFor } from '../support/wait-for.js';
 import { readJournals, type JournalEntry } from '../support/journal.js';
 import { openLane, type Lane, type LaneServer } from './lane.js';
-import { enrol, insist, sendAll, type AgentClient } from './mail-client.js';
+import { enrol, insist, sendAll, type AgentClient } from './messaging-client.js';
 
 const leaseSeconds = 3;
 const script = fileURLToPath(new URL('./consumer.ts', import.meta.url));

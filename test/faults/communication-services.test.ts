@@ -3,11 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startStack, type Stack } from '../../src/local/stack.js';
+import { startStack, type Stack } from '../../src/dev-stack/stack.js';
 import { seededRandom } from '../concurrency/seeded-random.js';
 import { waitFor } from '../support/wait-for.js';
 import { openLane, type Lane, type LaneServer } from './lane.js';
-import { openPostOffice, patient, type PostOffice } from './mail-load.js';
+import { openPostOffice, patient, type PostOffice } from './messaging-load.js';
 import { printRecovery } from './recovery-figures.js';
 
 const seed = Number(process.env['SEED'] ?? Date.now() % 1_000_000);

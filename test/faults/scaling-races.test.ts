@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import { sweepAbandoned } from '../../src/api/lifecycle/sweep.js';
+import { sweepAbandoned } from '../../src/maintenance/operation-rescuer.js';
 import { connectTemporal } from '../../src/client/connect.js';
 import { clusterView, findOperation } from '../../src/stores/clusters/index.js';
 import { waitFor } from '../support/wait-for.js';

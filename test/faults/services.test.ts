@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startStack, type Stack } from '../../src/local/stack.js';
+import { startStack, type Stack } from '../../src/dev-stack/stack.js';
 import { seededRandom } from '../concurrency/seeded-random.js';
 import type { Violation } from '../support/checker.js';
 import { waitFor } from '../support/wait-for.js';

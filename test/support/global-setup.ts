@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
-import { startStack } from '../../src/local/stack.js';
+import { startStack } from '../../src/dev-stack/stack.js';
 
 declare module 'vitest' {
   interface ProvidedContext {

@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { retireInbox } from '../../src/api/retire-inbox.js';
+import { retireInbox } from '../../src/messaging/retire-inbox.js';
 import { findOperation, leave, stepsOf } from '../../src/stores/clusters/index.js';
 import { openInbox } from '../../src/stores/communication/index.js';
 import { checkInvariants } from '../support/checker.js';
 import { addAgent, addAgents } from '../support/fleet.js';
 import { messagingOf } from '../support/messaging.js';
 import { waitFor } from '../support/wait-for.js';
-import { openDesk, type Desk } from './communication-desk.js';
+import { openDesk, type Desk } from './communication-fixture.js';
 
 let desk: Desk;
 

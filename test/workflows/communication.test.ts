@@ -6,7 +6,7 @@ import { communicationSteps } from '../../src/contracts/steps.js';
 import { findOperation, stepsOf } from '../../src/stores/clusters/index.js';
 import { openInbox, storeBatch } from '../../src/stores/communication/index.js';
 import { checkInvariants } from '../support/checker.js';
-import { openDesk, type Desk } from './communication-desk.js';
+import { openDesk, type Desk } from './communication-fixture.js';
 
 let desk: Desk;
 

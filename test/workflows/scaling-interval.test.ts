@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { urgentPath } from '../../src/api/lifecycle/urgent-path.js';
+import { urgentPath } from '../../src/maintenance/urgent-scaling.js';
 import { emptyHistogram } from '../../src/domain/communication/latency.js';
-import { usageSampler } from '../../src/api/lifecycle/usage-sampler.js';
+import { usageSampler } from '../../src/maintenance/usage-sampler.js';
 import { clusterView, findOperation, listOperations, saveHeartbeats } from '../../src/stores/clusters/index.js';
 import { addLatencies } from '../../src/stores/communication/index.js';
 import { lastScores, listRequests, recordUsage, scalingMemories, usageOf } from '../../src/stores/resources/index.js';

@@ -5,7 +5,7 @@ import { receiptsOf } from '../../messaging/receipts.js';
 import { saveStep, unfinished } from '../../stores/clusters/index.js';
 import { openReceipt } from '../../stores/communication/index.js';
 import { failpoint } from '../../stores/failpoint.js';
-import { asActivity, thisAttempt } from '../as-activity.js';
+import { asActivity, thisAttempt } from '../shared/as-activity.js';
 import type { ActivityDeps } from '../deps.js';
 import { partOf, senderOf } from './request.js';
 

@@ -11,7 +11,7 @@ import type { MessageSender } from '../../messaging/deps.js';
 import { saveStep } from '../../stores/clusters/index.js';
 import { unsubscribe } from '../../stores/communication/index.js';
 import { failpoint } from '../../stores/failpoint.js';
-import { asActivity, thisAttempt } from '../as-activity.js';
+import { asActivity, thisAttempt } from '../shared/as-activity.js';
 import type { ActivityDeps } from '../deps.js';
 import { senderOf } from './request.js';
 

@@ -6,7 +6,7 @@ import type { MessageSender } from '../../messaging/deps.js';
 import type { NewOperation } from '../../stores/clusters/index.js';
 import { findBatchPart } from '../../stores/communication/index.js';
 import type { ActivityDeps } from '../deps.js';
-import { requireCapability, requireOperationId } from '../operation-checks.js';
+import { requireCapability, requireOperationId } from '../shared/preconditions.js';
 
 export interface RouteMessagesInput {
   readonly operationId: OperationId;

@@ -1,7 +1,7 @@
 import { parseCommunicationRequest, type CommunicationResult } from '../../contracts/communication.js';
 import { acceptMessages } from '../../messaging/accept-messages.js';
 import { saveStep } from '../../stores/clusters/index.js';
-import { asActivity, thisAttempt } from '../as-activity.js';
+import { asActivity, thisAttempt } from '../shared/as-activity.js';
 import type { ActivityDeps } from '../deps.js';
 import { operationOf, partOf, senderOf, type RouteMessagesInput } from './request.js';
 

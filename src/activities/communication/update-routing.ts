@@ -5,11 +5,11 @@ import {
 } from '../../contracts/communication.js';
 import { ManagerError } from '../../contracts/errors.js';
 import type { OperationId } from '../../contracts/ids.js';
-import { reAddressClusterMail } from '../../messaging/re-address-mail.js';
+import { reAddressClusterMail } from '../../messaging/re-address-deliveries.js';
 import { endOperation, findCluster, membershipsOf, requireStepResult, saveStep } from '../../stores/clusters/index.js';
 import { routeAndDeliver, routingTable } from '../../stores/communication/index.js';
 import { failpoint } from '../../stores/failpoint.js';
-import { asActivity, thisAttempt } from '../as-activity.js';
+import { asActivity, thisAttempt } from '../shared/as-activity.js';
 import type { ActivityDeps } from '../deps.js';
 import type { HandledBroadcasts } from './handle-broadcasts.js';
 import { senderOf } from './request.js';

@@ -12,7 +12,7 @@ import {
   type ClustersDb,
   type OpenStep,
 } from '../../stores/clusters/index.js';
-import { asActivity, thisAttempt } from '../as-activity.js';
+import { asActivity, thisAttempt } from '../shared/as-activity.js';
 import type { ActivityDeps } from '../deps.js';
 import { planOf, ruleOf, toPlaced } from './plan.js';
 

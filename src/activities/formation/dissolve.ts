@@ -3,7 +3,7 @@ import { requestHash } from '../../contracts/request-hash.js';
 import { acceptOperation, findCluster, saveStep, startDissolving } from '../../stores/clusters/index.js';
 import { openDeliveries } from '../../stores/communication/index.js';
 import { ManagerError } from '../../contracts/errors.js';
-import { asActivity, thisAttempt } from '../as-activity.js';
+import { asActivity, thisAttempt } from '../shared/as-activity.js';
 import type { ActivityDeps } from '../deps.js';
 
 /** Takes an active cluster out of service: it accepts nothing new, its members still have their mail. */

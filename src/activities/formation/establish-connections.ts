@@ -1,10 +1,10 @@
 import type { ClusterId, OperationId } from '../../contracts/ids.js';
 import { planLinks } from '../../domain/formation/links.js';
 import { noteInvited, requireStepResult, saveLinks, saveStep, unfinished } from '../../stores/clusters/index.js';
-import { asActivity, thisAttempt } from '../as-activity.js';
+import { asActivity, thisAttempt } from '../shared/as-activity.js';
 import type { ActivityDeps } from '../deps.js';
 import { openInboxes, sendInvitations } from './invite.js';
-import { judgeInvitations } from './judge-invitations.js';
+import { judgeInvitations } from './evaluate-invitations.js';
 import { planOf, type FormationPlan } from './plan.js';
 
 export interface EstablishConnectionsInput {

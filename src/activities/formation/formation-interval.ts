@@ -15,7 +15,7 @@ import {
   type OperationRow,
   type ShortCluster,
 } from '../../stores/clusters/index.js';
-import { asActivity } from '../as-activity.js';
+import { asActivity } from '../shared/as-activity.js';
 import type { ActivityDeps } from '../deps.js';
 import { serveFromQueue } from './identify-agents.js';
 import { candidateQueryOf, matchRequestOf, toCandidate } from './plan.js';

@@ -14,9 +14,9 @@ import {
   type OperationRow,
   type NewOperation,
 } from '../../stores/clusters/index.js';
-import { asActivity, thisAttempt } from '../as-activity.js';
+import { asActivity, thisAttempt } from '../shared/as-activity.js';
 import type { ActivityDeps } from '../deps.js';
-import { requireCapability, requireOperationId } from '../operation-checks.js';
+import { requireCapability, requireOperationId } from '../shared/preconditions.js';
 import { candidateQueryOf, matchRequestOf, type FormationPlan } from './plan.js';
 import { Contended, reserveAgents, type ReservationOrder } from './reserve-agents.js';
 

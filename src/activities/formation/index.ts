@@ -5,8 +5,8 @@ import { establishConnections } from './establish-connections.js';
 import { describeFormationInterval, runFormationInterval } from './formation-interval.js';
 import { identifyAgents } from './identify-agents.js';
 import { initializeCluster } from './initialize-cluster.js';
-import { settleOperation } from './settle-operation.js';
-import { closeConnections, releaseAgents, retireCluster, withdrawCluster } from './undo.js';
+import { settleOperation } from '../shared/settle-operation.js';
+import { closeConnections, releaseAgents, retireCluster, withdrawCluster } from './compensate.js';
 
 /** The activities of form_cluster: its four steps, their undoing, dissolution and the formation interval. */
 export const createFormationActivities = (deps: ActivityDeps) => ({

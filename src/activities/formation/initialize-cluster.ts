@@ -11,13 +11,13 @@ import {
   type MembershipRow,
 } from '../../stores/clusters/index.js';
 import { routeAndDeliver } from '../../stores/communication/index.js';
-import { reAddressClusterMail } from '../../messaging/re-address-mail.js';
+import { reAddressClusterMail } from '../../messaging/re-address-deliveries.js';
 import { failpoint } from '../../stores/failpoint.js';
 import { openAccount } from '../../stores/resources/index.js';
-import { asActivity, thisAttempt } from '../as-activity.js';
+import { asActivity, thisAttempt } from '../shared/as-activity.js';
 import type { ActivityDeps } from '../deps.js';
 import type { EstablishedConnections } from './establish-connections.js';
-import { membershipMail } from './membership-mail.js';
+import { membershipMail } from './membership-messages.js';
 import type { FormationPlan } from './plan.js';
 
 export interface InitializeClusterInput {

@@ -3,7 +3,7 @@ import { parseScalingRequest } from '../../contracts/scaling.js';
 import { electCoordinator } from '../../domain/formation/coordinator.js';
 import { planLinks } from '../../domain/formation/links.js';
 import type { Change } from '../../domain/scaling/types.js';
-import { reAddressClusterMail } from '../../messaging/re-address-mail.js';
+import { reAddressClusterMail } from '../../messaging/re-address-deliveries.js';
 import {
   activateCluster,
   clusterWithMembers,
@@ -21,14 +21,14 @@ import {
 } from '../../stores/clusters/index.js';
 import { openDeliveriesOf, routeAndDeliver } from '../../stores/communication/index.js';
 import { failpoint } from '../../stores/failpoint.js';
-import { asActivity, thisAttempt } from '../as-activity.js';
+import { asActivity, thisAttempt } from '../shared/as-activity.js';
 import type { ActivityDeps } from '../deps.js';
 import { openInboxes, sendInvitations } from '../formation/invite.js';
-import { judgeInvitations } from '../formation/judge-invitations.js';
-import { membershipMail } from '../formation/membership-mail.js';
+import { judgeInvitations } from '../formation/evaluate-invitations.js';
+import { membershipMail } from '../formation/membership-messages.js';
 import type { FormationPlan } from '../formation/plan.js';
 import type { AllocatedResources, WantedChange } from './allocate-resources.js';
-import { noteChange, type CommittedChange } from './note-change.js';
+import { noteChange, type CommittedChange } from './record-change.js';
 
 export interface AdjustClusterInput {
   readonly operationId: OperationId;

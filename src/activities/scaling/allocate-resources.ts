@@ -13,7 +13,7 @@ import {
 } from '../../stores/clusters/index.js';
 import { openRequest } from '../../stores/resources/index.js';
 import { failpoint } from '../../stores/failpoint.js';
-import { asActivity, thisAttempt } from '../as-activity.js';
+import { asActivity, thisAttempt } from '../shared/as-activity.js';
 import type { ActivityDeps } from '../deps.js';
 import { candidateQueryOf, matchRequestOf, type FormationPlan } from '../formation/plan.js';
 import { Contended, reserveAgents } from '../formation/reserve-agents.js';

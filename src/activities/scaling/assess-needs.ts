@@ -8,7 +8,7 @@ import { stabilityScore } from '../../domain/stability/score.js';
 import { lockForScaling, saveStep, type ClusterRow, type ClustersDb } from '../../stores/clusters/index.js';
 import { recordRecommendations, saveDecision, saveScores } from '../../stores/resources/index.js';
 import { failpoint } from '../../stores/failpoint.js';
-import { asActivity, thisAttempt } from '../as-activity.js';
+import { asActivity, thisAttempt } from '../shared/as-activity.js';
 import type { ActivityDeps } from '../deps.js';
 import { readPictures } from './read-facts.js';
 import { operationOf, type AssessNeedsInput } from './request.js';

@@ -3,7 +3,7 @@ import { requestHash } from '../../contracts/request-hash.js';
 import { parseScalingRequest } from '../../contracts/scaling.js';
 import type { NewOperation } from '../../stores/clusters/index.js';
 import type { ActivityDeps } from '../deps.js';
-import { requireCapability, requireOperationId } from '../operation-checks.js';
+import { requireCapability, requireOperationId } from '../shared/preconditions.js';
 
 export interface AssessNeedsInput {
   readonly operationId: OperationId;

@@ -8,7 +8,7 @@ import { stabilityScore } from '../../domain/stability/score.js';
 import { clustersToAssess } from '../../stores/clusters/index.js';
 import { failpoint } from '../../stores/failpoint.js';
 import { recordRecommendations, saveScores } from '../../stores/resources/index.js';
-import { asActivity } from '../as-activity.js';
+import { asActivity } from '../shared/as-activity.js';
 import type { ActivityDeps } from '../deps.js';
 import { readPictures } from './read-facts.js';
 import { rulesOf } from './rules.js';

@@ -18,7 +18,7 @@ import {
   saveScores,
   withdrawRequests,
 } from '../../stores/resources/index.js';
-import { asActivity, thisAttempt } from '../as-activity.js';
+import { asActivity, thisAttempt } from '../shared/as-activity.js';
 import type { ActivityDeps } from '../deps.js';
 import type { AssessedNeeds } from './assess-needs.js';
 import { readStability } from './read-facts.js';

@@ -1,6 +1,6 @@
 import { sql, type RawBuilder } from 'kysely';
 import type { FormationSpec } from '../../contracts/formation.js';
-import { plannedAnew } from '../thrifty-pool.js';
+import { plannedAnew } from '../pipelined-pool.js';
 import type { ClustersDb } from './schema.js';
 
 /** Fleets up to this size are read whole in one query; larger ones are counted, then sampled. */

@@ -3,7 +3,7 @@ import type { FormationSpec } from '../../contracts/formation.js';
 import type { ClusterState } from '../../contracts/clusters.js';
 import { ManagerError } from '../../contracts/errors.js';
 import { isDatabaseError } from '../database.js';
-import { withCommit } from '../thrifty-pool.js';
+import { withCommit } from '../pipelined-pool.js';
 import type { MembershipRow } from './reservations.js';
 import type { ClustersDb } from './schema.js';
 

@@ -10,7 +10,7 @@ export * from './operations.js';
 export * from './reservations.js';
 export * from './scaling.js';
 export * from './scaling-pages.js';
-export * from './standings.js';
+export * from './agent-status.js';
 export * from './steps.js';
 export * from './summaries.js';
 export * from './tokens.js';

@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import { ManagerError } from '../../contracts/errors.js';
 import type { OperationError, OperationKind, OperationState } from '../../contracts/operations.js';
-import { withCommit } from '../thrifty-pool.js';
+import { withCommit } from '../pipelined-pool.js';
 import type { ClustersDb } from './schema.js';
 
 export interface OperationRow {

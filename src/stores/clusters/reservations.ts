@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import { withCommit } from '../thrifty-pool.js';
+import { withCommit } from '../pipelined-pool.js';
 import type { ClustersDb } from './schema.js';
 
 export interface NewReservation {

@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import { ManagerError, type ErrorCode } from '../../contracts/errors.js';
 import { inTransaction } from '../database.js';
 import { failpoint } from '../failpoint.js';
-import { withCommit } from '../thrifty-pool.js';
+import { withCommit } from '../pipelined-pool.js';
 import {
   insertOperation,
   operationColumns,

@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import { afterDeadlocks } from '../after-deadlocks.js';
+import { afterDeadlocks } from '../retry-on-deadlock.js';
 import type { DeliveryView } from '../../contracts/inbox.js';
 import { deliveryIdOf, parseDeliveryId, type DeliveryKey } from './delivery-id.js';
 import type { CommunicationDb, Standing } from './schema.js';

@@ -1,6 +1,6 @@
 import { expect } from 'vitest';
 import { subscribe } from '../../../../src/messaging/change-topics.js';
-import { reAddressAgentMail, reAddressClusterMail } from '../../../../src/messaging/re-address-mail.js';
+import { reAddressAgentMail, reAddressClusterMail } from '../../../../src/messaging/re-address-deliveries.js';
 import { replayDeadLetter } from '../../../../src/messaging/replay-dead-letter.js';
 import { matchesTopic } from '../../../../src/domain/communication/topic-patterns.js';
 import {

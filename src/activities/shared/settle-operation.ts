@@ -1,0 +1,26 @@
+import type { ClusterId, OperationId } from '../../contracts/ids.js';
+import type { OperationError, OperationState } from '../../contracts/operations.js';
+import { endOperation, findOperation } from '../../stores/clusters/index.js';
+import { failpoint } from '../../stores/failpoint.js';
+import { asActivity } from './as-activity.js';
+import type { ActivityDeps } from '../deps.js';
+
+export interface SettleOperationInput {
+  readonly operationId: OperationId;
+  readonly clusterId: ClusterId | '';
+  readonly state: Extract<OperationState, 'completed' | 'compensated' | 'refused' | 'cancelled'>;
+  readonly error?: OperationError;
+}
+
+/** The last word on an operation that did not end in its fourth step, with its event. */
+export const settleOperation = ({ clusters }: ActivityDeps) =>
+  asActivity(async ({ operationId, clusterId, state, error }: SettleOperationInput): Promise<void> => {
+    const kind = (await findOperation(clusters, operationId))?.kind.toLowerCase() ?? 'operation';
+    await endOperation(clusters, operationId, {
+      state,
+      event: state === 'completed' ? 'cluster.dissolved' : `${kind}.${state}`,
+      ...(state === 'completed' ? { result: { clusterId } } : {}),
+      ...(error ? { error } : {}),
+    });
+    failpoint('settleOperation:after-commit');
+  });

@@ -1,0 +1,93 @@
+import {
+  hashToken,
+  principalOf,
+  revocationMark,
+  type ClustersDb,
+  type Principal,
+} from '../../stores/clusters/index.js';
+
+const pollMs = 500;
+/** Without a confirmed mark for this long nothing cached is believed: a revoked token is dead within a second. */
+const trustMs = 1000;
+const unknownMs = 1000;
+const most = 100_000;
+
+/** Who bears which token, remembered between requests and forgotten as soon as any token is revoked or expires. */
+export class PrincipalCache {
+  readonly #db: ClustersDb;
+  readonly #known = new Map<string, Principal>();
+  readonly #unknownUntilMs = new Map<string, number>();
+  #mark: string | undefined;
+  #confirmedAtMs = 0;
+  #generation = 0;
+  #poll: Promise<void> | undefined;
+  readonly #timer: NodeJS.Timeout;
+
+  constructor(db: ClustersDb) {
+    this.#db = db;
+    this.#timer = setInterval(() => void this.#confirm(), pollMs);
+    this.#timer.unref();
+  }
+
+  /** @returns undefined for a token that is unknown, expired or revoked. */
+  async find(token: string): Promise<Principal | undefined> {
+    const key = hashToken(token).toString('base64url');
+    const cached = this.#lookUp(key);
+    if (cached !== 'ask') return cached;
+    const generation = this.#generation;
+    const principal = await principalOf(this.#db, token);
+    // A flush that happened while the question was on its way may be about this very token.
+    if (generation === this.#generation) this.#remember(key, principal);
+    return principal;
+  }
+
+  /** Whether the token is in memory, so that asking costs the database nothing. */
+  has(token: string): boolean {
+    return this.#lookUp(hashToken(token).toString('base64url')) !== 'ask';
+  }
+
+  /** Forgets everything: this server itself revoked a token. */
+  flush(): void {
+    this.#generation += 1;
+    this.#known.clear();
+    this.#unknownUntilMs.clear();
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.#poll;
+  }
+
+  #lookUp(key: string): Principal | undefined | 'ask' {
+    if (performance.now() - this.#confirmedAtMs > trustMs) return 'ask';
+    const known = this.#known.get(key);
+    if (known) return known;
+    return (this.#unknownUntilMs.get(key) ?? 0) > performance.now() ? undefined : 'ask';
+  }
+
+  #remember(key: string, principal: Principal | undefined): void {
+    if (this.#known.size >= most) this.#known.clear();
+    if (this.#unknownUntilMs.size >= most) this.#unknownUntilMs.clear();
+    if (principal) this.#known.set(key, principal);
+    else this.#unknownUntilMs.set(key, performance.now() + unknownMs);
+  }
+
+  #confirm(): Promise<void> {
+    this.#poll ??= this.#compareMark().finally(() => {
+      this.#poll = undefined;
+    });
+    return this.#poll;
+  }
+
+  async #compareMark(): Promise<void> {
+    const askedAtMs = performance.now();
+    try {
+      const mark = await revocationMark(this.#db);
+      if (mark !== this.#mark || askedAtMs - this.#confirmedAtMs > trustMs) this.flush();
+      this.#mark = mark;
+      this.#confirmedAtMs = askedAtMs;
+    } catch {
+      // Unconfirmed entries stop counting by themselves; readiness tells of the database.
+    }
+  }
+}

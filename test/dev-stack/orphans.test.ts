@@ -1,0 +1,78 @@
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { expect, it, onTestFinished, vi } from 'vitest';
+import { openChildRecords, reapOrphans } from '../../src/dev-stack/orphans.js';
+import { identityOf, isRunning } from '../../src/dev-stack/process-identity.js';
+import type { ProcessIdentity } from '../../src/dev-stack/process-identity.js';
+import { startStack } from '../../src/dev-stack/stack.js';
+import { collector, temporaryFolder } from './support.js';
+
+const script = fileURLToPath(new URL('./manager-process.ts', import.meta.url));
+
+/** Starts a manager in a process of its own. @returns it and its children, once all are ready. */
+const startManager = async (
+  stateDir: string,
+  ending = '',
+): Promise<{ readonly manager: ChildProcess; readonly children: readonly ProcessIdentity[] }> => {
+  const manager = spawn(process.execPath, ['--import', 'tsx', script, stateDir, ending], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let errors = '';
+  manager.stderr.on('data', (text: Buffer) => (errors += text.toString()));
+  for await (const line of createInterface(manager.stdout)) {
+    const pids = JSON.parse(line) as readonly number[];
+    return { manager, children: pids.flatMap((pid) => identityOf(pid) ?? []) };
+  }
+  throw new Error(`The manager ended before it was ready: ${errors}`);
+};
+
+it('a killed manager leaves servers behind, and the next one ends them before it starts its own', async () => {
+  const stateDir = temporaryFolder();
+  const { manager, children } = await startManager(stateDir);
+  expect(children).toHaveLength(2);
+  manager.kill('SIGKILL');
+  await once(manager, 'exit');
+  expect(children.filter(isRunning)).toHaveLength(2);
+
+  const { events, report } = collector();
+  const stack = await startStack({ stateDir, ports: 'free', services: 'data', durable: false, report });
+  onTestFinished(() => stack.stop());
+  expect(children.filter(isRunning)).toEqual([]);
+  const told = events.filter(({ message }) => message.includes('left')).map(({ message }) => message);
+  expect(told).toHaveLength(2);
+  for (const { pid } of children) expect(told.join()).toContain(`pid ${pid}`);
+  expect(stack.processes().every(({ pid }) => !children.some((child) => child.pid === pid))).toBe(true);
+});
+
+it.each(['exit', 'throw'])('a manager that ends by %s without stopping takes its servers with it', async (ending) => {
+  const stateDir = temporaryFolder();
+  const { manager, children } = await startManager(stateDir, ending);
+  if (manager.exitCode === null) await once(manager, 'exit');
+  await vi.waitFor(() => expect(children.filter(isRunning)).toEqual([]), { timeout: 15_000 });
+});
+
+it("a process that was given a dead child's pid is left alone", async () => {
+  const stateDir = temporaryFolder();
+  const bystander = spawn('sleep', ['60'], { stdio: 'ignore' });
+  onTestFinished(() => void bystander.kill('SIGKILL'));
+  const { pid = 0 } = bystander;
+  const identity = identityOf(pid);
+  if (!identity) throw new Error('sleep did not start');
+  const records = openChildRecords(stateDir);
+  records.remember({ pid, startTime: '1', name: 'postgres', marker: '60' });
+  records.remember({ ...identity, name: 'temporal', marker: join(stateDir, 'temporal.sqlite') });
+  await reapOrphans(stateDir, undefined);
+  expect(isRunning(identity)).toBe(true);
+});
+
+it('a list of children that is damaged is refused, not ignored', async () => {
+  const stateDir = temporaryFolder();
+  writeFileSync(join(stateDir, 'children.json'), '{"children":[{"pid":"all"}]}');
+  await expect(reapOrphans(stateDir, undefined)).rejects.toMatchObject({ code: 'state_folder_corrupt' });
+  expect(readFileSync(join(stateDir, 'children.json'), 'utf8')).toContain('all');
+});

@@ -1,0 +1,167 @@
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { CommunicationRequest } from '../../src/contracts/communication.js';
+import type { NewMessage } from '../../src/contracts/messages.js';
+import type { Violation } from '../support/checker.js';
+import { journalFigures, readJournals, type JournalFigures } from '../support/journal.js';
+import { waitFor } from '../support/wait-for.js';
+import type { Lane, LaneServer } from './lane.js';
+import { enrol, insist, sendAll, startReader, type AgentClient, type Reader } from './messaging-client.js';
+
+const readers = 6;
+const senders = 8;
+
+/** Settings under which a fault of seconds is soon over, and no delivery dies of it. */
+export const patient = {
+  communication: { delivery_lease: 4, retry_delays: [0], delivery_tries: 50 },
+  // Nobody here beats: the agents are about mail only.
+  agents: { lease: 3600 },
+} as const;
+
+export interface MailLoad {
+  /** Messages that senders were told are accepted. */
+  readonly accepted: () => number;
+  /** COMMUNICATION requests that were carried out. */
+  readonly requests: () => number;
+  /** Lets the senders finish, waits until everything is acked. @returns how long that took, ms. */
+  readonly finish: (timeoutMs: number) => Promise<number>;
+}
+
+/** Agents of one lane that write and read, their journals, and what these say. */
+export interface PostOffice {
+  readonly clusterId: string;
+  /** Eight senders, each in its own pace: to agents, to a role, to a cluster and to a topic, one or several a call. */
+  readonly start: (random: () => number) => Promise<MailLoad>;
+  readonly check: () => Promise<Violation[]>;
+  readonly figures: () => JournalFigures & { readonly redelivered: number };
+  readonly close: () => Promise<void>;
+}
+
+/** Six agents that are a cluster and read all the time, half of them by stream, and a topic that they take. */
+export async function openPostOffice(lane: Lane & { readonly server: LaneServer }, name: string): Promise<PostOffice> {
+  const folder = mkdtempSync(join(tmpdir(), 'cluster-manager-mail-'));
+  const admin = { url: lane.server.url, token: lane.server.adminToken };
+  const team: AgentClient[] = [];
+  for (let index = 0; index < readers; index += 1) {
+    team.push(await enrol(lane.server, folder, { id: `${name}-${index}`, capabilities: [name] }));
+  }
+  const { clusterId } = await lane.manager.formCluster({
+    requestId: name,
+    name,
+    requiredCapabilities: [name],
+    roles: [{ name: 'lead', capability: name, min: 2, max: 2 }],
+    size: { desired: readers },
+  });
+  await insist(admin, 'POST', '/v1/topics', { name: `news.${name}` });
+  for (const [index, agent] of team.entries()) {
+    const how = index < readers / 2 ? {} : { queueGroup: 'half' };
+    await insist(agent, 'POST', `/v1/agents/${agent.id}/subscriptions`, { pattern: 'news.>', ...how });
+  }
+  const reading: Reader[] = team.map((agent, index) => startReader(agent, { by: index % 2 === 0 ? 'poll' : 'stream' }));
+  const clients = [...team];
+  let loads = 0;
+
+  const journal = () => readJournals(readdirSync(folder).map((file) => join(folder, file)));
+  const open = async (): Promise<number> => {
+    const { count } = await lane.stores.communication
+      .selectFrom('deliveries')
+      .select(({ fn }) => fn.countAll<number>().as('count'))
+      .executeTakeFirstOrThrow();
+    return count;
+  };
+
+  return {
+    clusterId,
+    start: async (random) => {
+      loads += 1;
+      const writers: AgentClient[] = [];
+      for (let index = 0; index < senders; index += 1) {
+        writers.push(await enrol(lane.server, folder, { id: `${name}-writer-${loads}-${index}` }));
+      }
+      clients.push(...writers);
+      let stopped = false;
+      let accepted = 0;
+      const message = (): NewMessage => {
+        const draw = random();
+        const type = 'note';
+        const data = 'x'.repeat(Math.floor(random() * 500));
+        if (draw < 0.6) return { to: { agent: `${name}-${Math.floor(random() * readers)}` }, type, data };
+        if (draw < 0.75) return { to: { role: 'lead', cluster: clusterId }, type, data };
+        if (draw < 0.9) return { to: { topic: `news.${name}` }, type, data };
+        return { to: { cluster: clusterId }, type, data };
+      };
+      const sending = writers.map((writer) =>
+        sendAll(
+          writer,
+          () => (stopped ? undefined : Array.from({ length: 1 + Math.floor(random() * 10) }, message)),
+          (count) => {
+            accepted += count;
+          },
+        ),
+      );
+      const asking = askAgain(lane, { prefix: `${name}-${loads}`, clusterId, isStopped: () => stopped });
+      return {
+        accepted: () => accepted,
+        requests: asking.done,
+        finish: async (timeoutMs) => {
+          const startedMs = performance.now();
+          stopped = true;
+          await Promise.all(sending);
+          await waitFor('all mail to be acked', async () => (await open()) === 0, { timeoutMs, everyMs: 100 });
+          const tookMs = performance.now() - startedMs;
+          await asking.ended;
+          await waitFor('the last mail to be acked', async () => (await open()) === 0, { timeoutMs, everyMs: 100 });
+          return tookMs;
+        },
+      };
+    },
+    check: () => lane.check({ journal: journal(), bounds: { tries: patient.communication.delivery_tries } }),
+    figures: () => {
+      const entries = journal();
+      const received = entries.filter((entry) => entry.what === 'received');
+      return { ...journalFigures(entries), redelivered: received.filter(({ attempt }) => attempt > 1).length };
+    },
+    close: async () => {
+      await Promise.all(reading.map((reader) => reader.stop()));
+      for (const client of clients) client.journal.close();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** One request after the other by the durable way, so that the worker has something to lose. */
+function askAgain(
+  lane: Lane,
+  { prefix, clusterId, isStopped }: { prefix: string; clusterId: string; isStopped: () => boolean },
+) {
+  let [asked, done] = [0, 0];
+  const ask = async (): Promise<void> => {
+    while (!isStopped()) {
+      asked += 1;
+      const to = { cluster: clusterId };
+      const request: CommunicationRequest = {
+        requestId: `${prefix}-request-${asked}`,
+        messages: [{ to, type: 'note', data: asked }],
+        broadcasts: [{ to, type: 'question', data: asked, require: 'quorum', deadlineSeconds: 15 }],
+        routing: [{ clusterId }],
+      };
+      for (;;) {
+        try {
+          const { broadcasts } = await lane.manager.manageCommunication(request);
+          const [receipt] = broadcasts;
+          if (!receipt || !('state' in receipt) || receipt.state === 'open') {
+            throw new TypeError(`A receipt is ${JSON.stringify(receipt)}`);
+          }
+          break;
+        } catch (error) {
+          // Temporal knows the run or takes it again: the request id is the same.
+          if (error instanceof TypeError) throw error;
+          await new Promise((resolve) => setTimeout(resolve, 200));
+        }
+      }
+      done += 1;
+    }
+  };
+  return { done: () => done, ended: ask() };
+}

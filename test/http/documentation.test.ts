@@ -1,0 +1,41 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { access } from '../../src/http/middleware/authorization.js';
+import { createApi } from '../../src/http/app.js';
+import type { ApiDeps } from '../../src/http/deps.js';
+import { describedRoutes } from './support.js';
+
+const page = readFileSync('docs/api.md', 'utf8');
+const rows = [...page.matchAll(/^\| `(\w+)` +\| `([A-Z]+) ([^`]+)` +\| ([^|]+?) +\|$/gm)].map(
+  ([, operation, method, path, who]) => ({ operation, call: `${method} ${path}`, who: who ?? '' }),
+);
+// Describing the routes uses nothing of what they are made with.
+const routes = describedRoutes(createApi({} as ApiDeps)).map(({ route }) => route);
+
+/** How the page says each party. */
+const words: Readonly<Record<string, RegExp>> = {
+  admin: /\badmin\b/,
+  orchestrator: /\borchestrator\b/,
+  viewer: /\bviewer\b/,
+  enrolment: /\benrolment\b/,
+  agent: /the agent|any agent|members|recipient/,
+};
+
+describe('docs/api.md', () => {
+  it('lists every operation with its call', () => {
+    const described = routes.map(({ operationId, method, path }) => ({
+      operation: operationId,
+      call: `${method.toUpperCase()} ${path}`,
+    }));
+    const byName = (a: { operation?: string | undefined }, b: { operation?: string | undefined }) =>
+      (a.operation ?? '').localeCompare(b.operation ?? '');
+    expect(rows.map(({ operation, call }) => ({ operation, call })).sort(byName)).toEqual(described.sort(byName));
+  });
+
+  it.each(Object.entries(access))('says who may call %s', (operation, parties) => {
+    const who = rows.find((row) => row.operation === operation)?.who ?? '';
+    const said = Object.keys(words).filter((party) => words[party]?.test(who));
+    if (parties === 'public') expect(who).toBe('everybody');
+    else expect(said.sort()).toEqual([...parties].sort());
+  });
+});

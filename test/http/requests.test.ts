@@ -1,0 +1,274 @@
+import { createServer, type AddressInfo } from 'node:net';
+import { Client, Connection } from '@temporalio/client';
+import { sql } from 'kysely';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { sweepAbandoned } from '../../src/maintenance/operation-rescuer.js';
+import { createClusterManagerClient } from '../../src/client/index.js';
+import type { OperationView } from '../../src/contracts/operations.js';
+import { endOperation, findOperation } from '../../src/stores/clusters/index.js';
+import { waitFor } from '../support/wait-for.js';
+import { startTestApi, type Answer, type Call, type TestApi } from './support.js';
+
+let test: TestApi;
+beforeAll(async () => {
+  test = await startTestApi();
+});
+afterAll(() => test.stop());
+
+const body = (name: string, more: object = {}) => ({ type: 'FORMATION', name, requiredCapabilities: ['c'], ...more });
+const ask = (request: object, call: Call = {}, query = '') =>
+  test.call('POST', `/v1/requests${query}`, { token: test.tokens.orchestrator, body: request, ...call });
+const operationOf = ({ body: answer }: Answer): OperationView => (answer as { operation: OperationView }).operation;
+const codeOf = ({ body: answer }: Answer): string => (answer as { code: string }).code;
+const rows = async (): Promise<number> =>
+  (await sql<{ n: number }>`select count(*) as n from operations`.execute(test.databases.clusters)).rows[0]?.n ?? 0;
+
+/** A workflow that Temporal knows and that nothing works on: its task queue has no worker. */
+const isStarted = async (id: string): Promise<boolean> =>
+  (await test.deps.client.progress(`formation/${id}`))?.running === true;
+
+describe('POST /v1/requests', () => {
+  it('stores the operation, starts its workflow and answers 202 with where to look', async () => {
+    const answer = await ask(body('first'));
+    const operation = operationOf(answer);
+    expect(answer.status).toBe(202);
+    expect(answer.headers.get('location')).toBe(`/v1/operations/${operation.id}`);
+    expect(operation).toMatchObject({ type: 'FORMATION', state: 'running', endedAt: null });
+    expect(operation.clusterId).toBe(operation.id.replace('op_', 'cl_'));
+    expect(operation.temporalUrl).toBe(
+      `http://127.0.0.1:8233/namespaces/default/workflows/formation%2F${operation.id}`,
+    );
+    expect(operation.steps.map(({ name, state }) => [name, state])).toEqual([
+      ['identifyAgents', 'pending'],
+      ['defineCluster', 'pending'],
+      ['establishConnections', 'pending'],
+      ['initializeCluster', 'pending'],
+    ]);
+    expect(await isStarted(operation.id)).toBe(true);
+  });
+
+  it('is one operation for the same key and body, whatever the order of its fields', async () => {
+    const headers = { 'idempotency-key': 'nightly' };
+    const first = operationOf(await ask(body('keyed', { weight: 2 }), { headers }));
+    const again = await ask({ weight: 2, requiredCapabilities: ['c'], name: 'keyed', type: 'FORMATION' }, { headers });
+    expect(operationOf(again).id).toBe(first.id);
+    const other = await ask(body('keyed', { weight: 3 }), { headers });
+    expect([other.status, codeOf(other)]).toEqual([409, 'idempotency_conflict']);
+  });
+
+  it('keeps the keys of two tokens apart', async () => {
+    const headers = { 'idempotency-key': 'shared word' };
+    const mine = operationOf(await ask(body('mine'), { headers }));
+    const theirs = operationOf(await ask(body('mine'), { headers, token: test.tokens.admin }));
+    expect(theirs.id).not.toBe(mine.id);
+  });
+
+  it('makes one row of 50 identical requests at once', async () => {
+    const before = await rows();
+    const answers = await Promise.all(
+      Array.from({ length: 50 }, () => ask(body('together', { requestId: 'together-1' }))),
+    );
+    expect(new Set(answers.map((answer) => operationOf(answer).id))).toEqual(new Set(['together-1']));
+    expect(answers.every(({ status }) => status === 202)).toBe(true);
+    expect(await rows()).toBe(before + 1);
+  });
+
+  it('waits for the end when asked, and answers 200 with it', async () => {
+    const id = 'awaited-1';
+    const asked = ask(body('awaited', { requestId: id }), {}, '?wait=20');
+    await waitFor('the row', () => findOperation(test.databases.clusters, id));
+    const endedAtMs = performance.now();
+    const error = { code: 'insufficient_agents', detail: 'nobody can c' };
+    await endOperation(test.databases.clusters, id, { state: 'refused', event: 'formation.refused', error });
+    const answer = await asked;
+    expect(performance.now() - endedAtMs).toBeLessThan(1000);
+    expect(answer.status).toBe(200);
+    expect(operationOf(answer)).toMatchObject({ state: 'refused', error });
+    const again = await ask(body('awaited', { requestId: id }));
+    expect([again.status, operationOf(again).state]).toEqual([200, 'refused']);
+  });
+
+  it('answers 202 when the wait is over first', async () => {
+    const answer = await ask(body('slow'), {}, '?wait=1');
+    expect([answer.status, operationOf(answer).state]).toEqual([202, 'running']);
+  });
+
+  it('lets an agent ask and follow its own request, and not take over another’s id', async () => {
+    const token = await test.register('asker');
+    const operation = operationOf(await ask(body('by an agent', { requestId: 'agents-own' }), { token }));
+    expect(operation.requestedBy).toBe('agent:asker');
+    expect((await test.call('GET', '/v1/operations/agents-own', { token })).status).toBe(200);
+    await ask(body('by others', { requestId: 'others-own' }));
+    const taken = await ask(body('by others', { requestId: 'others-own' }), { token });
+    expect([taken.status, codeOf(taken)]).toEqual([409, 'idempotency_conflict']);
+  });
+
+  it('refuses what the settings turned off, and writes nothing', async () => {
+    const before = await rows();
+    const token = await test.register('outsider');
+    const settings = test.deps.config();
+    test.configure({ relationships: ['orchestrator'] });
+    expect(codeOf(await ask(body('x'), { token }))).toBe('relationship_refused');
+    test.configure({ relationships: ['all_agents'] });
+    expect(codeOf(await ask(body('x')))).toBe('relationship_refused');
+    test.configure({ relationships: settings.relationships, capabilities: ['scaling'] });
+    const disabled = await ask(body('x'));
+    expect([disabled.status, codeOf(disabled)]).toEqual([403, 'capability_disabled']);
+    test.configure({ capabilities: settings.capabilities });
+    expect(await rows()).toBe(before);
+  });
+});
+
+/** A port that nothing listens on. */
+const freePort = (): Promise<number> =>
+  new Promise((resolve) => {
+    const server = createServer().listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as AddressInfo;
+      server.close(() => resolve(port));
+    });
+  });
+
+describe('while Temporal is away', () => {
+  it('says 503, keeps the request, and the sweep starts it afterwards', async () => {
+    const nowhere = new Client({ connection: Connection.lazy({ address: `127.0.0.1:${await freePort()}` }) });
+    const client = createClusterManagerClient(nowhere, test.deps.client.managerId);
+    const away = await startTestApi({ databases: test.databases, client });
+    const request = body('kept', { requestId: 'kept-1' });
+    const answer = await away.call('POST', '/v1/requests', { token: test.tokens.orchestrator, body: request });
+    const { body: readiness, status } = await away.call('GET', '/readyz');
+    expect([status, readiness]).toMatchObject([
+      503,
+      { ready: false, parts: [{}, {}, {}, { name: 'temporal', ready: false }] },
+    ]);
+    await away.stop();
+    expect([answer.status, codeOf(answer)]).toEqual([503, 'service_unavailable']);
+    expect((answer.body as { detail: string }).detail).toMatch(/kept-1 has not started yet.*is stored/s);
+    expect(await isStarted('kept-1')).toBe(false);
+    expect(operationOf(await test.call('GET', '/v1/operations/kept-1', { token: test.tokens.viewer })).state).toBe(
+      'running',
+    );
+    // Ten seconds old, as if they had passed.
+    await sql`update operations set created_at = created_at - interval '11 seconds' where id = 'kept-1'`.execute(
+      test.databases.clusters,
+    );
+    expect(await sweepAbandoned(test.deps)).toContain('kept-1');
+    expect(await isStarted('kept-1')).toBe(true);
+  });
+});
+
+describe('operations', () => {
+  it('are listed newest first, page by page, none twice and none left out', async () => {
+    const made: string[] = [];
+    for (let index = 0; index < 5; index += 1) made.push(operationOf(await ask(body(`page ${index}`))).id);
+    const seen: string[] = [];
+    for (let cursor: string | null = ''; cursor !== null;) {
+      const query: string = cursor === '' ? '' : `&cursor=${cursor}`;
+      const answer = await test.call('GET', `/v1/operations?limit=2${query}`, { token: test.tokens.viewer });
+      const page = answer.body as { operations: OperationView[]; nextCursor: string | null };
+      seen.push(...page.operations.map(({ id }) => id));
+      cursor = page.nextCursor;
+    }
+    expect(seen.slice(0, 5)).toEqual(made.toReversed());
+    expect(new Set(seen).size).toBe(seen.length);
+    expect(seen.length).toBe(await rows());
+  });
+
+  it('show finished steps, and undone ones', async () => {
+    const { id } = operationOf(await ask(body('steps')));
+    for (const step of ['identifyAgents', 'defineCluster', 'undo:defineCluster']) {
+      await sql`insert into operation_steps (operation_id, step, attempt, started_at, result)
+        values (${id}, ${step}, 2, now(), 'null')`.execute(test.databases.clusters);
+    }
+    const { steps } = operationOf(await test.call('GET', `/v1/operations/${id}`, { token: test.tokens.viewer }));
+    expect(steps.map(({ name, state, attempts }) => [name, state, attempts])).toEqual([
+      ['identifyAgents', 'completed', 2],
+      ['defineCluster', 'undone', 2],
+      ['establishConnections', 'pending', 0],
+      ['initializeCluster', 'pending', 0],
+    ]);
+  });
+
+  it('can be cancelled while they run, and not after', async () => {
+    const { id } = operationOf(await ask(body('to cancel')));
+    const cancel = () => test.call('POST', `/v1/operations/${id}/cancel`, { token: test.tokens.orchestrator });
+    expect((await cancel()).status).toBe(202);
+    await endOperation(test.databases.clusters, id, { state: 'cancelled', event: 'formation.cancelled' });
+    const late = await cancel();
+    expect([late.status, codeOf(late)]).toEqual([409, 'operation_ended']);
+  });
+
+  it('answer 404 when there is none', async () => {
+    expect((await test.call('GET', '/v1/operations/op_none', { token: test.tokens.viewer })).status).toBe(404);
+  });
+});
+
+describe('clusters', () => {
+  const addCluster = (id: string, state: string) =>
+    sql`insert into clusters (id, name, state, epoch, spec, operation_id) values (${id}, ${id}, ${state}, 1,
+      ${JSON.stringify({ size: { min: 3, desired: 3, max: 5 }, requiredCapabilities: ['c'], labels: {} })}, 'op')`.execute(
+      test.databases.clusters,
+    );
+  const dissolve = (id: string, call: Call = {}) =>
+    test.call('DELETE', `/v1/clusters/${id}`, { token: test.tokens.orchestrator, ...call });
+
+  it('are shown and listed by id', async () => {
+    for (const id of ['cl_b', 'cl_a', 'cl_c']) await addCluster(id, 'active');
+    const list = async (query: string) =>
+      (await test.call('GET', `/v1/clusters?${query}`, { token: test.tokens.viewer })).body as {
+        clusters: { id: string }[];
+        nextCursor: string | null;
+      };
+    const first = await list('limit=2');
+    expect(first.clusters.map(({ id }) => id)).toEqual(['cl_a', 'cl_b']);
+    const second = await list(`limit=2&cursor=${first.nextCursor}`);
+    expect([second.clusters.map(({ id }) => id), second.nextCursor]).toEqual([['cl_c'], null]);
+    expect((await list('state=dissolved')).clusters).toEqual([]);
+    expect((await test.call('GET', '/v1/clusters/cl_a', { token: test.tokens.viewer })).status).toBe(200);
+    expect((await test.call('GET', '/v1/clusters/cl_none', { token: test.tokens.viewer })).status).toBe(404);
+  });
+
+  it('are dissolved by one operation however often it is asked for', async () => {
+    await addCluster('cl_end', 'active');
+    const first = operationOf(await dissolve('cl_end', { body: { drainSeconds: 0 } }));
+    expect(first).toMatchObject({ id: 'op_dissolve_cl_end', type: 'DISSOLUTION', clusterId: 'cl_end' });
+    const again = operationOf(await dissolve('cl_end', { body: { drainSeconds: 0 } }));
+    expect(again.id).toBe(first.id);
+    expect((await test.deps.client.progress('dissolution/cl_end'))?.running).toBe(true);
+  });
+
+  it('can be dissolved again when the first try failed', async () => {
+    await addCluster('cl_retry', 'active');
+    const { id } = operationOf(await dissolve('cl_retry'));
+    await endOperation(test.databases.clusters, id, { state: 'cancelled', event: 'formation.cancelled' });
+    expect(operationOf(await dissolve('cl_retry')).id).toBe('op_dissolve_cl_retry_2');
+  });
+
+  it('cannot be dissolved while they form or after they ended', async () => {
+    await addCluster('cl_forming', 'forming');
+    await addCluster('cl_failed', 'failed');
+    for (const id of ['cl_forming', 'cl_failed']) {
+      const answer = await dissolve(id);
+      expect([id, answer.status, codeOf(answer)]).toEqual([id, 409, 'state_conflict']);
+    }
+    expect((await dissolve('cl_none')).status).toBe(404);
+  });
+});
+
+describe('the whole', () => {
+  it('is told by status, events, health and figures', async () => {
+    const { viewer } = test.tokens;
+    const { body: status } = await test.call('GET', '/v1/status', { token: viewer });
+    expect(status).toMatchObject({
+      manager: { name: 'ClusterManager' },
+      thresholds: { clusterSize: { min: 3, max: 10 } },
+    });
+    const { body: events } = await test.call('GET', '/v1/events?limit=1', { token: viewer });
+    const { next } = events as { next: number };
+    const { body: rest } = await test.call('GET', `/v1/events?after=${next}`, { token: viewer });
+    expect((rest as { events: { seq: number }[] }).events[0]?.seq).toBe(next + 1);
+    expect((await test.call('GET', '/livez')).body).toEqual({ alive: true });
+    expect((await test.call('GET', '/readyz')).body).toMatchObject({ ready: true });
+    expect((await test.call('GET', '/metrics', { token: viewer })).body).toContain('cluster_manager_formations_total');
+    expect((await test.call('GET', '/openapi.json')).body).toMatchObject({ openapi: '3.1.0' });
+  });
+});

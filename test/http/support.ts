@@ -1,0 +1,237 @@
+import type { RouteConfig } from '@hono/zod-openapi';
+import { Client, Connection } from '@temporalio/client';
+import { inject } from 'vitest';
+import { z } from 'zod';
+import { createApi } from '../../src/http/app.js';
+import type { Api, ApiDeps } from '../../src/http/deps.js';
+import { HeartbeatBatcher } from '../../src/http/heartbeat-batcher.js';
+import { listen } from '../../src/http/listen.js';
+import { openMessaging } from '../../src/messaging/open-messaging.js';
+import { agentsKnown, usageOf } from '../../src/http/usage-recorder.js';
+import { PrincipalCache } from '../../src/http/middleware/principal-cache.js';
+import { ensureSearchAttributes } from '../../src/client/ensure-search-attributes.js';
+import { createClusterManagerClient } from '../../src/client/index.js';
+import { loadConfig, type ManagerConfig } from '../../src/config/index.js';
+import { problem } from '../../src/contracts/problem.js';
+import { insertToken, newToken } from '../../src/stores/clusters/index.js';
+import { createLogger, createMetrics } from '../../src/telemetry/index.js';
+import { createTestDatabases, type TestDatabases } from '../support/database.js';
+
+export interface Answer {
+  readonly status: number;
+  readonly body: unknown;
+  readonly headers: Headers;
+}
+
+export interface Call {
+  readonly token?: string | undefined;
+  readonly body?: unknown;
+  /** Sent as it is, instead of `body`. */
+  readonly text?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly signal?: AbortSignal;
+}
+
+export interface TestApi {
+  readonly api: Api;
+  readonly deps: ApiDeps;
+  readonly databases: TestDatabases;
+  readonly url: string;
+  readonly tokens: {
+    readonly admin: string;
+    readonly orchestrator: string;
+    readonly viewer: string;
+    readonly enrolment: string;
+  };
+  /** What the API logged, one JSON line each. */
+  readonly log: string[];
+  configure(change: Partial<ManagerConfig>): void;
+  /** A call whose answer must be what the OpenAPI document says of the route, field by field. */
+  call(method: string, path: string, call?: Call): Promise<Answer>;
+  /** Registers an agent and gives its token. */
+  register(id: string, more?: object): Promise<string>;
+  stop(): Promise<void>;
+}
+
+/** The API over real databases and a real Temporal server, listening on a port of its own. No worker: what is started stays running. */
+export async function startTestApi(
+  options: {
+    readonly databases?: TestDatabases;
+    readonly client?: ApiDeps['client'];
+    /** In place of the settings file's own, from the start on. */
+    readonly communication?: Partial<ManagerConfig['communication']>;
+    readonly streamPingMs?: number;
+  } = {},
+): Promise<TestApi> {
+  const databases = options.databases ?? (await createTestDatabases());
+  const { address, namespace } = inject('temporal');
+  const connection = await Connection.connect({ address });
+  await ensureSearchAttributes(connection, namespace);
+  const managerId = `test-api-${process.pid}-${Math.random().toString(36).slice(2)}`;
+  const log: string[] = [];
+  const logger = createLogger('test', 'debug', { write: (line) => void log.push(line) });
+  const fromFile = loadConfig({ path: 'cluster-manager.yaml', env: environmentOf(databases, address) });
+  let config: ManagerConfig = {
+    ...fromFile,
+    id: managerId,
+    communication: { ...fromFile.communication, ...options.communication },
+  };
+  const metrics = createMetrics();
+  const stopping = new AbortController();
+  const messaging = openMessaging(databases.communication, () => config, {
+    serverId: `srv_${managerId}`,
+    logger,
+    metrics,
+  });
+  const deps: ApiDeps = {
+    ...databases,
+    client: options.client ?? createClusterManagerClient(new Client({ connection, namespace }), managerId),
+    config: () => config,
+    applyConfig: () => Promise.resolve([]),
+    logger,
+    metrics,
+    heartbeats: new HeartbeatBatcher(
+      databases.clusters,
+      () => ({ leaseSeconds: config.leaseSeconds, windowMs: config.heartbeatWindowMs }),
+      metrics,
+    ),
+    ...messaging,
+    usage: usageOf(databases.resources, () => config),
+    agentsKnown: agentsKnown(databases.clusters),
+    principals: new PrincipalCache(databases.clusters),
+    streamPingMs: options.streamPingMs ?? 15_000,
+    stopping: stopping.signal,
+    server: { id: `srv_${managerId}`, startedAt: new Date() },
+  };
+  const api = createApi(deps);
+  const listener = await listen(api, { host: '127.0.0.1', port: 0 });
+  const tokens = {
+    admin: await tokenFor(databases, 'admin'),
+    orchestrator: await tokenFor(databases, 'orchestrator'),
+    viewer: await tokenFor(databases, 'viewer'),
+    enrolment: await tokenFor(databases, 'agent'),
+  };
+  const call: TestApi['call'] = async (method, path, { token, body, text, headers, signal } = {}) => {
+    const sent = text ?? (body === undefined ? undefined : JSON.stringify(body));
+    const response = await fetch(`${listener.url}${path}`, {
+      method,
+      headers: {
+        ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+        ...(sent === undefined ? {} : { 'content-type': 'application/json' }),
+        ...headers,
+      },
+      ...(sent === undefined ? {} : { body: sent }),
+      ...(signal ? { signal } : {}),
+    });
+    return checked(api, method, path, response);
+  };
+  return {
+    api,
+    deps,
+    databases,
+    url: listener.url,
+    tokens,
+    log,
+    configure: (change) => {
+      config = { ...config, ...change };
+    },
+    call,
+    register: async (id, more = {}) => {
+      const { body } = await call('POST', '/v1/agents', { token: tokens.enrolment, body: { id, ...more } });
+      return (body as { token: string }).token;
+    },
+    stop: async () => {
+      stopping.abort();
+      messaging.mail.close();
+      await listener.close(2000);
+      await deps.heartbeats.close();
+      await messaging.close();
+      await deps.principals.close();
+      await connection.close();
+      if (!options.databases) await databases.drop();
+    },
+  };
+}
+
+const environmentOf = ({ urls }: TestDatabases, address: string) => ({
+  CLUSTERS_DATABASE_URL: urls.clusters,
+  COMMUNICATION_DATABASE_URL: urls.communication,
+  RESOURCES_DATABASE_URL: urls.resources,
+  TEMPORAL_ADDRESS: address,
+  TEMPORAL_UI_URL: 'http://127.0.0.1:8233',
+});
+
+async function tokenFor({ clusters }: TestDatabases, role: 'admin' | 'orchestrator' | 'viewer' | 'agent') {
+  const token = newToken();
+  await insertToken(clusters, token, { role, name: `test ${role}` });
+  return token;
+}
+
+/** Every route as it is described, with a pattern for its paths. */
+export function describedRoutes(api: Api): readonly DescribedRoute[] {
+  const known = described.get(api) ?? describe(api);
+  described.set(api, known);
+  return known;
+}
+
+interface DescribedRoute {
+  readonly route: RouteConfig;
+  readonly pattern: RegExp;
+}
+const described = new WeakMap<Api, readonly DescribedRoute[]>();
+
+function describe(api: Api): readonly DescribedRoute[] {
+  return api.openAPIRegistry.definitions.flatMap((definition) =>
+    definition.type === 'route'
+      ? [
+          {
+            route: definition.route,
+            pattern: new RegExp(`^${definition.route.path.replaceAll(/\{[^}]+\}/g, '[^/]+')}$`),
+          },
+        ]
+      : [],
+  );
+}
+
+async function checked(api: Api, method: string, path: string, response: Response): Promise<Answer> {
+  const text = await response.text();
+  const type = response.headers.get('content-type') ?? '';
+  const body: unknown = type.includes('json') ? JSON.parse(text) : text;
+  const answer = { status: response.status, body, headers: response.headers };
+  if (response.headers.get('x-content-type-options') !== 'nosniff') throw new Error(`${method} ${path}: no nosniff`);
+  const schema = schemaOf(api, method, path, response.status, type);
+  if (schema) refuseOther(`${method} ${path} ${response.status}`, schema, body);
+  return answer;
+}
+
+function schemaOf(api: Api, method: string, path: string, status: number, type: string): z.ZodType | undefined {
+  if (type.startsWith('application/problem+json')) return problem;
+  const pathname = path.split('?')[0] ?? path;
+  const found = describedRoutes(api).find(
+    ({ route, pattern }) => route.method === method.toLowerCase() && pattern.test(pathname),
+  );
+  if (!found) throw new Error(`${method} ${path} answered ${status}, but no route describes it`);
+  const described = found.route.responses[String(status)];
+  if (!described || '$ref' in described) throw new Error(`${method} ${path}: ${status} is not described`);
+  const content = described.content?.['application/json'];
+  return content && 'schema' in content && content.schema instanceof z.ZodType ? content.schema : undefined;
+}
+
+/** The body must fit, and hold nothing that the schema does not name. */
+function refuseOther(what: string, schema: z.ZodType, body: unknown): void {
+  const parsed = schema.safeParse(body);
+  if (!parsed.success) throw new Error(`${what} is not as described: ${parsed.error.message}\n${JSON.stringify(body)}`);
+  if (JSON.stringify(sorted(parsed.data)) !== JSON.stringify(sorted(body))) {
+    throw new Error(`${what} holds more than is described: ${JSON.stringify(body)}`);
+  }
+}
+
+const sorted = (value: unknown): unknown => {
+  if (Array.isArray(value)) return value.map(sorted);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([key, inner]) => [key, sorted(inner)]),
+  );
+};

@@ -1,0 +1,143 @@
+import { sql } from 'kysely';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { deliver } from '../../src/stores/communication/index.js';
+import { createTestDatabases, type TestDatabases } from '../support/database.js';
+import { waitFor } from '../support/wait-for.js';
+import { idsOf, mailingOf, openStream, type TestStream } from './messaging-fixture.js';
+import { startTestApi, type TestApi } from './support.js';
+
+const streams: TestStream[] = [];
+afterEach(() => {
+  for (const stream of streams.splice(0)) stream.leave();
+});
+
+describe.each([
+  { wakeUps: true, how: 'by NOTIFY' },
+  { wakeUps: false, how: 'by the look alone' },
+])('two servers on the same databases, with wake-ups: $wakeUps', ({ wakeUps, how }) => {
+  let databases: TestDatabases;
+  let here: TestApi;
+  let there: TestApi;
+  beforeAll(async () => {
+    databases = await createTestDatabases();
+    here = await startTestApi({ databases, communication: { wakeUps } });
+    there = await startTestApi({ databases, communication: { wakeUps } });
+    if (wakeUps) await waitFor('both to listen', async () => (await listening()) === 2);
+  });
+  afterAll(async () => {
+    await here.stop();
+    await there.stop();
+    await databases.drop();
+  });
+
+  const listening = async (): Promise<number> =>
+    (
+      await sql<{ n: number }>`
+        select count(*) as n from pg_stat_activity
+        where datname = current_database() and application_name = 'cluster-manager wake-ups' and query like 'listen %'`.execute(
+        databases.communication,
+      )
+    ).rows[0]?.n ?? 0;
+  const stream = async (api: TestApi, agentId: string, token: string, max = 10): Promise<TestStream> => {
+    const opened = await openStream(api, agentId, { token, max });
+    streams.push(opened);
+    await waitFor('the stream to wait', () => api.deps.mail.waiting === 1);
+    return opened;
+  };
+
+  it(`mail accepted by one reaches a long poll of the other, ${how}`, async () => {
+    const token = await here.register('poller');
+    const polled = mailingOf(there).receive('poller', token, '?waitSeconds=20');
+    await waitFor('the poll to wait', () => there.deps.mail.waiting === 1);
+    await mailingOf(here).send(here.tokens.admin, { id: 'far', to: { agent: 'poller' } });
+    const acceptedAtMs = performance.now();
+    expect(idsOf(await polled)).toEqual(['far']);
+    // Without hints it takes as long as the machine needs for the looks; with them there is a bound.
+    if (wakeUps) expect(performance.now() - acceptedAtMs).toBeLessThan(500);
+  });
+
+  it('and a stream of the other, in order', async () => {
+    const token = await here.register('streamer');
+    const opened = await stream(there, 'streamer', token, 50);
+    const ids = Array.from({ length: 20 }, (_, index) => `far-${index}`);
+    for (const id of ids) await mailingOf(here).send(here.tokens.admin, { id, to: { agent: 'streamer' } });
+    await waitFor('all to arrive', () => opened.deliveries.length === ids.length);
+    expect(idsOf(opened.deliveries)).toEqual(ids);
+  });
+
+  it('an ack at one lets a full stream of the other go on', async () => {
+    const token = await here.register('acker');
+    await mailingOf(here).send(here.tokens.admin, { id: 'one', to: { agent: 'acker' } });
+    await mailingOf(here).send(here.tokens.admin, { id: 'two', to: { agent: 'acker' } });
+    const opened = await stream(there, 'acker', token, 1);
+    const [first] = opened.deliveries;
+    if (!first) throw new Error('nothing was delivered');
+    expect((await mailingOf(here).settle(token, first)).status).toBe(200);
+    await waitFor('the next one', () => idsOf(opened.deliveries).join() === 'one,two');
+  });
+
+  it('mail that another process wrote without a word arrives by the slow look', async () => {
+    const token = await here.register('unwarned');
+    const polled = mailingOf(there).receive('unwarned', token, '?waitSeconds=20');
+    await waitFor('the poll to wait', () => there.deps.mail.waiting === 1);
+    const message = { id: 'silent', source: 'elsewhere', type: 't', clusterId: null, epoch: null, data: 1 };
+    await deliver(databases.communication, message, ['unwarned']);
+    expect(idsOf(await polled)).toEqual(['silent']);
+  });
+
+  it('the same message sent to both at once is accepted once', async () => {
+    const token = await here.register('both');
+    const message = { id: 'once', to: { agent: 'both' } };
+    const results = await Promise.all(
+      Array.from({ length: 20 }, (_, index) =>
+        mailingOf(index % 2 === 0 ? here : there).send(here.tokens.admin, message),
+      ),
+    );
+    expect(results.flat().filter((result) => result.accepted && !result.duplicate)).toHaveLength(1);
+    expect(idsOf(await mailingOf(here).receive('both', token))).toEqual(['once']);
+  });
+
+  it('a token that one revoked is dead at the other within a second', async () => {
+    const token = await here.register('revoked');
+    expect(await mailingOf(there).receive('revoked', token)).toEqual([]);
+    await here.register('revoked');
+    const revokedAtMs = performance.now();
+    await waitFor('the other to know', async () => {
+      const answer = await there.call('GET', '/v1/agents/revoked/inbox', { token });
+      return answer.status === 401;
+    });
+    expect(performance.now() - revokedAtMs).toBeLessThan(1500);
+  });
+});
+
+it('hints survive the loss of the connection that listens', async () => {
+  const databases = await createTestDatabases();
+  const [here, there] = [await startTestApi({ databases }), await startTestApi({ databases })];
+  try {
+    const lines = () => there.log.filter((line) => line.includes('wake-ups between servers are interrupted')).length;
+    await waitFor('the connection to be cut', async () => {
+      await sql`select pg_terminate_backend(pid) from pg_stat_activity
+        where datname = current_database() and application_name = 'cluster-manager wake-ups'`.execute(
+        databases.communication,
+      );
+      return lines() > 0;
+    });
+    const token = await here.register('patient');
+    for (const id of ['cut-1', 'cut-2', 'cut-3']) {
+      const polled = mailingOf(there).receive('patient', token, '?waitSeconds=20&max=1');
+      await mailingOf(here).send(here.tokens.admin, { id, to: { agent: 'patient' } });
+      expect(idsOf(await polled)).toEqual([id]);
+    }
+    await waitFor('both to listen again', async () => {
+      const { rows } = await sql<{ n: number }>`select count(*) as n from pg_stat_activity
+        where datname = current_database() and application_name = 'cluster-manager wake-ups'`.execute(
+        databases.communication,
+      );
+      return rows[0]?.n === 2;
+    });
+  } finally {
+    await here.stop();
+    await there.stop();
+    await databases.drop();
+  }
+});
