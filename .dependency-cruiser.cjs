@@ -29,7 +29,7 @@ const rooms = {
   },
   operations: {
     sentence: 'operations imports uuid, contracts, client, messaging and stores; config and telemetry as types',
-    packages: ['uuid'],
+    packages: ['uuid', 'hono'],
     rooms: ['contracts', 'client', 'messaging', 'stores', 'http'],
     types: ['config', 'telemetry'],
   },

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 
 const file = fileURLToPath(new URL('../openapi.json', import.meta.url));
 const { createApi } = await import('../dist/http/app.js');
-const { openApiDocument } = await import('../dist/api/openapi.js');
+const { openApiDocument } = await import('../dist/http/routes/openapi.js');
 
 // The routes describe themselves without a database: nothing of what they are made with is used until a request comes.
 const text = `${JSON.stringify(openApiDocument(createApi({})), null, 2)}\n`;

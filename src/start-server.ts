@@ -1,24 +1,24 @@
 import { v7 as uuidv7 } from 'uuid';
 import type { ClusterManagerClient } from './client/index.js';
 import type { ManagerConfig } from './config/index.js';
-import { appendEvent, forgetServer, insertToken, inTransaction, noteServer } from './stores/clusters/index.js';
+import { appendEvent, removeServer, insertToken, inTransaction, recordServer } from './stores/clusters/index.js';
 import type { Logger, Metrics } from './telemetry/index.js';
 import { createApi } from './http/app.js';
 import type { ApiDeps } from './http/deps.js';
 import { HeartbeatBatcher } from './http/heartbeat-batcher.js';
 import { PrincipalCache } from './http/middleware/principal-cache.js';
-import { endLeases } from './maintenance/lease-expirer.js';
-import { every } from './maintenance/periodic-task.js';
-import { deleteWhatIsPast, endWhatIsOver, standingsFollower } from './maintenance/message-cleaner.js';
+import { expireLeases } from './maintenance/lease-expirer.js';
+import { startPeriodicTask } from './maintenance/periodic-task.js';
+import { pruneMessages, expireMessagesAndSubscriptions, agentStatusSync } from './maintenance/message-cleaner.js';
 import { listen } from './http/listen.js';
 import { openMessaging } from './messaging/open-messaging.js';
 import { openStores } from './stores/open.js';
-import { persist } from './stores/wait-for-service.js';
-import { deleteOldBooks } from './maintenance/resource-cleaner.js';
-import { sweepAbandoned } from './maintenance/operation-rescuer.js';
-import { urgentPath } from './maintenance/urgent-scaling.js';
+import { waitForService } from './stores/wait-for-service.js';
+import { pruneResources } from './maintenance/resource-cleaner.js';
+import { resumeAbandonedOperations } from './maintenance/operation-rescuer.js';
+import { urgentScaling } from './maintenance/urgent-scaling.js';
 import { usageSampler } from './maintenance/usage-sampler.js';
-import { agentsKnown, usageOf } from './http/usage-recorder.js';
+import { agentExistence, usageRecorder } from './http/usage-recorder.js';
 
 const waitForServicesMs = 60_000;
 const graceMs = 10_000;
@@ -69,9 +69,13 @@ export async function startServer(
   try {
     const waiting = { logger, signal, limitMs: waitForServicesMs };
     let config = initial;
-    const stores = await persist('PostgreSQL', () => openStores(config.databases, `${config.id} server`), waiting);
+    const stores = await waitForService(
+      'PostgreSQL',
+      () => openStores(config.databases, `${config.id} server`),
+      waiting,
+    );
     closers.push(stores.close);
-    const client = await persist('Temporal', () => openClient(config), waiting);
+    const client = await waitForService('Temporal', () => openClient(config), waiting);
     closers.push(() => client.close());
     await ensureSchedules(client, config);
     const stopping = new AbortController();
@@ -104,32 +108,52 @@ export async function startServer(
       metrics,
       heartbeats,
       ...messaging,
-      usage: usageOf(stores.resources, () => config),
-      agentsKnown: agentsKnown(stores.clusters),
+      usage: usageRecorder(stores.resources, () => config),
+      agentsKnown: agentExistence(stores.clusters),
       principals,
       streamPingMs,
       stopping: stopping.signal,
       server: { id: serverId, startedAt: new Date() },
     };
     await introduce(deps);
-    const presence = every(presenceMs, 'presence', () => noteServer(deps.clusters, deps.server.id), logger);
+    const presence = startPeriodicTask(
+      presenceMs,
+      'presence',
+      () => recordServer(deps.clusters, deps.server.id),
+      logger,
+    );
     closers.push(async () => {
       await presence.stop();
-      await forgetServer(deps.clusters, deps.server.id);
+      await removeServer(deps.clusters, deps.server.id);
     });
     const listener = await listen(createApi(deps), config);
     closers.push(() => listener.close(graceMs));
-    const sweep = every(sweepMs, 'sweep of abandoned operations', () => sweepAbandoned(deps), logger);
+    const sweep = startPeriodicTask(
+      sweepMs,
+      'sweep of abandoned operations',
+      () => resumeAbandonedOperations(deps),
+      logger,
+    );
     closers.push(() => sweep.stop());
     const chores = [
-      every(standingsMs, 'look at how agents stand', standingsFollower(deps), logger),
-      every(endMs, 'end of mail and subscriptions that are over', () => endWhatIsOver(deps), logger),
-      every(deleteMs, 'deletion of what is past its retention', () => deleteWhatIsPast(deps), logger),
-      every(config.scaling.samplePeriodSeconds * 1_000, 'look for what is urgent', urgentPath(deps), logger),
-      every(endMs, 'end of leases of resources', () => endLeases(deps), logger),
-      every(deleteMs, 'deletion of old books', () => deleteOldBooks(deps), logger),
-      every(usageMs, 'taking of usage', usageSampler(deps), logger),
-      every(latenciesMs, 'storing of latencies', () => deps.latencies.flush(), logger),
+      startPeriodicTask(standingsMs, 'look at how agents stand', agentStatusSync(deps), logger),
+      startPeriodicTask(
+        endMs,
+        'end of mail and subscriptions that are over',
+        () => expireMessagesAndSubscriptions(deps),
+        logger,
+      ),
+      startPeriodicTask(deleteMs, 'deletion of what is past its retention', () => pruneMessages(deps), logger),
+      startPeriodicTask(
+        config.scaling.samplePeriodSeconds * 1_000,
+        'look for what is urgent',
+        urgentScaling(deps),
+        logger,
+      ),
+      startPeriodicTask(endMs, 'end of leases of resources', () => expireLeases(deps), logger),
+      startPeriodicTask(deleteMs, 'deletion of old books', () => pruneResources(deps), logger),
+      startPeriodicTask(usageMs, 'taking of usage', usageSampler(deps), logger),
+      startPeriodicTask(latenciesMs, 'storing of latencies', () => deps.latencies.flush(), logger),
     ];
     closers.push(async () => {
       await Promise.all(chores.map((chore) => chore.stop()));

@@ -6,7 +6,7 @@ import { loadConfig, type ManagerConfig } from './config/index.js';
 import { errorTable, ManagerError } from './contracts/errors.js';
 import { ensureSearchAttributes } from './client/ensure-search-attributes.js';
 import { clustersMigrations, type ClustersSchema } from './stores/clusters/index.js';
-import { communicationMigrations, openWakeUps, type CommunicationSchema } from './stores/communication/index.js';
+import { communicationMigrations, openNotifications, type CommunicationSchema } from './stores/communication/index.js';
 import { migrate, openDatabase } from './stores/database.js';
 import { resourcesMigrations, type ResourcesSchema } from './stores/resources/index.js';
 import { workerOptions } from './worker-options.js';
@@ -49,7 +49,7 @@ async function connect({ temporal }: ManagerConfig): Promise<NativeConnection> {
 async function run(config: ManagerConfig, logger: Logger): Promise<void> {
   const stores = await openStores(config);
   const connection = await connect(config);
-  const wakeUps = openWakeUps(stores.communication, {
+  const wakeUps = openNotifications(stores.communication, {
     id: `worker ${process.pid}`,
     onTrouble: (err) => logger.warn({ err }, 'mail could not be announced'),
   });

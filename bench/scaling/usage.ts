@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
 import { assess } from '../../src/domain/scaling/assess.js';
-import { readPictures } from '../../src/activities/scaling/read-facts.js';
+import { readClusterSnapshots } from '../../src/activities/scaling/read-facts.js';
 import { rulesOf } from '../../src/activities/scaling/rules.js';
 import { loadConfig } from '../../src/config/index.js';
 import type { Stack } from '../../src/dev-stack/stack.js';
@@ -40,14 +40,14 @@ export async function usage(stack: Stack, quick: boolean, stores: Stores): Promi
     stores.resources,
   );
   const settings = loadConfig({ env: stack.env });
-  const deps = { ...stores, settings } as unknown as Parameters<typeof readPictures>[0];
+  const deps = { ...stores, settings } as unknown as Parameters<typeof readClusterSnapshots>[0];
   const rules = rulesOf(settings);
   const times: number[] = [];
   for (let run = 0; run < 220; run += 1) {
     const at = performance.now();
     const cluster = await findCluster(stores.clusters, clusterName(1 + ((run * 37) % clustersOfFive)));
     if (!cluster) throw new Error('There is no cluster to assess');
-    const picture = (await readPictures(deps, [cluster], { rules })).get(cluster.id);
+    const picture = (await readClusterSnapshots(deps, [cluster], { rules })).get(cluster.id);
     if (!picture || assess(picture.facts, rules).usage.out === null) throw new Error(`${cluster.id} has no usage`);
     if (run >= 20) times.push(performance.now() - at);
   }

@@ -1,6 +1,6 @@
 import { AskedToWait } from '../contracts/api-call.js';
 import { errorTable, ManagerError, type ErrorCode } from '../contracts/errors.js';
-import { messagesAtMost, type MessageResult, type NewMessage } from '../contracts/messages.js';
+import { maxMessages, type MessageResult, type NewMessage } from '../contracts/messages.js';
 import { asError, hasCode, type AgentContext } from './context.js';
 import { newMessageId } from './message-id.js';
 import { defaultTimeoutMs, persist, type TimeLimit } from './persist.js';
@@ -91,7 +91,7 @@ function* chunksOf(messages: readonly Named[]): Generator<readonly Named[]> {
   let bytes = 0;
   for (const message of messages) {
     const more = Buffer.byteLength(JSON.stringify(message));
-    if (chunk.length > 0 && (chunk.length >= messagesAtMost || bytes + more > chunkBytes)) {
+    if (chunk.length > 0 && (chunk.length >= maxMessages || bytes + more > chunkBytes)) {
       yield chunk;
       chunk = [];
       bytes = 0;

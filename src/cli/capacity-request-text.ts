@@ -1,7 +1,7 @@
-import type { ResourceRequestView } from '../contracts/capacity-requests.js';
+import type { CapacityRequestView } from '../contracts/capacity-requests.js';
 
 /** A request to the orchestrator as commands print it. */
-export const requestDocument = (request: ResourceRequestView) => ({
+export const requestDocument = (request: CapacityRequestView) => ({
   id: request.id,
   clusterId: request.clusterId,
   operationId: request.operationId,

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import type { DeadLetterQuery, HttpClient } from '../client/http-client.js';
 import { errorTable, ManagerError, type ErrorCode } from '../contracts/errors.js';
-import { deadReasons, type DeadLetterView } from '../contracts/messages.js';
+import { deadLetterReasons, type DeadLetterView } from '../contracts/messages.js';
 import { connect } from './connection.js';
 import { addressText } from './message-text.js';
 import { ago, counted, cut, remark, show, table } from './output.js';
@@ -15,7 +15,7 @@ interface Filter {
 
 const addFilter = (command: Command): Command =>
   command
-    .option('--reason <reason>', `only ${deadReasons.join(', ')}`)
+    .option('--reason <reason>', `only ${deadLetterReasons.join(', ')}`)
     .option('--recipient <agent>', 'only those that were for this agent')
     .option('--cluster <id>', 'only those that were sent to this cluster');
 

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { MessageWay } from '../contracts/messages.js';
+import type { MessageTrace } from '../contracts/messages.js';
 import { connect } from './connection.js';
 import { addressText } from './message-text.js';
 import { ago, elapsed, facts, show, table } from './output.js';
@@ -13,7 +13,7 @@ async function showOne(id: string, _options: object, command: Command): Promise<
   show(command, { message: documentOf(message) }, wayLines(message));
 }
 
-export function wayLines(message: MessageWay): string[] {
+export function wayLines(message: MessageTrace): string[] {
   const sentMs = Date.parse(message.time);
   return [
     ...facts([
@@ -45,7 +45,7 @@ export function wayLines(message: MessageWay): string[] {
   ];
 }
 
-const deliveryTable = ({ deliveries }: MessageWay): string[] =>
+const deliveryTable = ({ deliveries }: MessageTrace): string[] =>
   table(
     ['RECIPIENT', 'STATE', 'TRIES', 'FOUND AS', 'DELIVERY'],
     deliveries.map(({ recipient, state, attempts, via, id }) => [
@@ -58,7 +58,7 @@ const deliveryTable = ({ deliveries }: MessageWay): string[] =>
   );
 
 /** The command's own shape. */
-const documentOf = (message: MessageWay) => ({
+const documentOf = (message: MessageTrace) => ({
   id: message.id,
   source: message.source,
   type: message.type,

@@ -10,9 +10,9 @@ import { ManagerError } from '../contracts/errors.js';
 import type { FormationRequest, FormationResult } from '../contracts/formation.js';
 import { clusterIdOf, workflowIds, type ClusterId, type OperationId } from '../contracts/ids.js';
 import type { ProcessRequest } from '../contracts/operations.js';
-import type { ResourceUpdate, ScalingRequest, ScalingResult } from '../contracts/scaling.js';
+import type { CapacityUpdate, ScalingRequest, ScalingResult } from '../contracts/scaling.js';
 import {
-  resourceUpdates,
+  capacityUpdates,
   wakeSignal,
   workflowTypes,
   type FormationIntervalReport,
@@ -133,9 +133,9 @@ export function createClusterManagerClient(
     return resultOf<Report>(handle);
   };
 
-  const answerResources = async (update: string, workflowId: string, answer: ResourceUpdate): Promise<string> => {
+  const answerResources = async (update: string, workflowId: string, answer: CapacityUpdate): Promise<string> => {
     try {
-      return await client.workflow.getHandle(workflowId).executeUpdate<string, [ResourceUpdate]>(update, {
+      return await client.workflow.getHandle(workflowId).executeUpdate<string, [CapacityUpdate]>(update, {
         args: [answer],
       });
     } catch (error) {
@@ -187,10 +187,10 @@ export function createClusterManagerClient(
      */
     scaleCluster,
     /** Answers what a running scaleCluster asked the orchestrator for. @throws ManagerError `state_conflict` when it was answered or is over. */
-    grantResources: (workflowId: string, answer: ResourceUpdate): Promise<string> =>
-      answerResources(resourceUpdates.grant, workflowId, answer),
-    denyResources: (workflowId: string, answer: ResourceUpdate): Promise<string> =>
-      answerResources(resourceUpdates.deny, workflowId, answer),
+    grantResources: (workflowId: string, answer: CapacityUpdate): Promise<string> =>
+      answerResources(capacityUpdates.grant, workflowId, answer),
+    denyResources: (workflowId: string, answer: CapacityUpdate): Promise<string> =>
+      answerResources(capacityUpdates.deny, workflowId, answer),
     startRepair: async (input: RepairClusterInput): Promise<string> => {
       const workflowId = workflowIds.repair(input.clusterId);
       await start(client, workflowTypes.repairCluster, {

@@ -35,7 +35,7 @@ import {
   messageResults,
   type DeadLetterView,
   type MessageResult,
-  type MessageWay,
+  type MessageTrace,
   type NewMessage,
   type ReceiptView,
 } from '../contracts/messages.js';
@@ -131,7 +131,7 @@ export function createHttpClient({ url, token, signal }: HttpClientOptions) {
     sendMessages: async (messages: readonly NewMessage[]): Promise<readonly MessageResult[]> =>
       (await send(messageResults, 'POST', '/v1/messages', { body: { messages } })).results,
     /** The way of a message, hop by hop. */
-    message: async (id: string): Promise<MessageWay> => (await get(messageAnswer, at('messages', id))).message,
+    message: async (id: string): Promise<MessageTrace> => (await get(messageAnswer, at('messages', id))).message,
     receipt: async (id: string): Promise<ReceiptView> => (await get(receiptAnswer, at('receipts', id))).receipt,
     /** Leases an agent's mail, with an admin's token or the agent's own: whoever else reads that inbox waits for the lease's end. */
     readInbox: async (

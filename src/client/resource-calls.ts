@@ -14,7 +14,7 @@ import {
 } from '../contracts/api-answers.js';
 import { clusterScores, type ClusterScores, type DecisionView, type ScaleCluster } from '../contracts/decisions.js';
 import type { OperationView } from '../contracts/operations.js';
-import type { ResourceRequestView } from '../contracts/capacity-requests.js';
+import type { CapacityRequestView } from '../contracts/capacity-requests.js';
 import {
   resourcesView,
   usageTaken,
@@ -31,7 +31,7 @@ import { at, type Calls, type PageQuery } from './calls.js';
 
 /** The part of the HTTP client that is about scaling and resources. */
 export function resourceCalls({ get, send }: Calls) {
-  const answer = async (id: string, verb: 'grant' | 'deny', reason?: string): Promise<ResourceRequestView> => {
+  const answer = async (id: string, verb: 'grant' | 'deny', reason?: string): Promise<CapacityRequestView> => {
     const body = reason === undefined ? {} : { reason };
     return (await send(resourceRequestAnswer, 'POST', at('resource-requests', id, verb), { body })).resourceRequest;
   };
@@ -55,8 +55,8 @@ export function resourceCalls({ get, send }: Calls) {
     resourceRequests: (query: PageQuery & { readonly state?: string; readonly clusterId?: string } = {}) =>
       get(resourceRequestsPage, '/v1/resource-requests', { ...query }),
     /** @throws ManagerError `state_conflict` when it was answered otherwise or its deadline is over. */
-    grantRequest: (id: string, reason?: string): Promise<ResourceRequestView> => answer(id, 'grant', reason),
-    denyRequest: (id: string, reason?: string): Promise<ResourceRequestView> => answer(id, 'deny', reason),
+    grantRequest: (id: string, reason?: string): Promise<CapacityRequestView> => answer(id, 'grant', reason),
+    denyRequest: (id: string, reason?: string): Promise<CapacityRequestView> => answer(id, 'deny', reason),
     /** @param samples at most 1,000, of any agents, or of the bearer alone when that is an agent. */
     reportUsage: async (samples: UsageReport['samples']): Promise<number> =>
       (await send(usageTaken, 'POST', '/v1/usage', { body: { samples } })).samples,

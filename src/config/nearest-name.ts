@@ -16,7 +16,7 @@ function distance(a: string, b: string): number {
  * The word someone most likely meant, or undefined when none is near: a far suggestion misleads more than it helps.
  * @example nearest('formation_intervall', ['formation_interval', 'id']) === 'formation_interval'
  */
-export function nearest(word: string, known: readonly string[]): string | undefined {
+export function nearestName(word: string, known: readonly string[]): string | undefined {
   const simple = (text: string) => text.toLowerCase().replaceAll(/[-_\s]/g, '');
   const ranked = known
     .map((candidate) => ({ candidate, edits: distance(simple(word), simple(candidate)) }))

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { type Document, isCollection, isMap, isScalar, LineCounter, parseDocument } from 'yaml';
 import type { z } from 'zod';
 import type { Problem } from '../contracts/errors.js';
-import { nearest } from './nearest-name.js';
+import { nearestName } from './nearest-name.js';
 import { shown } from './problems.js';
 import { knownPaths, type SettingsFile, settingsFile } from './schema.js';
 
@@ -76,7 +76,7 @@ function unknownKey(section: string, key: string): string {
   const here = paths.filter((p) => p.startsWith(prefix) && !p.slice(prefix.length).includes('.'));
   const siblings = here.map((p) => p.slice(prefix.length));
   const elsewhere = paths.find((p) => p.split('.').at(-1) === key);
-  const meant = nearest(key, siblings);
+  const meant = nearestName(key, siblings);
   if (elsewhere) return `is not a known key here; did you mean ${elsewhere}?`;
   if (meant) return `is not a known key; did you mean ${meant}?`;
   return `is not a known key; allowed here: ${siblings.join(', ')}`;

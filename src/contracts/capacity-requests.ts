@@ -1,10 +1,10 @@
 import { z } from 'zod';
 
 /** `expired`: nobody answered before the deadline. */
-export const resourceRequestState = z.enum(['open', 'granted', 'denied', 'expired']);
+export const capacityRequestState = z.enum(['open', 'granted', 'denied', 'expired']);
 
 /** What a cluster asks the orchestrator for, because the fleet cannot give it. */
-export const resourceRequestView = z.object({
+export const capacityRequestView = z.object({
   id: z.string(),
   clusterId: z.string(),
   /** The run that waits for the answer. */
@@ -13,11 +13,11 @@ export const resourceRequestView = z.object({
   /** `agents`, and what each of them must have. */
   need: z.unknown(),
   reason: z.string(),
-  state: resourceRequestState,
+  state: capacityRequestState,
   openedAt: z.iso.datetime(),
   deadlineAt: z.iso.datetime(),
   answeredAt: z.iso.datetime().nullable(),
   answeredBy: z.string().nullable(),
   answerReason: z.string().nullable(),
 });
-export type ResourceRequestView = z.infer<typeof resourceRequestView>;
+export type CapacityRequestView = z.infer<typeof capacityRequestView>;

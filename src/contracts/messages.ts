@@ -4,7 +4,7 @@ import { topicName } from './topics.js';
 
 /** Bytes of a message's `data` as JSON text. */
 export const messageLimitBytes = 256 * 1024;
-export const messagesAtMost = 1000;
+export const maxMessages = 1000;
 
 /** Ids that the manager derives are a caller's id and a prefix: longer than what a caller may give. */
 export const derivedId = z
@@ -64,7 +64,7 @@ export const newMessage = z.strictObject({
 /** What a caller writes. */
 export type NewMessage = z.input<typeof newMessage>;
 
-export const newMessages = z.strictObject({ messages: z.array(newMessage).min(1).max(messagesAtMost) });
+export const newMessages = z.strictObject({ messages: z.array(newMessage).min(1).max(maxMessages) });
 
 /** What became of one message: durable and routed to `matched` recipients, or refused. */
 export const messageResult = z.union([
@@ -87,7 +87,7 @@ export type MessageResult = z.infer<typeof messageResult>;
 export const messageResults = z.object({ results: z.array(messageResult) });
 
 /** Why a delivery, or a message that matched nobody, ended as a dead letter. */
-export const deadReasons = [
+export const deadLetterReasons = [
   'unknown_recipient',
   'unknown_cluster',
   'unknown_topic',
@@ -100,8 +100,8 @@ export const deadReasons = [
   'recipient_left',
   'topic_deleted',
 ] as const;
-export const deadReason = z.enum(deadReasons);
-export type DeadReason = z.infer<typeof deadReason>;
+export const deadLetterReason = z.enum(deadLetterReasons);
+export type DeadLetterReason = z.infer<typeof deadLetterReason>;
 
 export const deadLetterState = z.enum(['dead', 'replayed', 'discarded']);
 
@@ -113,7 +113,7 @@ export const deadLetterView = z.object({
   to: z.unknown(),
   recipient: z.string().nullable(),
   clusterId: z.string().nullable(),
-  reason: deadReason,
+  reason: deadLetterReason,
   detail: z.string(),
   attempts: z.int(),
   state: deadLetterState,
@@ -155,7 +155,7 @@ export type Hop = z.infer<typeof hop>;
 export const deliveryState = z.enum(['waiting', 'leased', 'acked', 'dead', 're_addressed']);
 
 /** The way of a message, hop by hop. */
-export const messageWay = z.object({
+export const messageTrace = z.object({
   id: z.string(),
   source: z.string(),
   type: z.string(),
@@ -179,7 +179,7 @@ export const messageWay = z.object({
   ),
   hops: z.array(hop),
 });
-export type MessageWay = z.infer<typeof messageWay>;
+export type MessageTrace = z.infer<typeof messageTrace>;
 
 /** How much of a broadcast must be acked by its deadline. */
 export const requirement = z.enum(['none', 'any', 'quorum', 'all']);

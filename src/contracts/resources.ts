@@ -42,7 +42,7 @@ export const quotasView = z.object({
 export type QuotasView = z.infer<typeof quotasView>;
 
 /** POST /v1/grants: all of it, or nothing. The same `requestId` again gets the same answer and takes nothing. */
-export const newGrant = z.strictObject({
+export const newAllocation = z.strictObject({
   requestId: identifier.optional(),
   clusterId: derivedId,
   amounts: z
@@ -54,7 +54,7 @@ export const newGrant = z.strictObject({
 
 export const leaseOf = z.strictObject({ leaseSeconds });
 
-export const grantView = z.object({
+export const allocationView = z.object({
   id: z.int(),
   requestId: z.string(),
   clusterId: z.string(),
@@ -64,13 +64,13 @@ export const grantView = z.object({
   state: z.enum(['held', 'released', 'expired']),
   leaseExpiresAt: z.iso.datetime(),
 });
-export type GrantView = z.infer<typeof grantView>;
+export type AllocationView = z.infer<typeof allocationView>;
 
 /** `short`: nothing was taken, and `shortages` says of what there is too little. Ask again under a new id. */
-export const grantAnswer = z.object({
+export const allocationAnswer = z.object({
   requestId: z.string(),
   state: z.enum(['granted', 'short']),
-  grants: z.array(grantView),
+  grants: z.array(allocationView),
   shortages: z.array(
     z.object({
       pool: z.string(),
@@ -82,7 +82,7 @@ export const grantAnswer = z.object({
     }),
   ),
 });
-export type GrantAnswer = z.infer<typeof grantAnswer>;
+export type AllocationAnswer = z.infer<typeof allocationAnswer>;
 
 /** PUT /v1/budgets/{id}. */
 export const putBudget = z.strictObject({ clusterId: derivedId, resource: identifier, limit: amount });
@@ -103,7 +103,7 @@ export const budgetView = z.object({
 export type BudgetView = z.infer<typeof budgetView>;
 
 /** POST /v1/budgets/{id}/reserve. The same `reservationId` again changes nothing. */
-export const newReservation = z.strictObject({
+export const newHold = z.strictObject({
   reservationId: identifier.optional(),
   amount: amountAboveZero,
   leaseSeconds,
@@ -112,7 +112,7 @@ export const newReservation = z.strictObject({
 /** POST /v1/reservations/{id}/commit. */
 export const commitOf = z.strictObject({ actual: amount });
 
-export const reservationView = z.object({
+export const holdView = z.object({
   id: z.string(),
   budgetId: z.string(),
   amount: z.number(),
@@ -125,8 +125,8 @@ export const reservationView = z.object({
 });
 
 /** A reservation, and its budget after what was done. */
-export const reserved = z.object({ reservation: reservationView, budget: budgetView });
-export type Reserved = z.infer<typeof reserved>;
+export const holdAnswer = z.object({ reservation: holdView, budget: budgetView });
+export type HoldAnswer = z.infer<typeof holdAnswer>;
 
 /** POST /v1/usage. Without `at` a sample is of the moment it arrives. */
 export const usageReport = z.strictObject({

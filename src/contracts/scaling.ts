@@ -71,11 +71,11 @@ export const scalingResult = z.object({
 export type ScalingResult = z.infer<typeof scalingResult>;
 
 /** The answer to a request for resources. */
-export const resourceAnswer = z.strictObject({ reason: z.string().min(1).max(500).optional() });
-export type ResourceAnswer = z.input<typeof resourceAnswer>;
+export const capacityAnswer = z.strictObject({ reason: z.string().min(1).max(500).optional() });
+export type CapacityAnswer = z.input<typeof capacityAnswer>;
 
 /** What `grantResources` and `denyResources` of a running scaleCluster take from any Temporal SDK. */
-export interface ResourceUpdate {
+export interface CapacityUpdate {
   readonly requestId: string;
   readonly by?: string;
   readonly reason?: string;

@@ -74,7 +74,7 @@ export const workflowTypes = {
 } as const;
 
 /** Updates of a running scaleCluster: the orchestrator's answer to what the fleet could not give. */
-export const resourceUpdates = { grant: 'grantResources', deny: 'denyResources' } as const;
+export const capacityUpdates = { grant: 'grantResources', deny: 'denyResources' } as const;
 
 /** Sent when an invited agent answered or a queued request may be tried again, so that no one waits for a timer. */
 export const wakeSignal = 'wake';

@@ -1,6 +1,6 @@
 import { OpenAPIHono } from '@hono/zod-openapi';
 import { agentRoutes } from './routes/agents.js';
-import { entry, nothingThere, ownNameOnly } from './middleware/request-context.js';
+import { requestContext, pathNotFound, requireKnownHost } from './middleware/request-context.js';
 import { budgetRoutes } from './routes/budgets.js';
 import { clusterRoutes } from './routes/clusters.js';
 import type { Api, ApiDeps, ApiEnv } from './deps.js';
@@ -29,8 +29,8 @@ import { refuseInvalid } from './middleware/validation.js';
 /** The whole HTTP API over its parts. It listens nowhere: a server, or a test, calls its `fetch`. */
 export function createApi(deps: ApiDeps): Api {
   const api: Api = new OpenAPIHono<ApiEnv>({ defaultHook: refuseInvalid });
-  api.use(entry(deps));
-  api.use(ownNameOnly(deps));
+  api.use(requestContext(deps));
+  api.use(requireKnownHost(deps));
   agentRoutes(api, deps);
   inboxRoutes(api, deps);
   messageRoutes(api, deps);
@@ -53,7 +53,7 @@ export function createApi(deps: ApiDeps): Api {
   tokenRoutes(api, deps);
   healthRoutes(api, deps);
   openApiRoute(api);
-  api.notFound(nothingThere(api.routes.filter(({ method }) => method !== 'ALL')));
+  api.notFound(pathNotFound(api.routes.filter(({ method }) => method !== 'ALL')));
   api.onError(problemResponse);
   return api;
 }

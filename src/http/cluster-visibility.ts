@@ -11,7 +11,7 @@ export async function visibleCluster(
 ): Promise<ClusterView> {
   const cluster = await clusterView(clusters, id);
   if (cluster && (agentId === null || cluster.members.some((member) => member.agentId === agentId))) return cluster;
-  throw noCluster(id);
+  throw clusterNotFound(id);
 }
 
 /**
@@ -28,4 +28,5 @@ export async function requireMember(
   throw missing;
 }
 
-export const noCluster = (id: string): ManagerError => new ManagerError('not_found', `There is no cluster "${id}"`);
+export const clusterNotFound = (id: string): ManagerError =>
+  new ManagerError('not_found', `There is no cluster "${id}"`);

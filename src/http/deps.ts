@@ -12,7 +12,7 @@ import type { Logger, Metrics } from '../telemetry/index.js';
 import type { FailedLogins } from './middleware/authentication.js';
 import type { HeartbeatBatcher } from './heartbeat-batcher.js';
 import type { LatencyRecorder } from '../messaging/latency-recorder.js';
-import type { MailWatch } from '../messaging/inbox-notifier.js';
+import type { InboxNotifier } from '../messaging/inbox-notifier.js';
 import type { GroupCommit } from '../messaging/group-commit.js';
 import type { PrincipalCache } from './middleware/principal-cache.js';
 
@@ -29,7 +29,7 @@ export interface ApiDeps {
   readonly logger: Logger;
   readonly metrics: Metrics;
   readonly heartbeats: HeartbeatBatcher;
-  readonly mail: MailWatch;
+  readonly mail: InboxNotifier;
   readonly messages: GroupCommit<Envelope, MessageResult>;
   /** Whether each claim was acked. */
   readonly acks: GroupCommit<LeaseClaim, boolean>;

@@ -2,7 +2,7 @@ import { createRoute, type RouteConfig } from '@hono/zod-openapi';
 import type { MiddlewareHandler } from 'hono';
 import { z } from 'zod';
 import { problem } from '../contracts/problem.js';
-import { access, authorise, type OperationName } from './middleware/authorization.js';
+import { access, authorize, type OperationName } from './middleware/authorization.js';
 import { authenticate } from './middleware/authentication.js';
 import type { ApiEnv } from './deps.js';
 import { jsonBody, type BodyLimit } from './middleware/json-body.js';
@@ -25,7 +25,7 @@ const guard =
   (operation: OperationName, path: string): MiddlewareHandler<ApiEnv> =>
   async (c, next) => {
     const principal = await authenticate(c);
-    authorise(principal, operation, { agentId: path.startsWith('/v1/agents/{id}') ? c.req.param('id') : undefined });
+    authorize(principal, operation, { agentId: path.startsWith('/v1/agents/{id}') ? c.req.param('id') : undefined });
     c.set('principal', principal);
     await next();
   };

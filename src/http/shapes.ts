@@ -7,22 +7,22 @@ import { ackResults, deliveryView, extendAnswer, nackAnswer } from '../contracts
 import {
   deadLetterState,
   deadLetterView,
-  deadReason,
+  deadLetterReason,
   derivedId,
   messageResults,
-  messageWay,
+  messageTrace,
   receiptView,
 } from '../contracts/messages.js';
 import { operationState, operationView } from '../contracts/operations.js';
-import { resourceRequestState, resourceRequestView } from '../contracts/capacity-requests.js';
+import { capacityRequestState, capacityRequestView } from '../contracts/capacity-requests.js';
 import {
   budgetView,
-  grantAnswer,
-  grantView,
+  allocationAnswer,
+  allocationView,
   ledgerEntry,
   poolView,
   quotasView,
-  reserved,
+  holdAnswer,
   resourcesView,
   usageTaken,
 } from '../contracts/resources.js';
@@ -50,7 +50,7 @@ export const ackedAnswer = z.object({ id: z.string(), acked: z.literal(true) });
 export const nackedAnswer = nackAnswer.meta({ id: 'Nacked' });
 export const extendedAnswer = extendAnswer.meta({ id: 'Extended' });
 export const messageResultsAnswer = messageResults.meta({ id: 'MessageResults' });
-export const messageAnswer = z.object({ message: messageWay.meta({ id: 'MessageWay' }) });
+export const messageAnswer = z.object({ message: messageTrace.meta({ id: 'MessageWay' }) });
 export const receiptAnswer = z.object({ receipt: receiptView.meta({ id: 'Receipt' }) });
 export const batchAnswer = z.object({ batchId: z.string() });
 const topic = topicView.meta({ id: 'Topic' });
@@ -82,7 +82,7 @@ export const decisionsPage = z.object({
   nextCursor,
 });
 export const scoresAnswer = clusterScores.meta({ id: 'Scores' });
-const resourceRequest = resourceRequestView.meta({ id: 'ResourceRequest' });
+const resourceRequest = capacityRequestView.meta({ id: 'ResourceRequest' });
 export const resourceRequestAnswer = z.object({ resourceRequest });
 export const resourceRequestsPage = z.object({ resourceRequests: z.array(resourceRequest), nextCursor });
 
@@ -91,14 +91,14 @@ export const poolAnswer = z.object({ pool });
 export const poolsPage = z.object({ pools: z.array(pool), nextCursor });
 export const poolDeleted = z.object({ name: z.string(), deleted: z.literal(true) });
 export const quotasAnswer = z.object({ quotas: quotasView.meta({ id: 'Quotas' }) });
-export const grantsTaken = grantAnswer.meta({ id: 'GrantAnswer' });
-const grant = grantView.meta({ id: 'Grant' });
+export const grantsTaken = allocationAnswer.meta({ id: 'GrantAnswer' });
+const grant = allocationView.meta({ id: 'Grant' });
 export const oneGrant = z.object({ grant });
 export const grantsPage = z.object({ grants: z.array(grant), nextCursor });
 const budget = budgetView.meta({ id: 'Budget' });
 export const budgetAnswer = z.object({ budget });
 export const budgetsPage = z.object({ budgets: z.array(budget), nextCursor });
-export const reservedAnswer = reserved.meta({ id: 'Reserved' });
+export const reservedAnswer = holdAnswer.meta({ id: 'Reserved' });
 export const usageAnswer = usageTaken.meta({ id: 'UsageTaken' });
 export const resourcesAnswer = resourcesView.meta({ id: 'Resources' });
 export const ledgerPage = z.object({ entries: z.array(ledgerEntry.meta({ id: 'LedgerEntry' })), nextCursor });
@@ -184,7 +184,7 @@ export const deleteTopicQuery = z.strictObject({ mode: z.enum(['drain', 'force']
 export const deadLettersQuery = z.strictObject({
   ...pageQuery,
   state: deadLetterState.optional(),
-  reason: deadReason.optional(),
+  reason: deadLetterReason.optional(),
   recipient: identifier.optional(),
   clusterId: derivedId.optional(),
 });
@@ -220,7 +220,7 @@ export const ledgerQuery = z.strictObject({
 });
 export const resourceRequestsQuery = z.strictObject({
   ...pageQuery,
-  state: resourceRequestState.optional(),
+  state: capacityRequestState.optional(),
   clusterId: derivedId.optional(),
 });
 export const eventsQuery = z.strictObject({

@@ -15,7 +15,7 @@ export const usageRulesOf = ({ scaling }: Pick<ManagerConfig, 'scaling'>): Usage
 });
 
 /** Reports that arrive while a statement is on its way share the next one: a statement for many agents costs little more than for one. */
-export const usageOf = (
+export const usageRecorder = (
   resources: ResourcesDb,
   config: () => Pick<ManagerConfig, 'scaling'>,
 ): GroupCommit<UsageSample, boolean> =>
@@ -25,7 +25,7 @@ export const usageOf = (
   }, atOnce);
 
 /** Whether agents are there, asked for many reports at once. */
-export const agentsKnown = (clusters: ClustersDb): GroupCommit<string, boolean> =>
+export const agentExistence = (clusters: ClustersDb): GroupCommit<string, boolean> =>
   new GroupCommit(async (ids) => {
     const unknown = new Set(await unknownAgents(clusters, [...new Set(ids)]));
     return ids.map((id) => !unknown.has(id));

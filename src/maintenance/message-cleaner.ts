@@ -1,14 +1,14 @@
-import { standingsAfter } from '../stores/clusters/index.js';
+import { listAgentStatuses } from '../stores/clusters/index.js';
 import {
-  buryExpired,
-  deletePast,
-  endDrainedTopics,
-  endLapsedSubscriptions,
+  deadLetterExpired,
+  pruneChunk,
+  deleteDrainedTopics,
+  deleteLapsedSubscriptions,
   findTopics,
   openInboxesOf,
   retainingTopics,
-  setStanding,
-  trimRetained,
+  setAgentStatus,
+  pruneRetained,
 } from '../stores/communication/index.js';
 import type { ApiDeps } from '../http/deps.js';
 import { retireInbox } from '../messaging/retire-inbox.js';
@@ -24,9 +24,7 @@ const pagesAtOnce = 2;
  * Tells the communication database how agents stand: whose subscriptions rest, who is chosen last. Any number of servers
  * may do it at once; only what differs is written. A run looks at 10,000 agents and the next one goes on from there.
  */
-export function standingsFollower(
-  deps: Pick<ApiDeps, 'clusters' | 'communication' | 'messaging'>,
-): () => Promise<void> {
+export function agentStatusSync(deps: Pick<ApiDeps, 'clusters' | 'communication' | 'messaging'>): () => Promise<void> {
   let after = '';
   return async () => {
     for (let pages = 0; pages < pagesAtOnce; pages += 1) {
@@ -41,10 +39,10 @@ async function followPage(
   deps: Pick<ApiDeps, 'clusters' | 'communication' | 'messaging'>,
   after: string,
 ): Promise<string> {
-  const standings = await standingsAfter(deps.clusters, after, page);
+  const standings = await listAgentStatuses(deps.clusters, after, page);
   const here = standings.filter(({ standing }) => standing !== 'left');
   if (here.length > 0) {
-    await setStanding(
+    await setAgentStatus(
       deps.communication,
       here.map(({ id }) => id),
       here.map(({ standing }) => standing),
@@ -57,28 +55,28 @@ async function followPage(
 }
 
 /** Ends what is over: mail past its time to live, subscriptions past their grace, topics that have drained. */
-export async function endWhatIsOver({
+export async function expireMessagesAndSubscriptions({
   communication,
   config,
 }: Pick<ApiDeps, 'communication' | 'config'>): Promise<void> {
   for (let chunks = 0; chunks < chunksAtMost; chunks += 1) {
-    if ((await buryExpired(communication, chunk)) < chunk) break;
+    if ((await deadLetterExpired(communication, chunk)) < chunk) break;
   }
-  await endLapsedSubscriptions(communication, config().communication.subscriptionGraceSeconds);
-  await endDrainedTopics(communication);
+  await deleteLapsedSubscriptions(communication, config().communication.subscriptionGraceSeconds);
+  await deleteDrainedTopics(communication);
 }
 
 /** Deletes what is past its retention. */
-export async function deleteWhatIsPast({
+export async function pruneMessages({
   communication,
   config,
 }: Pick<ApiDeps, 'communication' | 'config'>): Promise<void> {
   const { retentionSeconds, deadLetterRetentionSeconds } = config().communication;
   for (let chunks = 0; chunks < chunksAtMost; chunks += 1) {
     const rules = { retentionSeconds, deadLetterRetentionSeconds, limit: chunk };
-    if ((await deletePast(communication, rules)) < chunk) break;
+    if ((await pruneChunk(communication, rules)) < chunk) break;
   }
   for (const topic of await findTopics(communication, await retainingTopics(communication))) {
-    await trimRetained(communication, topic);
+    await pruneRetained(communication, topic);
   }
 }

@@ -12,7 +12,7 @@ const limit = 100;
  * was away or lost its last moments, a workflow was terminated. Any number of servers may sweep at once.
  * @returns the operations started or joined.
  */
-export async function sweepAbandoned(
+export async function resumeAbandonedOperations(
   deps: Pick<ApiDeps, 'clusters' | 'client' | 'logger'>,
 ): Promise<readonly string[]> {
   const resumed: string[] = [];

@@ -1,12 +1,17 @@
 import type { Logger } from '../telemetry/index.js';
 
 /** Work that is done now and then until it is stopped; never twice at once. */
-export interface Periodic {
+export interface PeriodicTask {
   /** Ends it, after the run in progress. */
   stop(): Promise<void>;
 }
 
-export function every(periodMs: number, what: string, work: () => Promise<unknown>, logger: Logger): Periodic {
+export function startPeriodicTask(
+  periodMs: number,
+  what: string,
+  work: () => Promise<unknown>,
+  logger: Logger,
+): PeriodicTask {
   let stopped = false;
   let timer: NodeJS.Timeout | undefined;
   let running: Promise<void> = Promise.resolve();

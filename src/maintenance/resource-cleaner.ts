@@ -1,13 +1,13 @@
 import {
-  trimDecisions,
-  trimGrants,
-  trimHoldings,
-  trimLedger,
-  trimRequests,
-  trimReservations,
-  trimScalingMemory,
-  trimScores,
-  trimUsage,
+  pruneDecisions,
+  pruneAllocations,
+  pruneHoldings,
+  pruneLedger,
+  pruneCapacityRequests,
+  pruneHolds,
+  pruneScalingMemory,
+  pruneScores,
+  pruneUsage,
 } from '../stores/resources/index.js';
 import type { ApiDeps } from '../http/deps.js';
 
@@ -24,18 +24,18 @@ const rememberedSeconds = 2 * day;
 type Resources = Pick<ApiDeps, 'resources'>;
 
 /** Deletes what no decision and no auditor looks back on any more. */
-export async function deleteOldBooks({ resources }: Resources): Promise<void> {
+export async function pruneResources({ resources }: Resources): Promise<void> {
   const old = { keepSeconds: keptSeconds, limit: chunk };
   const passing = { keepSeconds: rememberedSeconds, limit: chunk };
-  await inChunks(() => trimUsage(resources, passing));
-  await inChunks(() => trimScores(resources, passing));
-  await inChunks(() => trimScalingMemory(resources, passing));
-  await inChunks(() => trimDecisions(resources, old));
-  await inChunks(() => trimRequests(resources, old));
-  await inChunks(() => trimReservations(resources, old));
-  await inChunks(() => trimGrants(resources, old));
-  await inChunks(() => trimLedger(resources, old));
-  await inChunks(() => trimHoldings(resources, { limit: chunk }));
+  await inChunks(() => pruneUsage(resources, passing));
+  await inChunks(() => pruneScores(resources, passing));
+  await inChunks(() => pruneScalingMemory(resources, passing));
+  await inChunks(() => pruneDecisions(resources, old));
+  await inChunks(() => pruneCapacityRequests(resources, old));
+  await inChunks(() => pruneHolds(resources, old));
+  await inChunks(() => pruneAllocations(resources, old));
+  await inChunks(() => pruneLedger(resources, old));
+  await inChunks(() => pruneHoldings(resources, { limit: chunk }));
 }
 
 async function inChunks(trim: () => Promise<number>): Promise<void> {

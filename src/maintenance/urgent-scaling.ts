@@ -14,7 +14,7 @@ const againAfterMs = 120_000;
  * tried again when there is more room among the agents than there was. Any number of servers may look: a run's id is the
  * cluster's and the time's, so they start it once.
  */
-export function urgentPath({
+export function urgentScaling({
   clusters,
   client,
   config,

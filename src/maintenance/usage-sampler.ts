@@ -1,4 +1,4 @@
-import { usageTold } from '../stores/clusters/index.js';
+import { reportedUsage } from '../stores/clusters/index.js';
 import { recordUsage } from '../stores/resources/index.js';
 import type { ApiDeps } from '../http/deps.js';
 import { usageRulesOf } from '../http/usage-recorder.js';
@@ -23,7 +23,7 @@ export function usageSampler({
     if (after === '' && Date.now() < dueMs) return;
     if (after === '') dueMs = Date.now() + samplePeriodSeconds * 1_000 - 50;
     for (let pages = 0; pages < pagesAtMost; pages += 1) {
-      const { told, last } = await usageTold(clusters, { after, limit: page });
+      const { told, last } = await reportedUsage(clusters, { after, limit: page });
       if (told.length > 0) {
         await recordUsage(resources, told, usageRulesOf(config()));
       }

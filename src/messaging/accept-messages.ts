@@ -3,9 +3,9 @@ import type { z } from 'zod';
 import { messageLimitBytes, type MessageResult, type newMessage } from '../contracts/messages.js';
 import { routeMessages, type Route } from '../domain/communication/route-messages.js';
 import {
-  acceptMail,
+  acceptRoutedMessages,
   findTopics,
-  trimRetained,
+  pruneRetained,
   type AcceptOutcome,
   type RoutedMessage,
 } from '../stores/communication/index.js';
@@ -102,7 +102,8 @@ async function acceptDrafts(deps: MessagingDeps, drafts: readonly Draft[]): Prom
     );
     const routed = drafts.flatMap((draft, index) => routedOf(draft, routes[index] as Route, settings.ttlSeconds));
     const epochs = new Map(routes.flatMap((route) => (route.state === 'routed' ? Object.entries(route.epochs) : [])));
-    const outcomes = routed.length > 0 ? await acceptMail(db, routed, { epochs, mailbox: settings.mailbox }) : [];
+    const outcomes =
+      routed.length > 0 ? await acceptRoutedMessages(db, routed, { epochs, mailbox: settings.mailbox }) : [];
     failpoint('acceptMail:committed');
     if (outcomes === 'stale') {
       if (look < looks) continue;
@@ -154,7 +155,7 @@ function routedOf({ message, ...draft }: Draft, route: Route, ttlSeconds: number
 async function trimTopics({ communication }: MessagingDeps, routed: readonly RoutedMessage[]): Promise<void> {
   const names = new Set(routed.flatMap(({ retain, topic }) => (retain && topic !== undefined ? [topic] : [])));
   if (names.size === 0) return;
-  for (const topic of await findTopics(communication, [...names])) await trimRetained(communication, topic);
+  for (const topic of await findTopics(communication, [...names])) await pruneRetained(communication, topic);
 }
 
 function resultOf(

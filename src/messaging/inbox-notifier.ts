@@ -1,4 +1,4 @@
-import { agentsWithMail, everybody, type CommunicationDb } from '../stores/communication/index.js';
+import { agentsWithDueDeliveries, allAgents, type CommunicationDb } from '../stores/communication/index.js';
 import type { Logger } from '../telemetry/index.js';
 
 const afterFailureMs = 1000;
@@ -11,7 +11,7 @@ type Waiter = (isWorthALook: boolean) => void;
  * Wakes those who wait for mail: at once by the hint of whoever accepted it, and, since hints may be lost, by a slow look
  * for all of them together, which also finds what has become due again.
  */
-export class MailWatch {
+export class InboxNotifier {
   readonly #db: CommunicationDb;
   readonly #logger: Logger;
   readonly #lookMs: () => number;
@@ -43,7 +43,7 @@ export class MailWatch {
   /** These agents may have mail; `*` stands for all. */
   wake(agentIds: readonly string[]): void {
     this.#moment += 1;
-    if (agentIds.includes(everybody) || this.#hinted.size + agentIds.length > rememberedAtMost) {
+    if (agentIds.includes(allAgents) || this.#hinted.size + agentIds.length > rememberedAtMost) {
       this.#hinted.clear();
       this.#everybodyAt = this.#moment;
       for (const agentId of [...this.#waiters.keys()]) this.#end(agentId);
@@ -103,7 +103,7 @@ export class MailWatch {
     this.#asking = true;
     let nextInMs = this.#lookMs();
     try {
-      for (const id of await agentsWithMail(this.#db, [...this.#waiters.keys()])) this.#end(id);
+      for (const id of await agentsWithDueDeliveries(this.#db, [...this.#waiters.keys()])) this.#end(id);
     } catch (err) {
       // A wait goes on: the database may be back before its time is over, and readiness tells of it meanwhile.
       this.#logger.warn({ err }, 'mail could not be looked for');

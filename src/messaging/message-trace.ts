@@ -1,24 +1,27 @@
-import type { Hop, MessageWay } from '../contracts/messages.js';
+import type { Hop, MessageTrace } from '../contracts/messages.js';
 import { hopsOf } from '../domain/communication/hops.js';
 import {
   deliveriesOf,
   deliveryIdOf,
-  lettersOf,
+  deadLettersOf,
   type CommunicationDb,
-  type DeliveryOnItsWay,
+  type TracedDelivery,
   type StoredMessage,
 } from '../stores/communication/index.js';
 
 const deliveriesShown = 1000;
 
-const stateOf = ({ outcome, isHeld }: DeliveryOnItsWay): MessageWay['deliveries'][number]['state'] =>
+const stateOf = ({ outcome, isHeld }: TracedDelivery): MessageTrace['deliveries'][number]['state'] =>
   outcome ?? (isHeld ? 'leased' : 'waiting');
 
 /** The way of a message as far as it came, without its operation's link. Of a message for very many, the first thousand. */
-export async function wayOf(db: CommunicationDb, message: StoredMessage): Promise<Omit<MessageWay, 'temporalUrl'>> {
+export async function traceMessage(
+  db: CommunicationDb,
+  message: StoredMessage,
+): Promise<Omit<MessageTrace, 'temporalUrl'>> {
   const [deliveries, letters] = await Promise.all([
     deliveriesOf(db, message.no, deliveriesShown),
-    lettersOf(db, message.no),
+    deadLettersOf(db, message.no),
   ]);
   const hops: Hop[] = hopsOf(message, deliveries, letters);
   return {

@@ -2,12 +2,12 @@ import type { ManagerConfig } from '../config/index.js';
 import type { MessageResult } from '../contracts/messages.js';
 import { acceptMessages, type Envelope } from './accept-messages.js';
 import type { MessagingDeps } from './deps.js';
-import { ack, openWakeUps, type CommunicationDb, type LeaseClaim } from '../stores/communication/index.js';
+import { ack, openNotifications, type CommunicationDb, type LeaseClaim } from '../stores/communication/index.js';
 import type { Logger, Metrics } from '../telemetry/index.js';
 import type { ApiDeps } from '../http/deps.js';
 import { GroupCommit } from './group-commit.js';
 import { LatencyRecorder } from './latency-recorder.js';
-import { MailWatch } from './inbox-notifier.js';
+import { InboxNotifier } from './inbox-notifier.js';
 
 const lookMs = 500;
 const lookWithoutHintsMs = 100;
@@ -23,12 +23,12 @@ export function openMessaging(
   config: () => ManagerConfig,
   { serverId, logger, metrics }: { readonly serverId: string; readonly logger: Logger; readonly metrics: Metrics },
 ): MessagingParts {
-  const mail = new MailWatch(communication, logger, () =>
+  const mail = new InboxNotifier(communication, logger, () =>
     config().communication.wakeUps ? lookMs : lookWithoutHintsMs,
   );
   const latencies = new LatencyRecorder(communication, metrics);
   const { wakeUps } = config().communication;
-  const others = openWakeUps(communication, {
+  const others = openNotifications(communication, {
     id: serverId,
     ...(wakeUps ? { url: config().databases.communication, onMail: (agentIds) => mail.wake(agentIds) } : {}),
     onTrouble: (err) => logger.warn({ err }, 'wake-ups between servers are interrupted; mail arrives a little later'),

@@ -1,11 +1,11 @@
 import type { Address } from '../contracts/messages.js';
 import { findSuccessor } from '../domain/communication/find-successor.js';
 import {
-  bury,
+  deadLetterDelivery,
   moveDeliveries,
-  strayOfAgent,
-  strayOfCluster,
-  type StrayDelivery,
+  orphanedByAgent,
+  orphanedByCluster,
+  type OrphanedDelivery,
 } from '../stores/communication/index.js';
 import { failpoint } from '../stores/failpoint.js';
 import type { MessagingDeps } from './deps.js';
@@ -22,17 +22,17 @@ export interface ReAddressed {
  * Gives the mail of a cluster that waits for agents that are no members any more to their successors: what was for a
  * role, a capability or a queue group goes to another who has it; what was for the agent itself becomes a dead letter.
  */
-export const reAddressClusterMail = (deps: MessagingDeps, clusterId: string): Promise<ReAddressed> =>
-  reAddress(deps, 'member_removed', () => strayOfCluster(deps.communication, clusterId, chunk));
+export const reAddressClusterDeliveries = (deps: MessagingDeps, clusterId: string): Promise<ReAddressed> =>
+  reAddress(deps, 'member_removed', () => orphanedByCluster(deps.communication, clusterId, chunk));
 
 /** The same for all mail of an agent that has left. */
-export const reAddressAgentMail = (deps: MessagingDeps, agentId: string): Promise<ReAddressed> =>
-  reAddress(deps, 'recipient_left', () => strayOfAgent(deps.communication, agentId, chunk));
+export const reAddressAgentDeliveries = (deps: MessagingDeps, agentId: string): Promise<ReAddressed> =>
+  reAddress(deps, 'recipient_left', () => orphanedByAgent(deps.communication, agentId, chunk));
 
 async function reAddress(
   deps: MessagingDeps,
   reason: 'member_removed' | 'recipient_left',
-  next: () => Promise<StrayDelivery[]>,
+  next: () => Promise<OrphanedDelivery[]>,
 ): Promise<ReAddressed> {
   let [moved, buried] = [0, 0];
   for (;;) {
@@ -46,7 +46,7 @@ async function reAddress(
     failpoint('reAddress:moved');
     const buriedNow =
       orphans.length > 0
-        ? await bury(
+        ? await deadLetterDelivery(
             deps.communication,
             orphans,
             reason,
@@ -62,7 +62,7 @@ async function reAddress(
 }
 
 /** What a successor is looked for by; mail for the agent itself needs none. */
-function addressOf({ via, clusterId, topic }: StrayDelivery): Address[] {
+function addressOf({ via, clusterId, topic }: OrphanedDelivery): Address[] {
   const [how, name = ''] = splitVia(via);
   if (how === 'role' && clusterId !== null) return [{ role: name, cluster: clusterId }];
   if (how === 'capability') return [{ capability: name, ...(clusterId === null ? {} : { cluster: clusterId }) }];

@@ -1,5 +1,5 @@
 import type { ReceiptView } from '../contracts/messages.js';
-import { judgeReceipt } from '../domain/communication/evaluate-receipt.js';
+import { evaluateReceipt } from '../domain/communication/evaluate-receipt.js';
 import { countReceipts, settleReceipt, type CommunicationDb, type ReceiptRow } from '../stores/communication/index.js';
 
 /**
@@ -16,7 +16,8 @@ export async function receiptsOf(
     rows.map(async (row) => {
       const state = row.state ?? 'met';
       const secondsLeft = row.secondsLeft ?? 0;
-      const now = state === 'open' && row.require !== null ? judgeReceipt(row.require, row, secondsLeft <= 0) : state;
+      const now =
+        state === 'open' && row.require !== null ? evaluateReceipt(row.require, row, secondsLeft <= 0) : state;
       if (state === 'open' && now !== 'open') await settleReceipt(db, row, now);
       return { source: row.source, receipt: viewOf(row, now), secondsLeft };
     }),

@@ -1,4 +1,4 @@
-import { reAddressAgentMail } from './re-address-deliveries.js';
+import { reAddressAgentDeliveries } from './re-address-deliveries.js';
 import { capabilitiesOf } from '../stores/clusters/index.js';
 import { closeInbox, openInbox } from '../stores/communication/index.js';
 import type { ApiDeps } from '../http/deps.js';
@@ -14,5 +14,5 @@ export async function retireInbox(
   await closeInbox(deps.communication, agentId);
   const capabilities = await capabilitiesOf(deps.clusters, agentId);
   if (capabilities) await openInbox(deps.communication, agentId, capabilities);
-  else await reAddressAgentMail(deps.messaging(), agentId);
+  else await reAddressAgentDeliveries(deps.messaging(), agentId);
 }

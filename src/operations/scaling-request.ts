@@ -3,22 +3,22 @@ import { workflowIds } from '../contracts/ids.js';
 import { requestHash } from '../contracts/request-hash.js';
 import { parseScalingRequest, type ScalingRequest } from '../contracts/scaling.js';
 import { findCluster, findOperation, type NewOperation, type Principal } from '../stores/clusters/index.js';
-import { requireAllowed } from './submit.js';
+import { requireFunction } from './submit.js';
 import type { ApiDeps } from '../http/deps.js';
-import { noCluster } from '../http/cluster-visibility.js';
+import { clusterNotFound } from '../http/cluster-visibility.js';
 
 /**
  * The operation that a scaling request asks for. What cannot be scaled is refused before anything is written, unless the
  * request is one that was accepted before: that stays the same operation for ever.
  * @throws ManagerError `forbidden` for agents, `not_found`, `state_conflict` for a cluster that is not active.
  */
-export async function scalingAsked(
+export async function scalingOperation(
   deps: ApiDeps,
   principal: Principal,
   id: string,
   request: Omit<ScalingRequest, 'requestId'>,
 ): Promise<Pick<NewOperation, 'kind' | 'clusterId' | 'workflowId' | 'request' | 'requestHash'>> {
-  requireAllowed(deps, principal, 'scaling');
+  requireFunction(deps, principal, 'scaling');
   if (principal.agentId !== null) {
     throw new ManagerError(
       'forbidden',
@@ -38,7 +38,7 @@ export async function scalingAsked(
 
 async function requireActive({ clusters }: ApiDeps, clusterId: string): Promise<void> {
   const cluster = await findCluster(clusters, clusterId);
-  if (!cluster) throw noCluster(clusterId);
+  if (!cluster) throw clusterNotFound(clusterId);
   if (cluster.state === 'active') return;
   throw new ManagerError(
     'state_conflict',

@@ -18,7 +18,7 @@ export const requesterOf = (principal: Principal): string =>
  * Refuses what the settings turned off.
  * @throws ManagerError `relationship_refused`, `capability_disabled`.
  */
-export function requireAllowed(deps: ApiDeps, principal: Principal, capability: string): void {
+export function requireFunction(deps: ApiDeps, principal: Principal, capability: string): void {
   const { capabilities, relationships } = deps.config();
   const relationship = { orchestrator: 'orchestrator', agent: 'all_agents' }[partyOf(principal) as string];
   if (relationship !== undefined && !relationships.some((listed) => listed === relationship)) {
@@ -67,7 +67,7 @@ function derivedUuid(text: string): string {
  * second request with its id joins it.
  * @throws ManagerError `idempotency_conflict`; `service_unavailable` when it is stored and not yet started.
  */
-export async function acceptAndStart(deps: ApiDeps, principal: Principal, asked: NewOperation): Promise<OperationRow> {
+export async function submitOperation(deps: ApiDeps, principal: Principal, asked: NewOperation): Promise<OperationRow> {
   const { operation, created } = await acceptOperation(deps.clusters, asked);
   if (principal.agentId !== null && operation.requestedBy !== asked.requestedBy) {
     throw new ManagerError('idempotency_conflict', `"${asked.id}" is the id of another party's request; use a new one`);
@@ -81,7 +81,7 @@ const firstLookMs = 50;
 const lastLookMs = 250;
 
 /** Waits until an operation has ended or the time is over. Its row is the truth, whoever ends it. */
-export async function awaitOperation(
+export async function waitForOperation(
   deps: ApiDeps,
   operation: OperationRow,
   waitSeconds: number,

@@ -1,7 +1,7 @@
 import { DEFAULT_MIGRATION_TABLE, Kysely, Migrator, PostgresDialect, sql, type Migration } from 'kysely';
 import pg from 'pg';
 import { ManagerError } from '../contracts/errors.js';
-import { thrifty } from './pipelined-pool.js';
+import { pipelined } from './pipelined-pool.js';
 
 export interface DatabaseOptions {
   readonly url: string;
@@ -39,7 +39,7 @@ export function openDatabase<Schema>(options: DatabaseOptions): Kysely<Schema> {
   pool.on('error', () => undefined);
   // So does one in the middle of a transaction, on itself; its next statement fails, and that is where it is handled.
   pool.on('connect', (client) => client.on('error', () => undefined));
-  return new Kysely<Schema>({ dialect: new PostgresDialect({ pool: thrifty(pool) }) });
+  return new Kysely<Schema>({ dialect: new PostgresDialect({ pool: pipelined(pool) }) });
 }
 
 const queryCancelled = '57014';

@@ -33,7 +33,7 @@ const nothing = { command: '', rowCount: 0, rows: [] } as const;
  * first statement of its transaction, and statements marked `withCommit` travel with the next one or the commit. The
  * pool's clients must be in pipeline mode, where order is kept and each statement is answered by itself.
  */
-export function thrifty(pool: pg.Pool): PostgresPool {
+export function pipelined(pool: pg.Pool): PostgresPool {
   const names = new Map<string, string>();
   const nameOf = (text: string): string | undefined => {
     const known = names.get(text);

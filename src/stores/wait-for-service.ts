@@ -9,7 +9,7 @@ const lastPauseMs = 5000;
  * and Temporal waits for them. Only `service_unavailable` is waited out.
  * @throws what the last try threw.
  */
-export async function persist<Value>(
+export async function waitForService<Value>(
   what: string,
   attempt: () => Promise<Value>,
   { logger, limitMs, signal }: { readonly logger: Logger; readonly limitMs: number; readonly signal: AbortSignal },

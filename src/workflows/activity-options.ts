@@ -50,7 +50,7 @@ export const scalingSteps = (summary: string): ScalingActivities =>
   });
 
 /** Undoing is never given up: what stays reserved because a database was away for an hour would stay for ever. */
-export const undoing = proxyActivities<FormationActivities & Pick<ScalingActivities, 'undoScaling'>>({
+export const compensations = proxyActivities<FormationActivities & Pick<ScalingActivities, 'undoScaling'>>({
   startToCloseTimeout: '30s',
   heartbeatTimeout: '5s',
   retry: { initialInterval: '200ms', backoffCoefficient: 2, maximumInterval: '10s' },

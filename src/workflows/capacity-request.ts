@@ -1,18 +1,18 @@
 import { ApplicationFailure, defineUpdate, setCurrentDetails, setHandler } from '@temporalio/workflow';
 import type { OperationId } from '../contracts/ids.js';
-import type { ResourceUpdate } from '../contracts/scaling.js';
-import { resourceUpdates } from '../contracts/workflow-inputs.js';
+import type { CapacityUpdate } from '../contracts/scaling.js';
+import { capacityUpdates } from '../contracts/workflow-inputs.js';
 import { scalingSteps } from './activity-options.js';
 import type { WakeUps } from './waiting.js';
 
 /** The orchestrator's answer from any Temporal SDK. It is written as by HTTP, and then the run goes on. */
-export function takeAnswers(operationId: OperationId, wakes: WakeUps): void {
+export function handleCapacityAnswers(operationId: OperationId, wakes: WakeUps): void {
   for (const [name, state] of [
-    [resourceUpdates.grant, 'granted'],
-    [resourceUpdates.deny, 'denied'],
+    [capacityUpdates.grant, 'granted'],
+    [capacityUpdates.deny, 'denied'],
   ] as const) {
     setHandler(
-      defineUpdate<string, [ResourceUpdate]>(name),
+      defineUpdate<string, [CapacityUpdate]>(name),
       async ({ requestId, by = 'temporal', reason }) => {
         const answered = await scalingSteps(`${state} by ${by}`).answerResources({
           operationId,
@@ -38,7 +38,7 @@ export function takeAnswers(operationId: OperationId, wakes: WakeUps): void {
 }
 
 /** Waits for the orchestrator, durably, until its answer or the request's deadline. */
-export async function waitForAnswer(
+export async function waitForCapacityAnswer(
   asked: { readonly requestId: string; readonly seconds: number; readonly reason: string },
   wakes: WakeUps,
 ) {

@@ -11,8 +11,8 @@ import type { CommunicationResult } from '../contracts/communication.js';
 import { codeOfFailureType, type ErrorCode } from '../contracts/errors.js';
 import type { OperationId } from '../contracts/ids.js';
 import type { ManageCommunicationInput } from '../contracts/workflow-inputs.js';
-import { communicationSteps, undoing } from './activity-options.js';
-import { showRun } from './describe-run.js';
+import { communicationSteps, compensations } from './activity-options.js';
+import { describeRun } from './describe-run.js';
 
 /**
  * manage_communication: messages, broadcasts with their receipts, topics and routing, in four steps. There is nothing to
@@ -21,7 +21,7 @@ import { showRun } from './describe-run.js';
 export async function manageCommunication(request: ManageCommunicationInput): Promise<CommunicationResult> {
   const { workflowId } = workflowInfo();
   const operationId: OperationId = request?.requestId ?? workflowId.replace(/^communication\//, '');
-  showRun('communication', { doing: `Routing the messages of ${operationId}` });
+  describeRun('communication', { doing: `Routing the messages of ${operationId}` });
   try {
     const messages = await communicationSteps('messages to their recipients').routeMessages({
       operationId,
@@ -87,5 +87,7 @@ async function settle(operationId: OperationId, error: unknown): Promise<void> {
         },
       }
     : { state: 'refused' as const, error: { code, detail: cause instanceof Error ? cause.message : String(cause) } };
-  await CancellationScope.nonCancellable(() => undoing.settleOperation({ operationId, clusterId: '', ...outcome }));
+  await CancellationScope.nonCancellable(() =>
+    compensations.settleOperation({ operationId, clusterId: '', ...outcome }),
+  );
 }

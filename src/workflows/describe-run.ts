@@ -2,7 +2,7 @@ import { setCurrentDetails, upsertSearchAttributes, workflowInfo } from '@tempor
 import type { ClusterId } from '../contracts/ids.js';
 
 /** A run that another SDK started has no search attributes yet; with them the Temporal UI finds it by its cluster. */
-export function showRun(
+export function describeRun(
   component: 'formation' | 'communication' | 'scaling',
   { clusterId, doing }: { readonly clusterId?: ClusterId; readonly doing: string },
 ): void {

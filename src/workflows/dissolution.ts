@@ -10,8 +10,8 @@ import {
 import type { FormationActivities } from '../activities/formation/index.js';
 import { codeOfFailureType } from '../contracts/errors.js';
 import type { DissolveClusterInput } from '../contracts/workflow-inputs.js';
-import { stepsUntil, undoing } from './activity-options.js';
-import { showRun } from './describe-run.js';
+import { stepsUntil, compensations } from './activity-options.js';
+import { describeRun } from './describe-run.js';
 
 const lookEverySeconds = 1;
 
@@ -21,7 +21,7 @@ export async function dissolveCluster(
 ): Promise<{ readonly clusterId: string; readonly unackedMail: number }> {
   const { operationId, clusterId, drainSeconds } = input;
   const ids = { operationId, clusterId };
-  showRun('formation', { clusterId, doing: `Dissolving ${clusterId}` });
+  describeRun('formation', { clusterId, doing: `Dissolving ${clusterId}` });
   const steps = stepsUntil(Date.now() + (drainSeconds + 120) * 1_000, `dissolve ${clusterId}`);
   try {
     await steps.beginDissolution({ ...input, workflowId: workflowInfo().workflowId });
@@ -31,11 +31,11 @@ export async function dissolveCluster(
   }
   const unackedMail = await drain(steps, input);
   await CancellationScope.nonCancellable(async () => {
-    await undoing.retireCluster(ids);
-    await undoing.closeConnections(ids);
-    await undoing.withdrawCluster(ids);
-    await undoing.releaseAgents(ids);
-    await undoing.settleOperation({ ...ids, state: 'completed' });
+    await compensations.retireCluster(ids);
+    await compensations.closeConnections(ids);
+    await compensations.withdrawCluster(ids);
+    await compensations.releaseAgents(ids);
+    await compensations.settleOperation({ ...ids, state: 'completed' });
   });
   setCurrentDetails(`**Dissolved**, ${unackedMail} deliveries left unacked`);
   return { clusterId, unackedMail };
@@ -70,6 +70,6 @@ async function settleRefused(ids: Pick<DissolveClusterInput, 'operationId' | 'cl
   if (!cause || code !== 'state_conflict') return;
   const detail = cause.message;
   await CancellationScope.nonCancellable(() =>
-    undoing.settleOperation({ ...ids, state: 'refused', error: { code, detail } }),
+    compensations.settleOperation({ ...ids, state: 'refused', error: { code, detail } }),
   );
 }

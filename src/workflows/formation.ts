@@ -5,7 +5,7 @@ import { clusterIdOf, type ClusterId, type OperationId } from '../contracts/ids.
 import type { FormClusterInput, RepairClusterInput } from '../contracts/workflow-inputs.js';
 import { stepsUntil } from './activity-options.js';
 import { startSaga } from './saga.js';
-import { showRun } from './describe-run.js';
+import { describeRun } from './describe-run.js';
 import { deadlineOf, queueOf, wakeUps, type WakeUps } from './waiting.js';
 
 /**
@@ -31,7 +31,7 @@ async function form(ids: Ids, what: IdentifyAgentsInput['for']): Promise<Formati
   const wakes = wakeUps();
   const saga = startSaga(ids);
   let deadlineMs = deadlineOf(what);
-  showRun('formation', { clusterId: ids.clusterId, doing: `Forming ${ids.clusterId}` });
+  describeRun('formation', { clusterId: ids.clusterId, doing: `Forming ${ids.clusterId}` });
   try {
     for (let round = 0; ; round += 1) {
       saga.undoWith('releaseAgents');

@@ -9,7 +9,7 @@ import {
 } from '@temporalio/workflow';
 import { codeOfFailureType, failureTypeOf, type ErrorCode } from '../contracts/errors.js';
 import type { ClusterId, OperationId } from '../contracts/ids.js';
-import { undoing } from './activity-options.js';
+import { compensations } from './activity-options.js';
 
 type Undo = 'releaseAgents' | 'withdrawCluster' | 'closeConnections' | 'retireCluster';
 
@@ -38,12 +38,12 @@ export function startSaga(ids: { readonly operationId: OperationId; readonly clu
       if (begun.length <= 1 && neverBegan.has(outcome.code)) return error;
       setCurrentDetails(`**Undoing** after ${outcome.code}: ${outcome.detail}`);
       await CancellationScope.nonCancellable(async () => {
-        for (const undo of begun.toReversed()) await undoing[undo](ids);
+        for (const undo of begun.toReversed()) await compensations[undo](ids);
         const { state, code, detail } = outcome;
-        await undoing.settleOperation({ ...ids, state, error: { code, detail } });
+        await compensations.settleOperation({ ...ids, state, error: { code, detail } });
       });
       setCurrentDetails(`**${outcome.state}**: ${outcome.detail}`);
-      return failureOf(outcome, error);
+      return toFailure(outcome, error);
     },
   };
 }
@@ -81,7 +81,7 @@ function outcomeOf(error: unknown): Outcome {
 }
 
 /** Callers match on the failure's type, so a refusal leaves the workflow under its own and not wrapped in an activity's. */
-const failureOf = ({ state, code, detail }: Outcome, error: unknown): unknown =>
+const toFailure = ({ state, code, detail }: Outcome, error: unknown): unknown =>
   state === 'cancelled'
     ? error
     : ApplicationFailure.create({ type: failureTypeOf(code), message: detail, nonRetryable: true });

@@ -15,9 +15,9 @@ import { codeOfFailureType, type ErrorCode } from '../contracts/errors.js';
 import type { ClusterId, OperationId } from '../contracts/ids.js';
 import type { ScalingOutcome, ScalingResult } from '../contracts/scaling.js';
 import type { ScaleClusterInput } from '../contracts/workflow-inputs.js';
-import { scalingSteps, undoing } from './activity-options.js';
-import { takeAnswers, waitForAnswer } from './capacity-request.js';
-import { showRun } from './describe-run.js';
+import { scalingSteps, compensations } from './activity-options.js';
+import { handleCapacityAnswers, waitForCapacityAnswer } from './capacity-request.js';
+import { describeRun } from './describe-run.js';
 import { wakeUps, type WakeUps } from './waiting.js';
 
 interface Ids {
@@ -40,8 +40,8 @@ export async function scaleCluster(request: ScaleClusterInput): Promise<ScalingR
   const operationId: OperationId = request?.requestId ?? workflowId.replace(/^scaling\//, '');
   const ids: Ids = { operationId, clusterId: String(request?.clusterId ?? '') };
   const wakes = wakeUps();
-  takeAnswers(operationId, wakes);
-  showRun('scaling', {
+  handleCapacityAnswers(operationId, wakes);
+  describeRun('scaling', {
     ...(ids.clusterId === '' ? {} : { clusterId: ids.clusterId }),
     doing: `Assessing what ${ids.clusterId} needs`,
   });
@@ -50,7 +50,7 @@ export async function scaleCluster(request: ScaleClusterInput): Promise<ScalingR
     setCurrentDetails(`**${needs.explanation}**`);
     return await carryOut(ids, { needs, request, wakes });
   } catch (error) {
-    throw await giveBack(ids, error);
+    throw await compensate(ids, error);
   }
 }
 
@@ -77,7 +77,7 @@ async function carryOut(ids: Ids, { needs, request, wakes }: Run): Promise<Scali
       answer = missing > 0 ? `${missing} more were wanted: ${allocated.reason}` : '';
       break;
     }
-    const standing = await waitForAnswer(allocated.asked, wakes);
+    const standing = await waitForCapacityAnswer(allocated.asked, wakes);
     answer = `the orchestrator's answer is ${standing.state}${standing.reason === '' ? '' : `: ${standing.reason}`}`;
     isDenied = standing.state === 'denied';
     if (standing.state !== 'granted') break;
@@ -237,7 +237,7 @@ async function rollBack(
 const neverBegan: ReadonlySet<ErrorCode> = new Set(['invalid_request', 'capability_disabled', 'idempotency_conflict']);
 
 /** Gives back what was reserved and settles the operation. @returns what to throw. */
-async function giveBack(ids: Ids, error: unknown): Promise<unknown> {
+async function compensate(ids: Ids, error: unknown): Promise<unknown> {
   const cause = error instanceof ActivityFailure ? error.cause : error;
   const isCancelled = isCancellation(error);
   const code = (cause instanceof ApplicationFailure ? codeOfFailureType(cause.type) : undefined) ?? 'internal';
@@ -250,13 +250,13 @@ async function giveBack(ids: Ids, error: unknown): Promise<unknown> {
     : { code, detail: cause instanceof Error ? cause.message : String(cause) };
   setCurrentDetails(`**Giving back** after ${told.code}: ${told.detail}`);
   await CancellationScope.nonCancellable(async () => {
-    await undoing.undoScaling({ ...ids, error: told });
+    await compensations.undoScaling({ ...ids, error: told });
     const state = isCancelled
       ? ('cancelled' as const)
       : refusals.has(code)
         ? ('refused' as const)
         : ('compensated' as const);
-    await undoing.settleOperation({ ...ids, state, error: told });
+    await compensations.settleOperation({ ...ids, state, error: told });
   });
   setCurrentDetails(`**${told.code}**: ${told.detail}`);
   return isCancelled ? error : (cause ?? error);

@@ -83,7 +83,7 @@ describe('the rules', () => {
     ['src/domain/c.ts', "import { hash } from 'node:crypto';\nexport const c = hash;", 'domain: built-ins'],
     ['src/domain/d.ts', "import { v7 } from 'uuid';\nexport const d = v7;", 'domain: imports'],
     ['src/activities/a.ts', "import { a } from '../stores/clusters/a.js';\nexport const step = a;", null],
-    ['src/activities/b.ts', "import { a } from '../api/a.js';\nexport const b = a;", 'activities: imports'],
+    ['src/activities/b.ts', "import { a } from '../http/a.js';\nexport const b = a;", 'activities: imports'],
     ['src/workflows/a.ts', "import type { step } from '../activities/a.js';\nexport type A = typeof step;", null],
     [
       'src/workflows/b.ts',
@@ -122,7 +122,7 @@ describe('the rules', () => {
       "import { a } from './telemetry/temporal-runtime.js';\nexport const b = a;",
       'no worker in the server',
     ],
-    ['src/worker.ts', "import { b } from './api/a.js';\nexport const c = b;", 'worker.ts'],
+    ['src/worker.ts', "import { b } from './http/a.js';\nexport const c = b;", 'worker.ts'],
     ['src/cli.ts', "import { a } from './stores/clusters/a.js';\nexport const b = a;", 'cli.ts'],
     ['src/config/b.ts', "import { c } from './c.js';\nexport const b = c;", 'no circle'],
     ['src/config/c.ts', "import { b } from './b.js';\nexport const c = b;", undefined],

@@ -10,7 +10,7 @@ import { wayLines } from '../../src/cli/messages.js';
 import { cut, elapsed, printable, table } from '../../src/cli/output.js';
 import { receiptLines } from '../../src/cli/receipt-text.js';
 import { accessOf, retentionOf } from '../../src/cli/topics.js';
-import { address, type MessageWay, type ReceiptView } from '../../src/contracts/messages.js';
+import { address, type MessageTrace, type ReceiptView } from '../../src/contracts/messages.js';
 
 describe('whom a message is for', () => {
   it.each([
@@ -120,7 +120,7 @@ it.each([
 });
 
 describe('the way of a message', () => {
-  const way: MessageWay = {
+  const way: MessageTrace = {
     id: 'm1',
     source: 'ada',
     type: 'draft',

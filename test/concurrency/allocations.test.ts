@@ -2,12 +2,12 @@ import { sql } from 'kysely';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { openDatabase } from '../../src/stores/database.js';
 import {
-  expireGrants,
+  expireAllocations,
   ledgerDifferences,
   openAccount,
   putPool,
-  release,
-  take,
+  releaseAllocation,
+  allocate,
   type ResourcesDb,
   type ResourcesSchema,
 } from '../../src/stores/resources/index.js';
@@ -53,7 +53,7 @@ it('10,000 conflicting allocations over 64 connections never commit more than th
     while (left > 0) {
       left -= 1;
       const chosen = pools.filter(() => roll(2) === 0);
-      const answer = await take(db, {
+      const answer = await allocate(db, {
         requestId: `r-${left}`,
         clusterId: `cl-${worker % 8}`,
         operationId: 'op_1',
@@ -65,9 +65,9 @@ it('10,000 conflicting allocations over 64 connections never commit more than th
       });
       seen[answer.state] += 1;
       if (answer.state === 'granted') held.push(...answer.grants.map(({ id }) => id));
-      if (held.length > 4 || roll(2) === 0) await release(db, { grantIds: held.splice(0) });
+      if (held.length > 4 || roll(2) === 0) await releaseAllocation(db, { grantIds: held.splice(0) });
     }
-    await release(db, { grantIds: held });
+    await releaseAllocation(db, { grantIds: held });
   };
   const sample = async (): Promise<void> => {
     while (left > 0) {
@@ -77,7 +77,7 @@ it('10,000 conflicting allocations over 64 connections never commit more than th
             (select sum(amount) from grants g where g.pool = c.pool and g.resource = c.resource and g.state = 'held'), 0))
             as differ`.execute(stores.resources);
       expect(rows[0]).toEqual({ over: 0, differ: 0 });
-      await expireGrants(stores.resources, 10);
+      await expireAllocations(stores.resources, 10);
       seen.looks += 1;
     }
   };

@@ -8,7 +8,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { createAgent, finalError, type Agent, type AgentOptions } from '../../src/agent/index.js';
 import { callApi } from '../../src/contracts/api-call.js';
 import type { MessageView } from '../../src/contracts/inbox.js';
-import type { DeadLetterView, MessageWay } from '../../src/contracts/messages.js';
+import type { DeadLetterView, MessageTrace } from '../../src/contracts/messages.js';
 import { waitFor } from '../support/wait-for.js';
 import { startManager, type TestManager } from './manager.js';
 
@@ -55,8 +55,8 @@ async function joined(options: Partial<AgentOptions> & { readonly id: string }):
 
 const read = async (path: string): Promise<unknown> =>
   (await callApi(manager.url, { method: 'GET', path, token: manager.adminToken })).body;
-const wayOf = async (id: string): Promise<MessageWay> =>
-  ((await read(`/v1/messages/${id}`)) as { message: MessageWay }).message;
+const wayOf = async (id: string): Promise<MessageTrace> =>
+  ((await read(`/v1/messages/${id}`)) as { message: MessageTrace }).message;
 const deadLetters = async (recipient: string): Promise<readonly DeadLetterView[]> =>
   ((await read(`/v1/dead-letters?recipient=${recipient}`)) as { deadLetters: DeadLetterView[] }).deadLetters;
 const acked = (id: string, of: number) =>

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import type { MessageWay } from '../../src/contracts/messages.js';
+import type { MessageTrace } from '../../src/contracts/messages.js';
 import { waitFor } from '../support/wait-for.js';
 import { readJournals, type JournalEntry } from '../support/journal.js';
 import { openLane, type Lane, type LaneServer } from './lane.js';
@@ -153,7 +153,7 @@ describe('a consumer', () => {
       expect(more).toEqual([]);
       expect(letter).toMatchObject({ reason: 'tries_exhausted', attempts: 5, messageId: `${sender.id}.3` });
       expect(deaths).toBe(5);
-      const { message } = await insist<{ message: MessageWay }>(admin, 'GET', `/v1/messages/${letter?.messageId}`);
+      const { message } = await insist<{ message: MessageTrace }>(admin, 'GET', `/v1/messages/${letter?.messageId}`);
       expect(message.hops.filter(({ what }) => what === 'lease_expired').length).toBeGreaterThanOrEqual(4);
       endConsumers();
       expect(await check('frail-one', 'f-sender')).toEqual([]);

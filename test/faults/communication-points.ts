@@ -4,7 +4,7 @@ import type { CommunicationRequest } from '../../src/contracts/communication.js'
 import { newMessage, type NewMessage } from '../../src/contracts/messages.js';
 import { communicationSteps } from '../../src/contracts/steps.js';
 import { activateCluster, inTransaction } from '../../src/stores/clusters/index.js';
-import { ack, deliver, openInbox, receive } from '../../src/stores/communication/index.js';
+import { ack, deliver, openInbox, leaseDeliveries } from '../../src/stores/communication/index.js';
 import { claimOf } from '../stores/communication/builders.js';
 import type { Violation } from '../support/checker.js';
 import { addAgents } from '../support/fleet.js';
@@ -180,7 +180,7 @@ function startReaders({ stores: { communication } }: Lane, agentIds: readonly st
   let stopped = false;
   const read = async (agentId: string): Promise<void> => {
     while (!stopped) {
-      const leased = await receive(communication, agentId, 10, communicationSettings);
+      const leased = await leaseDeliveries(communication, agentId, 10, communicationSettings);
       for (const { delivery } of leased) {
         const { id: deliveryId, leaseToken, attempt, message } = delivery;
         const { id: messageId, source } = message;

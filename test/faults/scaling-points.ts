@@ -1,6 +1,6 @@
 import type { ScalingResult } from '../../src/contracts/scaling.js';
 import { findOperation } from '../../src/stores/clusters/index.js';
-import { listRequests } from '../../src/stores/resources/index.js';
+import { listCapacityRequests } from '../../src/stores/resources/index.js';
 import type { Violation } from '../support/checker.js';
 import { addAgents } from '../support/fleet.js';
 import { waitFor } from '../support/wait-for.js';
@@ -194,7 +194,7 @@ async function grant(
 ): Promise<void> {
   const request = await waitFor(
     'the request',
-    async () => (await listRequests(lane.stores.resources, { clusterId, limit: 1 }))[0],
+    async () => (await listCapacityRequests(lane.stores.resources, { clusterId, limit: 1 }))[0],
   );
   await addAgents(lane.stores.clusters, 2, { capabilities: [name] }, `${name}-granted`);
   await lane.manager.grantResources(workflowId, { requestId: request.id });

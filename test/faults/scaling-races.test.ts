@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import { sweepAbandoned } from '../../src/maintenance/operation-rescuer.js';
+import { resumeAbandonedOperations } from '../../src/maintenance/operation-rescuer.js';
 import { connectTemporal } from '../../src/client/connect.js';
 import { clusterView, findOperation } from '../../src/stores/clusters/index.js';
 import { waitFor } from '../support/wait-for.js';
@@ -166,10 +166,10 @@ describe('a scaling whose workflow was terminated', () => {
         await terminate(workflowId);
         await letTimePass(operationId);
         const logger = { info: () => undefined, warn: () => undefined };
-        const swept = await sweepAbandoned({
+        const swept = await resumeAbandonedOperations({
           clusters: lane.stores.clusters,
           client: lane.manager,
-          logger: logger as unknown as Parameters<typeof sweepAbandoned>[0]['logger'],
+          logger: logger as unknown as Parameters<typeof resumeAbandonedOperations>[0]['logger'],
         });
         expect(swept).toEqual([operationId]);
         await lane.settle();

@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { endLeases } from '../../src/maintenance/lease-expirer.js';
-import type { BudgetView, Reserved } from '../../src/contracts/resources.js';
+import { expireLeases } from '../../src/maintenance/lease-expirer.js';
+import type { BudgetView, HoldAnswer } from '../../src/contracts/resources.js';
 import { waitFor } from '../support/wait-for.js';
 import { codeOf } from './messaging-fixture.js';
 import { startResourceApi, type ResourceApi } from './resource-clusters.js';
@@ -33,7 +33,7 @@ const reserve = (id: string, amount: unknown, more: Record<string, unknown> & { 
 const commit = (id: string, actual: unknown, token = member) =>
   test.call('POST', `/v1/reservations/${id}/commit`, { token, body: { actual } });
 const release = (id: string, token = member) => test.call('POST', `/v1/reservations/${id}/release`, { token });
-const reserved = ({ body }: Answer) => body as Reserved;
+const reserved = ({ body }: Answer) => body as HoldAnswer;
 
 describe('a budget', () => {
   it('is reserved, committed with what was really used, and free for the rest', async () => {
@@ -69,7 +69,7 @@ describe('a budget', () => {
     await put('b-lease', 10);
     const { id } = reserved(await reserve('b-lease', 8, { leaseSeconds: 1 })).reservation;
     await waitFor('the end of the lease', async () => {
-      await endLeases(test.deps);
+      await expireLeases(test.deps);
       const { body } = await test.call('GET', `/v1/budgets?clusterId=${clusterId}`, { token: member });
       return (body as { budgets: BudgetView[] }).budgets.find((one) => one.id === 'b-lease')?.left === 10;
     });

@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { ResourceRequestView } from '../../src/contracts/capacity-requests.js';
-import { findRequest, openRequest } from '../../src/stores/resources/index.js';
+import type { CapacityRequestView } from '../../src/contracts/capacity-requests.js';
+import { findCapacityRequest, openCapacityRequest } from '../../src/stores/resources/index.js';
 import { waitFor } from '../support/wait-for.js';
 import { codeOf } from './messaging-fixture.js';
 import { startTestApi, type Answer, type TestApi } from './support.js';
@@ -21,7 +21,7 @@ beforeAll(async () => {
 afterAll(() => test.stop());
 
 const open = (name: string, more: { clusterId?: string; reason?: string; deadlineSeconds?: number } = {}) =>
-  openRequest(test.databases.resources, {
+  openCapacityRequest(test.databases.resources, {
     id: `rr_${name}_0`,
     clusterId: `cl_${name}`,
     operationId: name,
@@ -33,11 +33,11 @@ const open = (name: string, more: { clusterId?: string; reason?: string; deadlin
   });
 const answer = (name: string, verb: 'grant' | 'deny', more: { token?: string; body?: object } = {}) =>
   test.call('POST', `/v1/resource-requests/rr_${name}_0/${verb}`, { token: test.tokens.orchestrator, ...more });
-const requestOf = ({ body }: Answer) => (body as { resourceRequest: ResourceRequestView }).resourceRequest;
+const requestOf = ({ body }: Answer) => (body as { resourceRequest: CapacityRequestView }).resourceRequest;
 const refusal = (given: Answer): [number, string] => [given.status, codeOf(given)];
 const list = async (query: string) =>
   (await test.call('GET', `/v1/resource-requests${query}`, { token: test.tokens.viewer })).body as {
-    resourceRequests: ResourceRequestView[];
+    resourceRequests: CapacityRequestView[];
     nextCursor: string | null;
   };
 
@@ -45,7 +45,7 @@ describe('a request to the orchestrator', () => {
   it('is listed newest first, by state and cluster, page by page', async () => {
     for (const name of ['l1', 'l2', 'l3']) await open(name, { clusterId: 'cl_listed' });
     await answer('l2', 'deny');
-    const ids = ({ resourceRequests }: { resourceRequests: ResourceRequestView[] }) =>
+    const ids = ({ resourceRequests }: { resourceRequests: CapacityRequestView[] }) =>
       resourceRequests.map(({ operationId }) => operationId);
     expect(ids(await list('?clusterId=cl_listed'))).toEqual(['l3', 'l2', 'l1']);
     expect(ids(await list('?clusterId=cl_listed&state=open'))).toEqual(['l3', 'l1']);
@@ -99,7 +99,7 @@ describe('a request to the orchestrator', () => {
     wakeFails = true;
     expect((await answer('asleep', 'grant')).status).toBe(200);
     wakeFails = false;
-    expect(await findRequest(test.databases.resources, 'rr_asleep_0')).toMatchObject({ state: 'granted' });
+    expect(await findCapacityRequest(test.databases.resources, 'rr_asleep_0')).toMatchObject({ state: 'granted' });
     await waitFor('a line in the log', () => test.log.some((line) => line.includes('scaling/asleep')));
   });
 

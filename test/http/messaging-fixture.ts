@@ -1,6 +1,6 @@
 import { createParser } from 'eventsource-parser';
 import type { DeliveryView } from '../../src/contracts/inbox.js';
-import type { DeadLetterView, MessageResult, MessageWay, NewMessage } from '../../src/contracts/messages.js';
+import type { DeadLetterView, MessageResult, MessageTrace, NewMessage } from '../../src/contracts/messages.js';
 import type { CommunicationSettings } from '../../src/config/index.js';
 import { openRoutes, routeAndDeliver } from '../../src/stores/communication/index.js';
 import type { Answer, TestApi } from './support.js';
@@ -17,7 +17,7 @@ export interface Mailing {
     what?: 'ack' | 'nack' | 'extend',
     more?: object,
   ): Promise<Answer>;
-  way(id: string, token?: string): Promise<MessageWay>;
+  way(id: string, token?: string): Promise<MessageTrace>;
   deadLetters(query?: string): Promise<DeadLetterView[]>;
   /** Puts a cluster's routing table in force, as forming it does. Members with their roles. */
   route(clusterId: string, members: Readonly<Record<string, readonly string[]>>, epoch?: number): Promise<void>;
@@ -44,7 +44,7 @@ export function mailingOf(test: TestApi): Mailing {
       test.call('POST', `/v1/deliveries/${id}/${what}`, { token, body: { leaseToken, ...more } }),
     way: async (id, token = test.tokens.viewer) => {
       const answer = await test.call('GET', `/v1/messages/${id}`, { token });
-      return (answer.body as { message: MessageWay }).message;
+      return (answer.body as { message: MessageTrace }).message;
     },
     deadLetters: async (query = '') => {
       const answer = await test.call('GET', `/v1/dead-letters${query}`, { token: test.tokens.viewer });

@@ -1,7 +1,13 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { deleteOldBooks } from '../../src/maintenance/resource-cleaner.js';
-import { endLeases } from '../../src/maintenance/lease-expirer.js';
-import type { GrantAnswer, GrantView, PoolView, QuotasView, ResourcesView } from '../../src/contracts/resources.js';
+import { pruneResources } from '../../src/maintenance/resource-cleaner.js';
+import { expireLeases } from '../../src/maintenance/lease-expirer.js';
+import type {
+  AllocationAnswer,
+  AllocationView,
+  PoolView,
+  QuotasView,
+  ResourcesView,
+} from '../../src/contracts/resources.js';
 import { waitFor } from '../support/wait-for.js';
 import { codeOf } from './messaging-fixture.js';
 import { startResourceApi, type ResourceApi } from './resource-clusters.js';
@@ -35,8 +41,8 @@ const take = (
   const body = { clusterId: cluster, amounts: [{ pool, resource: 'tpm', amount }], leaseSeconds: 600, ...rest };
   return test.call('POST', '/v1/grants', { token, body });
 };
-const takenOf = ({ body }: Answer) => body as GrantAnswer;
-const grantOf = ({ body }: Answer) => (body as { grant: GrantView }).grant;
+const takenOf = ({ body }: Answer) => body as AllocationAnswer;
+const grantOf = ({ body }: Answer) => (body as { grant: AllocationView }).grant;
 const onGrant = (id: number | undefined, verb: 'extend' | 'release', token = member) =>
   test.call('POST', `/v1/grants/${id}/${verb}`, {
     token,
@@ -113,7 +119,7 @@ describe('a grant', () => {
     const extended = grantOf(await onGrant(id, 'extend'));
     expect(Date.parse(extended.leaseExpiresAt)).toBeGreaterThan(Date.parse(first.grants[0]?.leaseExpiresAt ?? ''));
     const query = `/v1/grants?clusterId=${clusterId}`;
-    const held = (await test.call('GET', query, { token: member })).body as { grants: GrantView[] };
+    const held = (await test.call('GET', query, { token: member })).body as { grants: AllocationView[] };
     expect(held.grants.map((grant) => grant.id)).toContain(id);
     expect(grantOf(await onGrant(id, 'release')).state).toBe('released');
     expect(grantOf(await onGrant(id, 'release')).state).toBe('released');
@@ -125,7 +131,7 @@ describe('a grant', () => {
     await put('llm-l', { tpm: 100 });
     const [grant] = takenOf(await take('llm-l', 40, { leaseSeconds: 1 })).grants;
     const ended = await waitFor('the end of the lease', async () => {
-      await endLeases(test.deps);
+      await expireLeases(test.deps);
       return (await poolOf('llm-l')).resources['tpm']?.used === 0;
     });
     expect(ended).toBe(true);
@@ -235,10 +241,10 @@ describe('quotas', () => {
     await take('llm-parting', 30, { token: own.member, cluster: own.clusterId });
     const read = async (cluster: string) =>
       quotasOf(await test.call('GET', `/v1/quotas/${cluster}`, { token: test.tokens.viewer }));
-    await deleteOldBooks(test.deps);
+    await pruneResources(test.deps);
     expect((await read(own.clusterId)).resources).toHaveLength(2);
     await fleet.dissolve(own.clusterId);
-    await deleteOldBooks(test.deps);
+    await pruneResources(test.deps);
     expect(await read(own.clusterId)).toMatchObject({ state: 'closed', resources: [] });
     expect((await read(clusterId)).resources).toContainEqual({ resource: 'rpm', quota: 5, held: 0 });
   });

@@ -2,7 +2,7 @@ import { createServer, type AddressInfo } from 'node:net';
 import { Client, Connection } from '@temporalio/client';
 import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { sweepAbandoned } from '../../src/maintenance/operation-rescuer.js';
+import { resumeAbandonedOperations } from '../../src/maintenance/operation-rescuer.js';
 import { createClusterManagerClient } from '../../src/client/index.js';
 import type { OperationView } from '../../src/contracts/operations.js';
 import { endOperation, findOperation } from '../../src/stores/clusters/index.js';
@@ -151,7 +151,7 @@ describe('while Temporal is away', () => {
     await sql`update operations set created_at = created_at - interval '11 seconds' where id = 'kept-1'`.execute(
       test.databases.clusters,
     );
-    expect(await sweepAbandoned(test.deps)).toContain('kept-1');
+    expect(await resumeAbandonedOperations(test.deps)).toContain('kept-1');
     expect(await isStarted('kept-1')).toBe(true);
   });
 });

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { DecisionSummary, DecisionView, ScoreView } from '../../src/contracts/decisions.js';
 import type { OperationView } from '../../src/contracts/operations.js';
-import type { ResourceRequestView } from '../../src/contracts/capacity-requests.js';
+import type { CapacityRequestView } from '../../src/contracts/capacity-requests.js';
 import { findCluster, findOperation } from '../../src/stores/clusters/index.js';
 import { saveDecision, saveScores } from '../../src/stores/resources/index.js';
 import { createTestDatabases, type TestDatabases } from '../support/database.js';
@@ -197,7 +197,7 @@ describe('scaling a cluster over HTTP', () => {
     const accepted = operationOf(await scale(clusterId, { desired: 4, grantSeconds: 600 }));
     const request = await waitFor('a request', async () => {
       const query = `?state=open&clusterId=${clusterId}`;
-      return (await read<{ resourceRequests: ResourceRequestView[] }>(`/v1/resource-requests${query}`))
+      return (await read<{ resourceRequests: CapacityRequestView[] }>(`/v1/resource-requests${query}`))
         .resourceRequests[0];
     });
     expect(request).toMatchObject({ operationId: accepted.id, need: { agents: 1 }, answeredBy: null });

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import { sql } from 'kysely';
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
-import { persist } from '../../src/stores/wait-for-service.js';
+import { waitForService } from '../../src/stores/wait-for-service.js';
 import { ManagerError } from '../../src/contracts/errors.js';
 import { newToken } from '../../src/stores/clusters/index.js';
 import { createLogger } from '../../src/telemetry/index.js';
@@ -179,7 +179,7 @@ describe('waiting for a service', () => {
 
   it('goes on when it comes', async () => {
     let tries = 0;
-    const value = await persist(
+    const value = await waitForService(
       'a thing',
       () => {
         tries += 1;
@@ -192,7 +192,7 @@ describe('waiting for a service', () => {
 
   it('gives up at the limit, and at once for what waiting does not mend', async () => {
     const failing = (code: 'service_unavailable' | 'incompatible_service', limitMs: number) =>
-      persist('a thing', () => Promise.reject(new ManagerError(code, code)), { logger, limitMs, signal });
+      waitForService('a thing', () => Promise.reject(new ManagerError(code, code)), { logger, limitMs, signal });
     await expect(failing('service_unavailable', 300)).rejects.toThrow('service_unavailable');
     await expect(failing('incompatible_service', 60_000)).rejects.toThrow('incompatible_service');
   });

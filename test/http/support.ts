@@ -7,7 +7,7 @@ import type { Api, ApiDeps } from '../../src/http/deps.js';
 import { HeartbeatBatcher } from '../../src/http/heartbeat-batcher.js';
 import { listen } from '../../src/http/listen.js';
 import { openMessaging } from '../../src/messaging/open-messaging.js';
-import { agentsKnown, usageOf } from '../../src/http/usage-recorder.js';
+import { agentExistence, usageRecorder } from '../../src/http/usage-recorder.js';
 import { PrincipalCache } from '../../src/http/middleware/principal-cache.js';
 import { ensureSearchAttributes } from '../../src/client/ensure-search-attributes.js';
 import { createClusterManagerClient } from '../../src/client/index.js';
@@ -96,8 +96,8 @@ export async function startTestApi(
       metrics,
     ),
     ...messaging,
-    usage: usageOf(databases.resources, () => config),
-    agentsKnown: agentsKnown(databases.clusters),
+    usage: usageRecorder(databases.resources, () => config),
+    agentsKnown: agentExistence(databases.clusters),
     principals: new PrincipalCache(databases.clusters),
     streamPingMs: options.streamPingMs ?? 15_000,
     stopping: stopping.signal,

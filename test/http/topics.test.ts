@@ -1,5 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { endWhatIsOver, deleteWhatIsPast, standingsFollower } from '../../src/maintenance/message-cleaner.js';
+import {
+  expireMessagesAndSubscriptions,
+  pruneMessages,
+  agentStatusSync,
+} from '../../src/maintenance/message-cleaner.js';
 import type { NewSubscription, NewTopic, SubscriptionView, TopicView } from '../../src/contracts/topics.js';
 import { waitFor } from '../support/wait-for.js';
 import { codeOf, idsOf, mailingOf, only, type Mailing } from './messaging-fixture.js';
@@ -119,10 +123,10 @@ describe('a topic', () => {
     expect(refusal(await create({ name: 'draining' }))).toEqual([409, 'state_conflict']);
     const delivery = only(await mail.receive('drained', token));
     expect(delivery.message).toMatchObject({ id: 'last-word', topic: 'draining' });
-    await endWhatIsOver(test.deps);
+    await expireMessagesAndSubscriptions(test.deps);
     expect(await topicOf('draining')).toMatchObject({ state: 'draining' });
     await mail.settle(token, delivery);
-    await endWhatIsOver(test.deps);
+    await expireMessagesAndSubscriptions(test.deps);
     expect((await test.call('GET', '/v1/topics/draining', { token })).status).toBe(404);
     expect((await create({ name: 'draining' })).status).toBe(201);
   });
@@ -226,7 +230,7 @@ describe('retention', () => {
   it('duration: what is young enough', async () => {
     await retaining({ keep: 'duration', seconds: 1 }, 'keep.duration', 1);
     await waitFor('it to be too old', async () => {
-      await deleteWhatIsPast(test.deps);
+      await pruneMessages(test.deps);
       return (await topicOf('keep.duration')).retained === 0;
     });
     await publish('keep.duration', 'young');
@@ -347,7 +351,7 @@ describe('a subscription', () => {
     test.configure({ leaseSeconds: 1 });
     const token = await listener('lapses', { pattern: 'leased' });
     test.configure({ leaseSeconds });
-    const follow = standingsFollower(test.deps);
+    const follow = agentStatusSync(test.deps);
     const isSuspended = async (): Promise<boolean> => {
       await follow();
       return (await subscriptions('lapses'))[0]?.suspended ?? false;
@@ -357,7 +361,7 @@ describe('a subscription', () => {
     expect(await publish('leased', 'le-2')).toMatchObject({ matched: 0, deadLetter: 'no_subscriber' });
     expect((await topicOf('leased')).subscribers).toMatchObject([{ agentId: 'lapses', suspended: true }]);
     // Within its grace it is only suspended.
-    await endWhatIsOver(test.deps);
+    await expireMessagesAndSubscriptions(test.deps);
     await test.call('POST', '/v1/agents/lapses/heartbeat', { token, body: {} });
     expect(await isSuspended()).toBe(false);
     expect(await publish('leased', 'le-3')).toMatchObject({ matched: 1 });
@@ -368,7 +372,7 @@ describe('a subscription', () => {
     test.configure({ leaseSeconds });
     await waitFor('the lease to lapse again', isSuspended);
     mail.tune({ subscriptionGraceSeconds: 0 });
-    await endWhatIsOver(test.deps);
+    await expireMessagesAndSubscriptions(test.deps);
     mail.tune({ subscriptionGraceSeconds: 120 });
     expect(await subscriptions('lapses')).toEqual([]);
     await test.call('POST', '/v1/agents/lapses/heartbeat', { token, body: {} });

@@ -3,7 +3,7 @@ import {
   countReceipts,
   createTopic,
   deliverRetained,
-  giveBack,
+  nackDelivery,
   listDeadLetters,
   moveDeliveries,
   openInbox,
@@ -109,7 +109,7 @@ export async function everyKindOfMail(db: CommunicationDb): Promise<JournalEntry
     await accept(db, [message({ id, recipients: ['c'] })]);
     const [one] = await held('c', 1);
     if (one)
-      await giveBack(db, claimOf('c', one), { delaySeconds: 3600, reason: 'no', final: id !== 'waiting' }, rules);
+      await nackDelivery(db, claimOf('c', one), { delaySeconds: 3600, reason: 'no', final: id !== 'waiting' }, rules);
   }
   const letter = (await listDeadLetters(db, { limit: 10 })).find(({ messageId }) => messageId === 'replayed');
   if (letter) await replayDeadLetter(db, letter, [{ agentId: 'c', via: 'agent' }], { by: 'admin', ttlSeconds: 3600 });

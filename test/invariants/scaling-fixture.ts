@@ -1,16 +1,16 @@
 import { clusterIdOf } from '../../src/contracts/ids.js';
 import type { ScalingRequest } from '../../src/contracts/scaling.js';
 import {
-  answerRequest,
-  commitReservation,
-  openRequest,
+  saveCapacityAnswer,
+  commitHold,
+  openCapacityRequest,
   putBudget,
   putPool,
-  release,
-  releaseReservation,
-  reserve,
+  releaseAllocation,
+  releaseHold,
+  placeHold,
   setQuotas,
-  take,
+  allocate,
 } from '../../src/stores/resources/index.js';
 import { callActivities, formDirectly, type Call } from '../concurrency/run-formation.js';
 import type { TestDatabases } from '../support/database.js';
@@ -54,19 +54,25 @@ export async function everythingScaled(stores: TestDatabases): Promise<void> {
   await setQuotas(resources, clusterId, { tokens: 50 });
   for (const requestId of ['held', 'ended', 'short']) {
     const amounts = [{ pool: 'llm', resource: 'tokens', amount: requestId === 'short' ? 99 : 10 }];
-    const answer = await take(resources, { requestId, clusterId, operationId: 'grown', amounts, leaseSeconds: 600 });
+    const answer = await allocate(resources, {
+      requestId,
+      clusterId,
+      operationId: 'grown',
+      amounts,
+      leaseSeconds: 600,
+    });
     if (requestId !== 'ended' || answer.state !== 'granted') continue;
-    await release(resources, { grantIds: answer.grants.map(({ id }) => id) });
+    await releaseAllocation(resources, { grantIds: answer.grants.map(({ id }) => id) });
   }
 
   await putBudget(resources, { id: 'b', clusterId, resource: 'usd', limit: 100 });
   for (const reservationId of ['open', 'spent', 'unused']) {
-    await reserve(resources, { budgetId: 'b', reservationId, amount: 10, leaseSeconds: 600 });
+    await placeHold(resources, { budgetId: 'b', reservationId, amount: 10, leaseSeconds: 600 });
   }
-  await commitReservation(resources, 'spent', 8);
-  await releaseReservation(resources, 'unused');
+  await commitHold(resources, 'spent', 8);
+  await releaseHold(resources, 'unused');
 
   const need = { id: 'rr_grown_0', clusterId, operationId: 'grown', round: 0, need: {}, reason: 'few' };
-  await openRequest(resources, { ...need, deadlineSeconds: 600 });
-  await answerRequest(resources, need.id, { state: 'denied', by: 'me', answer: {} });
+  await openCapacityRequest(resources, { ...need, deadlineSeconds: 600 });
+  await saveCapacityAnswer(resources, need.id, { state: 'denied', by: 'me', answer: {} });
 }

@@ -1,5 +1,5 @@
 import { answerInvitation } from '../../src/stores/clusters/index.js';
-import { listRequests } from '../../src/stores/resources/index.js';
+import { listCapacityRequests } from '../../src/stores/resources/index.js';
 import type { TestDatabases } from '../support/database.js';
 import { addAgents } from '../support/fleet.js';
 import { waitFor } from '../support/wait-for.js';
@@ -70,7 +70,7 @@ export async function recordScaling(stores: TestDatabases, worker: TestWorker): 
   const granted = await manager.startScaling({ requestId: 'granted', clusterId: short, desired: 4 });
   const request = await waitFor(
     'the request',
-    async () => (await listRequests(resources, { clusterId: short, limit: 1 }))[0],
+    async () => (await listCapacityRequests(resources, { clusterId: short, limit: 1 }))[0],
   );
   await addAgents(clusters, 1, { capabilities: ['short'] }, 'short-granted');
   await manager.grantResources(granted.workflowId, { requestId: request.id });

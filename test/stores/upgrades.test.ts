@@ -25,17 +25,17 @@ import {
 } from '../../src/stores/communication/index.js';
 import { migrate, openDatabase } from '../../src/stores/database.js';
 import {
-  commitReservation,
+  commitHold,
   findAccount,
-  findReservation,
+  findHold,
   openAccount,
   quotasOf,
-  releaseReservation,
-  reserve,
+  releaseHold,
+  placeHold,
   resourcesMigrations,
   setQuotas,
   setWeight,
-  take as takeGrants,
+  allocate as takeGrants,
   type ResourcesDb,
 } from '../../src/stores/resources/index.js';
 import { createEmptyDatabase } from '../support/database.js';
@@ -91,11 +91,11 @@ describe('resources_db', () => {
         values ('b', 'spent', 4, 0, 0, 'reserved'), ('b', 'unused', 3, 0, 0, 'reserved')`.execute(db);
     await upgrade(db, resourcesMigrations);
 
-    expect(await findReservation(db, 'spent')).toMatchObject({ state: 'open', amount: 4, reservedBy: null });
-    expect((await commitReservation(db, 'spent', 2)).budget).toMatchObject({ reserved: 3, committed: 2 });
-    expect((await releaseReservation(db, 'unused')).budget).toMatchObject({ reserved: 0, committed: 2, left: 8 });
+    expect(await findHold(db, 'spent')).toMatchObject({ state: 'open', amount: 4, reservedBy: null });
+    expect((await commitHold(db, 'spent', 2)).budget).toMatchObject({ reserved: 3, committed: 2 });
+    expect((await releaseHold(db, 'unused')).budget).toMatchObject({ reserved: 0, committed: 2, left: 8 });
     const wanted = { budgetId: 'b', reservationId: 'new', amount: 8, leaseSeconds: 60, reservedBy: 'agent' };
-    expect((await reserve(db, wanted)).reservation.reservedBy).toBe('agent');
+    expect((await placeHold(db, wanted)).reservation.reservedBy).toBe('agent');
   });
 });
 

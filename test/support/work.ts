@@ -1,6 +1,6 @@
 import { newMessage } from '../../src/contracts/messages.js';
 import { acceptMessages } from '../../src/messaging/accept-messages.js';
-import { ack, receive } from '../../src/stores/communication/index.js';
+import { ack, leaseDeliveries } from '../../src/stores/communication/index.js';
 import { claimOf } from '../stores/communication/builders.js';
 import type { TestDatabases } from './database.js';
 import { communicationSettings, messagingOf } from './messaging.js';
@@ -20,7 +20,7 @@ export async function sendWork({ communication }: Mailboxes, clusterId: string):
 /** Acks everything that agents have in their inboxes. */
 export async function readWork({ communication }: Mailboxes, agentIds: readonly string[]): Promise<void> {
   for (const agentId of agentIds) {
-    const leased = await receive(communication, agentId, 100, communicationSettings);
+    const leased = await leaseDeliveries(communication, agentId, 100, communicationSettings);
     await ack(
       communication,
       leased.map((one) => claimOf(agentId, one)),

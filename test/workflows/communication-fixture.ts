@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import type { CommunicationRequest, CommunicationResult } from '../../src/contracts/communication.js';
-import type { MessageWay } from '../../src/contracts/messages.js';
-import { wayOf } from '../../src/messaging/message-trace.js';
-import { ack, findMessages, openInbox, receive, type Leased } from '../../src/stores/communication/index.js';
+import type { MessageTrace } from '../../src/contracts/messages.js';
+import { traceMessage } from '../../src/messaging/message-trace.js';
+import { ack, findMessages, openInbox, leaseDeliveries, type Leased } from '../../src/stores/communication/index.js';
 import { claimOf } from '../stores/communication/builders.js';
 import { createTestDatabases, type TestDatabases } from '../support/database.js';
 import { addAgents } from '../support/fleet.js';
@@ -28,7 +28,7 @@ export interface Desk {
   readonly eventsOf: (workflowId: string) => Promise<readonly HistoryEvent[]>;
   /** Waits until a run has set its timer. */
   readonly waitsForAcks: (operationId: string) => Promise<unknown>;
-  readonly wayOfMessage: (id: string) => Promise<Omit<MessageWay, 'temporalUrl'>>;
+  readonly wayOfMessage: (id: string) => Promise<Omit<MessageTrace, 'temporalUrl'>>;
   /** The broadcasts of a request as they were asked for. */
   readonly requested: (operationId: string) => Promise<CommunicationRequest['broadcasts']>;
   readonly close: () => Promise<void>;
@@ -43,7 +43,7 @@ export async function openDesk(): Promise<Desk> {
   const { communication, clusters } = stores;
 
   const mailOf: Desk['mailOf'] = async (agentId) => {
-    const leased = await receive(communication, agentId, 100, communicationSettings);
+    const leased = await leaseDeliveries(communication, agentId, 100, communicationSettings);
     const ofManager = leased.filter(({ delivery }) => delivery.message.type.startsWith('cluster.'));
     await ack(
       communication,
@@ -92,7 +92,7 @@ export async function openDesk(): Promise<Desk> {
     wayOfMessage: async (id) => {
       const [message] = await findMessages(communication, id);
       if (!message) throw new Error(`There is no message ${id}`);
-      return wayOf(communication, message);
+      return traceMessage(communication, message);
     },
     requested: async (operationId) => {
       const { request } = await clusters

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { retireInbox } from '../../src/messaging/retire-inbox.js';
-import { findOperation, leave, stepsOf } from '../../src/stores/clusters/index.js';
+import { findOperation, markAgentLeft, stepsOf } from '../../src/stores/clusters/index.js';
 import { openInbox } from '../../src/stores/communication/index.js';
 import { checkInvariants } from '../support/checker.js';
 import { addAgent, addAgents } from '../support/fleet.js';
@@ -172,7 +172,7 @@ describe('mail in flight when its recipient goes away', () => {
       ],
     });
     await openInbox(desk.stores.communication, staying, ['translate']);
-    await leave(desk.stores.clusters, leaving);
+    await markAgentLeft(desk.stores.clusters, leaving);
     await retireInbox({ ...desk.stores, messaging: () => messagingOf(desk.stores.communication) }, leaving);
     expect((await desk.wayOfMessage('a-task')).deliveries).toMatchObject([
       { recipient: leaving, state: 're_addressed' },

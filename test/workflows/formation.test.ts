@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { formationSteps } from '../../src/contracts/steps.js';
 import { answerInvitation, clusterView, findAgent, findOperation, stepsOf } from '../../src/stores/clusters/index.js';
-import { receive, routingTable } from '../../src/stores/communication/index.js';
+import { leaseDeliveries, routingTable } from '../../src/stores/communication/index.js';
 import { findAccount } from '../../src/stores/resources/index.js';
 import { createTestDatabases, type TestDatabases } from '../support/database.js';
 import { addAgent, addAgents } from '../support/fleet.js';
@@ -44,7 +44,7 @@ describe('formCluster', () => {
     expect(await findAccount(stores.resources, 'cl_plain-1')).toMatchObject({ state: 'open' });
     expect((await routingTable(stores.communication, 'cl_plain-1'))?.members).toHaveLength(5);
     for (const { agentId } of result.members) {
-      const [leased] = await receive(stores.communication, agentId, 10, communicationSettings);
+      const [leased] = await leaseDeliveries(stores.communication, agentId, 10, communicationSettings);
       expect(leased?.delivery.message).toMatchObject({ type: 'cluster.joined' });
       expect(JSON.parse(leased?.data ?? '')).toMatchObject({ epoch: 1, members: result.members });
     }
@@ -92,7 +92,7 @@ describe('formCluster', () => {
       return view?.members[0]?.agentId;
     });
     const invited = async (agentId: string) => {
-      const deliveries = await receive(stores.communication, agentId, 10, {
+      const deliveries = await leaseDeliveries(stores.communication, agentId, 10, {
         ...communicationSettings,
         leaseSeconds: 1,
         retryDelaysSeconds: [0],
@@ -191,7 +191,7 @@ describe('repairCluster', () => {
     const view = await clusterView(stores.clusters, 'cl_mend');
     expect(view).toMatchObject({ state: 'active', epoch: 2 });
     expect(view?.members.map((member) => member.agentId)).toEqual(['mend-0', 'mend-2', 'mend-new']);
-    const [, changed] = await receive(stores.communication, 'mend-0', 10, communicationSettings);
+    const [, changed] = await leaseDeliveries(stores.communication, 'mend-0', 10, communicationSettings);
     expect(changed?.delivery.message).toMatchObject({ type: 'cluster.changed', epoch: 2 });
   });
 });

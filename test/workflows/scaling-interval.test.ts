@@ -1,10 +1,16 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { urgentPath } from '../../src/maintenance/urgent-scaling.js';
+import { urgentScaling } from '../../src/maintenance/urgent-scaling.js';
 import { emptyHistogram } from '../../src/domain/communication/latency.js';
 import { usageSampler } from '../../src/maintenance/usage-sampler.js';
 import { clusterView, findOperation, listOperations, saveHeartbeats } from '../../src/stores/clusters/index.js';
 import { addLatencies } from '../../src/stores/communication/index.js';
-import { lastScores, listRequests, recordUsage, scalingMemories, usageOf } from '../../src/stores/resources/index.js';
+import {
+  lastScores,
+  listCapacityRequests,
+  recordUsage,
+  scalingMemories,
+  usageOf,
+} from '../../src/stores/resources/index.js';
 import { createTestDatabases, type TestDatabases } from '../support/database.js';
 import { addAgents } from '../support/fleet.js';
 import { waitFor } from '../support/wait-for.js';
@@ -88,7 +94,10 @@ describe('scalingInterval', () => {
     const clusterId = await clusterOf('waits', 3);
     const running = worker.manager.scaleCluster({ requestId: 'waits-scale', clusterId, desired: 5, grantSeconds: 60 });
     running.catch(() => undefined);
-    await waitFor('the run to wait', async () => (await listRequests(stores.resources, { clusterId, limit: 1 }))[0]);
+    await waitFor(
+      'the run to wait',
+      async () => (await listCapacityRequests(stores.resources, { clusterId, limit: 1 }))[0],
+    );
     expect(await worker.manager.runScalingInterval({ dryRun: false })).toMatchObject({ assessed: 0, started: [] });
     await worker.manager.cancel('scaling/waits-scale');
     await expect(running).rejects.toMatchObject({ code: 'cancelled' });
@@ -122,7 +131,10 @@ describe('scalingInterval', () => {
     });
     // Somebody else scales the cluster that was to take it, and waits for the orchestrator.
     const other = await worker.manager.startScaling({ requestId: 'other', clusterId: taker, desired: 9 });
-    await waitFor('its request', async () => (await listRequests(stores.resources, { clusterId: taker, limit: 1 }))[0]);
+    await waitFor(
+      'its request',
+      async () => (await listCapacityRequests(stores.resources, { clusterId: taker, limit: 1 }))[0],
+    );
     await readWork(stores, [leaving]);
     const report = await interval;
     expect(report.moved).toEqual([]);
@@ -198,7 +210,7 @@ describe('what could not be had', () => {
     const clusterId = await clusterOf('denied', 3);
     const running = worker.manager.scaleCluster({ requestId: 'denied-scale', clusterId, desired: 5, grantSeconds: 60 });
     const [request] = await waitFor('the request', async () => {
-      const open = await listRequests(stores.resources, { clusterId, limit: 1 });
+      const open = await listCapacityRequests(stores.resources, { clusterId, limit: 1 });
       return open.length > 0 && open;
     });
     await worker.manager.denyResources('scaling/denied-scale', { requestId: request?.id ?? '', reason: 'no budget' });
@@ -248,8 +260,8 @@ describe('usage by heartbeat', () => {
     const sample = usageSampler({ ...stores, config });
     await sample();
     const looks = [
-      urgentPath({ ...stores, client: worker.manager, config }),
-      urgentPath({ ...stores, client: worker.manager, config }),
+      urgentScaling({ ...stores, client: worker.manager, config }),
+      urgentScaling({ ...stores, client: worker.manager, config }),
     ];
     for (const look of looks) await look();
     expect(await listOperations(stores.clusters, { clusterId, limit: 10 })).toHaveLength(1);
@@ -266,7 +278,7 @@ describe('a formation that waits for all its members at once', () => {
   it('is tried again when there is more room among the agents, not at the next interval', async () => {
     await worker.manager.schedules.ensure('formation', { everySeconds: 86_400 });
     const config = () => ({ scaling, capabilities: ['scaling'], leaseSeconds: 30 }) as never;
-    const look = urgentPath({ ...stores, client: worker.manager, config });
+    const look = urgentScaling({ ...stores, client: worker.manager, config });
     const { operationId } = await worker.manager.startFormation({
       requestId: 'gang',
       name: 'gang',

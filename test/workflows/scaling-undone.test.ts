@@ -3,7 +3,12 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { newMessage } from '../../src/contracts/messages.js';
 import { acceptMessages } from '../../src/messaging/accept-messages.js';
 import { findOperation } from '../../src/stores/clusters/index.js';
-import { findDecision, findRequest, listRequests, saveDecision } from '../../src/stores/resources/index.js';
+import {
+  findDecision,
+  findCapacityRequest,
+  listCapacityRequests,
+  saveDecision,
+} from '../../src/stores/resources/index.js';
 import { callActivities } from '../concurrency/run-formation.js';
 import { scaleDirectly } from '../invariants/scaling-fixture.js';
 import { checkInvariants } from '../support/checker.js';
@@ -49,11 +54,11 @@ describe('a scaling that is cancelled', () => {
     const running = worker.manager.scaleCluster({ requestId: 'asking-scale', clusterId, desired: 5 });
     const request = await waitFor(
       'a request',
-      async () => (await listRequests(stores.resources, { clusterId, limit: 1 }))[0],
+      async () => (await listCapacityRequests(stores.resources, { clusterId, limit: 1 }))[0],
     );
     await worker.manager.cancel('scaling/asking-scale');
     await expect(running).rejects.toMatchObject({ code: 'cancelled' });
-    expect(await findRequest(stores.resources, request.id)).toMatchObject({ state: 'expired' });
+    expect(await findCapacityRequest(stores.resources, request.id)).toMatchObject({ state: 'expired' });
     expect(await checkInvariants(stores)).toEqual([]);
   });
 

@@ -2,12 +2,12 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { AllocatedResources } from '../../src/activities/scaling/allocate-resources.js';
 import { scalingSteps } from '../../src/contracts/steps.js';
 import { clusterView, findAgent, findOperation, stepsOf, type ClustersDb } from '../../src/stores/clusters/index.js';
-import { receive, routingTable } from '../../src/stores/communication/index.js';
+import { leaseDeliveries, routingTable } from '../../src/stores/communication/index.js';
 import {
-  answerRequest,
+  saveCapacityAnswer,
   findDecision,
-  findRequest,
-  listRequests,
+  findCapacityRequest,
+  listCapacityRequests,
   recordUsage,
   scalingMemories,
 } from '../../src/stores/resources/index.js';
@@ -96,7 +96,7 @@ describe('scaleCluster', () => {
     expect(members).toEqual([...before, ...result.joined].sort());
     expect((await routingTable(stores.communication, clusterId))?.epoch).toBe(2);
     expect((await clusterView(stores.clusters, clusterId))?.size.desired).toBe(6);
-    const mail = await receive(stores.communication, result.joined[0] ?? '', 10, communicationSettings);
+    const mail = await leaseDeliveries(stores.communication, result.joined[0] ?? '', 10, communicationSettings);
     expect(mail.map(({ delivery }) => delivery.message.type)).toEqual(['cluster.joined']);
     expect(result.scoreAfter).toBeGreaterThan(0.9);
   });
@@ -113,7 +113,7 @@ describe('scaleCluster', () => {
     expect(result.left).toHaveLength(2);
     for (const id of result.left) {
       expect(await findAgent(stores.clusters, id)).toMatchObject({ clusters: [] });
-      const mail = await receive(stores.communication, id, 10, communicationSettings);
+      const mail = await leaseDeliveries(stores.communication, id, 10, communicationSettings);
       expect(mail.map(({ delivery }) => delivery.message.type)).toContain('cluster.changed');
     }
     expect((await routingTable(stores.communication, clusterId))?.members).toHaveLength(4);
@@ -131,7 +131,7 @@ describe('scaleCluster', () => {
     const running = worker.manager.scaleCluster({ requestId: 'short-scale', clusterId, desired: 6 });
     const request = await waitFor(
       'a request',
-      async () => (await listRequests(stores.resources, { clusterId, limit: 1 }))[0],
+      async () => (await listCapacityRequests(stores.resources, { clusterId, limit: 1 }))[0],
     );
     expect(request).toMatchObject({ state: 'open', need: { agents: 2, requiredCapabilities: ['short'] } });
     // What there was has joined already: nobody is kept waiting beside a request.
@@ -141,7 +141,10 @@ describe('scaleCluster', () => {
       'granted',
     );
     expect(await running).toMatchObject({ outcome: 'scaled', from: 3, size: 6, epoch: 3 });
-    expect(await findRequest(stores.resources, request.id)).toMatchObject({ state: 'granted', answeredBy: 'me' });
+    expect(await findCapacityRequest(stores.resources, request.id)).toMatchObject({
+      state: 'granted',
+      answeredBy: 'me',
+    });
   });
 
   it('ends with what it has when the orchestrator denies, and says why', async () => {
@@ -149,10 +152,14 @@ describe('scaleCluster', () => {
     const running = worker.manager.scaleCluster({ requestId: 'denied-scale', clusterId, desired: 5 });
     const request = await waitFor(
       'a request',
-      async () => (await listRequests(stores.resources, { clusterId, limit: 1 }))[0],
+      async () => (await listCapacityRequests(stores.resources, { clusterId, limit: 1 }))[0],
     );
     // As HTTP does it: the row is the truth, the signal only wakes.
-    await answerRequest(stores.resources, request.id, { state: 'denied', by: 'ops', answer: { reason: 'too dear' } });
+    await saveCapacityAnswer(stores.resources, request.id, {
+      state: 'denied',
+      by: 'ops',
+      answer: { reason: 'too dear' },
+    });
     await worker.manager.wake('scaling/denied-scale');
     const result = await running;
     expect(result).toMatchObject({ outcome: 'unchanged', size: 3 });
@@ -211,7 +218,10 @@ describe('scaleCluster', () => {
       desired: 9,
       grantSeconds: 60,
     });
-    await waitFor('the request', async () => (await listRequests(stores.resources, { clusterId: one, limit: 1 }))[0]);
+    await waitFor(
+      'the request',
+      async () => (await listCapacityRequests(stores.resources, { clusterId: one, limit: 1 }))[0],
+    );
     await worker.manager.scaleCluster({ requestId: 'two-more', clusterId: two, desired: 5, grantSeconds: 0 });
     const steps = await stepsOf(stores.clusters, 'two-more');
     const allocated = steps.find(({ step }) => step === 'allocateResources')?.result as AllocatedResources | undefined;
@@ -247,7 +257,7 @@ describe('scaleCluster', () => {
     expect(await findOperation(stores.clusters, 'nowhere')).toBeUndefined();
     const clusterId = await clusterOf('twice', 3);
     const first = worker.manager.scaleCluster({ requestId: 'twice-1', clusterId, desired: 5, grantSeconds: 60 });
-    await waitFor('a request', async () => (await listRequests(stores.resources, { clusterId, limit: 1 }))[0]);
+    await waitFor('a request', async () => (await listCapacityRequests(stores.resources, { clusterId, limit: 1 }))[0]);
     await expect(worker.manager.scaleCluster({ requestId: 'twice-2', clusterId, desired: 4 })).rejects.toMatchObject({
       code: 'state_conflict',
     });

@@ -5,7 +5,7 @@ import {
 } from '../../contracts/communication.js';
 import { ManagerError } from '../../contracts/errors.js';
 import type { OperationId } from '../../contracts/ids.js';
-import { reAddressClusterMail } from '../../messaging/re-address-deliveries.js';
+import { reAddressClusterDeliveries } from '../../messaging/re-address-deliveries.js';
 import { endOperation, findCluster, membershipsOf, requireStepResult, saveStep } from '../../stores/clusters/index.js';
 import { routeAndDeliver, routingTable } from '../../stores/communication/index.js';
 import { failpoint } from '../../stores/failpoint.js';
@@ -79,7 +79,7 @@ async function refresh(deps: ActivityDeps, change: Change): Promise<RoutingOutco
       await routeAndDeliver(communication, { clusterId, epoch: cluster.epoch, members: active }, []);
     }
     failpoint('updateRouting:published');
-    const { moved, buried } = await reAddressClusterMail(deps.messaging, clusterId);
+    const { moved, buried } = await reAddressClusterDeliveries(deps.messaging, clusterId);
     return {
       clusterId,
       epoch: Math.max(routedEpoch, cluster.epoch),

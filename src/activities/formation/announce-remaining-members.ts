@@ -1,12 +1,12 @@
 import { ManagerError } from '../../contracts/errors.js';
-import { reAddressClusterMail } from '../../messaging/re-address-deliveries.js';
+import { reAddressClusterDeliveries } from '../../messaging/re-address-deliveries.js';
 import { membershipsOf, type ClusterRow } from '../../stores/clusters/index.js';
 import { routeAndDeliver, routingTable } from '../../stores/communication/index.js';
 import type { ActivityDeps } from '../deps.js';
-import { membershipMail } from './membership-messages.js';
+import { membershipMessages } from './membership-messages.js';
 
 /** Takes the next free epoch for the members that a cluster has. @returns it, or undefined when the cluster is closed to routing. */
-export async function announceWhoStays(
+export async function announceRemainingMembers(
   { clusters, communication, messaging, settings }: ActivityDeps,
   { id: clusterId, spec, coordinator, epoch: present }: ClusterRow,
 ): Promise<number | undefined> {
@@ -21,10 +21,10 @@ export async function announceWhoStays(
       await routeAndDeliver(
         communication,
         { clusterId, epoch, members },
-        membershipMail(settings.id, news, { changed: recipients }),
+        membershipMessages(settings.id, news, { changed: recipients }),
       );
       messaging.wake(recipients);
-      await reAddressClusterMail(messaging, clusterId);
+      await reAddressClusterDeliveries(messaging, clusterId);
       return epoch;
     } catch (error) {
       if (!(error instanceof ManagerError)) throw error;

@@ -5,7 +5,7 @@ import {
   findCluster,
   findOperation,
   membershipsOf,
-  passEpoch,
+  advanceEpoch,
   releaseMembers,
   releaseReservations,
   retireCluster as retire,
@@ -14,12 +14,12 @@ import {
 } from '../../stores/clusters/index.js';
 import { closeRoutes, deliver, routingTable } from '../../stores/communication/index.js';
 import { failpoint } from '../../stores/failpoint.js';
-import { closeAccount, release } from '../../stores/resources/index.js';
+import { closeAccount, releaseAllocation } from '../../stores/resources/index.js';
 import { asActivity, thisAttempt } from '../shared/as-activity.js';
 import type { ActivityDeps } from '../deps.js';
-import { announceWhoStays } from './announce-remaining-members.js';
+import { announceRemainingMembers } from './announce-remaining-members.js';
 
-export interface UndoInput {
+export interface CompensationInput {
   readonly operationId: OperationId;
   readonly clusterId: ClusterId;
 }
@@ -34,13 +34,13 @@ const endStateOf = ({ kind }: OperationRow) => (kind === 'DISSOLUTION' ? 'dissol
 
 /** Undoes initializeCluster: the account closes, the cluster leaves service. */
 export const retireCluster = (deps: ActivityDeps) =>
-  asActivity(async ({ operationId, clusterId }: UndoInput): Promise<void> => {
+  asActivity(async ({ operationId, clusterId }: CompensationInput): Promise<void> => {
     const { clusters, resources } = deps;
     const operation = await findOperation(clusters, operationId);
     if (!operation || operation.endedAt) return;
     if (takesDown(operation)) {
       await closeAccount(resources, clusterId);
-      await release(resources, { clusterId });
+      await releaseAllocation(resources, { clusterId });
       await undoStep(clusters, { operationId, step: 'initializeCluster' }, thisAttempt(), (tx) =>
         retire(tx, clusterId, operation.kind === 'DISSOLUTION' ? 'dissolving' : 'failed'),
       );
@@ -49,15 +49,15 @@ export const retireCluster = (deps: ActivityDeps) =>
     // Members may have been told of an epoch that never was: the next one tells them who really is a member.
     // And an attempt that is still on its way finds its epoch taken, so it can announce nothing any more.
     const cluster = await findCluster(clusters, clusterId);
-    const epoch = cluster?.state === 'active' ? await announceWhoStays(deps, cluster) : undefined;
+    const epoch = cluster?.state === 'active' ? await announceRemainingMembers(deps, cluster) : undefined;
     await undoStep(clusters, { operationId, step: 'initializeCluster' }, thisAttempt(), async (tx) => {
-      if (cluster && epoch) await passEpoch(tx, clusterId, { from: cluster.epoch, to: epoch });
+      if (cluster && epoch) await advanceEpoch(tx, clusterId, { from: cluster.epoch, to: epoch });
     });
   });
 
 /** Undoes establishConnections: members and invited agents are told, and nothing is routed to the cluster any more. */
 export const closeConnections = ({ clusters, communication, messaging, settings }: ActivityDeps) =>
-  asActivity(async ({ operationId, clusterId }: UndoInput): Promise<void> => {
+  asActivity(async ({ operationId, clusterId }: CompensationInput): Promise<void> => {
     const operation = await findOperation(clusters, operationId);
     if (!operation || operation.endedAt) return;
     if (takesDown(operation)) {
@@ -89,7 +89,7 @@ export const closeConnections = ({ clusters, communication, messaging, settings 
 
 /** Undoes defineCluster: the cluster's row says that it ended. */
 export const withdrawCluster = ({ clusters }: ActivityDeps) =>
-  asActivity(({ operationId, clusterId }: UndoInput): Promise<void> =>
+  asActivity(({ operationId, clusterId }: CompensationInput): Promise<void> =>
     undoStep(clusters, { operationId, step: 'defineCluster' }, thisAttempt(), async (tx, operation) => {
       if (takesDown(operation)) await endCluster(tx, clusterId, endStateOf(operation), formerOf(operation));
     }),
@@ -97,7 +97,7 @@ export const withdrawCluster = ({ clusters }: ActivityDeps) =>
 
 /** Undoes identifyAgents: nobody stays reserved. */
 export const releaseAgents = ({ clusters }: ActivityDeps) =>
-  asActivity(({ operationId, clusterId }: UndoInput): Promise<void> =>
+  asActivity(({ operationId, clusterId }: CompensationInput): Promise<void> =>
     undoStep(clusters, { operationId, step: 'identifyAgents' }, thisAttempt(), (tx, operation) =>
       takesDown(operation) ? releaseMembers(tx, clusterId, formerOf(operation)) : releaseReservations(tx, operationId),
     ),

@@ -1,10 +1,10 @@
 import type { ClusterId, OperationId } from '../../contracts/ids.js';
 import { planLinks } from '../../domain/formation/links.js';
-import { noteInvited, requireStepResult, saveLinks, saveStep, unfinished } from '../../stores/clusters/index.js';
+import { recordInvitations, requireStepResult, saveLinks, saveStep, unfinished } from '../../stores/clusters/index.js';
 import { asActivity, thisAttempt } from '../shared/as-activity.js';
 import type { ActivityDeps } from '../deps.js';
 import { openInboxes, sendInvitations } from './invite.js';
-import { judgeInvitations } from './evaluate-invitations.js';
+import { evaluateInvitations } from './evaluate-invitations.js';
 import { planOf, type FormationPlan } from './plan.js';
 
 export interface EstablishConnectionsInput {
@@ -39,9 +39,9 @@ export const establishConnections = (deps: ActivityDeps) =>
         opening = openInboxes(deps, plan);
         // Its failure is met below; until then it must not count as one that nobody handles.
         opening.catch(() => undefined);
-        const judgement = await judgeInvitations(tx, { plan, operationId, settings }, members);
+        const judgement = await evaluateInvitations(tx, { plan, operationId, settings }, members);
         if (judgement.state === 'waiting') {
-          await noteInvited(tx, judgement.toInvite);
+          await recordInvitations(tx, judgement.toInvite);
           return [unfinished, { waitSeconds: judgement.waitSeconds, invited: judgement.asked, members: [] }];
         }
         await saveLinks(tx, clusterId, planLinks(judgement.members));

@@ -14,7 +14,7 @@ import {
 import type { ActivityDeps } from '../deps.js';
 import { candidateQueryOf, ruleOf, toCandidate, toPlaced, type FormationPlan } from './plan.js';
 
-export type Judgement =
+export type InvitationOutcome =
   | { readonly state: 'ready'; readonly members: readonly string[] }
   | {
       readonly state: 'waiting';
@@ -35,11 +35,11 @@ interface Round {
  * @param present the cluster's live memberships now.
  * @throws ManagerError `invitations_declined`.
  */
-export async function judgeInvitations(
+export async function evaluateInvitations(
   tx: ClustersDb,
   round: Round,
   present: readonly MembershipRow[],
-): Promise<Judgement> {
+): Promise<InvitationOutcome> {
   const { plan, settings } = round;
   const members = await willingMembers(tx, round, present);
   const accepted = members.filter((member) => answerOf(member, settings) === 'accepted');

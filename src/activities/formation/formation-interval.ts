@@ -17,7 +17,7 @@ import {
 } from '../../stores/clusters/index.js';
 import { asActivity } from '../shared/as-activity.js';
 import type { ActivityDeps } from '../deps.js';
-import { serveFromQueue } from './identify-agents.js';
+import { reserveForQueuedOperation } from './identify-agents.js';
 import { candidateQueryOf, matchRequestOf, toCandidate } from './plan.js';
 
 const shortClustersARun = 200;
@@ -119,7 +119,7 @@ export const runFormationInterval = (deps: ActivityDeps) =>
 /** One that is refused, because it ended meanwhile or the settings no longer allow it, does not hold up the others. */
 async function serve(deps: ActivityDeps, operation: OperationRow): Promise<boolean> {
   try {
-    return await serveFromQueue(deps, operation, await nextRound(deps.clusters, operation.id));
+    return await reserveForQueuedOperation(deps, operation, await nextRound(deps.clusters, operation.id));
   } catch (error) {
     if (error instanceof ManagerError) return false;
     throw error;

@@ -59,7 +59,11 @@ export const identifyAgents = (deps: ActivityDeps) =>
  * the round stays open.
  * @returns whether the operation can go on.
  */
-export const serveFromQueue = (deps: ActivityDeps, operation: OperationRow, round: number): Promise<boolean> =>
+export const reserveForQueuedOperation = (
+  deps: ActivityDeps,
+  operation: OperationRow,
+  round: number,
+): Promise<boolean> =>
   inTurn(async (turn) => {
     const survey = await surveyFleet(deps, operation);
     const plan = await saveStep<FormationPlan | null>(

@@ -11,13 +11,13 @@ import {
   type MembershipRow,
 } from '../../stores/clusters/index.js';
 import { routeAndDeliver } from '../../stores/communication/index.js';
-import { reAddressClusterMail } from '../../messaging/re-address-deliveries.js';
+import { reAddressClusterDeliveries } from '../../messaging/re-address-deliveries.js';
 import { failpoint } from '../../stores/failpoint.js';
 import { openAccount } from '../../stores/resources/index.js';
 import { asActivity, thisAttempt } from '../shared/as-activity.js';
 import type { ActivityDeps } from '../deps.js';
 import type { EstablishedConnections } from './establish-connections.js';
-import { membershipMail } from './membership-messages.js';
+import { membershipMessages } from './membership-messages.js';
 import type { FormationPlan } from './plan.js';
 
 export interface InitializeClusterInput {
@@ -49,7 +49,7 @@ export const initializeCluster = (deps: ActivityDeps) =>
     failpoint('initializeCluster:before-announcement');
     await announce(deps, plan, launch);
     // The table of the new epoch is in force, so it is known whose mail is whose now.
-    if (plan.leaving.length > 0) await reAddressClusterMail(deps.messaging, clusterId);
+    if (plan.leaving.length > 0) await reAddressClusterDeliveries(deps.messaging, clusterId);
     const result: FormationResult = {
       clusterId,
       epoch: launch.epoch,
@@ -124,7 +124,7 @@ async function announce(
     routeAndDeliver(
       communication,
       { clusterId, epoch, members },
-      membershipMail(settings.id, news, { joined: joining, changed: staying }),
+      membershipMessages(settings.id, news, { joined: joining, changed: staying }),
     ),
   ]);
   messaging.wake([...joining, ...staying]);

@@ -1,8 +1,8 @@
 import { managerMessageTypes } from '../../contracts/inbox.js';
-import type { NewMail } from '../../stores/communication/index.js';
+import type { NewDelivery } from '../../stores/communication/index.js';
 
 /** Who a cluster consists of from an epoch on. */
-export interface MembershipNews {
+export interface MembershipChange {
   readonly clusterId: string;
   readonly name: string;
   readonly epoch: number;
@@ -11,13 +11,13 @@ export interface MembershipNews {
 }
 
 /** What the manager tells of it to those it concerns. Ids are made of the epoch, so that telling it again changes nothing. */
-export function membershipMail(
+export function membershipMessages(
   source: string,
-  news: MembershipNews,
+  news: MembershipChange,
   to: { readonly joined?: readonly string[]; readonly changed: readonly string[] },
-): NewMail[] {
+): NewDelivery[] {
   const { clusterId, epoch } = news;
-  const mail = (type: string, recipients: readonly string[] = []): NewMail[] =>
+  const mail = (type: string, recipients: readonly string[] = []): NewDelivery[] =>
     recipients.length === 0
       ? []
       : [

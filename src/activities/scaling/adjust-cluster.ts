@@ -3,13 +3,13 @@ import { parseScalingRequest } from '../../contracts/scaling.js';
 import { electCoordinator } from '../../domain/formation/coordinator.js';
 import { planLinks } from '../../domain/formation/links.js';
 import type { Change } from '../../domain/scaling/types.js';
-import { reAddressClusterMail } from '../../messaging/re-address-deliveries.js';
+import { reAddressClusterDeliveries } from '../../messaging/re-address-deliveries.js';
 import {
   activateCluster,
   clusterWithMembers,
   findOperation,
   leavingSince,
-  noteInvited,
+  recordInvitations,
   releaseLeaving,
   saveLinks,
   saveStep,
@@ -24,11 +24,11 @@ import { failpoint } from '../../stores/failpoint.js';
 import { asActivity, thisAttempt } from '../shared/as-activity.js';
 import type { ActivityDeps } from '../deps.js';
 import { openInboxes, sendInvitations } from '../formation/invite.js';
-import { judgeInvitations } from '../formation/evaluate-invitations.js';
-import { membershipMail } from '../formation/membership-messages.js';
+import { evaluateInvitations } from '../formation/evaluate-invitations.js';
+import { membershipMessages } from '../formation/membership-messages.js';
 import type { FormationPlan } from '../formation/plan.js';
 import type { AllocatedResources, WantedChange } from './allocate-resources.js';
-import { noteChange, type CommittedChange } from './record-change.js';
+import { recordCommittedChange, type CommittedChange } from './record-change.js';
 
 export interface AdjustClusterInput {
   readonly operationId: OperationId;
@@ -73,14 +73,14 @@ export const adjustCluster = (deps: ActivityDeps) =>
     if (joined.waitSeconds !== null) return joined;
     // Joining is one transaction; where nobody leaves, that is the whole change.
     if (joined.joined.length > 0 && plan.leaving.length === 0) {
-      await noteChange(deps, input, { ...input, ...joined });
+      await recordCommittedChange(deps, input, { ...input, ...joined });
       failpoint('adjustCluster:noted');
       return joined;
     }
     const gone = await leave(deps, input, { plan, before: saved('adjustCluster:leave') });
     if (gone.waitSeconds !== null) return gone;
     const result = { ...gone, joined: joined.joined, epoch: gone.epoch };
-    await noteChange(deps, input, { ...input, ...result });
+    await recordCommittedChange(deps, input, { ...input, ...result });
     const key = { operationId, step: 'adjustCluster', round };
     return saveStep(clusters, key, thisAttempt(), async (tx) => {
       await releaseLeaving(tx, operationId);
@@ -110,9 +110,9 @@ async function join(deps: ActivityDeps, input: AdjustClusterInput, { plan, befor
     async (tx, { members }) => {
       // Members that another change is about to take out are neither kept nor asked.
       const present = members.filter((member) => belongs(member, plan, operationId));
-      const judgement = await judgeInvitations(tx, { plan, operationId, settings }, present);
+      const judgement = await evaluateInvitations(tx, { plan, operationId, settings }, present);
       if (judgement.state === 'waiting') {
-        await noteInvited(tx, judgement.toInvite);
+        await recordInvitations(tx, judgement.toInvite);
         return [unfinished, { waitSeconds: judgement.waitSeconds, ids: judgement.asked }];
       }
       await saveLinks(tx, clusterId, planLinks(judgement.members));
@@ -197,7 +197,7 @@ async function leave(deps: ActivityDeps, input: AdjustClusterInput, { plan, befo
     };
   }
   failpoint('adjustCluster:drained');
-  await reAddressClusterMail(deps.messaging, clusterId);
+  await reAddressClusterDeliveries(deps.messaging, clusterId);
   return { ...nothing(epoch + 1), left };
 }
 
@@ -236,7 +236,7 @@ async function announce(
   await routeAndDeliver(
     communication,
     { clusterId, epoch, members: listed },
-    membershipMail(settings.id, news, { joined, changed }),
+    membershipMessages(settings.id, news, { joined, changed }),
   );
   messaging.wake([...joined, ...changed]);
   return coordinator;

@@ -11,7 +11,7 @@ import {
   type ClusterRow,
   type ClustersDb,
 } from '../../stores/clusters/index.js';
-import { openRequest } from '../../stores/resources/index.js';
+import { openCapacityRequest } from '../../stores/resources/index.js';
 import { failpoint } from '../../stores/failpoint.js';
 import { asActivity, thisAttempt } from '../shared/as-activity.js';
 import type { ActivityDeps } from '../deps.js';
@@ -165,7 +165,7 @@ async function ask(
   }: { readonly missing: number; readonly reason: string; readonly plan: FormationPlan; readonly seconds: number },
 ): Promise<AllocatedResources['asked']> {
   const { requiredCapabilities, resources: perMember, labels } = plan.spec;
-  const request = await openRequest(resources, {
+  const request = await openCapacityRequest(resources, {
     id: `rr_${operationId}_${round}`,
     clusterId,
     operationId,

@@ -10,7 +10,7 @@ import { recordRecommendations, saveDecision, saveScores } from '../../stores/re
 import { failpoint } from '../../stores/failpoint.js';
 import { asActivity, thisAttempt } from '../shared/as-activity.js';
 import type { ActivityDeps } from '../deps.js';
-import { readPictures } from './read-facts.js';
+import { readClusterSnapshots } from './read-facts.js';
 import { operationOf, type AssessNeedsInput } from './request.js';
 import { rulesOf } from './rules.js';
 
@@ -63,7 +63,7 @@ async function decide(
   const cluster = await requireScalable(tx, clusterId, operationId);
   const rules = rulesOf(deps.settings);
   const asked = new Map(desired === undefined ? [] : [[clusterId, { desired, release }]]);
-  const picture = (await readPictures(deps, [cluster], { rules, asked })).get(clusterId);
+  const picture = (await readClusterSnapshots(deps, [cluster], { rules, asked })).get(clusterId);
   if (!picture) throw new Error(`Cluster ${clusterId} has no picture`);
   const { facts, stability } = picture;
   const found = assess(facts, rules);

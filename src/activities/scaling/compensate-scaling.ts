@@ -4,7 +4,7 @@ import {
   findCluster,
   findOperation,
   inTransaction,
-  passEpoch,
+  advanceEpoch,
   releaseLeaving,
   releaseReservations,
   stepsOf,
@@ -12,13 +12,13 @@ import {
   type ClustersDb,
 } from '../../stores/clusters/index.js';
 import { failpoint } from '../../stores/failpoint.js';
-import { findDecision, recordOutcome, withdrawRequests } from '../../stores/resources/index.js';
+import { findDecision, recordOutcome, withdrawCapacityRequests } from '../../stores/resources/index.js';
 import { asActivity, thisAttempt } from '../shared/as-activity.js';
 import type { ActivityDeps } from '../deps.js';
-import { announceWhoStays } from '../formation/announce-remaining-members.js';
-import { noteChange, type CommittedChange } from './record-change.js';
+import { announceRemainingMembers } from '../formation/announce-remaining-members.js';
+import { recordCommittedChange, type CommittedChange } from './record-change.js';
 
-export interface UndoScalingInput {
+export interface CompensateScalingInput {
   readonly operationId: OperationId;
   readonly clusterId: ClusterId;
   readonly error: OperationError;
@@ -28,8 +28,8 @@ export interface UndoScalingInput {
  * Gives back what a scaling took and did not use. Who has joined stays, and who is routed to no more is released: the
  * cluster is whole at every epoch, so there is nothing to turn back.
  */
-export const undoScaling = (deps: ActivityDeps) =>
-  asActivity(async ({ operationId, clusterId, error }: UndoScalingInput): Promise<void> => {
+export const compensateScaling = (deps: ActivityDeps) =>
+  asActivity(async ({ operationId, clusterId, error }: CompensateScalingInput): Promise<void> => {
     const { clusters, resources } = deps;
     const operation = await findOperation(clusters, operationId);
     if (operation?.endedAt) return;
@@ -40,7 +40,7 @@ export const undoScaling = (deps: ActivityDeps) =>
     if (known && known.outcome === null) await recordOutcome(resources, decision, 'failed', { operationId, error });
   });
 
-async function undo(deps: ActivityDeps, ids: Pick<UndoScalingInput, 'operationId' | 'clusterId'>): Promise<void> {
+async function undo(deps: ActivityDeps, ids: Pick<CompensateScalingInput, 'operationId' | 'clusterId'>): Promise<void> {
   const { clusters, resources } = deps;
   const { operationId, clusterId } = ids;
   const bar = (step: string, work: (tx: ClustersDb) => Promise<unknown> = async () => undefined): Promise<void> =>
@@ -57,11 +57,11 @@ async function undo(deps: ActivityDeps, ids: Pick<UndoScalingInput, 'operationId
   if (steps.some(({ step }) => step === 'allocateResources')) await tellWhoStays(deps, clusterId);
   for (const { step, round, result } of steps) {
     if (step !== 'adjustCluster:join' && step !== 'adjustCluster:leave') continue;
-    await noteChange(deps, { ...ids, round }, result as CommittedChange);
+    await recordCommittedChange(deps, { ...ids, round }, result as CommittedChange);
   }
   await bar('allocateResources', (tx) => releaseReservations(tx, operationId));
   await bar('assessNeeds');
-  await withdrawRequests(resources, operationId);
+  await withdrawCapacityRequests(resources, operationId);
 }
 
 /** Members may have been told of an epoch that never was: the next free one tells them who really is a member. */
@@ -69,10 +69,10 @@ async function tellWhoStays(deps: ActivityDeps, clusterId: ClusterId): Promise<v
   const { clusters } = deps;
   for (;;) {
     const cluster = await findCluster(clusters, clusterId);
-    const epoch = cluster?.state === 'active' ? await announceWhoStays(deps, cluster) : undefined;
+    const epoch = cluster?.state === 'active' ? await announceRemainingMembers(deps, cluster) : undefined;
     failpoint('undoScaling:announced');
     if (!cluster || epoch === undefined) return;
     // Somebody else may have moved the cluster on since it was read: then its members are told again.
-    if (await inTransaction(clusters, (tx) => passEpoch(tx, clusterId, { from: cluster.epoch, to: epoch }))) return;
+    if (await inTransaction(clusters, (tx) => advanceEpoch(tx, clusterId, { from: cluster.epoch, to: epoch }))) return;
   }
 }

@@ -1,10 +1,10 @@
 import type { ActivityDeps } from '../deps.js';
 import { adjustCluster } from './adjust-cluster.js';
 import { allocateResources } from './allocate-resources.js';
-import { answerResources, lookAtRequest } from './answer-capacity-request.js';
+import { answerCapacityRequest, readCapacityRequest } from './answer-capacity-request.js';
 import { assessNeeds } from './assess-needs.js';
 import { assessPage } from './scaling-interval.js';
-import { undoScaling } from './compensate-scaling.js';
+import { compensateScaling } from './compensate-scaling.js';
 import { verifyStability } from './verify-stability.js';
 
 /** The activities of scale_cluster: its four steps, the orchestrator's answers, and giving back. */
@@ -13,9 +13,9 @@ export const createScalingActivities = (deps: ActivityDeps) => ({
   allocateResources: allocateResources(deps),
   adjustCluster: adjustCluster(deps),
   verifyStability: verifyStability(deps),
-  answerResources: answerResources(deps),
-  lookAtRequest: lookAtRequest(deps),
-  undoScaling: undoScaling(deps),
+  answerResources: answerCapacityRequest(deps),
+  lookAtRequest: readCapacityRequest(deps),
+  undoScaling: compensateScaling(deps),
   assessPage: assessPage(deps),
 });
 

@@ -12,12 +12,12 @@ import {
   type ClusterRow,
   type ScalingMemberRow,
 } from '../../stores/clusters/index.js';
-import { mailFigures, type MailFigures } from '../../stores/communication/index.js';
+import { inboxStatistics, type InboxStatistics } from '../../stores/communication/index.js';
 import { scalingMemories, usageOf, type ScalingMemory, type UsageReading } from '../../stores/resources/index.js';
 import type { ActivityDeps } from '../deps.js';
 
 /** A cluster with all that decisions and scores are made of, read from the three databases. */
-export interface ClusterPicture {
+export interface ClusterSnapshot {
   readonly facts: ClusterFacts;
   readonly stability: StabilityFacts;
 }
@@ -35,11 +35,11 @@ export const scoreWindowSeconds = 600;
  * Reads clusters for a decision: a few questions for all of them together.
  * @param asked what somebody wants, by cluster.
  */
-export async function readPictures(
+export async function readClusterSnapshots(
   { clusters, communication, resources, settings }: ActivityDeps,
   rows: readonly ClusterRow[],
   { rules, asked = new Map() }: { readonly rules: ScalingRules; readonly asked?: ReadonlyMap<string, Asked> },
-): Promise<ReadonlyMap<string, ClusterPicture>> {
+): Promise<ReadonlyMap<string, ClusterSnapshot>> {
   const ids = rows.map(({ id }) => id);
   const nowMs = Date.now();
   const [{ members, stability, ackedPerSecond }, histories] = await Promise.all([
@@ -76,7 +76,7 @@ export async function readStability(
   const [all, losses, mail] = await Promise.all([
     scalingMembers(clusters, ids),
     unplannedLosses(clusters, ids, scoreWindowSeconds),
-    mailFigures(communication, ids, scoreWindowSeconds),
+    inboxStatistics(communication, ids, scoreWindowSeconds),
   ]);
   const ackedPerSecond = (clusterId: string): number | null => mail.get(clusterId)?.ackedPerSecond ?? null;
   const members = groupBy(all, ({ clusterId }) => clusterId);
@@ -183,7 +183,7 @@ function stabilityFactsOf(
     lost,
     figures,
     latencyMs,
-  }: { readonly lost: number; readonly figures: MailFigures | undefined; readonly latencyMs: number },
+  }: { readonly lost: number; readonly figures: InboxStatistics | undefined; readonly latencyMs: number },
 ): StabilityFacts {
   const handedOver = figures?.handedOver ?? [];
   const count = handedOver.reduce((sum, each) => sum + each, 0);

@@ -10,7 +10,7 @@ export interface CommittedChange extends Pick<AdjustClusterInput, 'cause' | 'cha
 }
 
 /** Notes what the next decisions look back on, once for each direction of a round. */
-export async function noteChange(
+export async function recordCommittedChange(
   { resources }: Pick<ActivityDeps, 'resources'>,
   { operationId, clusterId, round }: Pick<AdjustClusterInput, 'operationId' | 'clusterId' | 'round'>,
   { joined, left, cause, charged }: Omit<CommittedChange, 'epoch'>,

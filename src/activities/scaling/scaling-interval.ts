@@ -10,7 +10,7 @@ import { failpoint } from '../../stores/failpoint.js';
 import { recordRecommendations, saveScores } from '../../stores/resources/index.js';
 import { asActivity } from '../shared/as-activity.js';
 import type { ActivityDeps } from '../deps.js';
-import { readPictures } from './read-facts.js';
+import { readClusterSnapshots } from './read-facts.js';
 import { rulesOf } from './rules.js';
 
 export interface AssessPageInput {
@@ -49,7 +49,7 @@ export const assessPage = (deps: ActivityDeps) =>
   asActivity(async ({ after, limit, dryRun, balance }: AssessPageInput): Promise<AssessedPage> => {
     const rules = rulesOf(deps.settings);
     const rows = await clustersToAssess(deps.clusters, { after, limit });
-    const pictures = await readPictures(deps, rows, { rules });
+    const pictures = await readClusterSnapshots(deps, rows, { rules });
     const assessed = [...pictures].map(([clusterId, { facts, stability }]) => ({
       clusterId,
       facts,

@@ -1,6 +1,6 @@
 import type { ClusterId, OperationId } from '../../contracts/ids.js';
 import type { ScalingOutcome, ScalingResult } from '../../contracts/scaling.js';
-import { judgeSoak, type SoakVerdict } from '../../domain/scaling/soak.js';
+import { evaluateSoak, type SoakVerdict } from '../../domain/scaling/soak.js';
 import { stabilityScore } from '../../domain/stability/score.js';
 import {
   clusterWithMembers,
@@ -16,7 +16,7 @@ import {
   lastScores,
   recordOutcome,
   saveScores,
-  withdrawRequests,
+  withdrawCapacityRequests,
 } from '../../stores/resources/index.js';
 import { asActivity, thisAttempt } from '../shared/as-activity.js';
 import type { ActivityDeps } from '../deps.js';
@@ -111,7 +111,7 @@ async function judge(
     before: needs.scoreBefore,
     scores: scores.map((row) => row.score),
   };
-  const judged = { ...judgeSoak(watched, Date.now(), rulesOf(settings)), score };
+  const judged = { ...evaluateSoak(watched, Date.now(), rulesOf(settings)), score };
   if (judged.verdict === 'waiting') return judged;
   return saveStep<Judged>(clusters, key, thisAttempt(), async () => judged);
 }
@@ -152,7 +152,7 @@ async function end(
   };
   const key = { operationId, step: 'verifyStability', round: 0 };
   return saveStep<VerifiedStability>(clusters, key, thisAttempt(), async (tx) => {
-    await withdrawRequests(resources, operationId);
+    await withdrawCapacityRequests(resources, operationId);
     await recordOutcome(resources, needs.decisionId, outcome, { operationId, verdict, joined, left, waitedFor });
     await endOperation(tx, operationId, { state: 'completed', event: `cluster.scaling.${outcome}`, result });
     return { state: 'ended', result };

@@ -22,7 +22,7 @@ export function acksNeeded(require: Requirement, { matched, left }: ReceiptCount
  * @param isOver the deadline has passed.
  * @returns `unmet` also before the deadline, once so many are dead that the requirement cannot be met any more.
  */
-export function judgeReceipt(require: Requirement, counts: ReceiptCounts, isOver: boolean): ReceiptView['state'] {
+export function evaluateReceipt(require: Requirement, counts: ReceiptCounts, isOver: boolean): ReceiptView['state'] {
   if (require === 'none') return 'met';
   const needed = acksNeeded(require, counts);
   if (counts.acked >= needed) return 'met';

@@ -2,7 +2,7 @@ import { leastOutstandingOfTwo } from './least-outstanding.js';
 import { mayUseTopic, type Directory } from './route-messages.js';
 
 /** A delivery that was given to an agent which cannot handle it any more. */
-export interface Stray {
+export interface OrphanedDelivery {
   readonly agentId: string;
   /** How the agent was found: `role:<role>`, `capability:<name>`, `group:<name>`, else for itself. */
   readonly via: string;
@@ -18,7 +18,7 @@ export interface Stray {
  * Who takes over: another who has the role, the capability or a place in the queue group now; nobody for mail that was
  * for the agent itself, for each member or for each subscriber, who have or had a copy of their own.
  */
-export function findSuccessor(stray: Stray, directory: Directory): string | undefined {
+export function findSuccessor(stray: OrphanedDelivery, directory: Directory): string | undefined {
   const passedOver = new Set([stray.agentId, stray.source, ...stray.holders]);
   const candidates = namesOf(stray, directory).filter((id) => !passedOver.has(id));
   return leastOutstandingOfTwo(
@@ -27,7 +27,7 @@ export function findSuccessor(stray: Stray, directory: Directory): string | unde
   )?.agentId;
 }
 
-function namesOf({ via, clusterId, topic }: Stray, directory: Directory): readonly string[] {
+function namesOf({ via, clusterId, topic }: OrphanedDelivery, directory: Directory): readonly string[] {
   const { clusters, capabilities, topics, clustersOf } = directory;
   const colon = via.indexOf(':');
   if (colon < 0) return [];

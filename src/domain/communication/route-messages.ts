@@ -1,5 +1,5 @@
 import type { ErrorCode } from '../../contracts/errors.js';
-import type { Address, DeadReason } from '../../contracts/messages.js';
+import type { Address, DeadLetterReason } from '../../contracts/messages.js';
 import type { AccessList } from '../../contracts/topics.js';
 import { leastOutstandingOfTwo, type Candidate } from './least-outstanding.js';
 
@@ -64,7 +64,7 @@ export type Route =
       readonly topic?: string;
       readonly retain?: boolean;
       /** Matched nobody, and that is told as a dead letter. */
-      readonly dead?: { readonly reason: DeadReason; readonly detail: string };
+      readonly dead?: { readonly reason: DeadLetterReason; readonly detail: string };
     }
   | { readonly state: 'refused'; readonly code: ErrorCode; readonly detail: string };
 

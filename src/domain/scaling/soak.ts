@@ -38,7 +38,7 @@ export const soakSeconds = (direction: Direction, rules: ScalingRules): number =
  * Judges a change by the stability scores since. An unknown score never passes.
  * @param nowMs what a block's time is counted from.
  */
-export const judgeSoak = (soak: Soak, nowMs: number, rules: ScalingRules): SoakVerdict => {
+export const evaluateSoak = (soak: Soak, nowMs: number, rules: ScalingRules): SoakVerdict => {
   const { before, direction, desired, from } = soak;
   const needed = rules.passSamples;
   const last = soak.scores.slice(-needed);

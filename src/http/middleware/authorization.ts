@@ -96,7 +96,7 @@ export const partyOf = ({ role, agentId }: Principal): Party =>
  * ids cannot be probed.
  * @throws ManagerError `forbidden` or `not_found`.
  */
-export function authorise(
+export function authorize(
   principal: Principal,
   operation: OperationName,
   target: { readonly agentId?: string | undefined } = {},

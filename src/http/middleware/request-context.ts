@@ -8,7 +8,7 @@ import type { ApiDeps, ApiEnv } from '../deps.js';
 import { MethodNotAllowed } from './method-not-allowed.js';
 
 /** What every request gets before any route: an id, its figures, the headers that all answers carry. */
-export function entry(deps: ApiDeps): MiddlewareHandler<ApiEnv> {
+export function requestContext(deps: ApiDeps): MiddlewareHandler<ApiEnv> {
   const failedLogins: FailedLogins = { byAddress: new Map() };
   return async (c, next) => {
     const startedAtMs = performance.now();
@@ -30,7 +30,7 @@ export function entry(deps: ApiDeps): MiddlewareHandler<ApiEnv> {
  * Refuses requests that were sent under another name than ours, also on loopback: a web page whose name was made to
  * point here (DNS rebinding), or one of another origin.
  */
-export function ownNameOnly(deps: ApiDeps): MiddlewareHandler<ApiEnv> {
+export function requireKnownHost(deps: ApiDeps): MiddlewareHandler<ApiEnv> {
   return async (c, next) => {
     const host = c.req.header('host') ?? '';
     const { host: configured, allowedHosts } = deps.config();
@@ -66,7 +66,7 @@ const originHost = (origin: string): string | undefined =>
   /^https?:\/\/[^/]+$/i.test(origin) ? origin.replace(/^https?:\/\//i, '').toLowerCase() : undefined;
 
 /** For a path that no route took: 405 with what the path does allow, else 404. */
-export function nothingThere(
+export function pathNotFound(
   routes: readonly { readonly method: string; readonly path: string }[],
 ): (c: Context<ApiEnv>) => never {
   const known = routes.map(({ method, path }) => ({

@@ -1,6 +1,6 @@
 import type { Context } from 'hono';
 import { z } from 'zod';
-import { nearest } from '../../config/nearest-name.js';
+import { nearestName } from '../../config/nearest-name.js';
 import { shown } from '../../config/problems.js';
 import { ManagerError, type Problem } from '../../contracts/errors.js';
 import type { ApiEnv } from '../deps.js';
@@ -53,7 +53,7 @@ const neededOf = (expected: string): string =>
   expected === 'nonoptional' ? 'a JSON value, null at least,' : `a value of type ${expected}`;
 
 function unknownField(key: string, known: readonly string[]): string {
-  const meant = nearest(key, known);
+  const meant = nearestName(key, known);
   if (meant !== undefined) return `is not a known field; did you mean "${meant}"?`;
   return known.length === 0 ? 'is not a known field' : `is not a known field; allowed here: ${known.join(', ')}`;
 }

@@ -5,7 +5,7 @@ import {
   enrolmentOf,
   findAgent,
   inTransaction,
-  leave,
+  markAgentLeft,
   listAgents,
   capabilityTokens,
   registerAgent,
@@ -85,7 +85,7 @@ const drain = operationRoute({
   responses: { 200: json(shapes.agentAnswer, 'The agent, draining') },
 });
 
-export const notThere = (id: string): ManagerError => new ManagerError('not_found', `There is no agent "${id}"`);
+export const agentNotFound = (id: string): ManagerError => new ManagerError('not_found', `There is no agent "${id}"`);
 
 export function agentRoutes(api: Api, deps: ApiDeps): void {
   api.openapi(register, async (c) => {
@@ -110,7 +110,7 @@ export function agentRoutes(api: Api, deps: ApiDeps): void {
   api.openapi(get, async (c) => {
     const { id } = c.req.valid('param');
     const agent = await findAgent(deps.clusters, id);
-    if (!agent) throw notThere(id);
+    if (!agent) throw agentNotFound(id);
     return c.json({ agent }, 200);
   });
 
@@ -139,7 +139,7 @@ export function agentRoutes(api: Api, deps: ApiDeps): void {
 /** The inbox first, the agent last: an agent that can be seen can be written to. */
 async function enrol(deps: ApiDeps, principal: Principal, agent: RegisterAgent) {
   const party = partyOf(principal);
-  if (party === 'agent' && agent.id !== principal.agentId) throw notThere(agent.id);
+  if (party === 'agent' && agent.id !== principal.agentId) throw agentNotFound(agent.id);
   const { leaseSeconds, heartbeatSeconds } = deps.config();
   if (agent.id === deps.config().id) {
     throw new ManagerError(
@@ -177,8 +177,8 @@ async function enrol(deps: ApiDeps, principal: Principal, agent: RegisterAgent) 
 async function left(deps: ApiDeps, id: string): Promise<void> {
   await inTransaction(deps.clusters, async (tx) => {
     const agent = await findAgent(tx, id);
-    if (!agent) throw notThere(id);
-    const isFirst = await leave(tx, id);
+    if (!agent) throw agentNotFound(id);
+    const isFirst = await markAgentLeft(tx, id);
     await revokeAgentTokens(tx, id);
     if (!isFirst) return;
     await appendEvent(tx, {

@@ -1,14 +1,21 @@
 import type { Context } from 'hono';
 import { v7 as uuidv7 } from 'uuid';
 import { ManagerError } from '../../contracts/errors.js';
-import { leaseOf, newGrant, type GrantAnswer, type GrantView } from '../../contracts/resources.js';
-import { extendGrants, findGrant, grantsOf, release, take, type GrantRow } from '../../stores/resources/index.js';
-import { requireAllowed } from '../../operations/submit.js';
+import { leaseOf, newAllocation, type AllocationAnswer, type AllocationView } from '../../contracts/resources.js';
+import {
+  extendAllocations,
+  findAllocation,
+  allocationsOf,
+  releaseAllocation,
+  allocate,
+  type AllocationRow,
+} from '../../stores/resources/index.js';
+import { requireFunction } from '../../operations/submit.js';
 import { nextCursor, numberIn, positionOf } from '../cursor.js';
 import type { Api, ApiDeps, ApiEnv } from '../deps.js';
 import { json, jsonRequest, operationRoute } from '../operation-route.js';
 import * as shapes from '../shapes.js';
-import { noCluster, requireMember } from '../cluster-visibility.js';
+import { clusterNotFound, requireMember } from '../cluster-visibility.js';
 
 const takeAll = operationRoute({
   operationId: 'takeGrants',
@@ -16,7 +23,7 @@ const takeAll = operationRoute({
   path: '/v1/grants',
   summary: 'Take amounts of pools for a cluster, all or nothing, for as long as the lease is extended',
   tags: ['resources'],
-  request: { body: jsonRequest(newGrant) },
+  request: { body: jsonRequest(newAllocation) },
   responses: { 200: json(shapes.grantsTaken, 'Granted, or short: then nothing was taken') },
 });
 
@@ -52,12 +59,12 @@ const giveBack = operationRoute({
 
 export function grantRoutes(api: Api, deps: ApiDeps): void {
   api.openapi(takeAll, async (c) => {
-    requireAllowed(deps, c.var.principal, 'scaling');
+    requireFunction(deps, c.var.principal, 'scaling');
     const { requestId = `gr_${uuidv7()}`, ...asked } = c.req.valid('json');
-    await requireMember(deps, c.var.principal, asked.clusterId, noCluster(asked.clusterId));
+    await requireMember(deps, c.var.principal, asked.clusterId, clusterNotFound(asked.clusterId));
     // No operation takes them: whoever asks names its request, and that is what stands for one.
-    const answer = await take(deps.resources, { ...asked, requestId, operationId: requestId });
-    const taken: GrantAnswer = {
+    const answer = await allocate(deps.resources, { ...asked, requestId, operationId: requestId });
+    const taken: AllocationAnswer = {
       requestId,
       state: answer.state,
       grants: answer.state === 'granted' ? answer.grants.map(viewOf) : [],
@@ -68,11 +75,11 @@ export function grantRoutes(api: Api, deps: ApiDeps): void {
 
   api.openapi(list, async (c) => {
     const { cursor, limit, clusterId } = c.req.valid('query');
-    await requireMember(deps, c.var.principal, clusterId, noCluster(clusterId));
+    await requireMember(deps, c.var.principal, clusterId, clusterNotFound(clusterId));
     const after = numberIn(positionOf(cursor, 1)?.[0]);
     const page = { limit: limit + 1, ...(after === undefined ? {} : { after }) };
     const { page: rows, nextCursor: next } = nextCursor(
-      await grantsOf(deps.resources, clusterId, page),
+      await allocationsOf(deps.resources, clusterId, page),
       limit,
       ({ id }) => [String(id)],
     );
@@ -81,7 +88,7 @@ export function grantRoutes(api: Api, deps: ApiDeps): void {
 
   api.openapi(extend, async (c) => {
     const { id } = await visible(c, c.req.valid('param').id);
-    const extended = await extendGrants(deps.resources, [id], c.req.valid('json').leaseSeconds);
+    const extended = await extendAllocations(deps.resources, [id], c.req.valid('json').leaseSeconds);
     const grant = await visible(c, id);
     if (extended.length > 0) return c.json({ grant: viewOf(grant) }, 200);
     throw new ManagerError(
@@ -92,20 +99,20 @@ export function grantRoutes(api: Api, deps: ApiDeps): void {
 
   api.openapi(giveBack, async (c) => {
     const { id } = await visible(c, c.req.valid('param').id);
-    await release(deps.resources, { grantIds: [id] });
+    await releaseAllocation(deps.resources, { grantIds: [id] });
     return c.json({ grant: viewOf(await visible(c, id)) }, 200);
   });
 }
 
-async function visible({ var: { deps, principal } }: Context<ApiEnv>, id: number): Promise<GrantRow> {
+async function visible({ var: { deps, principal } }: Context<ApiEnv>, id: number): Promise<AllocationRow> {
   const missing = new ManagerError('not_found', `There is no grant ${id}; those that ended are kept for a while only`);
-  const grant = await findGrant(deps.resources, id);
+  const grant = await findAllocation(deps.resources, id);
   if (!grant) throw missing;
   await requireMember(deps, principal, grant.clusterId, missing);
   return grant;
 }
 
-const viewOf = ({ operationId: _operationId, leaseExpiresAt, ...rest }: GrantRow): GrantView => ({
+const viewOf = ({ operationId: _operationId, leaseExpiresAt, ...rest }: AllocationRow): AllocationView => ({
   ...rest,
   leaseExpiresAt: leaseExpiresAt.toISOString(),
 });

@@ -1,29 +1,24 @@
 import type { Context } from 'hono';
 import { v7 as uuidv7 } from 'uuid';
 import { ManagerError } from '../../contracts/errors.js';
-import {
-  commitOf,
-  newReservation,
-  putBudget as budgetSpec,
-  type Reserved as Answer,
-} from '../../contracts/resources.js';
+import { commitOf, newHold, putBudget as budgetSpec, type HoldAnswer as Answer } from '../../contracts/resources.js';
 import { findCluster } from '../../stores/clusters/index.js';
 import {
   budgetsOf,
-  commitReservation,
+  commitHold,
   findBudget,
-  findReservation,
+  findHold,
   putBudget,
-  releaseReservation,
-  reserve,
-  type Reserved,
+  releaseHold,
+  placeHold,
+  type HoldOutcome,
 } from '../../stores/resources/index.js';
-import { requireAllowed } from '../../operations/submit.js';
+import { requireFunction } from '../../operations/submit.js';
 import { nextCursor, positionOf } from '../cursor.js';
 import type { Api, ApiDeps, ApiEnv } from '../deps.js';
 import { json, jsonRequest, operationRoute } from '../operation-route.js';
 import * as shapes from '../shapes.js';
-import { noCluster, requireMember } from '../cluster-visibility.js';
+import { clusterNotFound, requireMember } from '../cluster-visibility.js';
 
 const list = operationRoute({
   operationId: 'listBudgets',
@@ -51,7 +46,7 @@ const setAside = operationRoute({
   path: '/v1/budgets/{id}/reserve',
   summary: 'Set an amount aside before it is used; it is free again when the lease ends',
   tags: ['budgets'],
-  request: { params: shapes.byBudget, body: jsonRequest(newReservation) },
+  request: { params: shapes.byBudget, body: jsonRequest(newHold) },
   responses: { 200: json(shapes.reservedAnswer, 'Reserved') },
 });
 
@@ -78,7 +73,7 @@ const giveBack = operationRoute({
 export function budgetRoutes(api: Api, deps: ApiDeps): void {
   api.openapi(list, async (c) => {
     const { cursor, limit, clusterId } = c.req.valid('query');
-    await requireMember(deps, c.var.principal, clusterId, noCluster(clusterId));
+    await requireMember(deps, c.var.principal, clusterId, clusterNotFound(clusterId));
     const after = positionOf(cursor, 1)?.[0];
     const page = { limit: limit + 1, ...(after === undefined ? {} : { after }) };
     const { page: budgets, nextCursor: next } = nextCursor(
@@ -90,10 +85,10 @@ export function budgetRoutes(api: Api, deps: ApiDeps): void {
   });
 
   api.openapi(put, async (c) => {
-    requireAllowed(deps, c.var.principal, 'scaling');
+    requireFunction(deps, c.var.principal, 'scaling');
     const budget = { id: c.req.valid('param').id, ...c.req.valid('json') };
     const cluster = await findCluster(deps.clusters, budget.clusterId);
-    if (!cluster) throw noCluster(budget.clusterId);
+    if (!cluster) throw clusterNotFound(budget.clusterId);
     if (cluster.state === 'dissolved' || cluster.state === 'failed') {
       throw new ManagerError('state_conflict', `Cluster "${cluster.id}" is ${cluster.state}; it has nothing to spend`);
     }
@@ -101,7 +96,7 @@ export function budgetRoutes(api: Api, deps: ApiDeps): void {
   });
 
   api.openapi(setAside, async (c) => {
-    requireAllowed(deps, c.var.principal, 'scaling');
+    requireFunction(deps, c.var.principal, 'scaling');
     const { id: budgetId } = c.req.valid('param');
     const missing = new ManagerError('not_found', `There is no budget "${budgetId}"`);
     const budget = await findBudget(deps.resources, budgetId);
@@ -109,7 +104,7 @@ export function budgetRoutes(api: Api, deps: ApiDeps): void {
     await requireMember(deps, c.var.principal, budget.clusterId, missing);
     const { reservationId = `rsv_${uuidv7()}`, amount, leaseSeconds } = c.req.valid('json');
     const reservedBy = c.var.principal.agentId;
-    const done = await reserve(deps.resources, { budgetId, reservationId, amount, leaseSeconds, reservedBy });
+    const done = await placeHold(deps.resources, { budgetId, reservationId, amount, leaseSeconds, reservedBy });
     return c.json(answerOf(done), 200);
   });
 
@@ -117,13 +112,13 @@ export function budgetRoutes(api: Api, deps: ApiDeps): void {
   api.openapi(commit, async (c) => {
     const { id } = c.req.valid('param');
     await requireVisible(c, id);
-    return c.json(answerOf(await commitReservation(deps.resources, id, c.req.valid('json').actual)), 200);
+    return c.json(answerOf(await commitHold(deps.resources, id, c.req.valid('json').actual)), 200);
   });
 
   api.openapi(giveBack, async (c) => {
     const { id } = c.req.valid('param');
     await requireVisible(c, id);
-    return c.json(answerOf(await releaseReservation(deps.resources, id)), 200);
+    return c.json(answerOf(await releaseHold(deps.resources, id)), 200);
   });
 }
 
@@ -133,14 +128,14 @@ async function requireVisible({ var: { deps, principal } }: Context<ApiEnv>, id:
     'not_found',
     `There is no reservation "${id}"; those that ended are kept for a while`,
   );
-  const reservation = await findReservation(deps.resources, id);
+  const reservation = await findHold(deps.resources, id);
   const budget = reservation && (await findBudget(deps.resources, reservation.budgetId));
   if (!budget) throw missing;
   if (principal.agentId !== null && principal.agentId === reservation.reservedBy) return;
   await requireMember(deps, principal, budget.clusterId, missing);
 }
 
-const answerOf = ({ reservation: { reservedBy: _reservedBy, ...reservation }, budget }: Reserved): Answer => ({
+const answerOf = ({ reservation: { reservedBy: _reservedBy, ...reservation }, budget }: HoldOutcome): Answer => ({
   reservation: { ...reservation, leaseExpiresAt: reservation.leaseExpiresAt.toISOString() },
   budget,
 });

@@ -1,10 +1,15 @@
 import type { Context } from 'hono';
 import { ManagerError } from '../../contracts/errors.js';
 import { workflowIds } from '../../contracts/ids.js';
-import type { ResourceRequestView } from '../../contracts/capacity-requests.js';
-import { resourceAnswer, type ResourceAnswer } from '../../contracts/scaling.js';
-import { answerRequest, findRequest, listRequests, type ResourceRequestRow } from '../../stores/resources/index.js';
-import { requesterOf, requireAllowed } from '../../operations/submit.js';
+import type { CapacityRequestView } from '../../contracts/capacity-requests.js';
+import { capacityAnswer, type CapacityAnswer } from '../../contracts/scaling.js';
+import {
+  saveCapacityAnswer,
+  findCapacityRequest,
+  listCapacityRequests,
+  type CapacityRequestRow,
+} from '../../stores/resources/index.js';
+import { requesterOf, requireFunction } from '../../operations/submit.js';
 import { nextCursor, numberIn, positionOf } from '../cursor.js';
 import type { Api, ApiDeps, ApiEnv } from '../deps.js';
 import { json, operationRoute } from '../operation-route.js';
@@ -30,7 +35,7 @@ const get = operationRoute({
   responses: { 200: json(shapes.resourceRequestAnswer, 'The request') },
 });
 
-const optionalReason = { required: false, content: { 'application/json': { schema: resourceAnswer } } } as const;
+const optionalReason = { required: false, content: { 'application/json': { schema: capacityAnswer } } } as const;
 
 const grant = operationRoute({
   operationId: 'grantResources',
@@ -56,7 +61,7 @@ export function resourceRequestRoutes(api: Api, deps: ApiDeps): void {
   api.openapi(list, async (c) => {
     const { cursor, limit, state, clusterId } = c.req.valid('query');
     const before = numberIn(positionOf(cursor, 1)?.[0]);
-    const rows = await listRequests(deps.resources, {
+    const rows = await listCapacityRequests(deps.resources, {
       ...(state === undefined ? {} : { state }),
       ...(clusterId === undefined ? {} : { clusterId }),
       ...(before === undefined ? {} : { before }),
@@ -68,7 +73,7 @@ export function resourceRequestRoutes(api: Api, deps: ApiDeps): void {
 
   api.openapi(get, async (c) => {
     const { id } = c.req.valid('param');
-    const row = await findRequest(deps.resources, id);
+    const row = await findCapacityRequest(deps.resources, id);
     if (!row) throw new ManagerError('not_found', `There is no resource request "${id}"; list those that are open`);
     return c.json({ resourceRequest: viewOf(row) }, 200);
   });
@@ -88,19 +93,19 @@ export function resourceRequestRoutes(api: Api, deps: ApiDeps): void {
 async function answered(
   c: Context<ApiEnv>,
   id: string,
-  given: { readonly state: 'granted' | 'denied'; readonly answer: ResourceAnswer | undefined },
-): Promise<ResourceRequestView> {
+  given: { readonly state: 'granted' | 'denied'; readonly answer: CapacityAnswer | undefined },
+): Promise<CapacityRequestView> {
   const { deps, principal } = c.var;
-  requireAllowed(deps, principal, 'scaling');
+  requireFunction(deps, principal, 'scaling');
   // Without a body there is none to validate, and none of its fields.
   const answer = given.answer?.reason === undefined ? {} : { reason: given.answer.reason };
-  const row = await answerRequest(deps.resources, id, { state: given.state, by: requesterOf(principal), answer });
+  const row = await saveCapacityAnswer(deps.resources, id, { state: given.state, by: requesterOf(principal), answer });
   const workflowId = workflowIds.scaling(row.operationId);
   deps.client.wake(workflowId).catch((err: unknown) => deps.logger.warn({ err, workflowId }, 'wake failed'));
   return viewOf(row);
 }
 
-function viewOf(row: ResourceRequestRow): ResourceRequestView {
+function viewOf(row: CapacityRequestRow): CapacityRequestView {
   // Nobody can answer it any more, whether or not it was tidied up yet.
   const isOver = row.state === 'open' && row.deadlineAt.getTime() <= Date.now();
   return {

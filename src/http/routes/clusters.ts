@@ -5,7 +5,7 @@ import { workflowIds } from '../../contracts/ids.js';
 import { requestHash } from '../../contracts/request-hash.js';
 import { clusterView, clusterViews, findAgent, findOperation } from '../../stores/clusters/index.js';
 import { lastScores } from '../../stores/resources/index.js';
-import { acceptAndStart, awaitOperation, requesterOf, requireAllowed } from '../../operations/submit.js';
+import { submitOperation, waitForOperation, requesterOf, requireFunction } from '../../operations/submit.js';
 import { nextCursor, positionOf } from '../cursor.js';
 import type { Api, ApiDeps } from '../deps.js';
 import { json, operationRoute } from '../operation-route.js';
@@ -80,11 +80,11 @@ export function clusterRoutes(api: Api, deps: ApiDeps): void {
   api.openapi(dissolve, async (c) => {
     const { id: clusterId } = c.req.valid('param');
     const { wait } = c.req.valid('query');
-    requireAllowed(deps, c.var.principal, 'cluster_management');
+    requireFunction(deps, c.var.principal, 'cluster_management');
     const { drainSeconds } = dissolveRequest.parse(c.req.valid('json'));
     const id = await dissolutionOf(deps, await visibleCluster(deps, c.var.principal, clusterId));
     const request = { clusterId, drainSeconds };
-    const accepted = await acceptAndStart(deps, c.var.principal, {
+    const accepted = await submitOperation(deps, c.var.principal, {
       id,
       kind: 'DISSOLUTION',
       clusterId,
@@ -93,7 +93,7 @@ export function clusterRoutes(api: Api, deps: ApiDeps): void {
       requestHash: requestHash('DISSOLUTION', request),
       requestedBy: requesterOf(c.var.principal),
     });
-    const operation = await awaitOperation(deps, accepted, wait, c.req.raw.signal);
+    const operation = await waitForOperation(deps, accepted, wait, c.req.raw.signal);
     c.header('location', `/v1/operations/${id}`);
     return c.json({ operation: await operationViewOf(deps, operation) }, hasEnded(operation) ? 200 : 202);
   });

@@ -9,7 +9,7 @@ import {
   listDeadLetters,
   type DeadLetterRow,
 } from '../../stores/communication/index.js';
-import { requesterOf, requireAllowed } from '../../operations/submit.js';
+import { requesterOf, requireFunction } from '../../operations/submit.js';
 import { nextCursor, numberIn, positionOf } from '../cursor.js';
 import type { Api, ApiDeps } from '../deps.js';
 import { json, operationRoute } from '../operation-route.js';
@@ -60,14 +60,14 @@ export function deadLetterRoutes(api: Api, deps: ApiDeps): void {
   });
 
   api.openapi(replay, async (c) => {
-    requireAllowed(deps, c.var.principal, 'communication_management');
+    requireFunction(deps, c.var.principal, 'communication_management');
     const letter = await find(deps, c.req.valid('param').id);
     const matched = await replayDeadLetter(deps.messaging(), letter, requesterOf(c.var.principal));
     return c.json({ deadLetter: viewOf(await find(deps, c.req.valid('param').id)), matched }, 200);
   });
 
   api.openapi(discard, async (c) => {
-    requireAllowed(deps, c.var.principal, 'communication_management');
+    requireFunction(deps, c.var.principal, 'communication_management');
     const letter = await find(deps, c.req.valid('param').id);
     if (!(await discardDeadLetter(deps.communication, letter.no, requesterOf(c.var.principal)))) {
       throw new ManagerError('state_conflict', `Dead letter ${c.req.valid('param').id} was ${letter.state} already`);

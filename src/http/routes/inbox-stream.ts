@@ -1,7 +1,7 @@
 import type { Context } from 'hono';
 import { authenticate } from '../middleware/authentication.js';
 import type { ApiDeps, ApiEnv } from '../deps.js';
-import { handOver, type HandedOver } from '../../messaging/lease-deliveries.js';
+import { deliverNext, type SerializedDelivery } from '../../messaging/deliver-next.js';
 import { RetryLater } from '../middleware/problem-details.js';
 
 /** @returns what answers with an agent's inbox as a stream, and counts those that are open. */
@@ -49,7 +49,7 @@ function streamInbox(
     // Before every hand-over, also of a stream that never has to wait: the token may have been revoked meanwhile.
     await authenticate(c);
     const since = deps.mail.moment;
-    const deliveries = await handOver(deps, agentId, max, max);
+    const deliveries = await deliverNext(deps, agentId, max, max);
     if (deliveries.length > 0) return deliveries.map(eventOf).join('');
     // From the last word said, not the last look: one who holds as much as it may is looked at again and again.
     await deps.mail.wait(agentId, since, saidAtMs + deps.streamPingMs - performance.now(), signal);
@@ -86,4 +86,4 @@ function streamInbox(
   });
 }
 
-const eventOf = ({ id, text }: HandedOver): string => `event: delivery\nid: ${id}\ndata: ${text}\n\n`;
+const eventOf = ({ id, text }: SerializedDelivery): string => `event: delivery\nid: ${id}\ndata: ${text}\n\n`;

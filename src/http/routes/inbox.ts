@@ -3,11 +3,11 @@ import { invitationAnswer } from '../../contracts/agents.js';
 import { ManagerError } from '../../contracts/errors.js';
 import { ackMany, ackOne as ackOneBody, extend, inboxQuery, nack } from '../../contracts/inbox.js';
 import { answerInvitation, findAgent } from '../../stores/clusters/index.js';
-import { extendLease, giveBack, ownsDelivery } from '../../stores/communication/index.js';
-import { notThere } from './agents.js';
+import { extendLease, nackDelivery, ownsDelivery } from '../../stores/communication/index.js';
+import { agentNotFound } from './agents.js';
 import { authenticate } from '../middleware/authentication.js';
 import type { Api, ApiDeps, ApiEnv } from '../deps.js';
-import { handOver, type HandedOver } from '../../messaging/lease-deliveries.js';
+import { deliverNext, type SerializedDelivery } from '../../messaging/deliver-next.js';
 import { inboxStreams } from './inbox-stream.js';
 import { json, jsonRequest, operationRoute } from '../operation-route.js';
 import * as shapes from '../shapes.js';
@@ -79,13 +79,13 @@ export function inboxRoutes(api: Api, deps: ApiDeps): void {
   api.openapi(inbox, async (c) => {
     const { id } = c.req.valid('param');
     const { max, waitSeconds } = c.req.valid('query');
-    if (c.var.principal.agentId === null && !(await findAgent(deps.clusters, id))) throw notThere(id);
+    if (c.var.principal.agentId === null && !(await findAgent(deps.clusters, id))) throw agentNotFound(id);
     if (/\btext\/event-stream\b/.test(c.req.header('accept') ?? '')) return stream(c, id, max) as never;
     const { signal } = c.req.raw;
     const endsAtMs = performance.now() + waitSeconds * 1000;
     for (;;) {
       const since = deps.mail.moment;
-      const deliveries = await handOver(deps, id, max);
+      const deliveries = await deliverNext(deps, id, max);
       if (deliveries.length > 0) return answerOf(c, deliveries);
       if (!(await deps.mail.wait(id, since, endsAtMs - performance.now(), signal))) return answerOf(c, []);
       // The token may have been revoked while its bearer waited.
@@ -122,7 +122,7 @@ export function inboxRoutes(api: Api, deps: ApiDeps): void {
     const { leaseToken, delaySeconds, reason, final } = c.req.valid('json');
     const { communication } = deps.config();
     const how = { delaySeconds, reason, final };
-    const outcome = await giveBack(deps.communication, { agentId, id, leaseToken }, how, communication);
+    const outcome = await nackDelivery(deps.communication, { agentId, id, leaseToken }, how, communication);
     if (!outcome) throw await lost(deps, agentId, id);
     deps.mail.wake([agentId]);
     return c.json({ id, outcome }, 200);
@@ -149,7 +149,7 @@ export function inboxRoutes(api: Api, deps: ApiDeps): void {
 }
 
 /** Its text is put together, not typed: it is checked against the answer's schema where it is tested. */
-const answerOf = (c: Context<ApiEnv>, deliveries: readonly HandedOver[]): never =>
+const answerOf = (c: Context<ApiEnv>, deliveries: readonly SerializedDelivery[]): never =>
   c.body(`{"deliveries":[${deliveries.map(({ text }) => text).join(',')}]}`, 200, {
     'content-type': 'application/json',
   }) as never;

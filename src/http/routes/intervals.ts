@@ -1,4 +1,4 @@
-import { requireAllowed } from '../../operations/submit.js';
+import { requireFunction } from '../../operations/submit.js';
 import type { Api, ApiDeps } from '../deps.js';
 import { json, operationRoute } from '../operation-route.js';
 import * as shapes from '../shapes.js';
@@ -29,7 +29,7 @@ const scale = operationRoute({
 
 export function intervalRoutes(api: Api, deps: ApiDeps): void {
   api.openapi(run, async (c) => {
-    requireAllowed(deps, c.var.principal, 'cluster_management');
+    requireFunction(deps, c.var.principal, 'cluster_management');
     const { dryRun } = shapes.intervalRequest.parse(c.req.valid('json'));
     const report = await withinLimit(
       deps.client.runFormationInterval({ dryRun }),
@@ -44,7 +44,7 @@ export function intervalRoutes(api: Api, deps: ApiDeps): void {
   });
 
   api.openapi(scale, async (c) => {
-    requireAllowed(deps, c.var.principal, 'scaling');
+    requireFunction(deps, c.var.principal, 'scaling');
     const { dryRun } = shapes.intervalRequest.parse(c.req.valid('json'));
     const { balances: _balances, ...report } = await withinLimit(
       deps.client.runScalingInterval({ dryRun }),

@@ -4,7 +4,7 @@ import { ManagerError } from '../../contracts/errors.js';
 import { newMessages } from '../../contracts/messages.js';
 import type { MessageResult } from '../../contracts/messages.js';
 import type { MessageSender } from '../../messaging/deps.js';
-import { wayOf } from '../../messaging/message-trace.js';
+import { traceMessage } from '../../messaging/message-trace.js';
 import { receiptsOf } from '../../messaging/receipts.js';
 import type { Principal } from '../../stores/clusters/index.js';
 import {
@@ -14,7 +14,7 @@ import {
   type BatchParts,
   type StoredMessage,
 } from '../../stores/communication/index.js';
-import { requesterOf, requireAllowed } from '../../operations/submit.js';
+import { requesterOf, requireFunction } from '../../operations/submit.js';
 import { partyOf } from '../middleware/authorization.js';
 import type { Api, ApiDeps } from '../deps.js';
 import { json, jsonRequest, operationRoute } from '../operation-route.js';
@@ -75,7 +75,7 @@ export const senderOf = (principal: Principal): MessageSender =>
 
 export function messageRoutes(api: Api, deps: ApiDeps): void {
   api.openapi(send, async (c) => {
-    requireAllowed(deps, c.var.principal, 'communication_management');
+    requireFunction(deps, c.var.principal, 'communication_management');
     const sender = senderOf(c.var.principal);
     const results = await deps.messages.add(c.req.valid('json').messages.map((message) => ({ sender, message })));
     for (const result of results) deps.metrics.messages.inc({ outcome: outcomeOf(result) });
@@ -85,7 +85,7 @@ export function messageRoutes(api: Api, deps: ApiDeps): void {
 
   api.openapi(way, async (c) => {
     const message = await visible(deps, c.var.principal, c.req.valid('param').id);
-    const found = await wayOf(deps.communication, message);
+    const found = await traceMessage(deps.communication, message);
     const url = found.operationId ? temporalUrl(deps.config(), `communication/${found.operationId}`) : null;
     return c.json({ message: { ...found, temporalUrl: url } }, 200);
   });
@@ -99,8 +99,8 @@ export function messageRoutes(api: Api, deps: ApiDeps): void {
   });
 
   api.openapi(batch, async (c) => {
-    requireAllowed(deps, c.var.principal, 'communication_management');
-    return c.json({ batchId: await keepBatch(deps, requesterOf(c.var.principal), c.req.valid('json')) }, 201);
+    requireFunction(deps, c.var.principal, 'communication_management');
+    return c.json({ batchId: await storeMessageBatch(deps, requesterOf(c.var.principal), c.req.valid('json')) }, 201);
   });
 }
 
@@ -108,7 +108,7 @@ export function messageRoutes(api: Api, deps: ApiDeps): void {
  * Stores a batch under an id that its owner and content decide, so that the same one is stored once. Operators share
  * theirs: a request sent again with another token is still the same request.
  */
-export async function keepBatch(deps: ApiDeps, owner: string, parts: BatchParts): Promise<string> {
+export async function storeMessageBatch(deps: ApiDeps, owner: string, parts: BatchParts): Promise<string> {
   const scope = owner.startsWith('agent:') ? owner : 'operators';
   const id = `batch_${createHash('sha256').update(scope).update('\n').update(JSON.stringify(parts)).digest('hex').slice(0, 40)}`;
   await storeBatch(deps.communication, { id, owner, parts });

@@ -1,7 +1,7 @@
 import { ManagerError } from '../../contracts/errors.js';
 import { putPool as poolSpec, type PoolView as PoolAnswer } from '../../contracts/resources.js';
 import { findPool, listPools, putPool, removePool, type PoolView } from '../../stores/resources/index.js';
-import { requireAllowed } from '../../operations/submit.js';
+import { requireFunction } from '../../operations/submit.js';
 import { nextCursor, positionOf } from '../cursor.js';
 import type { Api, ApiDeps } from '../deps.js';
 import { json, jsonRequest, operationRoute } from '../operation-route.js';
@@ -64,13 +64,13 @@ export function poolRoutes(api: Api, deps: ApiDeps): void {
   });
 
   api.openapi(put, async (c) => {
-    requireAllowed(deps, c.var.principal, 'scaling');
+    requireFunction(deps, c.var.principal, 'scaling');
     const pool = await putPool(deps.resources, { name: c.req.valid('param').name, ...c.req.valid('json') });
     return c.json({ pool: poolViewOf(pool) }, 200);
   });
 
   api.openapi(remove, async (c) => {
-    requireAllowed(deps, c.var.principal, 'scaling');
+    requireFunction(deps, c.var.principal, 'scaling');
     const { name } = c.req.valid('param');
     await removePool(deps.resources, name);
     return c.json({ name, deleted: true as const }, 200);

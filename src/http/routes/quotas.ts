@@ -1,7 +1,7 @@
 import { ManagerError } from '../../contracts/errors.js';
 import { putQuotas, type QuotasView } from '../../contracts/resources.js';
 import { findAccount, quotasOf, setQuotas, setWeight } from '../../stores/resources/index.js';
-import { requireAllowed } from '../../operations/submit.js';
+import { requireFunction } from '../../operations/submit.js';
 import type { Api, ApiDeps } from '../deps.js';
 import { json, jsonRequest, operationRoute } from '../operation-route.js';
 import * as shapes from '../shapes.js';
@@ -35,7 +35,7 @@ export function quotaRoutes(api: Api, deps: ApiDeps): void {
   });
 
   api.openapi(put, async (c) => {
-    requireAllowed(deps, c.var.principal, 'scaling');
+    requireFunction(deps, c.var.principal, 'scaling');
     const { clusterId } = c.req.valid('param');
     const { quotas, weight } = c.req.valid('json');
     const { state } = await viewOf(deps, clusterId);

@@ -8,13 +8,19 @@ import { parseFormationRequest } from '../../contracts/formation.js';
 import { clusterIdOf, workflowIds } from '../../contracts/ids.js';
 import { processRequest, type ProcessRequest } from '../../contracts/operations.js';
 import { requestHash } from '../../contracts/request-hash.js';
-import { acceptAndStart, awaitOperation, operationIdOf, requesterOf, requireAllowed } from '../../operations/submit.js';
+import {
+  submitOperation,
+  waitForOperation,
+  operationIdOf,
+  requesterOf,
+  requireFunction,
+} from '../../operations/submit.js';
 import type { NewOperation, Principal } from '../../stores/clusters/index.js';
 import type { Api, ApiDeps } from '../deps.js';
-import { keepBatch, messagesLimitBytes } from './messages.js';
+import { storeMessageBatch, messagesLimitBytes } from './messages.js';
 import { json, jsonRequest, operationRoute } from '../operation-route.js';
 import { hasEnded, operationViewOf } from '../../operations/view.js';
-import { scalingAsked } from '../../operations/scaling-request.js';
+import { scalingOperation } from '../../operations/scaling-request.js';
 import * as shapes from '../shapes.js';
 
 const process = operationRoute({
@@ -43,7 +49,7 @@ export function requestRoutes(api: Api, deps: ApiDeps): void {
     const { requestId, ...asked } = await c.req.json<ProcessRequest>();
     const id = operationIdOf(c, requestId);
     const requestedBy = requesterOf(c.var.principal);
-    const accepted = await acceptAndStart(deps, c.var.principal, {
+    const accepted = await submitOperation(deps, c.var.principal, {
       id,
       requestedBy,
       ...(asked.type === 'FORMATION'
@@ -52,7 +58,7 @@ export function requestRoutes(api: Api, deps: ApiDeps): void {
           ? await scaling(deps, c.var.principal, id, asked)
           : await communication(deps, c.var.principal, id, asked)),
     });
-    const operation = await awaitOperation(deps, accepted, wait, c.req.raw.signal);
+    const operation = await waitForOperation(deps, accepted, wait, c.req.raw.signal);
     c.header('location', `/v1/operations/${id}`);
     return c.json({ operation: await operationViewOf(deps, operation) }, hasEnded(operation) ? 200 : 202);
   });
@@ -66,7 +72,7 @@ function formation(
   id: string,
   { type: kind, ...request }: Extract<ProcessRequest, { type: 'FORMATION' }>,
 ): Asked {
-  requireAllowed(deps, principal, 'cluster_management');
+  requireFunction(deps, principal, 'cluster_management');
   parseFormationRequest(request, deps.config().clusterSize);
   return {
     kind,
@@ -83,7 +89,7 @@ function scaling(
   id: string,
   { type: _type, ...request }: Extract<ProcessRequest, { type: 'SCALING' }>,
 ): Promise<Asked> {
-  return scalingAsked(deps, principal, id, request);
+  return scalingOperation(deps, principal, id, request);
 }
 
 async function communication(
@@ -92,7 +98,7 @@ async function communication(
   id: string,
   { type: kind, ...asked }: Extract<ProcessRequest, { type: 'COMMUNICATION' }>,
 ): Promise<Asked> {
-  requireAllowed(deps, principal, 'communication_management');
+  requireFunction(deps, principal, 'communication_management');
   parseCommunicationRequest(asked);
   const request = await carried(deps, requesterOf(principal), asked);
   return {
@@ -118,7 +124,7 @@ async function carried(deps: ApiDeps, owner: string, request: CommunicationReque
         'ask for fewer changes at a time, and publish larger data with messages to {topic}',
     );
   }
-  return { ...rest, batchId: await keepBatch(deps, owner, { messages, broadcasts }) };
+  return { ...rest, batchId: await storeMessageBatch(deps, owner, { messages, broadcasts }) };
 }
 
 const bytesOf = (value: unknown): number => Buffer.byteLength(JSON.stringify(value));

@@ -2,12 +2,12 @@ import type { Context } from 'hono';
 import { scaleCluster, type DecisionSummary, type DecisionView, type ScaleCluster } from '../../contracts/decisions.js';
 import { ManagerError } from '../../contracts/errors.js';
 import { findDecision, lastScores, listDecisions, type DecisionRow } from '../../stores/resources/index.js';
-import { acceptAndStart, awaitOperation, operationIdOf, requesterOf } from '../../operations/submit.js';
+import { submitOperation, waitForOperation, operationIdOf, requesterOf } from '../../operations/submit.js';
 import { nextCursor, numberIn, positionOf } from '../cursor.js';
 import type { Api, ApiDeps, ApiEnv } from '../deps.js';
 import { json, operationRoute } from '../operation-route.js';
 import { hasEnded, operationViewOf } from '../../operations/view.js';
-import { scalingAsked } from '../../operations/scaling-request.js';
+import { scalingOperation } from '../../operations/scaling-request.js';
 import { scoreViewOf } from './score-view.js';
 import * as shapes from '../shapes.js';
 import { requireMember, visibleCluster } from '../cluster-visibility.js';
@@ -66,12 +66,12 @@ export function scalingRoutes(api: Api, deps: ApiDeps): void {
     const { requestId, ...asked } = await bodyOf(c);
     const id = operationIdOf(c, requestId);
     const request = { clusterId: c.req.valid('param').id, ...asked };
-    const accepted = await acceptAndStart(deps, c.var.principal, {
+    const accepted = await submitOperation(deps, c.var.principal, {
       id,
       requestedBy: requesterOf(c.var.principal),
-      ...(await scalingAsked(deps, c.var.principal, id, request)),
+      ...(await scalingOperation(deps, c.var.principal, id, request)),
     });
-    const operation = await awaitOperation(deps, accepted, wait, c.req.raw.signal);
+    const operation = await waitForOperation(deps, accepted, wait, c.req.raw.signal);
     c.header('location', `/v1/operations/${id}`);
     return c.json({ operation: await operationViewOf(deps, operation) }, hasEnded(operation) ? 200 : 202);
   });

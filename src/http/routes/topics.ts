@@ -3,8 +3,8 @@ import { newSubscription, newTopic } from '../../contracts/topics.js';
 import { createTopic, deleteTopic, subscribe, topicView, topicViews } from '../../messaging/change-topics.js';
 import { findAgent } from '../../stores/clusters/index.js';
 import { listTopics, subscriptionsOf, unsubscribe } from '../../stores/communication/index.js';
-import { requireAllowed } from '../../operations/submit.js';
-import { notThere } from './agents.js';
+import { requireFunction } from '../../operations/submit.js';
+import { agentNotFound } from './agents.js';
 import { nextCursor, positionOf } from '../cursor.js';
 import type { Api, ApiDeps } from '../deps.js';
 import { senderOf } from './messages.js';
@@ -91,7 +91,7 @@ export function topicRoutes(api: Api, deps: ApiDeps): void {
   });
 
   api.openapi(create, async (c) => {
-    requireAllowed(deps, c.var.principal, 'communication_management');
+    requireFunction(deps, c.var.principal, 'communication_management');
     const { publish, subscribe: readers, ...spec } = c.req.valid('json');
     const topic = { ...spec, publish: publish ?? null, subscribe: readers ?? null };
     const outcome = await createTopic(deps.messaging(), topic, senderOf(c.var.principal).source);
@@ -101,7 +101,7 @@ export function topicRoutes(api: Api, deps: ApiDeps): void {
   api.openapi(get, async (c) => c.json({ topic: await topicView(deps.communication, c.req.valid('param').name) }, 200));
 
   api.openapi(remove, async (c) => {
-    requireAllowed(deps, c.var.principal, 'communication_management');
+    requireFunction(deps, c.var.principal, 'communication_management');
     const { name } = c.req.valid('param');
     const { mode } = c.req.valid('query');
     const outcome = await deleteTopic(deps.messaging(), name, { mode, by: c.var.principal.agentId });
@@ -110,17 +110,17 @@ export function topicRoutes(api: Api, deps: ApiDeps): void {
 
   api.openapi(subscriptions, async (c) => {
     const { id } = c.req.valid('param');
-    if (c.var.principal.agentId === null && !(await findAgent(deps.clusters, id))) throw notThere(id);
+    if (c.var.principal.agentId === null && !(await findAgent(deps.clusters, id))) throw agentNotFound(id);
     return c.json({ subscriptions: await subscriptionsOf(deps.communication, id) }, 200);
   });
 
   api.openapi(add, async (c) => {
-    requireAllowed(deps, c.var.principal, 'communication_management');
+    requireFunction(deps, c.var.principal, 'communication_management');
     return c.json(await subscribe(deps.messaging(), c.req.valid('param').id, c.req.valid('json')), 201);
   });
 
   api.openapi(end, async (c) => {
-    requireAllowed(deps, c.var.principal, 'communication_management');
+    requireFunction(deps, c.var.principal, 'communication_management');
     const { id, subscriptionId } = c.req.valid('param');
     if (await unsubscribe(deps.communication, id, { id: subscriptionId })) {
       return c.json({ id: subscriptionId, ended: true as const }, 200);

@@ -2,7 +2,7 @@ import { usageReport } from '../../contracts/resources.js';
 import { ManagerError, type Problem } from '../../contracts/errors.js';
 import type { Principal } from '../../stores/clusters/index.js';
 import type { UsageSample } from '../../stores/resources/index.js';
-import { requireAllowed } from '../../operations/submit.js';
+import { requireFunction } from '../../operations/submit.js';
 import type { Api, ApiDeps } from '../deps.js';
 import { json, jsonRequest, operationRoute } from '../operation-route.js';
 import * as shapes from '../shapes.js';
@@ -24,7 +24,7 @@ const report = operationRoute({
 
 export function usageRoutes(api: Api, deps: ApiDeps): void {
   api.openapi(report, async (c) => {
-    requireAllowed(deps, c.var.principal, 'scaling');
+    requireFunction(deps, c.var.principal, 'scaling');
     const { samples } = c.req.valid('json');
     const nowMs = Date.now();
     const read = samples.map(({ at, ...sample }) => ({ ...sample, atMs: at === undefined ? nowMs : Date.parse(at) }));

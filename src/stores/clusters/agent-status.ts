@@ -1,14 +1,14 @@
 import { sql } from 'kysely';
 import type { ClustersDb } from './schema.js';
 
-export interface AgentStanding {
+export interface AgentStatusRow {
   readonly id: string;
   readonly standing: 'live' | 'unready' | 'lapsed' | 'left';
 }
 
 /** How agents stand now, by id, a page at a time: what the routing of messages goes by. */
-export async function standingsAfter(db: ClustersDb, id: string, limit: number): Promise<AgentStanding[]> {
-  const { rows } = await sql<AgentStanding>`
+export async function listAgentStatuses(db: ClustersDb, id: string, limit: number): Promise<AgentStatusRow[]> {
+  const { rows } = await sql<AgentStatusRow>`
     select a.id, case when a.left_at is not null then 'left' when a.lease_expires_at <= now() then 'lapsed'
       when a.readiness in ('draining', 'unavailable') then 'unready' else 'live' end as standing
     from agents a where a.id > ${id} order by a.id limit ${limit}`.execute(db);

@@ -102,7 +102,7 @@ export async function setReadiness(db: ClustersDb, id: string, readiness: Readin
 }
 
 /** A leave is not a failure: the lease ends now, reservations are released, clusters see the member as gone. */
-export async function leave(tx: ClustersDb, id: string): Promise<boolean> {
+export async function markAgentLeft(tx: ClustersDb, id: string): Promise<boolean> {
   const { numAffectedRows } = await sql`
     update agents set left_at = now(), lease_expires_at = now(), readiness = 'unavailable'
     where id = ${id} and left_at is null`.execute(tx);

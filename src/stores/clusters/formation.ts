@@ -167,7 +167,7 @@ export async function releaseMembers(tx: ClustersDb, clusterId: string, broughtB
  * Moves an active cluster on to a later epoch with the members it has: the one between was announced but never came to be.
  * @returns false, with nothing done, when the cluster is no longer active at `from`.
  */
-export async function passEpoch(
+export async function advanceEpoch(
   tx: ClustersDb,
   clusterId: string,
   { from, to }: { readonly from: number; readonly to: number },

@@ -46,7 +46,7 @@ export async function saveHeartbeats(
 }
 
 /** Notes that mail was handed to these agents: the proof behind `reachability`. */
-export async function noteHandOver(db: ClustersDb, agentIds: readonly string[]): Promise<void> {
+export async function recordDelivery(db: ClustersDb, agentIds: readonly string[]): Promise<void> {
   // A hint is not worth waiting for: a row that is being changed is left for the next hand-over.
   await sql`
     update agents set handed_over_at = now() where id in (

@@ -70,14 +70,14 @@ export async function setQueued(tx: ClustersDb, operationId: string, queued: boo
 }
 
 /** A server says that it is up; rows of servers silent for a day are dropped. */
-export async function noteServer(db: ClustersDb, serverId: string): Promise<void> {
+export async function recordServer(db: ClustersDb, serverId: string): Promise<void> {
   await sql`
     insert into servers (id, seen_at) values (${serverId}, now())
     on conflict (id) do update set seen_at = excluded.seen_at`.execute(db);
   await sql`delete from servers where seen_at < now() - interval '1 day'`.execute(db);
 }
 
-export async function forgetServer(db: ClustersDb, serverId: string): Promise<void> {
+export async function removeServer(db: ClustersDb, serverId: string): Promise<void> {
   await sql`delete from servers where id = ${serverId}`.execute(db);
 }
 

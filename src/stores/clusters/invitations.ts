@@ -4,7 +4,7 @@ import type { InvitationAnswer } from '../../contracts/agents.js';
 import type { ClustersDb } from './schema.js';
 
 /** Notes that these reserved agents are being asked (again). */
-export async function noteInvited(tx: ClustersDb, membershipIds: readonly number[]): Promise<void> {
+export async function recordInvitations(tx: ClustersDb, membershipIds: readonly number[]): Promise<void> {
   if (membershipIds.length === 0) return;
   await sql`
     update memberships set answer = 'invited', tries = tries + 1, invited_at = clock_timestamp()

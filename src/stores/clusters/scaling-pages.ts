@@ -16,7 +16,7 @@ export async function clustersToAssess(
 }
 
 /** What members tell of their usage, an agent after the other: the amounts of a heartbeat, and load as used concurrency. */
-export interface ToldUsage {
+export interface ReportedUsage {
   readonly agentId: string;
   readonly resource: string;
   readonly amount: number;
@@ -26,10 +26,10 @@ export interface ToldUsage {
  * A page of the usage that agents which are members of something have told by heartbeat.
  * @param page.after the last agent's id of the page before.
  */
-export async function usageTold(
+export async function reportedUsage(
   db: ClustersDb,
   { after, limit }: { readonly after: string; readonly limit: number },
-): Promise<{ readonly told: readonly ToldUsage[]; readonly last: string | undefined }> {
+): Promise<{ readonly told: readonly ReportedUsage[]; readonly last: string | undefined }> {
   const { rows } = await sql<{
     id: string;
     usage: Record<string, number>;

@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import { afterDeadlocks } from '../retry-on-deadlock.js';
+import { retryOnDeadlock } from '../retry-on-deadlock.js';
 import { packedTexts } from '../packed-texts.js';
 import type { CommunicationDb, CommunicationSchema } from './schema.js';
 
@@ -43,7 +43,7 @@ export interface AcceptOutcome {
  * @param mailbox open deliveries that an inbox holds at most.
  * @returns an outcome for each message, or `stale`.
  */
-export async function acceptMail(
+export async function acceptRoutedMessages(
   db: CommunicationDb,
   messages: readonly RoutedMessage[],
   { epochs, mailbox }: { readonly epochs: ReadonlyMap<string, number>; readonly mailbox: number },
@@ -64,7 +64,7 @@ export async function acceptMail(
   const indexesOf = (which: (message: RoutedMessage) => unknown): number[] =>
     messages.flatMap((message, index) => (which(message) ? [index] : []));
   const dead = indexesOf((message) => message.dead);
-  const { rows } = await afterDeadlocks(() =>
+  const { rows } = await retryOnDeadlock(() =>
     sql<AcceptOutcome & { ordinal: number }>`
     select ordinal, outcome, matched from accept_mail(${JSON.stringify(heads)}::jsonb,
       ${packedTexts(messages.map(({ data }) => data))}::text[], ${messages.map(({ recipients }) => recipients.length)}::integer[],

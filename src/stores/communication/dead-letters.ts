@@ -1,10 +1,10 @@
 import { sql } from 'kysely';
-import type { DeadLetterView, DeadReason } from '../../contracts/messages.js';
+import type { DeadLetterView, DeadLetterReason } from '../../contracts/messages.js';
 import type { CommunicationDb } from './schema.js';
 
 export interface DeadLetterFilter {
   readonly state?: DeadLetterView['state'];
-  readonly reason?: DeadReason;
+  readonly reason?: DeadLetterReason;
   readonly recipient?: string;
   readonly clusterId?: string;
   /** Only letters older than this one: the number of the last one of the page before. */

@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import type { CommunicationDb } from './schema.js';
 
 /** What became of a cluster's mail within a time. */
-export interface MailFigures {
+export interface InboxStatistics {
   /** Deliveries of messages that were accepted. */
   readonly sent: number;
   readonly dead: number;
@@ -13,14 +13,14 @@ export interface MailFigures {
   readonly ackedPerSecond: number | null;
 }
 
-const none: MailFigures = { sent: 0, dead: 0, redelivered: 0, handedOver: [], ackedPerSecond: null };
+const none: InboxStatistics = { sent: 0, dead: 0, redelivered: 0, handedOver: [], ackedPerSecond: null };
 
 /** The mail of clusters within the last seconds: four questions for all of them. */
-export async function mailFigures(
+export async function inboxStatistics(
   db: CommunicationDb,
   clusterIds: readonly string[],
   windowSeconds: number,
-): Promise<ReadonlyMap<string, MailFigures>> {
+): Promise<ReadonlyMap<string, InboxStatistics>> {
   const ids = sql`${clusterIds}::text[]`;
   const since = sql`now() - make_interval(secs => ${windowSeconds})`;
   const [sent, dead, handedOver, acked] = await Promise.all([
@@ -47,8 +47,8 @@ export async function mailFigures(
       where l.cluster_id = any(${ids}) and l.measure = 'acked'
       group by l.cluster_id, f.since having sum(c.count) > 0`.execute(db),
   ]);
-  const figures = new Map<string, MailFigures>();
-  const add = (clusterId: string, more: Partial<MailFigures>): void =>
+  const figures = new Map<string, InboxStatistics>();
+  const add = (clusterId: string, more: Partial<InboxStatistics>): void =>
     void figures.set(clusterId, { ...none, ...figures.get(clusterId), ...more });
   for (const { clusterId, ...more } of sent.rows) add(clusterId, more);
   for (const { clusterId, ...more } of dead.rows) add(clusterId, more);

@@ -1,11 +1,11 @@
 import { sql } from 'kysely';
-import { afterDeadlocks } from '../retry-on-deadlock.js';
+import { retryOnDeadlock } from '../retry-on-deadlock.js';
 import type { DeliveryView } from '../../contracts/inbox.js';
 import { deliveryIdOf, parseDeliveryId, type DeliveryKey } from './delivery-id.js';
-import type { CommunicationDb, Standing } from './schema.js';
+import type { CommunicationDb, AgentStatus } from './schema.js';
 
 /** The manager's own mail: recipients are named, not routed. */
-export interface ManagerMail {
+export interface ManagerMessage {
   /** The same id again is the same message: it is not delivered twice. */
   readonly id: string;
   readonly source: string;
@@ -16,7 +16,11 @@ export interface ManagerMail {
 }
 
 /** Stores a message and its deliveries, once. Inboxes must exist: who has none is passed over. */
-export async function deliver(db: CommunicationDb, message: ManagerMail, recipients: readonly string[]): Promise<void> {
+export async function deliver(
+  db: CommunicationDb,
+  message: ManagerMessage,
+  recipients: readonly string[],
+): Promise<void> {
   await sql`select deliver(${JSON.stringify(message)}::jsonb, ${recipients}::text[])`.execute(db);
 }
 
@@ -66,8 +70,13 @@ export interface Leased {
  * Leases the oldest open deliveries of an agent, in the order they were accepted.
  * @param max deliveries now.
  */
-export async function receive(db: CommunicationDb, agentId: string, max: number, rules: LeaseRules): Promise<Leased[]> {
-  const { rows } = await afterDeadlocks(() =>
+export async function leaseDeliveries(
+  db: CommunicationDb,
+  agentId: string,
+  max: number,
+  rules: LeaseRules,
+): Promise<Leased[]> {
+  const { rows } = await retryOnDeadlock(() =>
     sql<LeasedRow>`
     select inbox_no as "inboxNo", sequence, attempt, lease_token as "leaseToken", lease_expires_us as "leaseExpiresUs",
       waited_us as "waitedUs", id, source, type, time_us as "timeUs", address as "to", cluster_id as "clusterId", epoch,
@@ -148,7 +157,7 @@ export interface Acked {
 export async function ack(db: CommunicationDb, claims: readonly LeaseClaim[]): Promise<ReadonlyMap<number, Acked>> {
   const agents = [...new Set(claims.map(({ agentId }) => agentId))];
   const placeOf = new Map(agents.map((agentId, index) => [agentId, index + 1]));
-  const { rows } = await afterDeadlocks(() =>
+  const { rows } = await retryOnDeadlock(() =>
     sql<{ place: number; clusterId: string | null; afterMs: number | null }>`
     select place, cluster_id as "clusterId", after_ms as "afterMs"
     from ack_mail(${agents}::text[], ${claims.map(({ agentId }) => placeOf.get(agentId))}::integer[],
@@ -163,7 +172,7 @@ export async function ack(db: CommunicationDb, claims: readonly LeaseClaim[]): P
  * Gives a delivery back for another try, or, when it was the last one or none can help, to the dead letters.
  * @returns undefined when the lease is no longer held.
  */
-export async function giveBack(
+export async function nackDelivery(
   db: CommunicationDb,
   { agentId, id, leaseToken }: LeaseClaim,
   how: { readonly delaySeconds: number | undefined; readonly reason: string | undefined; readonly final: boolean },
@@ -194,12 +203,12 @@ export async function giveBack(
         'tries_exhausted',
         `Handed over ${rules.tries} times; the last was given back: ${how.reason ?? 'without a reason'}`,
       ];
-  await bury(db, [key], reason, detail);
+  await deadLetterDelivery(db, [key], reason, detail);
   return 'dead';
 }
 
 /** Ends open deliveries as dead letters. @returns how many were still open. */
-export async function bury(
+export async function deadLetterDelivery(
   db: CommunicationDb,
   deliveries: readonly DeliveryKey[],
   reason: string,
@@ -240,7 +249,7 @@ export async function ownsDelivery(db: CommunicationDb, agentId: string, id: str
 }
 
 /** Which of these agents have mail that can be handed over now: one question for all who wait. */
-export async function agentsWithMail(db: CommunicationDb, agentIds: readonly string[]): Promise<string[]> {
+export async function agentsWithDueDeliveries(db: CommunicationDb, agentIds: readonly string[]): Promise<string[]> {
   const { rows } = await sql<{ id: string }>`
     select i.agent_id as id from inboxes i left join inbox_cursors c on c.inbox_no = i.no
     where i.agent_id = any(${agentIds}::text[]) and exists (
@@ -265,10 +274,10 @@ export async function openInboxesOf(db: CommunicationDb, agentIds: readonly stri
 }
 
 /** Sets what is known of agents' standing. @returns how many changed. */
-export async function setStanding(
+export async function setAgentStatus(
   db: CommunicationDb,
   agentIds: readonly string[],
-  standings: readonly Standing[],
+  standings: readonly AgentStatus[],
 ): Promise<number> {
   const { numAffectedRows } = await sql`
     update inboxes i set standing = w.standing,

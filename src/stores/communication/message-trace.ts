@@ -18,7 +18,7 @@ export interface StoredMessage {
 }
 
 /** A delivery of a message, open or ended. */
-export interface DeliveryOnItsWay {
+export interface TracedDelivery {
   readonly inboxNo: number;
   readonly sequence: number;
   readonly recipient: string;
@@ -32,7 +32,7 @@ export interface DeliveryOnItsWay {
   readonly tries: readonly FailedTry[] | null;
 }
 
-export interface LetterOnItsWay {
+export interface TracedDeadLetter {
   readonly recipient: string | null;
   readonly reason: string;
   readonly detail: string;
@@ -51,8 +51,8 @@ export async function findMessages(db: CommunicationDb, id: string): Promise<Sto
   return rows;
 }
 
-export async function deliveriesOf(db: CommunicationDb, messageNo: number, limit: number): Promise<DeliveryOnItsWay[]> {
-  const { rows } = await sql<DeliveryOnItsWay>`
+export async function deliveriesOf(db: CommunicationDb, messageNo: number, limit: number): Promise<TracedDelivery[]> {
+  const { rows } = await sql<TracedDelivery>`
     select d.*, i.agent_id as recipient from (
       select inbox_no as "inboxNo", sequence, via, attempts, accepted_at as "acceptedAt", last_leased_at as "lastLeasedAt",
         coalesce(lease_expires_at > now(), false) as "isHeld", null as outcome, null::timestamptz as "endedAt", tries
@@ -64,8 +64,8 @@ export async function deliveriesOf(db: CommunicationDb, messageNo: number, limit
   return rows;
 }
 
-export async function lettersOf(db: CommunicationDb, messageNo: number): Promise<LetterOnItsWay[]> {
-  const { rows } = await sql<LetterOnItsWay>`
+export async function deadLettersOf(db: CommunicationDb, messageNo: number): Promise<TracedDeadLetter[]> {
+  const { rows } = await sql<TracedDeadLetter>`
     select recipient, reason, detail, state, at, ended_at as "endedAt", ended_by as "endedBy"
     from dead_letters where message_no = ${messageNo} order by no limit 1000`.execute(db);
   return rows;

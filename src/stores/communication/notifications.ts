@@ -10,9 +10,9 @@ const reconnectMs = 1_000;
 const probeEveryMs = 15_000;
 
 /** Told to everybody when the agents are too many to name. */
-export const everybody = '*';
+export const allAgents = '*';
 
-export interface WakeUps {
+export interface Notifications {
   /** Tells other processes, soon and together with what else there is, that these agents have mail. Never throws. */
   readonly tell: (agentIds: readonly string[]) => void;
   readonly close: () => Promise<void>;
@@ -25,7 +25,7 @@ export interface WakeUps {
  * @param options.url of a connection of its own to listen on; without it nothing is heard.
  * @param options.onMail given the agents that have mail, or `*`. Not called for what this process told itself.
  */
-export function openWakeUps(
+export function openNotifications(
   db: CommunicationDb,
   options: {
     readonly id: string;
@@ -33,7 +33,7 @@ export function openWakeUps(
     readonly onMail?: (agentIds: readonly string[]) => void;
     readonly onTrouble: (error: unknown) => void;
   },
-): WakeUps {
+): Notifications {
   const waiting = new Set<string>();
   let timer: NodeJS.Timeout | undefined;
   let closed = false;
@@ -42,7 +42,7 @@ export function openWakeUps(
     const agentIds = [...waiting];
     waiting.clear();
     const named = JSON.stringify([options.id, ...agentIds]);
-    const payload = Buffer.byteLength(named) <= payloadLimitBytes ? named : JSON.stringify([options.id, everybody]);
+    const payload = Buffer.byteLength(named) <= payloadLimitBytes ? named : JSON.stringify([options.id, allAgents]);
     try {
       await sql`select pg_notify(${channel}, ${payload})`.execute(db);
     } catch (error) {
@@ -112,7 +112,7 @@ function listen({ id, url, onMail, onTrouble }: Listening): () => Promise<void> 
       await opened.connect();
       await opened.query(`listen ${channel}`);
       // Whatever was told while nobody listened.
-      onMail([everybody]);
+      onMail([allAgents]);
       probe(opened);
     } catch (error) {
       lose(opened, error);

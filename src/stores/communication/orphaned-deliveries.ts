@@ -3,7 +3,7 @@ import type { DeliveryKey } from './delivery-id.js';
 import type { CommunicationDb } from './schema.js';
 
 /** An open delivery whose recipient is not the one to handle it any more. */
-export interface StrayDelivery extends DeliveryKey {
+export interface OrphanedDelivery extends DeliveryKey {
   readonly agentId: string;
   readonly via: string;
   readonly messageId: string;
@@ -14,7 +14,7 @@ export interface StrayDelivery extends DeliveryKey {
   readonly holders: readonly string[];
 }
 
-const strayColumns = sql<StrayDelivery>`
+const orphanColumns = sql<OrphanedDelivery>`
   d.inbox_no as "inboxNo", d.sequence, i.agent_id as "agentId", d.via, m.id as "messageId", m.cluster_id as "clusterId",
   m.topic, m.source, case when d.via like 'group:%' then array(
     select h.agent_id from deliveries o join inboxes h on h.no = o.inbox_no where o.message_no = m.no
@@ -26,9 +26,13 @@ const strayColumns = sql<StrayDelivery>`
  * Open deliveries of a cluster's mail in the inboxes of agents that are no members of it, by its table in force; the
  * manager's own mail excepted, which tells them just that.
  */
-export async function strayOfCluster(db: CommunicationDb, clusterId: string, limit: number): Promise<StrayDelivery[]> {
-  const { rows } = await sql<StrayDelivery>`
-    select ${strayColumns}
+export async function orphanedByCluster(
+  db: CommunicationDb,
+  clusterId: string,
+  limit: number,
+): Promise<OrphanedDelivery[]> {
+  const { rows } = await sql<OrphanedDelivery>`
+    select ${orphanColumns}
     from deliveries d join messages m on m.no = d.message_no join inboxes i on i.no = d.inbox_no
     where m.cluster_id = ${clusterId} and m.kind <> 'manager'
       and not exists (select 1 from routed_members r where r.cluster_id = ${clusterId} and r.agent_id = i.agent_id)
@@ -37,9 +41,13 @@ export async function strayOfCluster(db: CommunicationDb, clusterId: string, lim
 }
 
 /** Open deliveries in the inbox of an agent that has left. */
-export async function strayOfAgent(db: CommunicationDb, agentId: string, limit: number): Promise<StrayDelivery[]> {
-  const { rows } = await sql<StrayDelivery>`
-    select ${strayColumns}
+export async function orphanedByAgent(
+  db: CommunicationDb,
+  agentId: string,
+  limit: number,
+): Promise<OrphanedDelivery[]> {
+  const { rows } = await sql<OrphanedDelivery>`
+    select ${orphanColumns}
     from inboxes i join deliveries d on d.inbox_no = i.no join messages m on m.no = d.message_no
     where i.agent_id = ${agentId} and i.standing = 'left' order by d.sequence limit ${limit}`.execute(db);
   return rows;

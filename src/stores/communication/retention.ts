@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import type { CommunicationDb } from './schema.js';
 
 /** Ends open deliveries whose time to live is over, a chunk at a time. @returns how many. */
-export async function buryExpired(db: CommunicationDb, limit: number): Promise<number> {
+export async function deadLetterExpired(db: CommunicationDb, limit: number): Promise<number> {
   const { rows } = await sql<{ buried: number }>`
     with over as (
       select d.inbox_no, d.sequence from deliveries d
@@ -25,7 +25,7 @@ export interface RetentionRules {
  * Deletes what is past its retention, a bounded chunk of each table, children first.
  * @returns rows deleted; as many as `limit` means that there is more.
  */
-export async function deletePast(
+export async function pruneChunk(
   db: CommunicationDb,
   { retentionSeconds, deadLetterRetentionSeconds, limit }: RetentionRules,
 ): Promise<number> {
@@ -57,7 +57,7 @@ export async function deletePast(
 }
 
 /** Topics that were to end when their mail has, and has. @returns their names. */
-export async function endDrainedTopics(db: CommunicationDb): Promise<string[]> {
+export async function deleteDrainedTopics(db: CommunicationDb): Promise<string[]> {
   const { rows } = await sql<{ name: string }>`
     delete from topics t where t.state = 'draining' and not exists (
       select 1 from deliveries d join messages m on m.no = d.message_no where m.topic = t.name) returning t.name`.execute(
@@ -67,7 +67,7 @@ export async function endDrainedTopics(db: CommunicationDb): Promise<string[]> {
 }
 
 /** Ends the subscriptions of agents whose lease has been lapsed for so long. @returns how many. */
-export async function endLapsedSubscriptions(db: CommunicationDb, graceSeconds: number): Promise<number> {
+export async function deleteLapsedSubscriptions(db: CommunicationDb, graceSeconds: number): Promise<number> {
   const { numAffectedRows } = await sql`
     delete from subscriptions s using inboxes i where i.no = s.inbox_no and i.standing = 'lapsed'
       and i.lapsed_at < now() - make_interval(secs => ${graceSeconds})`.execute(db);

@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import { ManagerError } from '../../contracts/errors.js';
-import type { ManagerMail } from './inbox.js';
-import type { CommunicationDb, RoutedMember, Standing } from './schema.js';
+import type { ManagerMessage } from './inbox.js';
+import type { CommunicationDb, RoutedMember, AgentStatus } from './schema.js';
 
 /**
  * Makes sure that the members have inboxes and that the cluster may be routed to.
@@ -32,8 +32,8 @@ export interface RoutingTable {
 }
 
 /** A message of the manager's own, and whose inboxes it goes to. */
-export interface NewMail {
-  readonly message: ManagerMail;
+export interface NewDelivery {
+  readonly message: ManagerMessage;
   readonly recipients: readonly string[];
 }
 
@@ -46,7 +46,7 @@ export interface NewMail {
 export async function routeAndDeliver(
   db: CommunicationDb,
   { clusterId, epoch, members }: RoutingTable,
-  mail: readonly NewMail[],
+  mail: readonly NewDelivery[],
 ): Promise<void> {
   const { rows } = await sql<{ outcome: 'done' | 'closed' | 'other' }>`
     select route_and_deliver(${clusterId}, ${epoch}, ${JSON.stringify(members)}::jsonb,
@@ -116,7 +116,7 @@ export async function clustersOfAgents(
 
 export interface AgentMailbox {
   readonly agentId: string;
-  readonly standing: Standing;
+  readonly standing: AgentStatus;
   /** Open deliveries; counting stops at 1,000, which is more than enough to tell who has less. */
   readonly open: number;
 }

@@ -1,16 +1,16 @@
 import type { Generated, Kysely } from 'kysely';
-import type { DeadReason, FailedTry, ReceiptView, Requirement } from '../../contracts/messages.js';
+import type { DeadLetterReason, FailedTry, ReceiptView, Requirement } from '../../contracts/messages.js';
 import type { AccessList, Retention } from '../../contracts/topics.js';
 
 /** How an inbox's agent stands, as far as the last look into the clusters' database goes. */
-export type Standing = 'live' | 'unready' | 'lapsed' | 'left';
+export type AgentStatus = 'live' | 'unready' | 'lapsed' | 'left';
 
 interface InboxesTable {
   no: Generated<number>;
   agent_id: string;
   next_sequence: Generated<number>;
   room_until: Generated<number>;
-  standing: Generated<Standing>;
+  standing: Generated<AgentStatus>;
   lapsed_at: Date | null;
   capabilities: Generated<readonly string[]>;
 }
@@ -81,7 +81,7 @@ interface DeadLettersTable {
   inbox_no: number | null;
   sequence: number | null;
   recipient: string | null;
-  reason: DeadReason;
+  reason: DeadLetterReason;
   detail: string;
   attempts: Generated<number>;
   state: Generated<'dead' | 'replayed' | 'discarded'>;

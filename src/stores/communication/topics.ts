@@ -193,7 +193,7 @@ const subscriptionColumns = sql<SubscriptionRow>`
 const subscriptionOf = (row: SubscriptionRow): SubscriptionView => ({ ...row, createdAt: row.createdAt.toISOString() });
 
 /** What a topic keeps beyond its limits is let go. */
-export async function trimRetained(
+export async function pruneRetained(
   db: CommunicationDb,
   { name, retention }: Pick<TopicRow, 'name' | 'retention'>,
 ): Promise<void> {

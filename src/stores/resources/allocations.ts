@@ -1,10 +1,10 @@
 import { sql } from 'kysely';
 import { ManagerError } from '../../contracts/errors.js';
-import { afterDeadlocks } from '../retry-on-deadlock.js';
+import { retryOnDeadlock } from '../retry-on-deadlock.js';
 import { requireAmount, requireSeconds } from './amounts.js';
 import type { ResourcesDb } from './schema.js';
 
-export interface GrantRequest {
+export interface AllocationRequest {
   /** The same id again gets the same answer and takes nothing. */
   readonly requestId: string;
   readonly clusterId: string;
@@ -13,7 +13,7 @@ export interface GrantRequest {
   readonly leaseSeconds: number;
 }
 
-export interface GrantRow {
+export interface AllocationRow {
   readonly id: number;
   readonly requestId: string;
   readonly clusterId: string;
@@ -34,11 +34,11 @@ export interface Shortage {
   readonly by: 'capacity' | 'quota';
 }
 
-export type TakeAnswer =
-  | { readonly state: 'granted'; readonly grants: readonly GrantRow[] }
+export type AllocationOutcome =
+  | { readonly state: 'granted'; readonly grants: readonly AllocationRow[] }
   | { readonly state: 'short'; readonly what: readonly Shortage[] };
 
-const columns = sql<GrantRow>`
+const columns = sql<AllocationRow>`
   g.id, g.request_id as "requestId", g.cluster_id as "clusterId", g.operation_id as "operationId", g.pool, g.resource,
   g.amount, g.state, g.lease_expires_at as "leaseExpiresAt"`;
 
@@ -55,9 +55,9 @@ type Answer =
  * @throws ManagerError `invalid_request`, `not_found` for a pool or account that is not there, `state_conflict` for an
  * account that is closed, `idempotency_conflict` when the id was used with another content.
  */
-export async function take(db: ResourcesDb, request: GrantRequest): Promise<TakeAnswer> {
+export async function allocate(db: ResourcesDb, request: AllocationRequest): Promise<AllocationOutcome> {
   const asked = sorted(request);
-  const answer = await afterDeadlocks(async () => {
+  const answer = await retryOnDeadlock(async () => {
     const { rows } = await sql<{ answer: Answer }>`
       select take_grants(${request.requestId}, ${request.clusterId}, ${request.operationId},
         ${JSON.stringify(asked)}::jsonb, ${request.leaseSeconds}) as answer`.execute(db);
@@ -66,13 +66,13 @@ export async function take(db: ResourcesDb, request: GrantRequest): Promise<Take
   if (!answer) throw new Error(`The request ${request.requestId} was not answered`);
   if ('short' in answer) return { state: 'short', what: answer.short };
   if ('refused' in answer) throw refusalOf(request, answer);
-  const { rows } = await sql<GrantRow>`
+  const { rows } = await sql<AllocationRow>`
     select ${columns} from grants g where g.request_id = ${request.requestId} order by g.id`.execute(db);
   return { state: 'granted', grants: rows };
 }
 
 /** In the order of their locks, so that the same content in another order is the same. */
-function sorted({ amounts, leaseSeconds }: GrantRequest): GrantRequest['amounts'] {
+function sorted({ amounts, leaseSeconds }: AllocationRequest): AllocationRequest['amounts'] {
   requireSeconds('leaseSeconds', leaseSeconds);
   const seen = new Set<string>();
   for (const [index, { pool, resource, amount }] of amounts.entries()) {
@@ -90,7 +90,10 @@ function sorted({ amounts, leaseSeconds }: GrantRequest): GrantRequest['amounts'
     .sort((a, b) => (key(a) < key(b) ? -1 : 1));
 }
 
-function refusalOf({ requestId, clusterId }: GrantRequest, answer: Extract<Answer, { refused: string }>): ManagerError {
+function refusalOf(
+  { requestId, clusterId }: AllocationRequest,
+  answer: Extract<Answer, { refused: string }>,
+): ManagerError {
   switch (answer.refused) {
     case 'no_account':
       return new ManagerError('not_found', `Cluster "${clusterId}" has no resource account; form the cluster first`);
@@ -116,7 +119,7 @@ function refusalOf({ requestId, clusterId }: GrantRequest, answer: Extract<Answe
 }
 
 /** Gives grants back. Those that ended before are passed over. @returns the ids of those that ended now. */
-export async function release(
+export async function releaseAllocation(
   db: ResourcesDb,
   which: { readonly grantIds: readonly number[] } | { readonly clusterId: string },
 ): Promise<number[]> {
@@ -131,7 +134,7 @@ export async function release(
  * Sets the leases of held grants to end in so many seconds from now.
  * @returns the ids of those that are held; a lease that ran out and was not yet taken back counts as held.
  */
-export async function extendGrants(
+export async function extendAllocations(
   db: ResourcesDb,
   grantIds: readonly number[],
   leaseSeconds: number,
@@ -147,7 +150,7 @@ export async function extendGrants(
 }
 
 /** Takes back what has a lease that ran out, a chunk at a time. @returns the ids. */
-export async function expireGrants(db: ResourcesDb, limit: number): Promise<number[]> {
+export async function expireAllocations(db: ResourcesDb, limit: number): Promise<number[]> {
   return end(
     db,
     sql`end_grants(array(select id from grants where state = 'held' and lease_expires_at <= clock_timestamp()
@@ -156,19 +159,19 @@ export async function expireGrants(db: ResourcesDb, limit: number): Promise<numb
 }
 
 async function end(db: ResourcesDb, call: ReturnType<typeof sql>): Promise<number[]> {
-  return afterDeadlocks(async () => {
+  return retryOnDeadlock(async () => {
     const { rows } = await sql<{ id: number }>`select id from ${call} as id`.execute(db);
     return rows.map(({ id }) => id);
   });
 }
 
 /** What a cluster holds, by id. @param page.after the last id of the page before. */
-export async function grantsOf(
+export async function allocationsOf(
   db: ResourcesDb,
   clusterId: string,
   { after = 0, limit }: { readonly after?: number; readonly limit: number },
-): Promise<GrantRow[]> {
-  const { rows } = await sql<GrantRow>`
+): Promise<AllocationRow[]> {
+  const { rows } = await sql<AllocationRow>`
     select ${columns} from grants g where g.cluster_id = ${clusterId} and g.state = 'held' and g.id > ${after}
     order by g.id limit ${limit}`.execute(db);
   return rows;
@@ -178,7 +181,7 @@ export async function grantsOf(
  * Forgets requests that are so old and hold nothing any more, with their grants; the ledger keeps every entry.
  * @returns how many requests; as many as `limit` means that there are more.
  */
-export async function trimGrants(
+export async function pruneAllocations(
   db: ResourcesDb,
   { keepSeconds, limit }: { readonly keepSeconds: number; readonly limit: number },
 ): Promise<number> {

@@ -3,10 +3,10 @@ import { ManagerError } from '../../contracts/errors.js';
 import { requireSeconds } from './amounts.js';
 import type { ResourcesDb } from './schema.js';
 
-export type ResourceRequestState = 'open' | 'granted' | 'denied' | 'expired';
+export type CapacityRequestState = 'open' | 'granted' | 'denied' | 'expired';
 
 /** What a cluster asks the orchestrator for, because the fleet cannot give it. */
-export interface NewResourceRequest {
+export interface NewCapacityRequest {
   /** `rr_…` */
   readonly id: string;
   readonly clusterId: string;
@@ -19,9 +19,9 @@ export interface NewResourceRequest {
   readonly deadlineSeconds: number;
 }
 
-export interface ResourceRequestRow extends Omit<NewResourceRequest, 'deadlineSeconds'> {
+export interface CapacityRequestRow extends Omit<NewCapacityRequest, 'deadlineSeconds'> {
   readonly no: number;
-  readonly state: ResourceRequestState;
+  readonly state: CapacityRequestState;
   readonly openedAt: Date;
   readonly deadlineAt: Date;
   readonly answeredAt: Date | null;
@@ -29,7 +29,7 @@ export interface ResourceRequestRow extends Omit<NewResourceRequest, 'deadlineSe
   readonly answer: unknown;
 }
 
-const columns = sql<ResourceRequestRow>`
+const columns = sql<CapacityRequestRow>`
   r.no, r.id, r.cluster_id as "clusterId", r.operation_id as "operationId", r.round, r.need, r.reason, r.state,
   r.opened_at as "openedAt", r.deadline_at as "deadlineAt", r.answered_at as "answeredAt", r.answered_by as "answeredBy",
   r.answer`;
@@ -38,7 +38,7 @@ const columns = sql<ResourceRequestRow>`
  * Opens a request. An operation that asks again in the same round finds the one it opened, as it is now.
  * @throws ManagerError `idempotency_conflict` when the id, or the operation's round, stands for another request.
  */
-export async function openRequest(db: ResourcesDb, request: NewResourceRequest): Promise<ResourceRequestRow> {
+export async function openCapacityRequest(db: ResourcesDb, request: NewCapacityRequest): Promise<CapacityRequestRow> {
   requireSeconds('deadlineSeconds', request.deadlineSeconds);
   await sql`
     insert into resource_requests (id, cluster_id, operation_id, round, need, reason, deadline_at)
@@ -46,7 +46,7 @@ export async function openRequest(db: ResourcesDb, request: NewResourceRequest):
       ${JSON.stringify(request.need)}::jsonb, ${request.reason},
       clock_timestamp() + make_interval(secs => ${request.deadlineSeconds}))
     on conflict do nothing`.execute(db);
-  const { rows } = await sql<ResourceRequestRow>`
+  const { rows } = await sql<CapacityRequestRow>`
     select ${columns} from resource_requests r
     where (r.operation_id = ${request.operationId} and r.round = ${request.round}) or r.id = ${request.id}`.execute(db);
   const { clusterId, operationId, round } = request;
@@ -62,8 +62,8 @@ export async function openRequest(db: ResourcesDb, request: NewResourceRequest):
   );
 }
 
-export async function findRequest(db: ResourcesDb, id: string): Promise<ResourceRequestRow | undefined> {
-  const { rows } = await sql<ResourceRequestRow>`
+export async function findCapacityRequest(db: ResourcesDb, id: string): Promise<CapacityRequestRow | undefined> {
+  const { rows } = await sql<CapacityRequestRow>`
     select ${columns} from resource_requests r where r.id = ${id}`.execute(db);
   return rows[0];
 }
@@ -72,18 +72,18 @@ export async function findRequest(db: ResourcesDb, id: string): Promise<Resource
  * Answers an open request before its deadline. The same answer by the same party again is confirmed.
  * @throws ManagerError `not_found`; `state_conflict` when it was answered otherwise, or its deadline is over.
  */
-export async function answerRequest(
+export async function saveCapacityAnswer(
   db: ResourcesDb,
   id: string,
   given: { readonly state: 'granted' | 'denied'; readonly by: string; readonly answer: unknown },
-): Promise<ResourceRequestRow> {
+): Promise<CapacityRequestRow> {
   const answer = sql`${JSON.stringify(given.answer)}::jsonb`;
-  const { rows } = await sql<ResourceRequestRow>`
+  const { rows } = await sql<CapacityRequestRow>`
     update resource_requests r set state = ${given.state}, answered_at = clock_timestamp(), answered_by = ${given.by},
       answer = ${answer}
     where r.id = ${id} and r.state = 'open' and r.deadline_at > clock_timestamp() returning ${columns}`.execute(db);
   if (rows[0]) return rows[0];
-  const { rows: known } = await sql<ResourceRequestRow & { same: boolean }>`
+  const { rows: known } = await sql<CapacityRequestRow & { same: boolean }>`
     select ${columns}, coalesce(r.state = ${given.state} and r.answered_by = ${given.by} and r.answer = ${answer}, false)
       as same
     from resource_requests r where r.id = ${id}`.execute(db);
@@ -97,13 +97,13 @@ export async function answerRequest(
   );
 }
 
-const whatHappened = ({ state, answeredAt, answeredBy, deadlineAt }: ResourceRequestRow): string =>
+const whatHappened = ({ state, answeredAt, answeredBy, deadlineAt }: CapacityRequestRow): string =>
   state === 'open' || state === 'expired'
     ? `expired at ${(answeredAt ?? deadlineAt).toISOString()}`
     : `was ${state} by ${answeredBy} at ${answeredAt?.toISOString()}`;
 
 /** Ends requests that nobody answered in time, a chunk at a time. @returns their ids. */
-export async function expireRequests(db: ResourcesDb, limit: number): Promise<string[]> {
+export async function expireCapacityRequests(db: ResourcesDb, limit: number): Promise<string[]> {
   const { rows } = await sql<{ id: string }>`
     with late as (
       select id from resource_requests where state = 'open' and deadline_at <= clock_timestamp()
@@ -115,15 +115,15 @@ export async function expireRequests(db: ResourcesDb, limit: number): Promise<st
 }
 
 /** Ends what an operation that is over still asks for: an answer would change nothing any more. */
-export async function withdrawRequests(db: ResourcesDb, operationId: string): Promise<void> {
+export async function withdrawCapacityRequests(db: ResourcesDb, operationId: string): Promise<void> {
   await sql`
     update resource_requests set state = 'expired', answered_at = clock_timestamp(),
       answer = '{"reason": "the operation that asked is over"}'
     where operation_id = ${operationId} and state = 'open'`.execute(db);
 }
 
-export interface ResourceRequestFilter {
-  readonly state?: ResourceRequestState;
+export interface CapacityRequestFilter {
+  readonly state?: CapacityRequestState;
   readonly clusterId?: string;
   /** Only requests before this one: the `no` of the last one of the page before. */
   readonly before?: number;
@@ -131,8 +131,11 @@ export interface ResourceRequestFilter {
 }
 
 /** Newest first. */
-export async function listRequests(db: ResourcesDb, filter: ResourceRequestFilter): Promise<ResourceRequestRow[]> {
-  const { rows } = await sql<ResourceRequestRow>`
+export async function listCapacityRequests(
+  db: ResourcesDb,
+  filter: CapacityRequestFilter,
+): Promise<CapacityRequestRow[]> {
+  const { rows } = await sql<CapacityRequestRow>`
     select ${columns} from resource_requests r
     where (${filter.state ?? null}::text is null or r.state = ${filter.state ?? null})
       and (${filter.clusterId ?? null}::text is null or r.cluster_id = ${filter.clusterId ?? null})
@@ -142,7 +145,7 @@ export async function listRequests(db: ResourcesDb, filter: ResourceRequestFilte
 }
 
 /** Deletes requests that ended so long ago, a chunk at a time. @returns how many. */
-export async function trimRequests(
+export async function pruneCapacityRequests(
   db: ResourcesDb,
   { keepSeconds, limit }: { readonly keepSeconds: number; readonly limit: number },
 ): Promise<number> {

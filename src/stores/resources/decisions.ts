@@ -84,7 +84,7 @@ export async function recordOutcome(
 }
 
 /** Deletes old decisions, a chunk at a time. @returns how many. */
-export async function trimDecisions(
+export async function pruneDecisions(
   db: ResourcesDb,
   { keepSeconds, limit }: { readonly keepSeconds: number; readonly limit: number },
 ): Promise<number> {

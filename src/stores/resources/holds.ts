@@ -5,7 +5,7 @@ import { requireAmount, requireSeconds } from './amounts.js';
 import { book, lockBudget, type BudgetRow } from './budgets.js';
 import type { ResourcesDb } from './schema.js';
 
-export interface ReservationRow {
+export interface HoldRow {
   readonly id: string;
   readonly budgetId: string;
   readonly amount: number;
@@ -20,12 +20,12 @@ export interface ReservationRow {
 }
 
 /** A reservation, and its budget after what was done. */
-export interface Reserved {
-  readonly reservation: ReservationRow;
+export interface HoldOutcome {
+  readonly reservation: HoldRow;
   readonly budget: BudgetRow;
 }
 
-const columns = sql<ReservationRow>`
+const columns = sql<HoldRow>`
   r.id, r.budget_id as "budgetId", r.amount, r.state, r.actual, r.overdrawn, r.lease_expires_at as "leaseExpiresAt",
   r.reserved_by as "reservedBy"`;
 
@@ -34,7 +34,7 @@ const columns = sql<ReservationRow>`
  * @throws ManagerError `budget_exceeded` with what is left, `state_conflict` for a cluster that was dissolved, `not_found`,
  * `idempotency_conflict`, `invalid_request`.
  */
-export async function reserve(
+export async function placeHold(
   db: ResourcesDb,
   wanted: {
     readonly budgetId: string;
@@ -44,14 +44,14 @@ export async function reserve(
     /** The agent that asks; nobody when it is none. */
     readonly reservedBy?: string | null;
   },
-): Promise<Reserved> {
+): Promise<HoldOutcome> {
   const { budgetId, reservationId, leaseSeconds, reservedBy = null } = wanted;
   requireAmount('amount', wanted.amount, { aboveZero: true });
   requireSeconds('leaseSeconds', leaseSeconds);
   const amount = Math.round(wanted.amount * 1000) / 1000;
   return inTransaction(db, async (tx) => {
     const budget = await lockBudget(tx, budgetId);
-    const known = await findReservation(tx, reservationId);
+    const known = await findHold(tx, reservationId);
     if (known && (known.budgetId !== budgetId || known.amount !== amount)) throw otherContent(reservationId);
     if (known) return { reservation: known, budget };
     await requireOpenAccount(tx, budget);
@@ -63,7 +63,7 @@ export async function reserve(
           'reserve less, wait for reservations to end, or raise the limit',
       );
     }
-    const { rows } = await sql<ReservationRow>`
+    const { rows } = await sql<HoldRow>`
       insert into reservations as r (id, budget_id, amount, reserved_by, lease_expires_at)
       values (${reservationId}, ${budgetId}, ${amount}, ${reservedBy},
         clock_timestamp() + make_interval(secs => ${leaseSeconds}))
@@ -106,10 +106,10 @@ const otherContent = (id: string): ManagerError =>
  * what goes beyond is overdrawn. A reservation that expired meanwhile is committed all the same: it is spent already.
  * @throws ManagerError `not_found`; `state_conflict` when it was released; `idempotency_conflict` for another amount.
  */
-export async function commitReservation(db: ResourcesDb, reservationId: string, used: number): Promise<Reserved> {
+export async function commitHold(db: ResourcesDb, reservationId: string, used: number): Promise<HoldOutcome> {
   requireAmount('actual', used);
   const actual = Math.round(used * 1000) / 1000;
-  return withReservation(db, reservationId, async (tx, reservation, budget) => {
+  return withHold(db, reservationId, async (tx, reservation, budget) => {
     if (reservation.state === 'released') {
       throw new ManagerError(
         'state_conflict',
@@ -144,35 +144,35 @@ export async function commitReservation(db: ResourcesDb, reservationId: string, 
 }
 
 /** Gives a reservation back unused; one that ended without being committed is left as it is. @throws ManagerError `not_found`, `state_conflict` when it was committed. */
-export async function releaseReservation(db: ResourcesDb, reservationId: string): Promise<Reserved> {
-  return withReservation(db, reservationId, async (tx, reservation, budget) => {
+export async function releaseHold(db: ResourcesDb, reservationId: string): Promise<HoldOutcome> {
+  return withHold(db, reservationId, async (tx, reservation, budget) => {
     if (reservation.state === 'committed') {
       throw new ManagerError(
         'state_conflict',
         `Reservation "${reservationId}" was committed with ${reservation.actual}; what is spent does not come back`,
       );
     }
-    return reservation.state === 'open' ? giveBack(tx, reservation, 'released') : { reservation, budget };
+    return reservation.state === 'open' ? releaseAmount(tx, reservation, 'released') : { reservation, budget };
   });
 }
 
 /** Ends reservations with a lease that ran out, a chunk at a time. @returns the ids of those that are expired now. */
-export async function expireReservations(db: ResourcesDb, limit: number): Promise<string[]> {
+export async function expireHolds(db: ResourcesDb, limit: number): Promise<string[]> {
   const { rows } = await sql<{ id: string }>`
     select id from reservations where state = 'open' and lease_expires_at <= clock_timestamp()
     order by lease_expires_at limit ${limit}`.execute(db);
   const expired: string[] = [];
   for (const { id } of rows) {
-    const { reservation } = await withReservation(db, id, async (tx, found, budget) =>
-      found.state === 'open' ? giveBack(tx, found, 'expired') : { reservation: found, budget },
+    const { reservation } = await withHold(db, id, async (tx, found, budget) =>
+      found.state === 'open' ? releaseAmount(tx, found, 'expired') : { reservation: found, budget },
     );
     if (reservation.state === 'expired') expired.push(id);
   }
   return expired;
 }
 
-export async function findReservation(db: ResourcesDb, id: string): Promise<ReservationRow | undefined> {
-  const { rows } = await sql<ReservationRow>`select ${columns} from reservations r where r.id = ${id}`.execute(db);
+export async function findHold(db: ResourcesDb, id: string): Promise<HoldRow | undefined> {
+  const { rows } = await sql<HoldRow>`select ${columns} from reservations r where r.id = ${id}`.execute(db);
   return rows[0];
 }
 
@@ -180,7 +180,7 @@ export async function findReservation(db: ResourcesDb, id: string): Promise<Rese
  * Forgets reservations that ended so long ago, and makes one entry of each budget's old ones, a bounded chunk of both.
  * @returns rows that went; `limit` or more means that there may be more.
  */
-export async function trimReservations(
+export async function pruneHolds(
   db: ResourcesDb,
   { keepSeconds, limit }: { readonly keepSeconds: number; readonly limit: number },
 ): Promise<number> {
@@ -193,25 +193,25 @@ export async function trimReservations(
 }
 
 /** Everybody locks the budget first: under its lock the reservations of it stand still. */
-async function withReservation(
+async function withHold(
   db: ResourcesDb,
   id: string,
-  work: (tx: ResourcesDb, reservation: ReservationRow, budget: BudgetRow) => Promise<Reserved>,
-): Promise<Reserved> {
+  work: (tx: ResourcesDb, reservation: HoldRow, budget: BudgetRow) => Promise<HoldOutcome>,
+): Promise<HoldOutcome> {
   return inTransaction(db, async (tx) => {
-    const known = await findReservation(tx, id);
+    const known = await findHold(tx, id);
     const budget = known && (await lockBudget(tx, known.budgetId));
-    const reservation = budget && (await findReservation(tx, id));
+    const reservation = budget && (await findHold(tx, id));
     if (!reservation) throw new ManagerError('not_found', `There is no reservation "${id}"`);
     return work(tx, reservation, budget);
   });
 }
 
-async function giveBack(
+async function releaseAmount(
   tx: ResourcesDb,
-  { id, budgetId, amount }: ReservationRow,
+  { id, budgetId, amount }: HoldRow,
   how: 'released' | 'expired',
-): Promise<Reserved> {
+): Promise<HoldOutcome> {
   return {
     reservation: await end(tx, id, how),
     budget: await book(tx, { budgetId, reservationId: id, reserved: -amount, reason: how }),
@@ -221,10 +221,10 @@ async function giveBack(
 async function end(
   tx: ResourcesDb,
   id: string,
-  state: ReservationRow['state'],
+  state: HoldRow['state'],
   { actual = null, overdrawn = 0 }: { readonly actual?: number | null; readonly overdrawn?: number } = {},
-): Promise<ReservationRow> {
-  const { rows } = await sql<ReservationRow>`
+): Promise<HoldRow> {
+  const { rows } = await sql<HoldRow>`
     update reservations r set state = ${state}, actual = ${actual}, overdrawn = ${overdrawn},
       ended_at = clock_timestamp() where r.id = ${id} returning ${columns}`.execute(tx);
   if (!rows[0]) throw new Error(`Reservation ${id} is gone`);

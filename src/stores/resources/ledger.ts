@@ -57,7 +57,7 @@ export async function ledgerDifferences(db: ResourcesDb): Promise<LedgerDifferen
  * Deletes the entries of grants that ended so long ago, which add up to nothing, a chunk at a time.
  * @returns of how many grants; as many as `limit` means that there are more.
  */
-export async function trimLedger(
+export async function pruneLedger(
   db: ResourcesDb,
   { keepSeconds, limit }: { readonly keepSeconds: number; readonly limit: number },
 ): Promise<number> {

@@ -62,7 +62,7 @@ export async function quotasOf(db: ResourcesDb, clusterId: string): Promise<Quot
  * account, which may be about to hold something.
  * @returns how many; as many as `limit` means that there may be more.
  */
-export async function trimHoldings(db: ResourcesDb, { limit }: { readonly limit: number }): Promise<number> {
+export async function pruneHoldings(db: ResourcesDb, { limit }: { readonly limit: number }): Promise<number> {
   const { numAffectedRows } = await sql`
     with past as (
       select h.cluster_id, h.resource from holdings h join accounts a on a.cluster_id = h.cluster_id

@@ -124,7 +124,7 @@ export async function blockRecommendation(
  * @param rules.keepSeconds more than the window, the flap budget and a reversal together.
  * @returns rows deleted; `limit` or more means that there may be more.
  */
-export async function trimScalingMemory(
+export async function pruneScalingMemory(
   db: ResourcesDb,
   { keepSeconds, limit }: { readonly keepSeconds: number; readonly limit: number },
 ): Promise<number> {

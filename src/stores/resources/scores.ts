@@ -33,7 +33,7 @@ export async function lastScores(db: ResourcesDb, clusterId: string, count: numb
 }
 
 /** Deletes old scores, a chunk at a time. @returns how many. */
-export async function trimScores(
+export async function pruneScores(
   db: ResourcesDb,
   { keepSeconds, limit }: { readonly keepSeconds: number; readonly limit: number },
 ): Promise<number> {

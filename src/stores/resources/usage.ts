@@ -124,7 +124,7 @@ export async function usageHistory(
  * Deletes what is older, a bounded chunk of each table.
  * @returns rows deleted; `limit` or more means that there may be more.
  */
-export async function trimUsage(
+export async function pruneUsage(
   db: ResourcesDb,
   { keepSeconds, limit }: { readonly keepSeconds: number; readonly limit: number },
 ): Promise<number> {

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Requirement } from '../../../src/contracts/messages.js';
-import { acksNeeded, judgeReceipt, type ReceiptCounts } from '../../../src/domain/communication/evaluate-receipt.js';
+import { acksNeeded, evaluateReceipt, type ReceiptCounts } from '../../../src/domain/communication/evaluate-receipt.js';
 
 const counts = (acked: number, dead: number, left: number, pending: number): ReceiptCounts => ({
   matched: acked + dead + left + pending,
@@ -44,8 +44,8 @@ describe('judgeReceipt', () => {
     '%s: %i acked, %i dead, %i left, %i pending is %s, and after the deadline %s',
     (require, acked, dead, left, pending, before, after) => {
       const now = counts(acked, dead, left, pending);
-      expect(judgeReceipt(require, now, false)).toBe(before);
-      expect(judgeReceipt(require, now, true)).toBe(after);
+      expect(evaluateReceipt(require, now, false)).toBe(before);
+      expect(evaluateReceipt(require, now, true)).toBe(after);
     },
   );
 
@@ -55,7 +55,7 @@ describe('judgeReceipt', () => {
   it('is never open after the deadline', () => {
     fc.assert(
       fc.property(requirement, some, (require, now) => {
-        expect(judgeReceipt(require, now, true)).not.toBe('open');
+        expect(evaluateReceipt(require, now, true)).not.toBe('open');
       }),
     );
   });
@@ -75,14 +75,14 @@ describe('judgeReceipt', () => {
       for (let more = 0; more <= pending; more += 1) {
         for (let gone = 0; gone + more <= pending; gone += 1) {
           const end = counts(acked + more, dead + pending - more - gone, left + gone, 0);
-          if (judgeReceipt(require, end, true) === 'met') return true;
+          if (evaluateReceipt(require, end, true) === 'met') return true;
         }
       }
       return false;
     };
     fc.assert(
       fc.property(requirement, some, (require, now) => {
-        const state = judgeReceipt(require, now, false);
+        const state = evaluateReceipt(require, now, false);
         expect(state === 'met' || canBeMet(require, now) === (state === 'open')).toBe(true);
       }),
       { numRuns: 1000 },

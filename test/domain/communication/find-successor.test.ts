@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { findSuccessor, type Stray } from '../../../src/domain/communication/find-successor.js';
+import { findSuccessor, type OrphanedDelivery } from '../../../src/domain/communication/find-successor.js';
 import type { Directory, RoutableTopic } from '../../../src/domain/communication/route-messages.js';
 
 const table = (roles: Readonly<Record<string, readonly string[]>>) => ({
@@ -27,7 +27,7 @@ const directory: Directory = {
   topics: new Map([['news', topic]]),
   clustersOf: new Map([['a', ['cl']]]),
 };
-const stray = (via: string, rest: Partial<Stray> = {}): Stray => ({
+const stray = (via: string, rest: Partial<OrphanedDelivery> = {}): OrphanedDelivery => ({
   agentId: 'gone',
   via,
   messageId: 'm',
@@ -39,7 +39,7 @@ const stray = (via: string, rest: Partial<Stray> = {}): Stray => ({
 });
 
 describe('findSuccessor', () => {
-  it.each<[string, Partial<Stray>, string | undefined]>([
+  it.each<[string, Partial<OrphanedDelivery>, string | undefined]>([
     ['role:chief', {}, 'b'],
     ['role:chief', { agentId: 'b' }, 'a'],
     ['role:scribe', { agentId: 'b' }, undefined],

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { defaultScalingRules as rules } from '../../../src/domain/scaling/rules.js';
-import { judgeSoak, soakSeconds, type Soak } from '../../../src/domain/scaling/soak.js';
+import { evaluateSoak, soakSeconds, type Soak } from '../../../src/domain/scaling/soak.js';
 
 const soak = (scores: Soak['scores'], over: Partial<Soak> = {}): Soak => ({
   direction: 'in',
@@ -15,7 +15,7 @@ const soak = (scores: Soak['scores'], over: Partial<Soak> = {}): Soak => ({
   ...over,
 });
 const verdict = (scores: Soak['scores'], over: Partial<Soak> = {}) =>
-  judgeSoak(soak(scores, over), 1000, rules).verdict;
+  evaluateSoak(soak(scores, over), 1000, rules).verdict;
 
 test('growing soaks for 60 s, shrinking for 120 s', () => {
   expect([soakSeconds('out', rules), soakSeconds('in', rules)]).toEqual([60, 120]);
@@ -41,7 +41,7 @@ test.each<[string, Soak['scores'], Partial<Soak>, string]>([
 });
 
 test('a rollback goes back once, and blocks the recommendation for 1,800 s', () => {
-  expect(judgeSoak(soak([0.5, null, 0.9]), 1000, rules)).toEqual({
+  expect(evaluateSoak(soak([0.5, null, 0.9]), 1000, rules)).toEqual({
     verdict: 'roll_back',
     to: 6,
     block: { direction: 'in', desired: 5, untilMs: 1_801_000 },

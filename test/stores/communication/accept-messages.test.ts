@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
-  acceptMail,
+  acceptRoutedMessages,
   ack,
   closeInbox,
   closeRoutes,
@@ -56,7 +56,10 @@ describe('sequence numbers', () => {
         const [slow, fails] = [random() < 0.5, random() < 0.15];
         const undone = new Error('rolled back');
         const outcome = db.transaction().execute(async (tx) => {
-          const [result] = (await acceptMail(tx, [one], { epochs: none, mailbox })) as readonly AcceptOutcome[];
+          const [result] = (await acceptRoutedMessages(tx, [one], {
+            epochs: none,
+            mailbox,
+          })) as readonly AcceptOutcome[];
           expect(result).toEqual({ outcome: 'accepted', matched: recipients.length });
           if (slow) await sql`select pg_sleep(${0.01 + random() * 0.03})`.execute(tx);
           if (fails) throw undone;
@@ -136,7 +139,7 @@ describe('the same message again', () => {
         times(200, async (n) => {
           if (n % 10 === 0) {
             const sent = db.transaction().execute(async (tx) => {
-              await acceptMail(tx, [same], { epochs: none, mailbox });
+              await acceptRoutedMessages(tx, [same], { epochs: none, mailbox });
               throw undone;
             });
             await expect(sent).rejects.toBe(undone);
@@ -292,7 +295,7 @@ describe('a routing table', () => {
     const broadcast = (epoch: number) =>
       message({ kind: 'cluster', clusterId: cluster, epoch, source: a, recipients: [b] });
     const send = (one: ReturnType<typeof broadcast>, epoch: number) =>
-      acceptMail(db, [one], { epochs: new Map([[cluster, epoch]]), mailbox });
+      acceptRoutedMessages(db, [one], { epochs: new Map([[cluster, epoch]]), mailbox });
     expect(await send(broadcast(1), 1)).toEqual([{ outcome: 'accepted', matched: 1 }]);
     await route(db, cluster, 2, [a, b, c]);
     const late = broadcast(1);
@@ -301,7 +304,7 @@ describe('a routing table', () => {
     expect(await send(broadcast(3), 3)).toBe('stale');
     await closeRoutes(db, cluster);
     expect(await send(broadcast(2), 2)).toBe('stale');
-    expect(await acceptMail(db, [message()], { epochs: new Map([['cl-never', 1]]), mailbox })).toBe('stale');
+    expect(await acceptRoutedMessages(db, [message()], { epochs: new Map([['cl-never', 1]]), mailbox })).toBe('stale');
   });
 
   it('changes between two broadcasts, never within one, and waits no longer than those under way', async () => {
@@ -336,7 +339,7 @@ describe('a routing table', () => {
         const used = epoch;
         const recipients = membersAt(used).filter((id) => id !== source);
         const one = message({ kind: 'cluster', clusterId: cluster, epoch: used, source, recipients });
-        const outcome = await acceptMail(db, [one], { epochs: new Map([[cluster, used]]), mailbox });
+        const outcome = await acceptRoutedMessages(db, [one], { epochs: new Map([[cluster, used]]), mailbox });
         if (outcome === 'stale') stale += 1;
         else accepted += 1;
       }

@@ -3,10 +3,10 @@ import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   ack,
-  bury,
+  deadLetterDelivery,
   deliveryIdOf,
   extendLease,
-  giveBack,
+  nackDelivery,
   moveDeliveries,
   parseDeliveryId,
   type CommunicationDb,
@@ -52,7 +52,7 @@ const fail = { delaySeconds: 0, reason: undefined, final: false };
 const uses = {
   ack: async (claim: LeaseClaim) => (await ack(db, [claim])).size > 0,
   extend: async (claim: LeaseClaim) => (await extendLease(db, claim, 30)) !== undefined,
-  nack: async (claim: LeaseClaim) => (await giveBack(db, claim, fail, rules)) !== undefined,
+  nack: async (claim: LeaseClaim) => (await nackDelivery(db, claim, fail, rules)) !== undefined,
 } as const;
 const ways = Object.entries(uses);
 
@@ -108,7 +108,7 @@ describe('a claim whose lease went to another try', () => {
 describe('a claim on what is not there any more', () => {
   const ends: Readonly<Record<string, (claim: LeaseClaim) => Promise<unknown>>> = {
     'given back': uses.nack,
-    'a dead letter': (claim) => bury(db, [keyOf(claim)], 'expired', 'test'),
+    'a dead letter': (claim) => deadLetterDelivery(db, [keyOf(claim)], 'expired', 'test'),
     're-addressed': async (claim) => {
       const [successor] = (await agents(db, 1)) as [string];
       return moveDeliveries(db, [{ ...keyOf(claim), to: successor }]);

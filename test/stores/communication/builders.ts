@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import { sql } from 'kysely';
 import {
-  acceptMail,
+  acceptRoutedMessages,
   openInbox,
   openRoutes,
-  receive,
+  leaseDeliveries,
   routeAndDeliver,
   type AcceptOutcome,
   type CommunicationDb,
@@ -55,7 +55,7 @@ export async function accept(
   messages: readonly RoutedMessage[],
   options: { readonly epochs?: ReadonlyMap<string, number>; readonly mailbox?: number } = {},
 ): Promise<readonly AcceptOutcome[]> {
-  const outcomes = await acceptMail(db, messages, {
+  const outcomes = await acceptRoutedMessages(db, messages, {
     epochs: options.epochs ?? new Map(),
     mailbox: options.mailbox ?? mailbox,
   });
@@ -88,7 +88,7 @@ export const take = (
   agentId: string,
   max = 100,
   given: Partial<LeaseRules> = {},
-): Promise<Leased[]> => receive(db, agentId, max, { ...rules, ...given });
+): Promise<Leased[]> => leaseDeliveries(db, agentId, max, { ...rules, ...given });
 
 /** Ends the leases of an agent as if their time had run out. */
 export async function lapse(db: CommunicationDb, agentId: string): Promise<void> {

@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   ack,
-  bury,
+  deadLetterDelivery,
   closeInbox,
   countReceipts,
   deadLetterIdOf,
@@ -14,8 +14,8 @@ import {
   openInbox,
   parseDeliveryId,
   replayDeadLetter,
-  strayOfAgent,
-  strayOfCluster,
+  orphanedByAgent,
+  orphanedByCluster,
   type CommunicationDb,
   type DeadLetterRow,
   type DeliveryKey,
@@ -46,7 +46,7 @@ async function deadLetter(agentId: string, reason = 'rejected'): Promise<DeadLet
     select d.inbox_no as "inboxNo", d.sequence from deliveries d join messages m on m.no = d.message_no where m.id = ${one.id}`.execute(
     db,
   );
-  expect(await bury(db, rows, reason, 'test')).toBe(1);
+  expect(await deadLetterDelivery(db, rows, reason, 'test')).toBe(1);
   const [letter] = await listDeadLetters(db, { recipient: agentId, limit: 1 });
   if (letter?.messageId !== one.id) throw new Error('It has no dead letter');
   return letter;
@@ -127,7 +127,7 @@ describe('a dead letter', () => {
         db,
         held.map((one) => claimOf(agentId, one)),
       ).then(({ size }) => size),
-      ...times(6, (n) => bury(db, n % 2 ? keys : [...keys].reverse(), 'expired', 'test')),
+      ...times(6, (n) => deadLetterDelivery(db, n % 2 ? keys : [...keys].reverse(), 'expired', 'test')),
     ]);
     expect((acked ?? 0) + buried.reduce((sum, count) => sum + count, 0)).toBe(30);
     expect(await listDeadLetters(db, { recipient: agentId, limit: 100 })).toHaveLength(30 - (acked ?? 0));
@@ -184,9 +184,9 @@ describe('mail of a member that was removed', () => {
     await accept(db, [...tasks, everybody], { epochs });
     await accept(db, [message({ recipients: [gone] })]);
     const [held] = await take(db, gone, 1);
-    expect(await strayOfCluster(db, cluster, 100)).toEqual([]);
+    expect(await orphanedByCluster(db, cluster, 100)).toEqual([]);
     await route(db, cluster, 2, [heir, stays]);
-    const strays = await strayOfCluster(db, cluster, 100);
+    const strays = await orphanedByCluster(db, cluster, 100);
     expect(strays.map(({ via, agentId }) => [via, agentId])).toEqual([
       ...tasks.map(() => ['role:worker', gone]),
       ['member', gone],
@@ -195,7 +195,7 @@ describe('mail of a member that was removed', () => {
     const moved = await Promise.all(times(8, () => moveDeliveries(db, moves)));
     expect(moved.reduce((sum, count) => sum + count, 0)).toBe(5);
     expect(
-      await bury(
+      await deadLetterDelivery(
         db,
         strays.filter(({ via }) => via === 'member'),
         'member_removed',
@@ -228,9 +228,9 @@ describe('mail of a member that was removed', () => {
       (await take(db, acked)).map((each) => claimOf(acked, each)),
     );
     const [held] = await take(db, refused);
-    await bury(db, [parseDeliveryId(held?.delivery.id ?? '') as DeliveryKey], 'rejected', 'test');
+    await deadLetterDelivery(db, [parseDeliveryId(held?.delivery.id ?? '') as DeliveryKey], 'rejected', 'test');
     await closeInbox(db, gone);
-    const strays = await strayOfAgent(db, gone, 10);
+    const strays = await orphanedByAgent(db, gone, 10);
     expect(strays.map(({ via, holders }) => [via, [...holders].sort()])).toEqual([
       ['group:g', [gone, waits, acked].sort()],
       ['agent', []],
@@ -244,7 +244,7 @@ describe('mail of a member that was removed', () => {
       times(3, () => message({ recipients: [gone] })),
     );
     await closeInbox(db, gone);
-    const strays = await strayOfAgent(db, gone, 100);
+    const strays = await orphanedByAgent(db, gone, 100);
     expect(strays).toHaveLength(3);
     await closeInbox(db, heir);
     expect(
@@ -259,7 +259,7 @@ describe('mail of a member that was removed', () => {
         strays.map((stray) => ({ ...stray, to: other })),
       ),
     ).toBe(3);
-    expect(await strayOfAgent(db, gone, 100)).toEqual([]);
+    expect(await orphanedByAgent(db, gone, 100)).toEqual([]);
   });
 
   it('arrives once when it is moved between many while it is acked, and the numbers stay dense', async () => {

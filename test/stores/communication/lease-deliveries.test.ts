@@ -3,9 +3,9 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   ack,
-  agentsWithMail,
+  agentsWithDueDeliveries,
   extendLease,
-  giveBack,
+  nackDelivery,
   listDeadLetters,
   type CommunicationDb,
   type Leased,
@@ -51,7 +51,7 @@ const ackAll = (agentId: string, leased: readonly Leased[]) =>
   );
 const nack = (agentId: string, one: Leased | undefined, delaySeconds: number) => {
   if (!one) throw new Error('There is nothing to give back');
-  return giveBack(db, claimOf(agentId, one), { delaySeconds, reason: 'test', final: false }, rules);
+  return nackDelivery(db, claimOf(agentId, one), { delaySeconds, reason: 'test', final: false }, rules);
 };
 const letters = async (recipient: string): Promise<string[]> =>
   (await listDeadLetters(db, { recipient, limit: 100 })).map(({ reason }) => reason);
@@ -237,7 +237,12 @@ describe('a try that fails', () => {
     const [one, two] = await take(db, agentId);
     if (!one || !two) throw new Error('There should be two deliveries');
     const give = (which: Leased, final: boolean, tries: number) =>
-      giveBack(db, claimOf(agentId, which), { delaySeconds: undefined, reason: 'cannot', final }, { ...rules, tries });
+      nackDelivery(
+        db,
+        claimOf(agentId, which),
+        { delaySeconds: undefined, reason: 'cannot', final },
+        { ...rules, tries },
+      );
     expect([await give(one, true, 5), await give(two, false, 1)]).toEqual(['dead', 'dead']);
     expect((await letters(agentId)).sort()).toEqual(['rejected', 'tries_exhausted']);
     expect(await give(one, true, 5)).toBeUndefined();
@@ -249,7 +254,7 @@ describe('a try that fails', () => {
     for (const expected of [10, 100, 100]) {
       const [one] = await take(db, agentId, 1, { retryDelaysSeconds: delays });
       if (!one) throw new Error('It should be there again');
-      await giveBack(
+      await nackDelivery(
         db,
         claimOf(agentId, one),
         { delaySeconds: undefined, reason: undefined, final: false },
@@ -261,7 +266,7 @@ describe('a try that fails', () => {
         returning extract(epoch from before.available_at - now()) as seconds`.execute(db);
       expect(rows[0]?.seconds).toBeGreaterThan(expected * 0.8 - 1);
       expect(rows[0]?.seconds).toBeLessThan(expected * 1.2);
-      expect(await agentsWithMail(db, [agentId])).toEqual([agentId]);
+      expect(await agentsWithDueDeliveries(db, [agentId])).toEqual([agentId]);
     }
   });
 

@@ -3,9 +3,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   ack,
   addLatencies,
-  buryExpired,
+  deadLetterExpired,
   createTopic,
-  deletePast,
+  pruneChunk,
   latenciesOf,
   listDeadLetters,
   openReceipt,
@@ -62,10 +62,10 @@ describe('expired mail', () => {
     await sql`update deliveries set expires_at = now() - interval '1 ms' where expires_at > now() + interval '2000 s'`.execute(
       db,
     );
-    const buried = await Promise.all(times(8, () => buryExpired(db, 4)));
+    const buried = await Promise.all(times(8, () => deadLetterExpired(db, 4)));
     expect(Math.max(...buried)).toBe(4);
-    expect(sum(buried) + sum([await buryExpired(db, 100)])).toBe(25);
-    expect(await buryExpired(db, 100)).toBe(0);
+    expect(sum(buried) + sum([await deadLetterExpired(db, 100)])).toBe(25);
+    expect(await deadLetterExpired(db, 100)).toBe(0);
     // Who holds one may still ack it; what it does not ack ends with its lease.
     expect(
       (
@@ -76,7 +76,7 @@ describe('expired mail', () => {
       ).size,
     ).toBe(2);
     await lapse(db, a);
-    expect(await buryExpired(db, 100)).toBe(3);
+    expect(await deadLetterExpired(db, 100)).toBe(3);
     expect(await listDeadLetters(db, { recipient: a, reason: 'expired', limit: 100 })).toHaveLength(28);
     expect(await take(db, a)).toHaveLength(3);
   });
@@ -109,11 +109,11 @@ describe('what is past its retention', () => {
     await accept(db, kept);
     await openReceipt(db, { id: kept[0]?.id ?? '', source: 'sender' }, { require: 'none', deadlineSeconds: 1 });
     await storeBatch(db, { id: fresh('batch'), owner: 'a', parts: {} });
-    expect(await deletePast(db, rules)).toBe(0);
+    expect(await pruneChunk(db, rules)).toBe(0);
     await age(3601);
     const deleted = [];
     for (let count = -1; count !== 0; deleted.push(count)) {
-      count = await deletePast(db, rules);
+      count = await pruneChunk(db, rules);
       expect(count).toBeLessThanOrEqual(10);
     }
     expect(deleted.length).toBeGreaterThan(3);
@@ -126,7 +126,7 @@ describe('what is past its retention', () => {
     // The same id again is the same message as long as it is known, and a new one when it is not.
     expect((await accept(db, [kept[0] as (typeof kept)[number]]))[0]?.outcome).toBe('duplicate');
     await age(90_000);
-    while ((await deletePast(db, { ...rules, limit: 1000 })) > 0);
+    while ((await pruneChunk(db, { ...rules, limit: 1000 })) > 0);
     expect(await rowsOf()).toMatchObject({ dead_letters: 0, settled: 0, retained: 1, receipts: 1, batches: 0 });
     expect((await accept(db, [kept[1] as (typeof kept)[number]]))[0]?.outcome).toBe('accepted');
   });
@@ -137,7 +137,7 @@ describe('what is past its retention', () => {
     const purge = async (): Promise<void> => {
       while (sending) {
         await age(10_000);
-        await deletePast(db, { ...rules, limit: 50 });
+        await pruneChunk(db, { ...rules, limit: 50 });
       }
     };
     let acked = 0;

@@ -9,20 +9,20 @@ import {
   deleteTopic,
   deliverRetained,
   drainTopic,
-  endDrainedTopics,
-  endLapsedSubscriptions,
+  deleteDrainedTopics,
+  deleteLapsedSubscriptions,
   findTopics,
   listDeadLetters,
   listTopics,
   openInbox,
   pendingOfTopic,
   retainingTopics,
-  setStanding,
+  setAgentStatus,
   subscribe,
   subscriptionsOf,
   subscriptionsTo,
   topicFigures,
-  trimRetained,
+  pruneRetained,
   unsubscribe,
   type CommunicationDb,
 } from '../../../src/stores/communication/index.js';
@@ -111,7 +111,7 @@ describe('a topic', () => {
     const name = await topicThat();
     await accept(db, [publish(name, [a]), publish(name, [a])]);
     expect(await drainTopic(db, name)).toBe(true);
-    const ended = async (): Promise<boolean> => (await endDrainedTopics(db)).includes(name);
+    const ended = async (): Promise<boolean> => (await deleteDrainedTopics(db)).includes(name);
     expect([await pendingOfTopic(db, name), await ended()]).toEqual([2, false]);
     const leased = await take(db, a);
     await ack(db, [claimOf(a, leased[0] as (typeof leased)[number])]);
@@ -166,7 +166,7 @@ describe('what a topic retains', () => {
   const publishAll = async (name: string, retention: Retention, count: number): Promise<void> => {
     for (let n = 1; n <= count; n += 1) {
       await accept(db, [publish(name, [], { retain: true, data: String(n) })]);
-      await trimRetained(db, { name, retention });
+      await pruneRetained(db, { name, retention });
     }
   };
 
@@ -189,7 +189,7 @@ describe('what a topic retains', () => {
     await publishAll(name, retention, 2);
     await sql`update retained set at = at - interval '61 seconds' where topic = ${name}
       and message_no = (select min(message_no) from retained where topic = ${name})`.execute(db);
-    await trimRetained(db, { name, retention });
+    await pruneRetained(db, { name, retention });
     expect(await deliverRetained(db, a, [name])).toBe(1);
   });
 
@@ -262,19 +262,19 @@ describe('a subscription', () => {
     const [a, b] = (await agents(db, 2)) as [string, string];
     const topic = fresh('life');
     for (const id of [a, b]) await subscribe(db, id, { pattern: topic, queueGroup: null });
-    expect(await setStanding(db, [a, b], ['lapsed', 'unready'])).toBe(2);
+    expect(await setAgentStatus(db, [a, b], ['lapsed', 'unready'])).toBe(2);
     expect((await subscriptionsOf(db, a))[0]?.suspended).toBe(true);
-    expect(await endLapsedSubscriptions(db, 60)).toBe(0);
-    await setStanding(db, [a], ['live']);
+    expect(await deleteLapsedSubscriptions(db, 60)).toBe(0);
+    await setAgentStatus(db, [a], ['live']);
     expect((await subscriptionsOf(db, a))[0]?.suspended).toBe(false);
-    await setStanding(db, [a], ['lapsed']);
+    await setAgentStatus(db, [a], ['lapsed']);
     await sql`update inboxes set lapsed_at = now() - interval '61 seconds' where agent_id = ${a}`.execute(db);
-    expect(await endLapsedSubscriptions(db, 60)).toBe(1);
+    expect(await deleteLapsedSubscriptions(db, 60)).toBe(1);
     expect(await subscribersOf(topic)).toEqual([b]);
     await closeInbox(db, b);
     expect(await subscribersOf(topic)).toEqual([]);
     expect(await subscribe(db, b, { pattern: topic, queueGroup: null })).toBeUndefined();
-    expect(await setStanding(db, [b], ['live'])).toBe(0);
+    expect(await setAgentStatus(db, [b], ['live'])).toBe(0);
     await openInbox(db, b, []);
     expect(await subscribersOf(topic)).toEqual([]);
   });

@@ -2,15 +2,15 @@ import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   closeAccount,
-  expireGrants,
-  extendGrants,
+  expireAllocations,
+  extendAllocations,
   findPool,
-  grantsOf,
+  allocationsOf,
   ledgerDifferences,
   listLedger,
-  release,
-  take,
-  trimGrants,
+  releaseAllocation,
+  allocate,
+  pruneAllocations,
   type ResourcesDb,
 } from '../../../src/stores/resources/index.js';
 import { createTestDatabases, type TestDatabases } from '../../support/database.js';
@@ -53,8 +53,8 @@ describe('taking', () => {
       { pool: b, resource: 'usd', amount: 0.125, state: 'held' },
     ]);
     expect(await usedOf(a)).toBe(4);
-    expect(await grantsOf(db, clusterId, { limit: 10 })).toEqual(grants);
-    expect(await grantsOf(db, clusterId, { after: grants[0]?.id ?? 0, limit: 10 })).toEqual(grants.slice(1));
+    expect(await allocationsOf(db, clusterId, { limit: 10 })).toEqual(grants);
+    expect(await allocationsOf(db, clusterId, { after: grants[0]?.id ?? 0, limit: 10 })).toEqual(grants.slice(1));
     expect(await listLedger(db, { clusterId, limit: 10 })).toMatchObject([
       { pool: b, delta: 0.125, reason: 'taken' },
       { pool: a, delta: 4, reason: 'taken' },
@@ -67,7 +67,7 @@ describe('taking', () => {
       { pool: a, resource: 'tokens', amount: 4 },
       { pool: b, resource: 'tokens', amount: 5.001 },
     ];
-    expect(await take(db, request(clusterId, a, 0, { amounts }))).toEqual({
+    expect(await allocate(db, request(clusterId, a, 0, { amounts }))).toEqual({
       state: 'short',
       what: [{ pool: b, resource: 'tokens', asked: 5.001, free: 5, by: 'capacity' }],
     });
@@ -77,14 +77,14 @@ describe('taking', () => {
   it('answers the same request the same, whoever asks at once, and takes once', async () => {
     const [clusterId, name] = [await cluster(db), await pool(db, { tokens: 10 })];
     const wanted = request(clusterId, name, 3);
-    const answers = await Promise.all(times(20, () => take(db, wanted)));
+    const answers = await Promise.all(times(20, () => allocate(db, wanted)));
     for (const answer of answers) expect(answer).toEqual(answers[0]);
     expect(await usedOf(name)).toBe(3);
     // Shortages are answers, too: a late attempt must not take what its caller was told it did not get.
     const tooMuch = request(clusterId, name, 8);
-    const short = await take(db, tooMuch);
-    await release(db, { clusterId });
-    expect(await take(db, tooMuch)).toEqual(short);
+    const short = await allocate(db, tooMuch);
+    await releaseAllocation(db, { clusterId });
+    expect(await allocate(db, tooMuch)).toEqual(short);
     expect(short.state).toBe('short');
     expect(await usedOf(name)).toBe(0);
   });
@@ -96,10 +96,10 @@ describe('taking', () => {
       { pool: b, resource: 'tokens', amount: 2 },
     ];
     const wanted = request(clusterId, a, 1, { amounts });
-    const answer = await take(db, wanted);
-    expect(await take(db, { ...wanted, amounts: [...amounts].reverse() })).toEqual(answer);
+    const answer = await allocate(db, wanted);
+    expect(await allocate(db, { ...wanted, amounts: [...amounts].reverse() })).toEqual(answer);
     for (const other of [{ amounts: amounts.slice(1) }, { operationId: 'op_2' }, { clusterId: await cluster(db) }]) {
-      await expect(take(db, { ...wanted, ...other })).rejects.toMatchObject({ code: 'idempotency_conflict' });
+      await expect(allocate(db, { ...wanted, ...other })).rejects.toMatchObject({ code: 'idempotency_conflict' });
     }
     expect([await usedOf(a), await usedOf(b)]).toEqual([1, 2]);
   });
@@ -107,23 +107,23 @@ describe('taking', () => {
   it('is refused to a closed account and to none, and of what no pool has', async () => {
     const [clusterId, name] = [await cluster(db), await pool(db, { tokens: 10 })];
     const before = request(clusterId, name, 1);
-    const answer = await take(db, before);
+    const answer = await allocate(db, before);
     const usd = { amounts: [{ pool: name, resource: 'usd', amount: 1 }] };
     const refused = request(clusterId, name, 1, usd);
-    await expect(take(db, refused)).rejects.toMatchObject({
+    await expect(allocate(db, refused)).rejects.toMatchObject({
       code: 'not_found',
       message: expect.stringContaining('usd') as string,
     });
     await closeAccount(db, clusterId);
-    await expect(take(db, request(clusterId, name, 1))).rejects.toMatchObject({ code: 'state_conflict' });
-    await expect(take(db, request('cl-none', name, 1))).rejects.toMatchObject({ code: 'not_found' });
-    expect(await take(db, before)).toEqual(answer);
+    await expect(allocate(db, request(clusterId, name, 1))).rejects.toMatchObject({ code: 'state_conflict' });
+    await expect(allocate(db, request('cl-none', name, 1))).rejects.toMatchObject({ code: 'not_found' });
+    expect(await allocate(db, before)).toEqual(answer);
     expect(await usedOf(name)).toBe(1);
   });
 
   it.each([0, -1, NaN, Infinity, 0.0004, 2e12])('refuses an amount of %d', async (amount) => {
     const [clusterId, name] = [await cluster(db), await pool(db, { tokens: 10 })];
-    await expect(take(db, request(clusterId, name, amount))).rejects.toMatchObject({ code: 'invalid_request' });
+    await expect(allocate(db, request(clusterId, name, amount))).rejects.toMatchObject({ code: 'invalid_request' });
     await granted(db, request(clusterId, name, 1));
     await expect(
       sql`update grants set amount = ${String(amount)}::numeric where cluster_id = ${clusterId}`.execute(db),
@@ -134,7 +134,7 @@ describe('taking', () => {
     const [clusterId, name] = [await cluster(db), await pool(db, { tokens: 10 })];
     const one = { pool: name, resource: 'tokens', amount: 1 };
     for (const over of [{ amounts: [] }, { amounts: [one, one] }, { leaseSeconds: Infinity }, { leaseSeconds: 0 }]) {
-      await expect(take(db, request(clusterId, name, 1, over))).rejects.toMatchObject({ code: 'invalid_request' });
+      await expect(allocate(db, request(clusterId, name, 1, over))).rejects.toMatchObject({ code: 'invalid_request' });
     }
   });
 });
@@ -144,11 +144,11 @@ describe('a grant', () => {
     const [clusterId, name] = [await cluster(db), await pool(db, { tokens: 10 })];
     const [grant] = await granted(db, request(clusterId, name, 4));
     const id = grant?.id ?? 0;
-    const ended = await Promise.all(times(10, () => release(db, { grantIds: [id] })));
+    const ended = await Promise.all(times(10, () => releaseAllocation(db, { grantIds: [id] })));
     expect(ended.flat()).toEqual([id]);
     expect(await usedOf(name)).toBe(0);
-    expect(await release(db, { grantIds: [id, 999_999_999] })).toEqual([]);
-    expect(await extendGrants(db, [id], 60)).toEqual([]);
+    expect(await releaseAllocation(db, { grantIds: [id, 999_999_999] })).toEqual([]);
+    expect(await extendAllocations(db, [id], 60)).toEqual([]);
   });
 
   it('expires after its lease, in chunks, unless it was extended', async () => {
@@ -157,13 +157,13 @@ describe('a grant', () => {
     for (let index = 0; index < 5; index += 1)
       ids.push(...(await granted(db, request(clusterId, name, 4))).map(({ id }) => id));
     await lapse(db, ids.slice(0, 4));
-    expect(await extendGrants(db, ids.slice(0, 1), 60)).toEqual(ids.slice(0, 1));
-    expect(await expireGrants(db, 2)).toHaveLength(2);
-    expect(await expireGrants(db, 2)).toHaveLength(1);
-    expect(await expireGrants(db, 2)).toEqual([]);
+    expect(await extendAllocations(db, ids.slice(0, 1), 60)).toEqual(ids.slice(0, 1));
+    expect(await expireAllocations(db, 2)).toHaveLength(2);
+    expect(await expireAllocations(db, 2)).toHaveLength(1);
+    expect(await expireAllocations(db, 2)).toEqual([]);
     expect(await Promise.all(ids.map(stateOf))).toEqual(['held', 'expired', 'expired', 'expired', 'held']);
     expect(await usedOf(name)).toBe(8);
-    expect(await release(db, { grantIds: ids })).toEqual([ids[0], ids[4]]);
+    expect(await releaseAllocation(db, { grantIds: ids })).toEqual([ids[0], ids[4]]);
   });
 
   it('is in one state only when release and expiry come at once', async () => {
@@ -173,9 +173,9 @@ describe('a grant', () => {
       .map(({ id }) => id);
     await lapse(db, ids);
     const ended = await Promise.all([
-      ...ids.map((id) => release(db, { grantIds: [id] })),
-      ...times(5, () => expireGrants(db, 10)),
-      release(db, { clusterId }),
+      ...ids.map((id) => releaseAllocation(db, { grantIds: [id] })),
+      ...times(5, () => expireAllocations(db, 10)),
+      releaseAllocation(db, { clusterId }),
     ]);
     expect(ended.flat().sort((a, b) => a - b)).toEqual(ids.sort((a, b) => a - b));
     expect(await usedOf(name)).toBe(0);
@@ -185,9 +185,9 @@ describe('a grant', () => {
     const [clusterId, name] = [await cluster(db), await pool(db, { tokens: 100 })];
     const [kept] = await granted(db, request(clusterId, name, 1));
     const [gone] = await granted(db, request(clusterId, name, 2));
-    await release(db, { grantIds: [gone?.id ?? 0] });
+    await releaseAllocation(db, { grantIds: [gone?.id ?? 0] });
     await sql`update grant_requests set at = at - interval '1 hour' where cluster_id = ${clusterId}`.execute(db);
-    expect(await trimGrants(db, { keepSeconds: 1800, limit: 100 })).toBe(1);
+    expect(await pruneAllocations(db, { keepSeconds: 1800, limit: 100 })).toBe(1);
     expect(await stateOf(kept?.id ?? 0)).toBe('held');
     expect(await stateOf(gone?.id ?? 0)).toBeUndefined();
     expect(await listLedger(db, { clusterId, limit: 10 })).toHaveLength(3);

@@ -4,15 +4,15 @@ import {
   budgetDifferences,
   budgetsOf,
   closeAccount,
-  commitReservation,
-  expireReservations,
+  commitHold,
+  expireHolds,
   findBudget,
-  findReservation,
+  findHold,
   openAccount,
   putBudget,
-  releaseReservation,
-  reserve,
-  trimReservations,
+  releaseHold,
+  placeHold,
+  pruneHolds,
   type ResourcesDb,
 } from '../../../src/stores/resources/index.js';
 import { createTestDatabases, type TestDatabases } from '../../support/database.js';
@@ -37,7 +37,7 @@ const budgetOf = async (limit: number): Promise<string> => {
   return id;
 };
 const aside = async (budgetId: string, amount: number, reservationId = fresh('res')): Promise<string> =>
-  (await reserve(db, { budgetId, reservationId, amount, leaseSeconds: 60 })).reservation.id;
+  (await placeHold(db, { budgetId, reservationId, amount, leaseSeconds: 60 })).reservation.id;
 const lapse = (id: string) =>
   sql`update reservations set lease_expires_at = clock_timestamp() - interval '1 ms' where id = ${id}`.execute(db);
 
@@ -77,24 +77,24 @@ describe('a reservation', () => {
   it('is committed with what was used, once, and the rest is free again', async () => {
     const [id, released] = [await budgetOf(10), await aside(await budgetOf(5), 5)];
     const reservation = await aside(id, 6);
-    await Promise.all(times(10, () => commitReservation(db, reservation, 2.25)));
+    await Promise.all(times(10, () => commitHold(db, reservation, 2.25)));
     expect(await findBudget(db, id)).toMatchObject({ reserved: 0, committed: 2.25, left: 7.75 });
-    await expect(commitReservation(db, reservation, 3)).rejects.toMatchObject({ code: 'idempotency_conflict' });
-    await expect(releaseReservation(db, reservation)).rejects.toMatchObject({ code: 'state_conflict' });
-    await releaseReservation(db, released);
-    expect((await releaseReservation(db, released)).budget).toMatchObject({ reserved: 0, left: 5 });
-    await expect(commitReservation(db, released, 1)).rejects.toMatchObject({ code: 'state_conflict' });
-    await expect(commitReservation(db, 'res-none', 1)).rejects.toMatchObject({ code: 'not_found' });
+    await expect(commitHold(db, reservation, 3)).rejects.toMatchObject({ code: 'idempotency_conflict' });
+    await expect(releaseHold(db, reservation)).rejects.toMatchObject({ code: 'state_conflict' });
+    await releaseHold(db, released);
+    expect((await releaseHold(db, released)).budget).toMatchObject({ reserved: 0, left: 5 });
+    await expect(commitHold(db, released, 1)).rejects.toMatchObject({ code: 'state_conflict' });
+    await expect(commitHold(db, 'res-none', 1)).rejects.toMatchObject({ code: 'not_found' });
   });
 
   it('that used more takes what is free, and what goes beyond is told: nothing more can be reserved', async () => {
     const id = await budgetOf(10);
     const [small, other] = [await aside(id, 2), await aside(id, 5)];
-    const { reservation, budget } = await commitReservation(db, small, 7);
+    const { reservation, budget } = await commitHold(db, small, 7);
     expect(reservation).toMatchObject({ state: 'committed', actual: 7, overdrawn: 2 });
     expect(budget).toMatchObject({ reserved: 5, committed: 5, overdrawn: 2, left: 0 });
     // What the other gives back pays for what was overdrawn first.
-    expect((await releaseReservation(db, other)).budget).toMatchObject({ reserved: 0, left: 3 });
+    expect((await releaseHold(db, other)).budget).toMatchObject({ reserved: 0, left: 3 });
     await expect(aside(id, 3.001)).rejects.toMatchObject({ code: 'budget_exceeded' });
     await aside(id, 3);
   });
@@ -103,31 +103,31 @@ describe('a reservation', () => {
     const id = await budgetOf(10);
     const ids = [await aside(id, 2), await aside(id, 2), await aside(id, 2)];
     for (const one of ids.slice(0, 2)) await lapse(one);
-    expect(await expireReservations(db, 1)).toHaveLength(1);
-    expect(await expireReservations(db, 10)).toHaveLength(1);
-    expect(await expireReservations(db, 10)).toEqual([]);
+    expect(await expireHolds(db, 1)).toHaveLength(1);
+    expect(await expireHolds(db, 10)).toHaveLength(1);
+    expect(await expireHolds(db, 10)).toEqual([]);
     expect(await findBudget(db, id)).toMatchObject({ reserved: 2, left: 8 });
-    expect((await commitReservation(db, ids[0] ?? '', 3)).budget).toMatchObject({ reserved: 2, committed: 3, left: 5 });
-    expect((await findReservation(db, ids[1] ?? ''))?.state).toBe('expired');
+    expect((await commitHold(db, ids[0] ?? '', 3)).budget).toMatchObject({ reserved: 2, committed: 3, left: 5 });
+    expect((await findHold(db, ids[1] ?? ''))?.state).toBe('expired');
   });
 });
 
 it('reservations that ended are forgotten in chunks, and a budget is still the sum of its entries', async () => {
   const id = await budgetOf(10);
   const held = await aside(id, 1);
-  for (const used of [0.5, 1, 2]) await commitReservation(db, await aside(id, 1), used);
+  for (const used of [0.5, 1, 2]) await commitHold(db, await aside(id, 1), used);
   const before = await findBudget(db, id);
-  expect(await trimReservations(db, { keepSeconds: 3600, limit: 100 })).toBe(0);
+  expect(await pruneHolds(db, { keepSeconds: 3600, limit: 100 })).toBe(0);
   // Entries that carry are entries, too: in the end there is one a budget, which is carried again and again.
   for (let round = 0; round < 20; round += 1) {
-    expect(await trimReservations(db, { keepSeconds: -60, limit: 5 })).toBeLessThanOrEqual(10);
+    expect(await pruneHolds(db, { keepSeconds: -60, limit: 5 })).toBeLessThanOrEqual(10);
     expect(await budgetDifferences(db)).toEqual([]);
   }
-  await trimReservations(db, { keepSeconds: -60, limit: 1000 });
+  await pruneHolds(db, { keepSeconds: -60, limit: 1000 });
   const { rows } = await sql<{ reason: string }>`select reason from budget_ledger where budget_id = ${id}`.execute(db);
   expect(rows).toEqual([{ reason: 'carried' }]);
   expect(await findBudget(db, id)).toEqual(before);
-  expect((await findReservation(db, held))?.state).toBe('open');
+  expect((await findHold(db, held))?.state).toBe('open');
 });
 
 describe('a budget', () => {
@@ -141,8 +141,8 @@ describe('a budget', () => {
       message: expect.stringContaining(`"${clusterId}", whose account is closed`) as string,
     });
     expect(await aside(id, 3, spent)).toBe(spent);
-    await commitReservation(db, spent, 2);
-    await releaseReservation(db, unused);
+    await commitHold(db, spent, 2);
+    await releaseHold(db, unused);
     expect(await findBudget(db, id)).toMatchObject({ reserved: 0, committed: 2 });
     await putBudget(db, { id: none, clusterId: fresh('cl-none'), resource: 'usd', limit: 10 });
     await expect(aside(none, 1)).rejects.toMatchObject({ code: 'not_found' });
@@ -150,7 +150,7 @@ describe('a budget', () => {
 
   it('is not set below what is reserved and spent, nor made another one', async () => {
     const id = await budgetOf(10);
-    await commitReservation(db, await aside(id, 4), 4);
+    await commitHold(db, await aside(id, 4), 4);
     await aside(id, 3);
     const same = { id, clusterId: 'cl-1', resource: 'usd' };
     await expect(putBudget(db, { ...same, limit: 6.999 })).rejects.toMatchObject({ code: 'state_conflict' });
@@ -165,7 +165,7 @@ describe('a budget', () => {
     const id = await budgetOf(10);
     const invalid = { code: 'invalid_request' };
     await expect(aside(id, amount)).rejects.toMatchObject(invalid);
-    await expect(commitReservation(db, 'any', amount)).rejects.toMatchObject(invalid);
+    await expect(commitHold(db, 'any', amount)).rejects.toMatchObject(invalid);
     await expect(putBudget(db, { id, clusterId: 'cl-1', resource: 'usd', limit: amount })).rejects.toMatchObject(
       invalid,
     );

@@ -1,5 +1,11 @@
 import { sql } from 'kysely';
-import { openAccount, putPool, take, type GrantRow, type ResourcesDb } from '../../../src/stores/resources/index.js';
+import {
+  openAccount,
+  putPool,
+  allocate,
+  type AllocationRow,
+  type ResourcesDb,
+} from '../../../src/stores/resources/index.js';
 
 let made = 0;
 /** A name that no other test of this file uses. */
@@ -24,7 +30,7 @@ export const request = (
   clusterId: string,
   poolName: string,
   amount = 1,
-  over: Partial<Parameters<typeof take>[1]> = {},
+  over: Partial<Parameters<typeof allocate>[1]> = {},
 ) => ({
   requestId: fresh('req'),
   clusterId,
@@ -35,8 +41,11 @@ export const request = (
 });
 
 /** @throws when it was not granted. */
-export async function granted(db: ResourcesDb, wanted: Parameters<typeof take>[1]): Promise<readonly GrantRow[]> {
-  const answer = await take(db, wanted);
+export async function granted(
+  db: ResourcesDb,
+  wanted: Parameters<typeof allocate>[1],
+): Promise<readonly AllocationRow[]> {
+  const answer = await allocate(db, wanted);
   if (answer.state !== 'granted') throw new Error(`short of ${JSON.stringify(answer.what)}`);
   return answer.grants;
 }

@@ -1,13 +1,13 @@
 import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
-  answerRequest,
-  expireRequests,
-  findRequest,
-  listRequests,
-  openRequest,
-  trimRequests,
-  type NewResourceRequest,
+  saveCapacityAnswer,
+  expireCapacityRequests,
+  findCapacityRequest,
+  listCapacityRequests,
+  openCapacityRequest,
+  pruneCapacityRequests,
+  type NewCapacityRequest,
   type ResourcesDb,
 } from '../../../src/stores/resources/index.js';
 import { createTestDatabases, type TestDatabases } from '../../support/database.js';
@@ -22,7 +22,7 @@ beforeAll(async () => {
 });
 afterAll(() => stores?.drop());
 
-const asking = (over: Partial<NewResourceRequest> = {}): NewResourceRequest => ({
+const asking = (over: Partial<NewCapacityRequest> = {}): NewCapacityRequest => ({
   id: fresh('rr_x'),
   clusterId: 'cl-1',
   operationId: fresh('op'),
@@ -42,20 +42,20 @@ const refused = (detail: string) => ({ code: 'state_conflict', message: expect.s
 describe('a resource request', () => {
   it('is opened once a round, by whoever opens it at once', async () => {
     const wanted = asking();
-    const opened = await Promise.all(times(10, () => openRequest(db, { ...wanted, id: fresh('rr_y') })));
+    const opened = await Promise.all(times(10, () => openCapacityRequest(db, { ...wanted, id: fresh('rr_y') })));
     expect(new Set(opened.map(({ id }) => id)).size).toBe(1);
     expect(opened[0]).toMatchObject({ state: 'open', need: wanted.need, reason: wanted.reason, answeredAt: null });
-    const next = await openRequest(db, { ...wanted, round: 1 });
+    const next = await openCapacityRequest(db, { ...wanted, round: 1 });
     expect(next.id).toBe(wanted.id);
-    expect((await findRequest(db, next.id))?.round).toBe(1);
+    expect((await findCapacityRequest(db, next.id))?.round).toBe(1);
   });
 
   it('has an id of its own: the same one again is the same request, for anything else it is refused', async () => {
     const wanted = asking({ operationId: 'op-mine', clusterId: 'cl-mine' });
-    const opened = await openRequest(db, wanted);
-    expect(await openRequest(db, { ...wanted, reason: 'Said otherwise' })).toEqual(opened);
+    const opened = await openCapacityRequest(db, wanted);
+    expect(await openCapacityRequest(db, { ...wanted, reason: 'Said otherwise' })).toEqual(opened);
     for (const other of [{ clusterId: 'cl-other', operationId: 'op-other' }, { round: 1 }, { clusterId: 'cl-other' }]) {
-      await expect(openRequest(db, { ...wanted, ...other })).rejects.toMatchObject({
+      await expect(openCapacityRequest(db, { ...wanted, ...other })).rejects.toMatchObject({
         name: 'ManagerError',
         code: 'idempotency_conflict',
         message: expect.stringContaining(
@@ -63,60 +63,68 @@ describe('a resource request', () => {
         ) as string,
       });
     }
-    expect(await findRequest(db, wanted.id)).toEqual(opened);
+    expect(await findCapacityRequest(db, wanted.id)).toEqual(opened);
   });
 
   it('is answered by one party, whoever answers at once; the same answer again is confirmed', async () => {
-    const { id } = await openRequest(db, asking());
-    const answers = await Promise.allSettled(times(10, (n) => answerRequest(db, id, { ...grant, by: `party-${n}` })));
+    const { id } = await openCapacityRequest(db, asking());
+    const answers = await Promise.allSettled(
+      times(10, (n) => saveCapacityAnswer(db, id, { ...grant, by: `party-${n}` })),
+    );
     expect(answers.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
-    const answered = await findRequest(db, id);
+    const answered = await findCapacityRequest(db, id);
     expect(answered).toMatchObject({ state: 'granted', answer: grant.answer });
     const by = answered?.answeredBy ?? '';
-    expect(await answerRequest(db, id, { ...grant, by })).toEqual(answered);
+    expect(await saveCapacityAnswer(db, id, { ...grant, by })).toEqual(answered);
     for (const other of [{ state: 'denied' as const }, { answer: {} }, { by: 'somebody' }]) {
-      await expect(answerRequest(db, id, { ...grant, by, ...other })).rejects.toMatchObject(
+      await expect(saveCapacityAnswer(db, id, { ...grant, by, ...other })).rejects.toMatchObject(
         refused(`granted by ${by}`),
       );
     }
-    expect(await findRequest(db, id)).toEqual(answered);
+    expect(await findCapacityRequest(db, id)).toEqual(answered);
   });
 
   it('is not answered after its deadline, swept or not, nor when nobody asked', async () => {
-    const { id } = await openRequest(db, asking());
+    const { id } = await openCapacityRequest(db, asking());
     await pastDeadline([id]);
-    await expect(answerRequest(db, id, grant)).rejects.toMatchObject(refused('expired at'));
-    expect(await expireRequests(db, 100)).toEqual([id]);
-    await expect(answerRequest(db, id, grant)).rejects.toMatchObject(refused('expired at'));
-    await expect(answerRequest(db, 'rr_none', grant)).rejects.toMatchObject({ code: 'not_found' });
-    await expect(openRequest(db, asking({ deadlineSeconds: NaN }))).rejects.toMatchObject({ code: 'invalid_request' });
+    await expect(saveCapacityAnswer(db, id, grant)).rejects.toMatchObject(refused('expired at'));
+    expect(await expireCapacityRequests(db, 100)).toEqual([id]);
+    await expect(saveCapacityAnswer(db, id, grant)).rejects.toMatchObject(refused('expired at'));
+    await expect(saveCapacityAnswer(db, 'rr_none', grant)).rejects.toMatchObject({ code: 'not_found' });
+    await expect(openCapacityRequest(db, asking({ deadlineSeconds: NaN }))).rejects.toMatchObject({
+      code: 'invalid_request',
+    });
   });
 
   it('expires in chunks, those that were answered left alone', async () => {
-    const ids = (await Promise.all(times(5, () => openRequest(db, asking())))).map(({ id }) => id);
-    await answerRequest(db, ids[0] ?? '', { ...grant, state: 'denied' });
+    const ids = (await Promise.all(times(5, () => openCapacityRequest(db, asking())))).map(({ id }) => id);
+    await saveCapacityAnswer(db, ids[0] ?? '', { ...grant, state: 'denied' });
     await pastDeadline(ids);
-    const expired = [await expireRequests(db, 3), await expireRequests(db, 3), await expireRequests(db, 3)];
+    const expired = [
+      await expireCapacityRequests(db, 3),
+      await expireCapacityRequests(db, 3),
+      await expireCapacityRequests(db, 3),
+    ];
     expect(expired.map(({ length }) => length)).toEqual([3, 1, 0]);
     expect(expired.flat().sort()).toEqual(ids.slice(1).sort());
-    expect((await findRequest(db, ids[0] ?? ''))?.state).toBe('denied');
+    expect((await findCapacityRequest(db, ids[0] ?? ''))?.state).toBe('denied');
   });
 });
 
 it('requests are listed newest first by state and cluster, and trimmed when they ended long ago', async () => {
   const clusterId = fresh('cl');
   const ids: string[] = [];
-  for (let n = 0; n < 4; n += 1) ids.push((await openRequest(db, asking({ clusterId }))).id);
-  await answerRequest(db, ids[1] ?? '', grant);
-  const first = await listRequests(db, { clusterId, limit: 2 });
-  const next = await listRequests(db, { clusterId, before: first[1]?.no ?? 0, limit: 5 });
+  for (let n = 0; n < 4; n += 1) ids.push((await openCapacityRequest(db, asking({ clusterId }))).id);
+  await saveCapacityAnswer(db, ids[1] ?? '', grant);
+  const first = await listCapacityRequests(db, { clusterId, limit: 2 });
+  const next = await listCapacityRequests(db, { clusterId, before: first[1]?.no ?? 0, limit: 5 });
   expect([...first, ...next].map(({ id }) => id)).toEqual([...ids].reverse());
-  expect((await listRequests(db, { clusterId, state: 'open', limit: 5 })).map(({ id }) => id)).toEqual([
+  expect((await listCapacityRequests(db, { clusterId, state: 'open', limit: 5 })).map(({ id }) => id)).toEqual([
     ids[3],
     ids[2],
     ids[0],
   ]);
   await sql`update resource_requests set answered_at = now() - interval '1 day' where id = ${ids[1]}`.execute(db);
-  expect(await trimRequests(db, { keepSeconds: 3600, limit: 10 })).toBe(1);
-  expect(await listRequests(db, { clusterId, limit: 5 })).toHaveLength(3);
+  expect(await pruneCapacityRequests(db, { keepSeconds: 3600, limit: 10 })).toBe(1);
+  expect(await listCapacityRequests(db, { clusterId, limit: 5 })).toHaveLength(3);
 });

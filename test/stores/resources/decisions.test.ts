@@ -5,7 +5,7 @@ import {
   listDecisions,
   recordOutcome,
   saveDecision,
-  trimDecisions,
+  pruneDecisions,
   type NewDecision,
   type ResourcesDb,
 } from '../../../src/stores/resources/index.js';
@@ -67,7 +67,7 @@ it('decisions are listed newest first, a page at a time, and trimmed in chunks',
   const numbers = [...first, ...next].map(({ no }) => no);
   expect(numbers).toEqual([...numbers].sort((a, b) => b - a));
   await sql`delete from decisions where cluster_id <> ${clusterId}`.execute(db);
-  expect(await trimDecisions(db, { keepSeconds: 3600, limit: 3 })).toBe(3);
-  expect(await trimDecisions(db, { keepSeconds: 3600, limit: 3 })).toBe(2);
+  expect(await pruneDecisions(db, { keepSeconds: 3600, limit: 3 })).toBe(3);
+  expect(await pruneDecisions(db, { keepSeconds: 3600, limit: 3 })).toBe(2);
   expect(await listDecisions(db, clusterId, { limit: 10 })).toEqual([recent]);
 });

@@ -3,8 +3,8 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import {
   ledgerDifferences,
   listLedger,
-  release,
-  trimLedger,
+  releaseAllocation,
+  pruneLedger,
   type ResourcesDb,
 } from '../../../src/stores/resources/index.js';
 import { createTestDatabases, type TestDatabases } from '../../support/database.js';
@@ -23,7 +23,7 @@ it('entries are listed newest first, a page at a time', async () => {
   const [clusterId, name] = [await cluster(db), await pool(db, { tokens: 10 })];
   await granted(db, request(clusterId, name, 4));
   await granted(db, request(clusterId, name, 2));
-  await release(db, { clusterId });
+  await releaseAllocation(db, { clusterId });
   const first = await listLedger(db, { pool: name, limit: 3 });
   expect(first.map(({ delta }) => delta).reduce((sum, delta) => sum + delta, 0)).toBe(-4);
   expect(await listLedger(db, { pool: name, before: first[2]?.no ?? 0, limit: 3 })).toMatchObject([
@@ -42,16 +42,16 @@ it.each([
 
 it('entries of grants that ended go by retention, in chunks; of what is held all stays, and the sums are the same', async () => {
   const [clusterId, name] = [await cluster(db), await pool(db, { tokens: 10 })];
-  while ((await trimLedger(db, { keepSeconds: -60, limit: 100 })) > 0);
+  while ((await pruneLedger(db, { keepSeconds: -60, limit: 100 })) > 0);
   for (const amount of [1, 2, 3]) {
     const [grant] = await granted(db, request(clusterId, name, amount));
-    await release(db, { grantIds: [grant?.id ?? 0] });
+    await releaseAllocation(db, { grantIds: [grant?.id ?? 0] });
   }
   await granted(db, request(clusterId, name, 4));
-  expect(await trimLedger(db, { keepSeconds: 3600, limit: 2 })).toBe(0);
-  expect(await trimLedger(db, { keepSeconds: -60, limit: 2 })).toBe(2);
+  expect(await pruneLedger(db, { keepSeconds: 3600, limit: 2 })).toBe(0);
+  expect(await pruneLedger(db, { keepSeconds: -60, limit: 2 })).toBe(2);
   expect(await ledgerDifferences(db)).toEqual([]);
-  expect(await trimLedger(db, { keepSeconds: -60, limit: 2 })).toBe(1);
+  expect(await pruneLedger(db, { keepSeconds: -60, limit: 2 })).toBe(1);
   expect(await listLedger(db, { pool: name, limit: 10 })).toMatchObject([{ delta: 4 }]);
   expect(await ledgerDifferences(db)).toEqual([]);
   await expect(sql`delete from ledger`.execute(db)).rejects.toThrow(/never changed or deleted/);

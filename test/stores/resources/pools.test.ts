@@ -4,7 +4,7 @@ import {
   findPool,
   listPools,
   putPool,
-  release,
+  releaseAllocation,
   removePool,
   type ResourcesDb,
 } from '../../../src/stores/resources/index.js';
@@ -53,7 +53,7 @@ describe('a pool', () => {
     const [name, clusterId] = [await pool(db, { tokens: 10 }), await cluster(db)];
     await granted(db, request(clusterId, name, 6));
     await expect(removePool(db, name)).rejects.toMatchObject({ code: 'state_conflict' });
-    await release(db, { clusterId });
+    await releaseAllocation(db, { clusterId });
     await removePool(db, name);
     expect(await findPool(db, name)).toBeUndefined();
     await expect(removePool(db, name)).rejects.toMatchObject({ code: 'not_found' });

@@ -4,11 +4,11 @@ import {
   closeAccount,
   findAccount,
   quotasOf,
-  release,
+  releaseAllocation,
   setQuotas,
   setWeight,
-  take,
-  trimHoldings,
+  allocate,
+  pruneHoldings,
   type ResourcesDb,
 } from '../../../src/stores/resources/index.js';
 import { createTestDatabases, type TestDatabases } from '../../support/database.js';
@@ -27,14 +27,14 @@ describe('a quota', () => {
   it('bounds what a cluster holds in all pools together, whoever takes at once', async () => {
     const [clusterId, a, b] = [await cluster(db), await pool(db, { tokens: 100 }), await pool(db, { tokens: 100 })];
     expect(await setQuotas(db, clusterId, { tokens: 10 })).toEqual([{ resource: 'tokens', quota: 10, held: 0 }]);
-    const answers = await Promise.all(times(20, (n) => take(db, request(clusterId, n % 2 ? a : b, 3))));
+    const answers = await Promise.all(times(20, (n) => allocate(db, request(clusterId, n % 2 ? a : b, 3))));
     expect(answers.filter(({ state }) => state === 'granted')).toHaveLength(3);
     expect(answers.find(({ state }) => state === 'short')).toMatchObject({
       what: [{ asked: 3, free: 1, by: 'quota' }],
     });
     expect(await quotasOf(db, clusterId)).toEqual([{ resource: 'tokens', quota: 10, held: 9 }]);
     const both = [a, b].map((name) => ({ pool: name, resource: 'tokens', amount: 0.6 }));
-    expect((await take(db, request(clusterId, a, 1, { amounts: both }))).state).toBe('short');
+    expect((await allocate(db, request(clusterId, a, 1, { amounts: both }))).state).toBe('short');
   });
 
   it('does not go below what is held, goes where it is not named, and holds nobody else', async () => {
@@ -52,7 +52,7 @@ describe('a quota', () => {
     await granted(db, request(other, name, 50));
     expect(await setQuotas(db, clusterId, {})).toEqual([{ resource: 'tokens', quota: null, held: 5 }]);
     await granted(db, request(clusterId, name, 40));
-    await release(db, { clusterId });
+    await releaseAllocation(db, { clusterId });
     expect(await quotasOf(db, clusterId)).toEqual([]);
   });
 
@@ -74,16 +74,16 @@ it('what is kept of a cluster goes in chunks when its account is closed and it h
   const wanted = amounts.map((one) => ({ pool: name, ...one }));
   const held = await granted(db, request(gone, name, 1, { amounts: wanted }));
   await granted(db, request(open, name, 1, { amounts: wanted }));
-  await release(db, { clusterId: open });
+  await releaseAllocation(db, { clusterId: open });
   await setQuotas(db, gone, { b: 5, d: 5 });
-  expect(await trimHoldings(db, { limit: 10 })).toBe(0);
+  expect(await pruneHoldings(db, { limit: 10 })).toBe(0);
 
   await closeAccount(db, gone);
-  await release(db, { grantIds: held.filter(({ resource }) => resource !== 'c').map(({ id }) => id) });
-  expect([await trimHoldings(db, { limit: 2 }), await trimHoldings(db, { limit: 2 })]).toEqual([2, 1]);
+  await releaseAllocation(db, { grantIds: held.filter(({ resource }) => resource !== 'c').map(({ id }) => id) });
+  expect([await pruneHoldings(db, { limit: 2 }), await pruneHoldings(db, { limit: 2 })]).toEqual([2, 1]);
   expect(await kept()).toEqual(['open a', 'open b', 'gone c', 'open c']);
-  await release(db, { clusterId: gone });
-  expect(await trimHoldings(db, { limit: 2 })).toBe(1);
+  await releaseAllocation(db, { clusterId: gone });
+  expect(await pruneHoldings(db, { limit: 2 })).toBe(1);
   expect(await kept()).toEqual(['open a', 'open b', 'open c']);
 });
 

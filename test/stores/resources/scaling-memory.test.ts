@@ -7,7 +7,7 @@ import {
   recordRecommendations,
   saveDecision,
   scalingMemories,
-  trimScalingMemory,
+  pruneScalingMemory,
   type ResourcesDb,
 } from '../../../src/stores/resources/index.js';
 import { createTestDatabases, type TestDatabases } from '../../support/database.js';
@@ -166,7 +166,7 @@ it('what is old goes in chunks, what is new stays', async () => {
   );
   await recordRecommendations(db, [{ clusterId, atMs: Date.now(), desired: 5 }]);
   await blockRecommendation(db, { clusterId, direction: 'in', desired: 4, reason: 'x', untilMs: old });
-  expect(await trimScalingMemory(db, { keepSeconds: 7200, limit: 5 })).toBe(6);
-  expect(await trimScalingMemory(db, { keepSeconds: 7200, limit: 5 })).toBe(2);
-  expect(await trimScalingMemory(db, { keepSeconds: 7200, limit: 5 })).toBe(0);
+  expect(await pruneScalingMemory(db, { keepSeconds: 7200, limit: 5 })).toBe(6);
+  expect(await pruneScalingMemory(db, { keepSeconds: 7200, limit: 5 })).toBe(2);
+  expect(await pruneScalingMemory(db, { keepSeconds: 7200, limit: 5 })).toBe(0);
 });

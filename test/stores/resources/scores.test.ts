@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import {
   lastScores,
   saveScores,
-  trimScores,
+  pruneScores,
   type ResourcesDb,
   type ScoreRow,
 } from '../../../src/stores/resources/index.js';
@@ -59,7 +59,7 @@ it('old scores are deleted in chunks', async () => {
     times(7, (n) => scored(clusterId, 4000 + n)),
   );
   await saveScores(db, [scored(clusterId, 0)]);
-  expect(await trimScores(db, { keepSeconds: 3600, limit: 5 })).toBe(5);
-  expect(await trimScores(db, { keepSeconds: 3600, limit: 5 })).toBe(2);
+  expect(await pruneScores(db, { keepSeconds: 3600, limit: 5 })).toBe(5);
+  expect(await pruneScores(db, { keepSeconds: 3600, limit: 5 })).toBe(2);
   expect(await lastScores(db, clusterId, 10)).toHaveLength(1);
 });

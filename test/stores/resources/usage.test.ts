@@ -5,7 +5,7 @@ import { foldSample, type Ewma } from '../../../src/domain/scaling/ewma.js';
 import { defaultScalingRules as rules } from '../../../src/domain/scaling/rules.js';
 import {
   recordUsage,
-  trimUsage,
+  pruneUsage,
   usageHistory,
   usageOf,
   type ResourcesDb,
@@ -121,7 +121,7 @@ it('roll-ups are one row in five minutes, and what is old is deleted in chunks',
   expect(history).toHaveLength(24);
   for (const { count, mean, max } of history) expect({ count, mean, max }).toEqual({ count: 3, mean: 9, max: 10 });
   let trimmed = 0;
-  for (let last = 5; last >= 5; trimmed += last) last = await trimUsage(db, { keepSeconds: 3600, limit: 5 });
+  for (let last = 5; last >= 5; trimmed += last) last = await pruneUsage(db, { keepSeconds: 3600, limit: 5 });
   expect(trimmed).toBeGreaterThanOrEqual(11);
   const left = await usageHistory(db, agentId, { seconds: 8000, limit: 100 });
   expect(left.length).toBeLessThanOrEqual(13);

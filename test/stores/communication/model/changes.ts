@@ -1,6 +1,9 @@
 import { expect } from 'vitest';
 import { subscribe } from '../../../../src/messaging/change-topics.js';
-import { reAddressAgentMail, reAddressClusterMail } from '../../../../src/messaging/re-address-deliveries.js';
+import {
+  reAddressAgentDeliveries,
+  reAddressClusterDeliveries,
+} from '../../../../src/messaging/re-address-deliveries.js';
 import { replayDeadLetter } from '../../../../src/messaging/replay-dead-letter.js';
 import { matchesTopic } from '../../../../src/domain/communication/topic-patterns.js';
 import {
@@ -67,7 +70,7 @@ export const leave = (which: number): Command =>
       await closeInbox(real.db, agentId);
       model.here.delete(agentId);
       model.subscriptions = model.subscriptions.filter((one) => one.agentId !== agentId);
-      await reAddressAgentMail(real.deps, agentId);
+      await reAddressAgentDeliveries(real.deps, agentId);
       await takeOver(model, real, model.open(agentId), 'recipient_left');
     },
     ({ here }) => here.size > 2,
@@ -86,7 +89,7 @@ export const changeMembers = (mask: number): Command =>
     model.members = model.agentIds.filter((_id, index) => (mask >> index) & 1);
     const roles = Object.fromEntries(model.workers.map((id) => [id, ['worker']]));
     await route(real.db, model.clusterId, model.epoch, model.members, roles);
-    await reAddressClusterMail(real.deps, model.clusterId);
+    await reAddressClusterDeliveries(real.deps, model.clusterId);
     const strays = model.copies.filter(
       (copy) =>
         copy.state === 'open' &&

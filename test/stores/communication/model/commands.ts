@@ -6,8 +6,8 @@ import {
   ack,
   deliveryIdOf,
   extendLease,
-  giveBack,
-  receive,
+  nackDelivery,
+  leaseDeliveries,
   type LeaseClaim,
 } from '../../../../src/stores/communication/index.js';
 import { lapse } from '../builders.js';
@@ -83,7 +83,7 @@ export const receiveMail = (which: number, max: number): Command =>
     const exhausted = open.filter((copy) => model.isExhausted(copy));
     const eligible = model.eligible(agentId);
     const room = Math.max(0, Math.min(max, bounds.maxUnacked - open.filter(({ held }) => held).length));
-    const leased = await receive(real.db, agentId, max, leaseRules);
+    const leased = await leaseDeliveries(real.db, agentId, max, leaseRules);
     // A look that is full of one key finds fewer than there are, but never none and never out of order.
     const keyed = open.some(({ messageId }) => model.message(messageId).key !== null);
     const expected = eligible.slice(0, keyed ? leased.length : room);
@@ -161,7 +161,7 @@ export const giveMailBack = (index: number, delaySeconds: 0 | 3600, final: boole
     `nack${final ? ' finally' : ` for ${delaySeconds} s`}`,
     index,
     async ({ model, real, copy, claim, isCurrent }) => {
-      const outcome = await giveBack(real.db, claim, { delaySeconds, reason: 'test', final }, leaseRules);
+      const outcome = await nackDelivery(real.db, claim, { delaySeconds, reason: 'test', final }, leaseRules);
       const isOver = final || copy.attempts >= bounds.tries;
       expect(outcome).toBe(isCurrent ? (isOver ? 'dead' : 'waiting') : undefined);
       if (!isCurrent) return;
