@@ -13,6 +13,9 @@ export default defineConfig({
     pool: 'forks',
     // Of two cores many tests leave something over, since they wait for other processes; the crash runs do not.
     maxWorkers: process.env['FAULTS'] === '1' ? 2 : 3,
+    // What a test prints is shown only when it fails: expected warnings of workers and servers would hide the rest.
+    silent: 'passed-only',
+    slowTestThreshold: 10_000,
     testTimeout: 30_000,
     hookTimeout: 120_000,
     projects: [

@@ -100,8 +100,8 @@ describe('formations at once', () => {
     const seconds = (performance.now() - startedMs) / 1_000;
     const { samples, violations } = await sampler();
     const counts = tally(outcomes);
-    process.stdout.write(
-      `${requests} requests in ${seconds.toFixed(1)} s, ${samples} samples, seed ${seed}: ${JSON.stringify(counts)}\n`,
+    console.log(
+      `${requests} requests in ${seconds.toFixed(1)} s, ${samples} samples, seed ${seed}: ${JSON.stringify(counts)}`,
     );
     expect(faults).toEqual([]);
     expect(violations).toEqual([]);

@@ -1,18 +1,13 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Client, Connection } from '@temporalio/client';
-import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
+import { NativeConnection, Worker } from '@temporalio/worker';
 import { inject } from 'vitest';
 import { createActivities, type ActivityDeps } from '../../src/activities/index.js';
 import { communicationSettings } from './messaging.js';
+import './temporal-runtime.js';
 import { createClusterManagerClient, type ClusterManagerClient } from '../../src/client/index.js';
 import { ensureSearchAttributes } from '../../src/client/ensure-search-attributes.js';
-
-try {
-  Runtime.install({ logger: new DefaultLogger('ERROR') });
-} catch {
-  // Another helper of the same process installed it.
-}
 
 const bundle = fileURLToPath(new URL('../../dist/workflow-bundle.js', import.meta.url));
 
