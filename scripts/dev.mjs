@@ -37,8 +37,8 @@ const say = (message, part = 'dev') => console.log(`${part.padEnd(10)} ${message
 rmSync('dist/.stamp', { force: true });
 
 const stopping = new AbortController();
-const { startStack } = await import('../dist/local/stack.js');
-const { stateFolder } = await import('../dist/local/paths.js');
+const { startStack } = await import('../dist/dev-stack/stack.js');
+const { stateFolder } = await import('../dist/dev-stack/paths.js');
 
 const names = ['server', ...Array.from({ length: Number(options.workers) }, (_, index) => `worker-${index + 1}`)];
 const stateDir = stateFolder();

@@ -4,7 +4,7 @@ import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdirSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { cacheFolder } from '../dist/local/paths.js';
+import { cacheFolder } from '../dist/dev-stack/paths.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const [major, ...vitestArguments] = process.argv.slice(2);

@@ -35,6 +35,15 @@ describe('the package', () => {
     expect(files.filter((file) => !existsSync(file))).toEqual([]);
   });
 
+  it('loads only what the build makes in scripts/', () => {
+    const targets = tracked
+      .filter((path) => /^scripts\/.+\.mjs$/.test(path))
+      .flatMap((path) => [...readFileSync(path, 'utf8').matchAll(/'\.\.\/dist\/(.+)\.js'/g)])
+      .map((match) => `src/${match[1]}.ts`);
+    expect(targets).toContain('src/dev-stack/stack.ts');
+    expect(targets.filter((source) => !existsSync(source))).toEqual([]);
+  });
+
   it('records no download address in its lockfile', () => {
     expect(readFileSync('package-lock.json', 'utf8')).not.toMatch(/"resolved": "https?:/);
   });
