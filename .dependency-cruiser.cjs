@@ -1,6 +1,6 @@
 /*
- * What each room of src/ may import. A room's `sentence` stands in ARCHITECTURE.md in the same words. A room always may
- * import itself; Node's built-ins are open to it unless `builtins` lists the few it may use.
+ * What each room (top-level folder) of src/ may import. ARCHITECTURE.md has each `sentence` in the same words. A room may
+ * always import itself. It may import all of Node's built-ins unless `builtins` lists the ones that it may.
  */
 const rooms = {
   contracts: {
@@ -144,23 +144,24 @@ module.exports = {
     ...Object.entries(rooms).flatMap(rulesOfRoom),
     ...Object.entries(roots).map(rulesOfRoot),
     {
-      name: 'the bare contracts',
+      name: 'contracts without imports',
       severity: 'error',
-      comment: 'contracts/steps.ts, errors.ts and ids.ts import nothing: workflows and every error path load them',
+      comment:
+        'contracts/steps.ts, errors.ts and ids.ts import nothing, because workflows and every error path load them',
       from: { path: '^src/contracts/(steps|errors|ids)\\.ts$' },
       to: { pathNot: '^src/contracts/(steps|errors|ids)\\.ts$' },
     },
     {
-      name: 'stores apart',
+      name: 'no store imports another',
       severity: 'error',
-      comment: 'no store imports another: the three databases may be three servers',
+      comment: 'no store imports another, because the three databases may be three servers',
       from: { path: '^src/stores/([^/]+)/' },
       to: { path: '^src/stores/[^/]+/', pathNot: '^src/stores/$1/' },
     },
     {
-      name: 'no worker in the server',
+      name: 'no Temporal worker in the server',
       severity: 'error',
-      comment: "the server does without Temporal's native worker",
+      comment: "the server never loads Temporal's native worker library",
       from: { path: '^src/((start-)?server\\.ts$|http/|client/|agent/|dashboard/)' },
       to: {
         path: ['node_modules/@temporalio/worker/', '^src/telemetry/temporal-runtime'],
@@ -168,30 +169,30 @@ module.exports = {
       },
     },
     {
-      name: 'no circle',
+      name: 'no import cycles',
       severity: 'error',
-      comment: 'no circle of imports',
+      comment: 'no file imports itself through other files',
       from: {},
       to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
     },
     {
-      name: 'resolvable',
+      name: 'imports resolve',
       severity: 'error',
-      comment: 'every import is there',
+      comment: 'every import resolves to a file or an installed package',
       from: {},
       to: { couldNotResolve: true },
     },
     {
-      name: 'src apart',
+      name: 'src imports no tests or tools',
       severity: 'error',
       comment: 'src imports nothing from test, bench, examples or scripts',
       from: { path: '^src/' },
       to: { path: '^(test|bench|examples|scripts)/' },
     },
     {
-      name: 'declared',
+      name: 'declared dependencies',
       severity: 'error',
-      comment: 'src imports only what package.json lists under dependencies',
+      comment: 'src imports only packages that package.json lists under dependencies',
       from: { path: '^src/' },
       to: {
         dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown'],

@@ -27,19 +27,19 @@ const project = process.cwd();
 const program = resolve('node_modules/dependency-cruiser/bin/dependency-cruise.mjs');
 const rules = (createRequire(import.meta.url)(resolve('.dependency-cruiser.cjs')) as { forbidden: Rule[] }).forbidden;
 
-/** Runs a configuration over some folders and gives back the whole report. */
+/** Runs dependency-cruiser with a configuration over some folders. @returns its whole report. */
 function cruise(cwd: string, config: string, ...folders: string[]): Promise<Cruise> {
   const args = [program, ...folders, '--config', config, '--output-type', 'json'];
   return new Promise((done, fail) => {
     execFile(process.execPath, args, { cwd, maxBuffer: 2 ** 27 }, (error, stdout) => {
-      // Violations end it with their number as exit code: the report is still whole.
+      // With violations the exit code is their number, and the report is still complete.
       if (stdout === '') fail(error ?? new Error('dependency-cruiser printed nothing'));
       else done(JSON.parse(stdout) as Cruise);
     });
   });
 }
 
-// A cruise takes two seconds on a quiet machine, and ten times that beside other tests.
+// Two seconds on an idle machine, ten times that beside other tests.
 vi.setConfig({ testTimeout: 120_000 });
 
 describe('the rooms of src', () => {
@@ -55,8 +55,8 @@ describe('the rooms of src', () => {
     expect(rooms.map(({ name }) => name).filter((name) => !ruled.has(name))).toEqual([]);
   });
 
-  it('are told in ARCHITECTURE.md in the same sentences', () => {
-    // Line ends and code marks are typography, not words.
+  it('are described in ARCHITECTURE.md in the same sentences', () => {
+    // Line breaks and code marks may differ.
     const plain = (text: string) => text.replaceAll('`', '').replace(/\s+/g, ' ');
     const page = plain(readFileSync('ARCHITECTURE.md', 'utf8'));
     expect(rules.map(({ comment }) => comment).filter((sentence) => !page.includes(plain(sentence)))).toEqual([]);
@@ -67,7 +67,7 @@ describe('the rules', () => {
   let folder: string;
   let violations: readonly string[];
 
-  /** File, what it holds, and the rule that refuses it; null where it is allowed, undefined where another case needs it. */
+  /** File, content, and the rule that reports it; null where it is allowed, undefined where another case needs it. */
   const cases: readonly [file: string, text: string, rule: string | null | undefined][] = [
     ['src/contracts/a.ts', "import { z } from 'zod';\nexport const a = z;", null],
     ['src/contracts/b.ts', "import pg from 'pg';\nexport const b = pg;", 'contracts: imports'],
@@ -76,8 +76,8 @@ describe('the rules', () => {
       "import { readFileSync } from 'node:fs';\nexport const c = readFileSync;",
       'contracts: built-ins',
     ],
-    ['src/contracts/steps.ts', "import { z } from 'zod';\nexport const steps = z;", 'the bare contracts'],
-    ['src/contracts/ids.ts', "import { a } from './a.js';\nexport const ids = a;", 'the bare contracts'],
+    ['src/contracts/steps.ts', "import { z } from 'zod';\nexport const steps = z;", 'contracts without imports'],
+    ['src/contracts/ids.ts', "import { a } from './a.js';\nexport const ids = a;", 'contracts without imports'],
     ['src/domain/a.ts', "import type { a } from '../contracts/a.js';\nexport type A = typeof a;", null],
     ['src/domain/b.ts', "import { a } from '../contracts/a.js';\nexport const b = a;", 'domain: contracts as types'],
     ['src/domain/c.ts', "import { hash } from 'node:crypto';\nexport const c = hash;", 'domain: built-ins'],
@@ -93,7 +93,11 @@ describe('the rules', () => {
     ['src/workflows/c.ts', "import { sql } from 'kysely';\nexport const c = sql;", 'workflows: imports'],
     ['src/workflows/d.ts', "import { env } from 'node:process';\nexport const d = env;", 'workflows: built-ins'],
     ['src/stores/clusters/a.ts', "import { sql } from 'kysely';\nexport const a = sql;", null],
-    ['src/stores/resources/a.ts', "import { a } from '../clusters/a.js';\nexport const b = a;", 'stores apart'],
+    [
+      'src/stores/resources/a.ts',
+      "import { a } from '../clusters/a.js';\nexport const b = a;",
+      'no store imports another',
+    ],
     ['src/messaging/a.ts', "import { a } from '../stores/clusters/a.js';\nexport const b = a;", null],
     ['src/messaging/b.ts', "import { a } from '../client/a.js';\nexport const b = a;", 'messaging: imports'],
     ['src/messaging/c.ts', "import { a } from '../config/a.js';\nexport const c = a;", 'messaging: config as types'],
@@ -120,14 +124,14 @@ describe('the rules', () => {
     [
       'src/server.ts',
       "import { a } from './telemetry/temporal-runtime.js';\nexport const b = a;",
-      'no worker in the server',
+      'no Temporal worker in the server',
     ],
     ['src/worker.ts', "import { b } from './http/a.js';\nexport const c = b;", 'worker.ts'],
     ['src/cli.ts', "import { a } from './stores/clusters/a.js';\nexport const b = a;", 'cli.ts'],
-    ['src/config/b.ts', "import { c } from './c.js';\nexport const b = c;", 'no circle'],
+    ['src/config/b.ts', "import { c } from './c.js';\nexport const b = c;", 'no import cycles'],
     ['src/config/c.ts', "import { b } from './b.js';\nexport const c = b;", undefined],
-    ['src/config/d.ts', "import './nowhere.js';", 'resolvable'],
-    ['src/contracts/d.ts', "import { test } from 'vitest';\nexport const d = test;", 'declared'],
+    ['src/config/d.ts', "import './nowhere.js';", 'imports resolve'],
+    ['src/contracts/d.ts', "import { test } from 'vitest';\nexport const d = test;", 'declared dependencies'],
   ];
 
   beforeAll(async () => {
@@ -143,20 +147,20 @@ describe('the rules', () => {
   });
   afterAll(() => rmSync(folder, { recursive: true }));
 
-  it.each(cases.filter(([, , rule]) => rule))('refuse in %s: %s', (file, _text, rule) => {
+  it.each(cases.filter(([, , rule]) => rule))('report the import in %s: %s', (file, _text, rule) => {
     expect(violations).toContain(`${file} ${rule}`);
   });
 
-  it.each(cases.filter(([, , rule]) => rule === null))('allow in %s: %s', (file) => {
+  it.each(cases.filter(([, , rule]) => rule === null))('allow the import in %s: %s', (file) => {
     expect(violations.filter((violation) => violation.startsWith(`${file} `))).toEqual([]);
   });
 });
 
-describe('what workflows load', () => {
-  it('is workflows, contracts without parsers and the workflow SDK, through any chain of imports', async () => {
+describe('workflows', () => {
+  it('load only workflows, contracts and the workflow SDK, through any chain of imports', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'cluster-manager-workflows-'));
     try {
-      // Type imports are gone when a workflow runs, so this looks at what the compiler leaves.
+      // Type imports do not exist at run time, so this follows only the imports that the compiler keeps.
       const config = join(folder, 'config.cjs');
       const options = {
         doNotFollow: { path: 'node_modules' },
