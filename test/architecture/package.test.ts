@@ -1,11 +1,13 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
 
 const manifest = JSON.parse(readFileSync('package.json', 'utf8')) as {
   exports: Record<string, Record<'types' | 'default', string>>;
   bin: Record<string, string>;
   scripts: Record<string, string>;
+  version: string;
 };
 
 const tracked = execFileSync('git', ['ls-files'], { encoding: 'utf8' }).split('\n').filter(existsSync);
@@ -33,6 +35,23 @@ describe('the package', () => {
       .flatMap((script) => script.split(' '))
       .filter((word) => /^(scripts|examples|bench|test)\/\S+/.test(word));
     expect(files.filter((file) => !existsSync(file))).toEqual([]);
+  });
+
+  it('has its version described in CHANGELOG.md, below Unreleased', () => {
+    const sections = [...readFileSync('CHANGELOG.md', 'utf8').matchAll(/^## (.+)$/gm)].map((match) => match[1] ?? '');
+    expect(sections[0]).toBe('Unreleased');
+    expect(sections.slice(1).filter((section) => !/^\d+\.\d+\.\d+ - \d{4}-\d\d-\d\d$/.test(section))).toEqual([]);
+    expect(sections.map((section) => section.split(' ')[0])).toContain(manifest.version);
+  });
+
+  it('is verified and tested by the forge on Node 20, 22 and 24, by scripts that are there', () => {
+    const { jobs } = parse(readFileSync('.github/workflows/ci.yml', 'utf8')) as {
+      jobs: { test: { strategy: { matrix: { node: number[] } }; steps: { run?: string }[] } };
+    };
+    const commands = jobs.test.steps.flatMap(({ run }) => (run === undefined ? [] : [run]));
+    expect(commands).toEqual(['npm run setup', 'npm run verify', 'npm test']);
+    expect(jobs.test.strategy.matrix.node).toEqual([20, 22, 24]);
+    expect(Object.keys(manifest.scripts)).toEqual(expect.arrayContaining(['setup', 'verify', 'test']));
   });
 
   it('loads only what the build makes in scripts/', () => {
