@@ -11,6 +11,7 @@ import { migrate, openDatabase } from './stores/database.js';
 import { resourcesMigrations, type ResourcesSchema } from './stores/resources/index.js';
 import { workerOptions } from './worker-options.js';
 import { createLogger, type Logger } from './telemetry/index.js';
+import { openReadinessEndpoint } from './telemetry/readiness.js';
 import { installTemporalRuntime } from './telemetry/temporal-runtime.js';
 
 const prebuiltBundle = fileURLToPath(new URL('./workflow-bundle.js', import.meta.url));
@@ -47,6 +48,15 @@ async function connect({ temporal }: ManagerConfig): Promise<NativeConnection> {
 }
 
 async function run(config: ManagerConfig, logger: Logger): Promise<void> {
+  let isPolling = (): boolean => false;
+  // Opened first: a probe is refused with 503 while the worker still starts.
+  const readiness =
+    config.workerHealthPort === undefined
+      ? undefined
+      : await openReadinessEndpoint({
+          port: config.workerHealthPort,
+          isReady: () => isPolling(),
+        });
   const stores = await openStores(config);
   const connection = await connect(config);
   const wakeUps = openNotifications(stores.communication, {
@@ -66,11 +76,13 @@ async function run(config: ManagerConfig, logger: Logger): Promise<void> {
     ...workflowSource(),
     ...workerOptions,
   });
+  isPolling = () => worker.getState() === 'RUNNING';
   logger.info({ taskQueue: config.id, temporal: config.temporal.address }, 'worker ready');
   await worker.run();
   await wakeUps.close();
   await connection.close();
   await Promise.all(Object.values(stores).map((store) => store.destroy()));
+  readiness?.close();
 }
 
 async function main(): Promise<void> {

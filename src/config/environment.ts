@@ -31,6 +31,7 @@ export interface Environment {
   readonly token?: string;
   readonly adminToken?: string;
   readonly enrolmentToken?: string;
+  readonly workerHealthPort?: number;
   readonly workerMetricsPort?: number;
   readonly logLevel: LogLevel;
 }
@@ -95,6 +96,7 @@ const schema = z.object({
     .optional(),
   CLUSTER_MANAGER_ADMIN_TOKEN: token.optional(),
   CLUSTER_MANAGER_ENROLMENT_TOKEN: token.optional(),
+  CLUSTER_MANAGER_WORKER_HEALTH_PORT: port.optional(),
   WORKER_METRICS_PORT: port.optional(),
   LOG_LEVEL: z.enum(logLevels, `one of ${logLevels.join(', ')}`).default('info'),
 });
@@ -166,6 +168,7 @@ function environmentOf(values: z.output<typeof schema>, temporal: TemporalSettin
       token: values.CLUSTER_MANAGER_TOKEN,
       adminToken: values.CLUSTER_MANAGER_ADMIN_TOKEN,
       enrolmentToken: values.CLUSTER_MANAGER_ENROLMENT_TOKEN,
+      workerHealthPort: values.CLUSTER_MANAGER_WORKER_HEALTH_PORT,
       workerMetricsPort: values.WORKER_METRICS_PORT,
     }),
   };

@@ -55,6 +55,10 @@ export const environmentVariables: readonly EnvironmentVariable[] = [
     meaning: 'Where downloaded and built servers are kept.',
     default: '~/.cache/cluster-manager',
   },
+  {
+    name: 'CLUSTER_MANAGER_WORKER_HEALTH_PORT',
+    meaning: "Loopback port of the worker's `GET /readyz`: 200 while it polls for tasks, else 503; unset: no endpoint.",
+  },
   { name: 'WORKER_METRICS_PORT', meaning: "Loopback port of the worker's Prometheus page; unset: no page." },
   {
     name: 'LOG_LEVEL',

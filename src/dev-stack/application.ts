@@ -78,12 +78,6 @@ export const prepareApplication = async (launch: Launch): Promise<number> => {
   return port;
 };
 
-/** A worker says in its log that it is ready: a quieter log would never say so. */
-const logLevel = (launch: Launch): string => {
-  const chosen = launch.environment['LOG_LEVEL'] || 'info';
-  return ['warn', 'error', 'fatal', 'silent'].includes(chosen) ? 'info' : chosen;
-};
-
 /** Starts the workers and the HTTP server, all at once. */
 export const startApplication = async (
   launch: Launch,
@@ -101,9 +95,14 @@ export const startApplication = async (
   const specs = [nodeProcess(launch, 'server', scripts.server, serverEnv, () => answersOk(`${url}/readyz`))];
   for (let number = 1; number <= (launch.options.workers ?? 1); number++) {
     const metricsPort = String(await portFor(launch, 'workerMetrics'));
-    const workerEnv = { ...data, ...env, LOG_LEVEL: logLevel(launch), WORKER_METRICS_PORT: metricsPort };
-    const isReady: ProcessSpec['isReady'] = async ({ logSinceStart }) =>
-      logSinceStart().includes('"msg":"worker ready"');
+    const healthPort = String(await portFor(launch, 'workerHealth'));
+    const workerEnv = {
+      ...data,
+      ...env,
+      CLUSTER_MANAGER_WORKER_HEALTH_PORT: healthPort,
+      WORKER_METRICS_PORT: metricsPort,
+    };
+    const isReady = (): Promise<boolean> => answersOk(`http://127.0.0.1:${healthPort}/readyz`);
     specs.push(nodeProcess(launch, `worker-${number}`, scripts.worker, workerEnv, isReady));
   }
   const starts = specs.map((spec) => launch.start(spec));

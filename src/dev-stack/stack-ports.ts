@@ -11,6 +11,7 @@ export const preferredPorts = {
   temporalHttp: 7243,
   postgres: 5433,
   workerMetrics: 9464,
+  workerHealth: 9484,
 } as const;
 
 type Part = keyof typeof preferredPorts;

@@ -46,6 +46,7 @@ describe('readEnvironment', () => {
         CLUSTER_MANAGER_PORT: '0',
         CLUSTER_MANAGER_ALLOWED_HOSTS: 'Manager.example.com, other.example.com:8443',
         CLUSTER_MANAGER_ADMIN_TOKEN: token,
+        CLUSTER_MANAGER_WORKER_HEALTH_PORT: '9465',
         WORKER_METRICS_PORT: '9464',
         LOG_LEVEL: 'debug',
         UNRELATED: 'x',
@@ -56,6 +57,7 @@ describe('readEnvironment', () => {
       port: 0,
       allowedHosts: ['manager.example.com', 'other.example.com:8443'],
       adminToken: token,
+      workerHealthPort: 9465,
       workerMetricsPort: 9464,
       logLevel: 'debug',
     });
@@ -71,6 +73,7 @@ describe('readEnvironment', () => {
     ['CLUSTER_MANAGER_PORT', 'abc', 'is "abc"; allowed: a port number from 0 to 65535'],
     ['CLUSTER_MANAGER_PORT', '65536', 'is "65536"; allowed: a port number'],
     ['CLUSTER_MANAGER_PORT', 'tcp://10.0.0.1:8420', 'enableServiceLinks'],
+    ['CLUSTER_MANAGER_WORKER_HEALTH_PORT', 'x', 'is "x"; allowed: a port number'],
     ['WORKER_METRICS_PORT', '-1', 'is "-1"; allowed: a port number'],
     ['CLUSTER_MANAGER_HOST', 'http://127.0.0.1', 'allowed: a host name or IP address'],
     ['CLUSTER_MANAGER_ALLOWED_HOSTS', 'a.example.com,https://b', 'allowed: host names separated by commas'],

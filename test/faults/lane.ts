@@ -75,9 +75,9 @@ export async function openLane(services: Services, options: LaneOptions = {}): P
     TEMPORAL_NAMESPACE: services.temporal.namespace,
     LOG_LEVEL: 'info',
   };
-  const processes = Array.from(
-    { length: workers },
-    (_, index) => new ProductProcess('worker', env, join(folder, `${index}.log`)),
+  const ports = await Promise.all(Array.from({ length: workers }, () => reservePort()));
+  const processes = ports.map(
+    ({ port }, index) => new ProductProcess('worker', { env, port, logFile: join(folder, `${index}.log`) }),
   );
   const server = options.server ? await serverOf(env, folder, options) : undefined;
   await Promise.all([...processes, ...(server ? [server.process] : [])].map((process) => process.start()));
@@ -125,7 +125,7 @@ export async function openLane(services: Services, options: LaneOptions = {}): P
     check: (evidence) => checkInvariants(stores, evidence),
     close: async () => {
       await Promise.all([...processes, ...(server ? [server.process] : [])].map((process) => process.stop()));
-      server?.release();
+      for (const { release } of [...ports, ...(server ? [server] : [])]) release();
       await manager.close();
       await stores.drop();
       rmSync(folder, { recursive: true, force: true });
@@ -149,16 +149,15 @@ async function serverOf(
 ): Promise<LaneServer> {
   const { port, release } = await reservePort();
   const [adminToken, enrolmentToken] = [newToken(), newToken()];
-  const process = new ProductProcess(
-    'server',
-    {
+  const process = new ProductProcess('server', {
+    env: {
       ...env,
       COMMUNICATION_DATABASE_URL: via(env.COMMUNICATION_DATABASE_URL),
-      CLUSTER_MANAGER_PORT: String(port),
       CLUSTER_MANAGER_ADMIN_TOKEN: adminToken,
       CLUSTER_MANAGER_ENROLMENT_TOKEN: enrolmentToken,
     },
-    join(folder, 'server.log'),
-  );
+    port,
+    logFile: join(folder, 'server.log'),
+  });
   return { process, url: `http://127.0.0.1:${port}`, adminToken, enrolmentToken, release };
 }

@@ -7,18 +7,27 @@ import { waitFor } from '../support/wait-for.js';
 export class ProductProcess {
   readonly #program: 'worker' | 'server';
   readonly #script: string;
+  readonly #port: number;
   readonly #env: Readonly<Record<string, string>>;
   readonly #logFile: string;
   #child: ChildProcess | undefined;
   #stopping = false;
   deaths = 0;
 
-  constructor(program: 'worker' | 'server', env: Readonly<Record<string, string>>, logFile: string) {
+  /** @param options.port of its `/readyz` on loopback. */
+  constructor(
+    program: 'worker' | 'server',
+    options: { readonly env: Readonly<Record<string, string>>; readonly port: number; readonly logFile: string },
+  ) {
     this.#program = program;
     this.#script = fileURLToPath(new URL(`../../dist/${program}.js`, import.meta.url));
     if (!existsSync(this.#script)) throw new Error(`${this.#script} is not there; run: npm run build`);
-    this.#env = env;
-    this.#logFile = logFile;
+    this.#port = options.port;
+    this.#env = {
+      ...options.env,
+      [program === 'worker' ? 'CLUSTER_MANAGER_WORKER_HEALTH_PORT' : 'CLUSTER_MANAGER_PORT']: String(options.port),
+    };
+    this.#logFile = options.logFile;
   }
 
   async start(): Promise<void> {
@@ -49,8 +58,13 @@ export class ProductProcess {
   }
 
   waitReady(): Promise<unknown> {
-    const said = `${this.#program} ready`;
-    return waitFor(said, () => readFileSync(this.#logFile, 'utf8').includes(said), { timeoutMs: 60_000 });
+    const url = `http://127.0.0.1:${this.#port}/readyz`;
+    const isReady = async (): Promise<boolean> => {
+      const response = await fetch(url, { signal: AbortSignal.timeout(2_000) });
+      await response.arrayBuffer();
+      return response.ok;
+    };
+    return waitFor(`the ${this.#program} to answer 200 at ${url}`, isReady, { timeoutMs: 60_000 });
   }
 
   get pid(): number | undefined {
