@@ -127,6 +127,7 @@ const build = async () => {
     'tsconfig.json',
     'tsconfig.build.json',
     'scripts/build-workflows.mjs',
+    'scripts/copy-sql.mjs',
     ...filesUnder('src'),
   ];
   const wanted = hashOf(inputs);
@@ -136,6 +137,7 @@ const build = async () => {
   // A failed build must not pass for the last good one.
   rmSync(stamp, { force: true });
   await run(process.execPath, [at('node_modules', 'typescript', 'bin', 'tsc'), '-p', 'tsconfig.build.json']);
+  await run(process.execPath, [at('scripts', 'copy-sql.mjs')]);
   await run(process.execPath, [at('scripts', 'build-workflows.mjs')]);
   mkdirSync(at('dist'), { recursive: true });
   writeFileSync(stamp, `${wanted}\n`);

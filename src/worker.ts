@@ -5,10 +5,11 @@ import { createActivities } from './activities/index.js';
 import { loadConfig, type ManagerConfig } from './config/index.js';
 import { errorTable, ManagerError } from './contracts/errors.js';
 import { ensureSearchAttributes } from './client/ensure-search-attributes.js';
-import { clustersMigrations, type ClustersSchema } from './stores/clusters/index.js';
-import { communicationMigrations, openNotifications, type CommunicationSchema } from './stores/communication/index.js';
-import { migrate, openDatabase } from './stores/database.js';
-import { resourcesMigrations, type ResourcesSchema } from './stores/resources/index.js';
+import { clustersDatabase, type ClustersSchema } from './stores/clusters/index.js';
+import { communicationDatabase, openNotifications, type CommunicationSchema } from './stores/communication/index.js';
+import { openDatabase } from './stores/database.js';
+import { migrate } from './stores/migrate.js';
+import { resourcesDatabase, type ResourcesSchema } from './stores/resources/index.js';
 import { workerOptions } from './worker-options.js';
 import { createLogger, type Logger } from './telemetry/index.js';
 import { openReadinessEndpoint } from './telemetry/readiness.js';
@@ -29,9 +30,9 @@ async function openStores({ databases }: ManagerConfig) {
   const clusters = openDatabase<ClustersSchema>({ ...options, url: databases.clusters });
   const communication = openDatabase<CommunicationSchema>({ ...options, url: databases.communication });
   const resources = openDatabase<ResourcesSchema>({ ...options, url: databases.resources });
-  await migrate(clusters, 'clusters', clustersMigrations);
-  await migrate(communication, 'communication', communicationMigrations);
-  await migrate(resources, 'resources', resourcesMigrations);
+  await migrate({ ...options, url: databases.clusters }, clustersDatabase);
+  await migrate({ ...options, url: databases.communication }, communicationDatabase);
+  await migrate({ ...options, url: databases.resources }, resourcesDatabase);
   return { clusters, communication, resources };
 }
 

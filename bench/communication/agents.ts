@@ -1,7 +1,8 @@
 import { sql } from 'kysely';
-import { clustersMigrations, hashToken, type ClustersSchema } from '../../src/stores/clusters/index.js';
-import { communicationMigrations, type CommunicationSchema } from '../../src/stores/communication/index.js';
-import { migrate, openDatabase } from '../../src/stores/database.js';
+import { clustersDatabase, hashToken, type ClustersSchema } from '../../src/stores/clusters/index.js';
+import { communicationDatabase, type CommunicationSchema } from '../../src/stores/communication/index.js';
+import { openDatabase } from '../../src/stores/database.js';
+import { migrate } from '../../src/stores/migrate.js';
 import type { Stack } from '../../src/dev-stack/stack.js';
 
 export const tokenOf = (agentId: string): string => `cmt_bench-token-of-${agentId.padEnd(20, '-')}`;
@@ -17,8 +18,8 @@ export async function openStores({ env }: Stack) {
     applicationName: 'bench',
     statementTimeoutMs: 900_000,
   });
-  await migrate(clusters, 'clusters', clustersMigrations);
-  await migrate(communication, 'communication', communicationMigrations);
+  await migrate({ url: env['CLUSTERS_DATABASE_URL'] ?? '', applicationName: 'bench' }, clustersDatabase);
+  await migrate({ url: env['COMMUNICATION_DATABASE_URL'] ?? '', applicationName: 'bench' }, communicationDatabase);
   return { clusters, communication, close: () => Promise.all([clusters.destroy(), communication.destroy()]) };
 }
 

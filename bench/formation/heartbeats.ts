@@ -1,8 +1,9 @@
 import { Agent, request } from 'node:http';
 import { readFileSync } from 'node:fs';
 import { sql } from 'kysely';
-import { clustersMigrations, hashToken, type ClustersSchema } from '../../src/stores/clusters/index.js';
-import { migrate, openDatabase } from '../../src/stores/database.js';
+import { clustersDatabase, hashToken, type ClustersSchema } from '../../src/stores/clusters/index.js';
+import { openDatabase } from '../../src/stores/database.js';
+import { migrate } from '../../src/stores/migrate.js';
 import { absolute, quantile, type Figure } from '../figure.js';
 import { withStack } from '../stack.js';
 import { registerFleet } from './fleet.js';
@@ -56,7 +57,7 @@ export const heartbeats = (quick: boolean): Promise<Figure[]> =>
       url: stack.env['CLUSTERS_DATABASE_URL'] ?? '',
       applicationName: 'bench',
     });
-    await migrate(db, 'clusters', clustersMigrations);
+    await migrate({ url: stack.env['CLUSTERS_DATABASE_URL'] ?? '', applicationName: 'bench' }, clustersDatabase);
     await registerFleet(db, agents);
     for (let from = 1; from <= agents; from += 1000) {
       const indexes = Array.from({ length: 1000 }, (_, offset) => from + offset);

@@ -3,9 +3,10 @@ import { MockActivityEnvironment } from '@temporalio/testing';
 import type { IdentifiedAgents } from '../../src/activities/formation/identify-agents.js';
 import { createActivities } from '../../src/activities/index.js';
 import { loadConfig } from '../../src/config/index.js';
-import { clustersMigrations, type ClustersSchema } from '../../src/stores/clusters/index.js';
+import { clustersDatabase, type ClustersSchema } from '../../src/stores/clusters/index.js';
 import type { CommunicationSchema } from '../../src/stores/communication/index.js';
-import { migrate, openDatabase } from '../../src/stores/database.js';
+import { openDatabase } from '../../src/stores/database.js';
+import { migrate } from '../../src/stores/migrate.js';
 import type { ResourcesSchema } from '../../src/stores/resources/index.js';
 import { absolute, compared, quantile, type Figure } from '../figure.js';
 import { withStack } from '../stack.js';
@@ -23,7 +24,7 @@ export const identify = (quick: boolean): Promise<Figure[]> =>
       applicationName: 'bench',
     });
     const resources = openDatabase<ResourcesSchema>({ url: RESOURCES_DATABASE_URL, applicationName: 'bench' });
-    await migrate(clusters, 'clusters', clustersMigrations);
+    await migrate({ url: CLUSTERS_DATABASE_URL, applicationName: 'bench' }, clustersDatabase);
     const activities = createActivities({
       clusters,
       communication,

@@ -2,8 +2,9 @@ import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { Client, Connection } from '@temporalio/client';
 import { createClusterManagerClient } from '../../src/client/index.js';
-import { clustersMigrations, type ClustersSchema } from '../../src/stores/clusters/index.js';
-import { migrate, openDatabase } from '../../src/stores/database.js';
+import { clustersDatabase, type ClustersSchema } from '../../src/stores/clusters/index.js';
+import { openDatabase } from '../../src/stores/database.js';
+import { migrate } from '../../src/stores/migrate.js';
 import { compared, quantile, type Figure } from '../figure.js';
 import { withStack } from '../stack.js';
 import { registerFleet } from './fleet.js';
@@ -59,7 +60,7 @@ export const throughput = (quick: boolean): Promise<Figure[]> =>
       CLUSTERS_DATABASE_URL: url = '',
     } = stack.env;
     const db = openDatabase<ClustersSchema>({ url, applicationName: 'bench' });
-    await migrate(db, 'clusters', clustersMigrations);
+    await migrate({ url, applicationName: 'bench' }, clustersDatabase);
     await registerFleet(db, 100, { maxClusters: 1000 });
     await db.destroy();
     const stopBare = await startBareWorker(address, namespace, 'bare');

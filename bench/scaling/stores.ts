@@ -1,8 +1,9 @@
 import { sql } from 'kysely';
-import { clustersMigrations, type ClustersSchema } from '../../src/stores/clusters/index.js';
-import { communicationMigrations, type CommunicationSchema } from '../../src/stores/communication/index.js';
-import { migrate, openDatabase } from '../../src/stores/database.js';
-import { resourcesMigrations, type ResourcesSchema } from '../../src/stores/resources/index.js';
+import { clustersDatabase, type ClustersSchema } from '../../src/stores/clusters/index.js';
+import { communicationDatabase, type CommunicationSchema } from '../../src/stores/communication/index.js';
+import { openDatabase } from '../../src/stores/database.js';
+import { migrate } from '../../src/stores/migrate.js';
+import { resourcesDatabase, type ResourcesSchema } from '../../src/stores/resources/index.js';
 import type { Stack } from '../../src/dev-stack/stack.js';
 
 /** The three databases of a stack, as the product migrates them. */
@@ -11,9 +12,9 @@ export async function openStores({ env }: Stack) {
   const clusters = openDatabase<ClustersSchema>({ ...options, url: env['CLUSTERS_DATABASE_URL'] ?? '' });
   const communication = openDatabase<CommunicationSchema>({ ...options, url: env['COMMUNICATION_DATABASE_URL'] ?? '' });
   const resources = openDatabase<ResourcesSchema>({ ...options, url: env['RESOURCES_DATABASE_URL'] ?? '' });
-  await migrate(clusters, 'clusters', clustersMigrations);
-  await migrate(communication, 'communication', communicationMigrations);
-  await migrate(resources, 'resources', resourcesMigrations);
+  await migrate({ url: env['CLUSTERS_DATABASE_URL'] ?? '', applicationName: 'bench' }, clustersDatabase);
+  await migrate({ url: env['COMMUNICATION_DATABASE_URL'] ?? '', applicationName: 'bench' }, communicationDatabase);
+  await migrate({ url: env['RESOURCES_DATABASE_URL'] ?? '', applicationName: 'bench' }, resourcesDatabase);
   return {
     clusters,
     communication,

@@ -1,6 +1,5 @@
-import { DEFAULT_MIGRATION_TABLE, Kysely, Migrator, PostgresDialect, sql, type Migration } from 'kysely';
+import { Kysely, PostgresDialect } from 'kysely';
 import pg from 'pg';
-import { ManagerError } from '../contracts/errors.js';
 import { pipelined } from './pipelined-pool.js';
 
 export interface DatabaseOptions {
@@ -40,87 +39,6 @@ export function openDatabase<Schema>(options: DatabaseOptions): Kysely<Schema> {
   // So does one in the middle of a transaction, on itself; its next statement fails, and that is where it is handled.
   pool.on('connect', (client) => client.on('error', () => undefined));
   return new Kysely<Schema>({ dialect: new PostgresDialect({ pool: pipelined(pool) }) });
-}
-
-const queryCancelled = '57014';
-
-/**
- * Brings one database to the newest schema. Forward only, and under kysely's advisory lock, so any number of
- * processes may start at once.
- * @throws ManagerError `service_unavailable` when the database cannot be reached or another process is still migrating it,
- * `incompatible_service` when its schema is newer than this code or its server is older than PostgreSQL 14: neither goes
- * away by waiting.
- */
-export async function migrate<Schema>(
-  db: Kysely<Schema>,
-  name: string,
-  migrations: Readonly<Record<string, Migration>>,
-): Promise<void> {
-  await refuseUnusableServer(db, name);
-  const migrator = new Migrator({
-    db: db as Kysely<unknown>,
-    provider: { getMigrations: () => Promise.resolve({ ...migrations }) },
-  });
-  const { error, results } = await migrator.migrateToLatest();
-  if (error === undefined) return;
-  if (error instanceof Error && error.message.startsWith('corrupted migrations')) {
-    const { rows } = await sql<{ migration: string }>`
-      select name as migration from ${sql.table(DEFAULT_MIGRATION_TABLE)} order by name`.execute(db);
-    const unknown = rows.map(({ migration }) => migration).filter((migration) => !Object.hasOwn(migrations, migration));
-    throw new ManagerError('incompatible_service', otherSchema(name, unknown, Object.keys(migrations), error), {
-      cause: error,
-    });
-  }
-  // No migration was begun: it was the lock that the time ran out for.
-  if (!results && (error as { code?: string }).code === queryCancelled) {
-    throw new ManagerError(
-      'service_unavailable',
-      `${name} is being migrated by another process, which has not ended yet; wait for it. If there is none, end the ` +
-        'session that holds an advisory lock in pg_locks of that database',
-      { cause: error },
-    );
-  }
-  const failed = results?.find((r) => r.status === 'Error')?.migrationName ?? 'the first migration';
-  throw new Error(`Migration ${failed} of ${name} failed: ${error instanceof Error ? error.message : String(error)}`, {
-    cause: error,
-  });
-}
-
-function otherSchema(name: string, unknown: readonly string[], known: readonly string[], error: Error): string {
-  if (unknown.length === 0) {
-    return (
-      `The schema of ${name} was written by another version of the manager (${error.message}); ` +
-      'start the version that wrote it, or a newer one'
-    );
-  }
-  return (
-    `The schema of ${name} was written by a newer build of the manager: it has ${unknown.join(', ')}, which this build ` +
-    `does not know; the newest it knows is ${known.at(-1)}. It changes nothing and does not wait, since migrations are ` +
-    'never undone: run the newer build'
-  );
-}
-
-async function refuseUnusableServer<Schema>(db: Kysely<Schema>, name: string): Promise<void> {
-  let version: number;
-  try {
-    const { rows } = await sql<{
-      version: number;
-    }>`select current_setting('server_version_num')::int as version`.execute(db);
-    version = rows[0]?.version ?? 0;
-  } catch (cause) {
-    throw new ManagerError(
-      'service_unavailable',
-      `The database ${name} cannot be used: ${cause instanceof Error ? cause.message : String(cause)}. ` +
-        'Check its address and password, or run "cluster-manager doctor"',
-      { cause },
-    );
-  }
-  if (version < 140_000) {
-    throw new ManagerError(
-      'incompatible_service',
-      `The database ${name} runs PostgreSQL ${Math.floor(version / 10_000)}; version 14 or newer is needed`,
-    );
-  }
 }
 
 /**

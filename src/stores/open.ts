@@ -1,8 +1,9 @@
 import type { DatabaseUrls } from '../config/index.js';
-import { clustersMigrations, type ClustersDb, type ClustersSchema } from './clusters/index.js';
-import { communicationMigrations, type CommunicationDb, type CommunicationSchema } from './communication/index.js';
-import { migrate, openDatabase } from './database.js';
-import { resourcesMigrations, type ResourcesDb, type ResourcesSchema } from './resources/index.js';
+import { clustersDatabase, type ClustersDb, type ClustersSchema } from './clusters/index.js';
+import { communicationDatabase, type CommunicationDb, type CommunicationSchema } from './communication/index.js';
+import { openDatabase } from './database.js';
+import { migrate } from './migrate.js';
+import { resourcesDatabase, type ResourcesDb, type ResourcesSchema } from './resources/index.js';
 
 export interface Stores {
   readonly clusters: ClustersDb;
@@ -23,9 +24,9 @@ export async function openStores(urls: DatabaseUrls, applicationName: string): P
     await Promise.all([clusters.destroy(), communication.destroy(), resources.destroy()]);
   };
   try {
-    await migrate(clusters, 'clusters_db', clustersMigrations);
-    await migrate(communication, 'communication_db', communicationMigrations);
-    await migrate(resources, 'resources_db', resourcesMigrations);
+    await migrate({ url: urls.clusters, applicationName }, clustersDatabase);
+    await migrate({ url: urls.communication, applicationName }, communicationDatabase);
+    await migrate({ url: urls.resources, applicationName }, resourcesDatabase);
     return { clusters, communication, resources, close };
   } catch (error) {
     await close();

@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 
@@ -28,6 +29,19 @@ describe('the package', () => {
     const source = manifest.exports[name]?.default.replace('./dist/', '../../src/').replace(/\.js$/, '.ts');
     const module = (await import(source ?? '')) as object;
     expect(Object.keys(module)).not.toEqual([]);
+  });
+
+  it('has every SQL file of the stores beside the compiled code once it is built, and no other', () => {
+    expect(manifest.scripts['build']).toContain('node scripts/copy-sql.mjs');
+    mkdirSync('dist/stores/clusters/functions', { recursive: true });
+    writeFileSync('dist/stores/clusters/functions/removed.sql', 'select 1');
+    execFileSync(process.execPath, ['scripts/copy-sql.mjs']);
+    const textsIn = (folder: string) =>
+      readdirSync(folder, { recursive: true, encoding: 'utf8' })
+        .filter((path) => path.endsWith('.sql'))
+        .sort()
+        .map((path) => [path, readFileSync(join(folder, path), 'utf8')]);
+    expect(textsIn('dist/stores')).toEqual(textsIn('src/stores'));
   });
 
   it('names only files that are there in its scripts', () => {

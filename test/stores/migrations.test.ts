@@ -1,98 +1,209 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { spawn } from 'node:child_process';
-import { PostgresAdapter, sql } from 'kysely';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import pg from 'pg';
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
-import { migrate, openDatabase } from '../../src/stores/database.js';
-import { resourcesMigrations } from '../../src/stores/resources/index.js';
-import { createTestDatabases, type TestDatabases } from '../support/database.js';
+import { resourcesDatabase } from '../../src/stores/resources/index.js';
+import { migrate } from '../../src/stores/migrate.js';
+import type { DatabaseSchema } from '../../src/stores/schema-files.js';
+import { createEmptyDatabase, createTestDatabases, type TestDatabases } from '../support/database.js';
 
-let stores: TestDatabases;
-beforeEach(async () => {
-  stores = await createTestDatabases();
-});
-afterEach(() => stores?.drop());
+describe('a database of its own schema', () => {
+  let folder: string;
+  let schema: DatabaseSchema;
+  let url: string;
+  let drop: () => Promise<void>;
+  let client: pg.Client;
 
-const migrated = (...names: readonly string[]) =>
-  sql`insert into kysely_migration (name, timestamp) select unnest(${[...names]}::text[]), now()::text`.execute(
-    stores.resources,
-  );
-const start = () => migrate(stores.resources, 'resources_db', resourcesMigrations);
-const newest = Object.keys(resourcesMigrations).at(-1) ?? '';
+  beforeEach(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'cluster-manager-schema-'));
+    schema = { name: 'things_db', folder: pathToFileURL(`${folder}/`), adopts: '0002-more-things' };
+    ({ url, drop } = await createEmptyDatabase());
+    client = new pg.Client({ connectionString: url });
+    await client.connect();
+    write('migrations/0001-initial.sql', 'create table things (id integer primary key); insert into things values (1)');
+    write('functions/double.sql', doubling('2 * quadruple(a) / 4'));
+    write('functions/quadruple.sql', functionOf('quadruple', '4 * a'));
+    write('adopt.sql', 'alter table older_things rename to things');
+  });
+  afterEach(async () => {
+    await client.end();
+    await drop();
+    rmSync(folder, { recursive: true });
+  });
 
-/** A process as it is started in production. @returns how it ended, and all that it said. */
-const run = (program: 'worker' | 'server') =>
-  new Promise<{ readonly code: number | null; readonly said: string }>((resolve, reject) => {
-    const child = spawn(process.execPath, ['--import', 'tsx', `src/${program}.ts`], {
-      env: {
-        PATH: process.env['PATH'] ?? '',
-        CLUSTER_MANAGER_PORT: '0',
-        CLUSTERS_DATABASE_URL: stores.urls.clusters,
-        COMMUNICATION_DATABASE_URL: stores.urls.communication,
-        RESOURCES_DATABASE_URL: stores.urls.resources,
-        TEMPORAL_ADDRESS: inject('temporal').address,
-      },
-      stdio: ['ignore', 'pipe', 'pipe'],
+  const write = (name: string, text: string): void => {
+    mkdirSync(dirname(join(folder, name)), { recursive: true });
+    writeFileSync(join(folder, name), text);
+  };
+  const functionOf = (name: string, body: string) =>
+    `create or replace function ${name}(a integer) returns integer language sql as 'select ${body}'`;
+  const doubling = (body: string) => functionOf('double', body);
+  const start = (lockTimeoutMs?: number) =>
+    migrate({ url, applicationName: 'test', ...(lockTimeoutMs ? { lockTimeoutMs } : {}) }, schema);
+  const valueOf = async (query: string): Promise<unknown> => {
+    const { rows } = await client.query<{ value: unknown }>(query);
+    return rows[0]?.value;
+  };
+  const applied = () => valueOf('select array_agg(name order by name) as value from schema_migrations');
+
+  it('runs each migration once, and functions after them in whatever order they call each other', async () => {
+    await start();
+    await start();
+    write('migrations/0002-names.sql', `alter table things add column name text not null default 'thing'`);
+    await start();
+    expect(await applied()).toEqual(['0001-initial', '0002-names']);
+    expect(await valueOf('select json_agg(things) as value from things')).toEqual([{ id: 1, name: 'thing' }]);
+    expect(await valueOf('select double(21) as value')).toBe(42);
+  });
+
+  it('replaces a function whose file has changed, and leaves the others alone', async () => {
+    await start();
+    const version = (name: string) => valueOf(`select xmin::text as value from pg_proc where proname = '${name}'`);
+    const [double, quadruple] = [await version('double'), await version('quadruple')];
+    write('functions/double.sql', doubling('a + a'));
+    await start();
+    expect(await version('double')).not.toBe(double);
+    expect(await version('quadruple')).toBe(quadruple);
+    expect(await valueOf('select double(4) as value')).toBe(8);
+  });
+
+  it('is left as it was when a later migration or a function fails', async () => {
+    await start();
+    write('migrations/0002-names.sql', 'alter table things add column name text');
+    write('functions/double.sql', 'create or replace function double(a integer) returns no_type language sql as $$ $$');
+    await expect(start()).rejects.toThrow(/Function double of things_db failed: .*no_type/);
+    expect(await applied()).toEqual(['0001-initial']);
+    expect(await valueOf('select to_jsonb(things) as value from things')).toEqual({ id: 1 });
+  });
+
+  it('is migrated once by many processes that start at the same moment', async () => {
+    await Promise.all(Array.from({ length: 8 }, () => start()));
+    expect(await valueOf('select count(*)::integer as value from things')).toBe(1);
+  });
+
+  it('runs migrations without the statement timeout of the database', async () => {
+    await client.query(`alter database ${new URL(url).pathname.slice(1)} set statement_timeout = '200ms'`);
+    write('migrations/0002-slow.sql', 'select pg_sleep(0.5)');
+    await start();
+    expect(await applied()).toEqual(['0001-initial', '0002-slow']);
+  });
+
+  it('waits no longer than the lock timeout for another process that migrates, and can be started again', async () => {
+    await client.query('begin; select pg_advisory_xact_lock(7311422)');
+    await expect(start(100)).rejects.toMatchObject({
+      code: 'service_unavailable',
+      message: expect.stringContaining('things_db is being migrated by another process') as string,
     });
-    let said = '';
-    for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (said += String(chunk)));
-    const patience = setTimeout(() => child.kill('SIGKILL'), 25_000);
-    child.once('error', reject);
-    child.once('close', (code) => {
-      clearTimeout(patience);
-      resolve({ code, said });
+    await client.query('commit');
+    await start(100);
+    expect(await applied()).toEqual(['0001-initial']);
+  });
+
+  it('waits no longer than the lock timeout for a table that a transaction uses, and then changes nothing', async () => {
+    await start();
+    write('migrations/0002-names.sql', 'alter table things add column name text');
+    await client.query('begin; select * from things');
+    await expect(start(100)).rejects.toMatchObject({ code: 'service_unavailable' });
+    await client.query('commit');
+    expect(await applied()).toEqual(['0001-initial']);
+  });
+
+  describe('of a build before 0001-initial', () => {
+    const earlier = (...names: readonly string[]) =>
+      client.query(`
+        create table older_things (id integer primary key); insert into older_things values (7);
+        create table kysely_migration (name text, timestamp text); create table kysely_migration_lock (id text);
+        insert into kysely_migration select unnest('{${names.join(',')}}'::text[]), now()`);
+
+    it('is adopted with its data, and takes the later migrations', async () => {
+      await earlier('0001-things', '0002-more-things');
+      write('migrations/0002-names.sql', `alter table things add column name text`);
+      await start();
+      expect(await applied()).toEqual(['0001-initial', '0002-names']);
+      expect(await valueOf('select to_jsonb(things) as value from things')).toEqual({ id: 7, name: null });
+      expect(await valueOf(`select to_regclass('kysely_migration') as value`)).toBeNull();
+    });
+
+    it('is refused and left as it is when it is not at the last migration before 0001-initial', async () => {
+      await earlier('0001-things');
+      await expect(start()).rejects.toMatchObject({
+        code: 'incompatible_service',
+        message: expect.stringContaining('newest migration is 0001-things, and only 0002-more-things') as string,
+      });
+      expect(await valueOf('select count(*)::integer as value from older_things')).toBe(1);
     });
   });
 
-describe('a database that a newer build has migrated', () => {
-  it('is refused, naming every migration that this build does not know, and is left as it is', async () => {
-    await migrated('9001-later', '9002-later-still');
+  it('is refused when it lacks an earlier migration of this build', async () => {
+    write('migrations/0002-names.sql', `alter table things add column name text`);
+    await start();
+    await client.query(`delete from schema_migrations where name = '0001-initial'`);
     await expect(start()).rejects.toMatchObject({
+      code: 'incompatible_service',
+      message: expect.stringContaining('written by another version') as string,
+    });
+  });
+});
+
+describe('a database that a newer build has migrated', () => {
+  let stores: TestDatabases;
+  let client: pg.Client;
+  beforeEach(async () => {
+    stores = await createTestDatabases();
+    client = new pg.Client({ connectionString: stores.urls.resources });
+    await client.connect();
+    await client.query(`insert into schema_migrations values ('9001-later'), ('9002-later-still')`);
+  });
+  afterEach(async () => {
+    await client?.end();
+    await stores?.drop();
+  });
+
+  it('is refused, naming every migration that this build does not know, and is left as it is', async () => {
+    await expect(
+      migrate({ url: stores.urls.resources, applicationName: 'test' }, resourcesDatabase),
+    ).rejects.toMatchObject({
       name: 'ManagerError',
       code: 'incompatible_service',
       message: expect.stringMatching(
-        new RegExp(`resources_db .* has 9001-later, 9002-later-still, .* newest it knows is ${newest}.*run the newer`),
+        /resources_db .* has 9001-later, 9002-later-still, .* newest it knows is 0\d{3}-[a-z-]+\..*run the newer build/,
       ) as string,
     });
-    const { rows } = await sql<{ name: string }>`select name from kysely_migration order by name`.execute(
-      stores.resources,
-    );
-    expect(rows.map(({ name }) => name)).toEqual([
-      ...Object.keys(resourcesMigrations),
-      '9001-later',
-      '9002-later-still',
-    ]);
+    const { rows } = await client.query<{ name: string }>('select name from schema_migrations order by name');
+    expect(rows.map(({ name }) => name)).toEqual(['0001-initial', '9001-later', '9002-later-still']);
   });
 
   it.each(['worker', 'server'] as const)('ends a %s of this build at once, which says why', async (program) => {
-    await migrated('9001-later', '9002-later-still');
-    const { code, said } = await run(program);
-    expect(said).toContain('9001-later, 9002-later-still');
-    expect(said).toContain('run the newer build');
+    const { code, output } = await run(program, stores.urls);
+    expect(output).toContain('9001-later, 9002-later-still');
+    expect(output).toContain('run the newer build');
     expect(code).toBe(69);
   });
 });
 
-it('a database that another process still migrates is waited for by who asks again, and says so', async () => {
-  const lock = { lockTable: 'kysely_migration_lock', lockRowId: 'migration_lock' };
-  const impatient = openDatabase({ url: stores.urls.resources, applicationName: 'impatient', statementTimeoutMs: 300 });
-  try {
-    await stores.resources.connection().execute(async (other) => {
-      await new PostgresAdapter().acquireMigrationLock(other, lock);
-      await expect(migrate(impatient, 'resources_db', resourcesMigrations)).rejects.toMatchObject({
-        code: 'service_unavailable',
-        message: expect.stringContaining('resources_db is being migrated by another process') as string,
-      });
-      await new PostgresAdapter().releaseMigrationLock(other, lock);
+/** A process as it is started in production. @returns its exit code, and all that it printed. */
+const run = (program: 'worker' | 'server', urls: TestDatabases['urls']) =>
+  new Promise<{ readonly code: number | null; readonly output: string }>((resolve, reject) => {
+    const child = spawn(process.execPath, ['--import', 'tsx', `src/${program}.ts`], {
+      env: {
+        PATH: process.env['PATH'] ?? '',
+        CLUSTER_MANAGER_PORT: '0',
+        CLUSTERS_DATABASE_URL: urls.clusters,
+        COMMUNICATION_DATABASE_URL: urls.communication,
+        RESOURCES_DATABASE_URL: urls.resources,
+        TEMPORAL_ADDRESS: inject('temporal').address,
+      },
+      stdio: ['ignore', 'pipe', 'pipe'],
     });
-    await migrate(impatient, 'resources_db', resourcesMigrations);
-  } finally {
-    await impatient.destroy();
-  }
-});
-
-it('a database whose migrations are not those of this line is refused, too', async () => {
-  await sql`delete from kysely_migration where name like '0001-%'`.execute(stores.resources);
-  await expect(start()).rejects.toMatchObject({
-    code: 'incompatible_service',
-    message: expect.stringContaining('written by another version') as string,
+    let output = '';
+    for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (output += String(chunk)));
+    const limit = setTimeout(() => child.kill('SIGKILL'), 25_000);
+    child.once('error', reject);
+    child.once('close', (code) => {
+      clearTimeout(limit);
+      resolve({ code, output });
+    });
   });
-});

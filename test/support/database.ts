@@ -1,14 +1,15 @@
 import { randomBytes } from 'node:crypto';
 import pg from 'pg';
 import { inject } from 'vitest';
-import { clustersMigrations, type ClustersDb, type ClustersSchema } from '../../src/stores/clusters/index.js';
+import { clustersDatabase, type ClustersDb, type ClustersSchema } from '../../src/stores/clusters/index.js';
 import {
-  communicationMigrations,
+  communicationDatabase,
   type CommunicationDb,
   type CommunicationSchema,
 } from '../../src/stores/communication/index.js';
-import { migrate, openDatabase } from '../../src/stores/database.js';
-import { resourcesMigrations, type ResourcesDb, type ResourcesSchema } from '../../src/stores/resources/index.js';
+import { openDatabase } from '../../src/stores/database.js';
+import { migrate } from '../../src/stores/migrate.js';
+import { resourcesDatabase, type ResourcesDb, type ResourcesSchema } from '../../src/stores/resources/index.js';
 
 export interface TestDatabases {
   readonly clusters: ClustersDb;
@@ -20,6 +21,7 @@ export interface TestDatabases {
 
 const names = ['clusters', 'communication', 'resources'] as const;
 type Name = (typeof names)[number];
+const schemas = { clusters: clustersDatabase, communication: communicationDatabase, resources: resourcesDatabase };
 
 const urlOf = (adminUrl: string, database: string): string => {
   const url = new URL(adminUrl);
@@ -93,14 +95,7 @@ async function ensureTemplate(admin: pg.Client, adminUrl: string, name: Name): P
   const { rowCount } = await admin.query('select 1 from pg_database where datname = $1', [`template_${name}`]);
   if (rowCount) return;
   await admin.query(`create database making_${name}`);
-  const db = openDatabase({ url: urlOf(adminUrl, `making_${name}`), applicationName: 'test', maxConnections: 2 });
-  const migrations = {
-    clusters: clustersMigrations,
-    communication: communicationMigrations,
-    resources: resourcesMigrations,
-  }[name];
-  await migrate(db, name, migrations);
-  await db.destroy();
+  await migrate({ url: urlOf(adminUrl, `making_${name}`), applicationName: 'test' }, schemas[name]);
   // Renamed only when whole: a run that was killed meanwhile leaves no half template.
   await admin.query(`alter database making_${name} rename to template_${name}`);
 }

@@ -1,3 +1,5 @@
+import type { DatabaseSchema } from '../schema-files.js';
+
 export * from './agents.js';
 export * from './candidates.js';
 export * from './cluster-views.js';
@@ -15,6 +17,11 @@ export * from './steps.js';
 export * from './summaries.js';
 export * from './tokens.js';
 export { inTransaction } from '../database.js';
-export { clustersMigrations } from './migrations/index.js';
 export type { ClustersDb, ClustersSchema } from './schema.js';
 export * from './unknown-agents.js';
+
+export const clustersDatabase: DatabaseSchema = {
+  name: 'clusters_db',
+  folder: new URL('.', import.meta.url),
+  adopts: '0003-scaling',
+};

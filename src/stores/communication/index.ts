@@ -1,3 +1,5 @@
+import type { DatabaseSchema } from '../schema-files.js';
+
 export * from './accept-messages.js';
 export * from './batches.js';
 export * from './dead-letters.js';
@@ -12,5 +14,10 @@ export * from './receipts.js';
 export * from './routing.js';
 export * from './topics.js';
 export * from './notifications.js';
-export { communicationMigrations } from './migrations/index.js';
 export type { CommunicationDb, CommunicationSchema } from './schema.js';
+
+export const communicationDatabase: DatabaseSchema = {
+  name: 'communication_db',
+  folder: new URL('.', import.meta.url),
+  adopts: '0003-batches-in-parts',
+};

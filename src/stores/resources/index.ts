@@ -1,3 +1,5 @@
+import type { DatabaseSchema } from '../schema-files.js';
+
 export * from './accounts.js';
 export * from './claims.js';
 export { budgetDifferences, budgetsOf, findBudget, putBudget } from './budgets.js';
@@ -6,7 +8,6 @@ export * from './find-allocation.js';
 export * from './allocations.js';
 export * from './ledger.js';
 export * from './ledger-sums.js';
-export { resourcesMigrations } from './migrations/index.js';
 export * from './pools.js';
 export * from './quotas.js';
 export * from './capacity-requests.js';
@@ -15,3 +16,9 @@ export * from './scaling-memory.js';
 export type { ResourcesDb, ResourcesSchema } from './schema.js';
 export * from './scores.js';
 export * from './usage.js';
+
+export const resourcesDatabase: DatabaseSchema = {
+  name: 'resources_db',
+  folder: new URL('.', import.meta.url),
+  adopts: '0004-open-decisions',
+};

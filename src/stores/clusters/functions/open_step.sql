@@ -1,0 +1,18 @@
+-- Each statement in here sees what was committed before it: after the wait for the lock, not before.
+create or replace function open_step(operation text, wanted text, wanted_round integer)
+  returns table (id text, kind text, state text, cluster_id text, workflow_id text, request jsonb,
+    request_hash text, requested_by text, result jsonb, error jsonb, created_at timestamptz,
+    queued_at timestamptz, ended_at timestamptz, is_done boolean, is_undone boolean, done jsonb, plan jsonb)
+  language plpgsql as $$
+begin
+  perform 1 from operations o where o.id = operation for update;
+  return query
+    select o.id, o.kind, o.state, o.cluster_id, o.workflow_id, o.request, o.request_hash, o.requested_by,
+      o.result, o.error, o.created_at, o.queued_at, o.ended_at, s.step is not null, u.step is not null, s.result,
+      (select p.result from operation_steps p where p.operation_id = o.id and p.step = 'identifyAgents'
+        order by p.round desc limit 1)
+    from operations o
+      left join operation_steps s on s.operation_id = o.id and s.step = wanted and s.round = wanted_round
+      left join operation_steps u on u.operation_id = o.id and u.step = 'undo:' || wanted
+    where o.id = operation;
+end $$;

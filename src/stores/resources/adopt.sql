@@ -1,0 +1,1 @@
+-- Turns the schema of 0004-open-decisions, the last of the builds before 0001-initial, into that of 0001-initial.
