@@ -2,13 +2,14 @@ import { createRoute, type RouteConfig } from '@hono/zod-openapi';
 import type { MiddlewareHandler } from 'hono';
 import { z } from 'zod';
 import { problem } from '../contracts/problem.js';
-import { access, authorize, type OperationName } from './middleware/authorization.js';
+import { endpoints, type EndpointName } from '../contracts/endpoints.js';
+import { authorize } from './middleware/authorization.js';
 import { authenticate } from './middleware/authentication.js';
 import type { ApiEnv } from './deps.js';
 import { jsonBody, type BodyLimit } from './middleware/json-body.js';
 
 type OperationConfig = Omit<RouteConfig, 'middleware' | 'security' | 'operationId'> & {
-  readonly operationId: OperationName;
+  readonly operationId: EndpointName;
   /** Bytes; without it the configured limit of bodies. */
   readonly bodyLimitBytes?: number;
   /** A smaller one for some bodies. */
@@ -22,7 +23,7 @@ const refusal = {
 
 /** Before anything of a request but its headers is read: who asks, and whether they may. */
 const guard =
-  (operation: OperationName, path: string): MiddlewareHandler<ApiEnv> =>
+  (operation: EndpointName, path: string): MiddlewareHandler<ApiEnv> =>
   async (c, next) => {
     const principal = await authenticate(c);
     authorize(principal, operation, { agentId: path.startsWith('/v1/agents/{id}') ? c.req.param('id') : undefined });
@@ -39,7 +40,7 @@ export function operationRoute<const Config extends OperationConfig>({
   bodyLimitOf,
   ...config
 }: Config) {
-  const isPublic = access[config.operationId] === 'public';
+  const isPublic = endpoints[config.operationId].roles === 'public';
   const body = config.request?.body;
   const middleware: MiddlewareHandler<ApiEnv>[] = [];
   if (!isPublic) middleware.push(guard(config.operationId, config.path));

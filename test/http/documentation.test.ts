@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { access } from '../../src/http/middleware/authorization.js';
+import { endpoints } from '../../src/contracts/endpoints.js';
 import { createApi } from '../../src/http/app.js';
 import type { ApiDeps } from '../../src/http/deps.js';
 import { describedRoutes } from './support.js';
@@ -32,10 +32,10 @@ describe('docs/api.md', () => {
     expect(rows.map(({ operation, call }) => ({ operation, call })).sort(byName)).toEqual(described.sort(byName));
   });
 
-  it.each(Object.entries(access))('says who may call %s', (operation, parties) => {
+  it.each(Object.entries(endpoints))('says who may call %s', (operation, { roles }) => {
     const who = rows.find((row) => row.operation === operation)?.who ?? '';
     const said = Object.keys(words).filter((party) => words[party]?.test(who));
-    if (parties === 'public') expect(who).toBe('everybody');
-    else expect(said.sort()).toEqual([...parties].sort());
+    if (roles === 'public') expect(who).toBe('everybody');
+    else expect(said.sort()).toEqual([...roles].sort());
   });
 });

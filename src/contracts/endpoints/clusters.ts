@@ -1,0 +1,107 @@
+import { z } from 'zod';
+import { clusterState, clusterView, dissolveRequest } from '../clusters.js';
+import { clusterScores, decisionSummary, decisionView, scaleCluster } from '../decisions.js';
+import {
+  byId,
+  idempotencyHeaders,
+  nextCursor,
+  operators,
+  pageOnly,
+  pageQuery,
+  readers,
+  response,
+  waitQuery,
+  type Endpoint,
+} from '../endpoint.js';
+import { operationResponses } from './operations.js';
+
+const cluster = clusterView.meta({ id: 'Cluster' });
+
+export const clusterEndpoints = {
+  listClusters: {
+    method: 'get',
+    path: '/v1/clusters',
+    summary: 'List clusters by id; an agent sees the clusters that it is a member of',
+    tag: 'clusters',
+    roles: [...readers, 'agent'],
+    query: z.strictObject({ ...pageQuery, state: clusterState.optional() }),
+    responses: { 200: response('A page of clusters', z.object({ clusters: z.array(cluster), nextCursor })) },
+    errors: [],
+  },
+  getCluster: {
+    method: 'get',
+    path: '/v1/clusters/{id}',
+    summary: 'Get a cluster: members, roles, epoch, links, latency and stability',
+    tag: 'clusters',
+    roles: [...readers, 'agent'],
+    params: byId,
+    responses: { 200: response('The cluster', z.object({ cluster })) },
+    errors: ['not_found'],
+  },
+  dissolveCluster: {
+    method: 'delete',
+    path: '/v1/clusters/{id}',
+    summary: 'Dissolve a cluster after draining its deliveries. Dissolving it twice is the same operation',
+    tag: 'clusters',
+    roles: operators,
+    capability: 'cluster_management',
+    params: byId,
+    query: waitQuery,
+    body: dissolveRequest,
+    bodyIsOptional: true,
+    responses: operationResponses,
+    errors: ['not_found', 'state_conflict', 'idempotency_conflict'],
+  },
+  scaleCluster: {
+    method: 'post',
+    path: '/v1/clusters/{id}/scale',
+    summary: 'Scale a cluster to the size that its usage needs, or to the size requested, and verify its stability',
+    tag: 'scaling',
+    roles: operators,
+    capability: 'scaling',
+    params: byId,
+    query: waitQuery,
+    headers: idempotencyHeaders,
+    body: scaleCluster,
+    bodyIsOptional: true,
+    responses: operationResponses,
+    errors: ['not_found', 'state_conflict', 'idempotency_conflict'],
+  },
+  listDecisions: {
+    method: 'get',
+    path: '/v1/clusters/{id}/decisions',
+    summary: "List the decisions about a cluster's size, each with its explanation, newest first",
+    tag: 'scaling',
+    roles: [...readers, 'agent'],
+    params: byId,
+    query: pageOnly,
+    responses: {
+      200: response(
+        'A page of decisions',
+        z.object({ decisions: z.array(decisionSummary.meta({ id: 'DecisionSummary' })), nextCursor }),
+      ),
+    },
+    errors: ['not_found'],
+  },
+  getDecision: {
+    method: 'get',
+    path: '/v1/decisions/{id}',
+    summary: 'Get a decision with all of its inputs and its outcome',
+    tag: 'scaling',
+    roles: [...readers, 'agent'],
+    params: byId,
+    responses: { 200: response('The decision', z.object({ decision: decisionView.meta({ id: 'Decision' }) })) },
+    errors: ['not_found'],
+  },
+  getScore: {
+    method: 'get',
+    path: '/v1/clusters/{id}/score',
+    summary: "Get a cluster's latest stability scores with their parts, oldest first",
+    tag: 'scaling',
+    roles: [...readers, 'agent'],
+    params: byId,
+    query: z.strictObject({ count: z.coerce.number<number>().int().min(1).max(1000).default(20) }),
+    responses: { 200: response('The scores; empty before the first one', clusterScores.meta({ id: 'Scores' })) },
+    errors: ['not_found'],
+  },
+} as const satisfies Record<string, Endpoint>;
