@@ -3,7 +3,7 @@ const offsetBasis = 0x811c9dc5;
 
 /**
  * FNV-1a, 32 bit, over the UTF-8 bytes of a text.
- * @param from the hash of what comes before the text, so that a common beginning is hashed once.
+ * @param from the hash of a preceding text, so that a common prefix is hashed once.
  * @returns an unsigned 32-bit integer.
  * Source: Fowler, Noll, Vo, "The FNV Non-Cryptographic Hash Algorithm"; offset basis 2166136261, prime 16777619.
  */
@@ -24,8 +24,8 @@ const hashBytes = (bytes: Uint8Array, from: number): number => {
 };
 
 /**
- * For one seed, a number for each agent that orders them differently than another seed would: who wins a tie.
- * FNV-1a alone would order `agent-1`, `agent-2` almost by their last digit, so its bits are mixed once more.
+ * Breaks ties: for a seed, maps each agent id to a number whose order differs from seed to seed. FNV-1a alone would
+ * order `agent-1`, `agent-2` almost by their last digit, so its bits are mixed once more.
  * @returns a function from agent id to an unsigned 32-bit integer.
  * Source: FNV-1a as above; the finaliser fmix32 of MurmurHash3 (Appleby).
  */

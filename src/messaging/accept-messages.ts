@@ -1,7 +1,8 @@
 import { hash } from 'node:crypto';
 import type { z } from 'zod';
 import { messageLimitBytes, type MessageResult, type newMessage } from '../contracts/messages.js';
-import { routeMessages, type Route } from '../domain/communication/route-messages.js';
+import { routeMessages } from '../domain/communication/route-messages.js';
+import type { Route } from '../domain/communication/routing.js';
 import {
   acceptRoutedMessages,
   findTopics,

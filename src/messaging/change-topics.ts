@@ -1,6 +1,6 @@
 import { ManagerError } from '../contracts/errors.js';
 import type { SubscriptionView, TopicView } from '../contracts/topics.js';
-import { mayUseTopic } from '../domain/communication/route-messages.js';
+import { isTopicAllowed } from '../domain/communication/topic-access.js';
 import { matchesTopic, patternsTaking } from '../domain/communication/topic-patterns.js';
 import {
   clustersOfAgents,
@@ -99,13 +99,13 @@ async function topicsTakenBy(db: CommunicationDb, pattern: string, agentId: stri
       (await retainingTopics(db)).filter((name) => matchesTopic(pattern, name)),
     );
     return retaining
-      .filter(({ state, subscribe: list }) => state === 'open' && mayUseTopic(list, agentId, clustersOf))
+      .filter(({ state, subscribe: list }) => state === 'open' && isTopicAllowed(list, agentId, clustersOf))
       .map(({ name }) => name);
   }
   const [topic] = await findTopics(db, [pattern]);
   // One that drains takes no more subscribers; the next one of its name will.
   if (topic?.state !== 'open') return [];
-  if (!mayUseTopic(topic.subscribe, agentId, clustersOf)) {
+  if (!isTopicAllowed(topic.subscribe, agentId, clustersOf)) {
     throw new ManagerError('forbidden', `The topic "${pattern}" does not list "${agentId}" under subscribe`);
   }
   return [pattern];

@@ -1,5 +1,5 @@
 import type { Address } from '../contracts/messages.js';
-import type { Directory, RoutableTopic } from '../domain/communication/route-messages.js';
+import type { Directory, RoutableTopic } from '../domain/communication/routing.js';
 import { patternsTaking } from '../domain/communication/topic-patterns.js';
 import {
   capableAgents,

@@ -200,7 +200,7 @@ describe('what could not be had', () => {
     expect(await worker.manager.scaleCluster(asked)).toMatchObject({ outcome: 'partial', size: 4 });
     await addAgents(stores.clusters, 1, { capabilities: ['wants'], resources: { slots: 4 } }, 'wants-later');
     const dry = await worker.manager.runScalingInterval({ dryRun: true });
-    expect(dry.lines[0]).toContain('1 more waited for make 4 + 1 = 5 members');
+    expect(dry.lines[0]).toContain('unmet capacity of 1 makes 4 + 1 = 5 members');
     await worker.manager.runScalingInterval({ dryRun: false });
     await waitFor('the last one', async () => (await membersOf(clusterId)).length === 5);
     await waitFor('nothing more to want', async () => (await memoryOf(clusterId))?.wanted === null);

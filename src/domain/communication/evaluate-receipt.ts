@@ -2,7 +2,7 @@ import type { ReceiptView, Requirement } from '../../contracts/messages.js';
 
 export type ReceiptCounts = Pick<ReceiptView, 'matched' | 'delivered' | 'acked' | 'dead' | 'left' | 'pending'>;
 
-/** Acks that a requirement asks for. Members that left before they acked are not failures: they are not asked for. */
+/** The number of acks a requirement needs. Members that left before they acked do not count as recipients. */
 export function acksNeeded(require: Requirement, { matched, left }: ReceiptCounts): number {
   const asked = matched - left;
   switch (require) {
@@ -18,9 +18,9 @@ export function acksNeeded(require: Requirement, { matched, left }: ReceiptCount
 }
 
 /**
- * Whether a broadcast reached whom it had to.
- * @param isOver the deadline has passed.
- * @returns `unmet` also before the deadline, once so many are dead that the requirement cannot be met any more.
+ * Evaluates a broadcast's requirement against its delivery counts.
+ * @param isOver whether the deadline has passed.
+ * @returns `unmet` before the deadline, too, as soon as too many deliveries are dead for the requirement to be met.
  */
 export function evaluateReceipt(require: Requirement, counts: ReceiptCounts, isOver: boolean): ReceiptView['state'] {
   if (require === 'none') return 'met';

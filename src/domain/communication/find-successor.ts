@@ -1,33 +1,35 @@
 import { leastOutstandingOfTwo } from './least-outstanding.js';
-import { mayUseTopic, type Directory } from './route-messages.js';
+import type { Directory } from './routing.js';
+import { isTopicAllowed } from './topic-access.js';
 
-/** A delivery that was given to an agent which cannot handle it any more. */
+/** A delivery whose recipient can no longer handle it: the agent left, or is no longer a member. */
 export interface OrphanedDelivery {
   readonly agentId: string;
-  /** How the agent was found: `role:<role>`, `capability:<name>`, `group:<name>`, else for itself. */
+  /** How the recipient was chosen: `role:<role>`, `capability:<name>`, `group:<name>`, or by its own id. */
   readonly via: string;
   readonly messageId: string;
   readonly source: string;
   readonly clusterId: string | null;
   readonly topic: string | null;
-  /** Who has the message already, in a copy of its own. */
+  /** Agents that already hold a delivery of the same message. */
   readonly holders: readonly string[];
 }
 
 /**
- * Who takes over: another who has the role, the capability or a place in the queue group now; nobody for mail that was
- * for the agent itself, for each member or for each subscriber, who have or had a copy of their own.
+ * Finds the agent that takes over an orphaned delivery: another agent that now has the role, the capability or a place
+ * in the queue group. A message to one agent, to every member or to every subscriber has no successor, since every
+ * other recipient holds a copy of its own.
  */
-export function findSuccessor(stray: OrphanedDelivery, directory: Directory): string | undefined {
-  const passedOver = new Set([stray.agentId, stray.source, ...stray.holders]);
-  const candidates = namesOf(stray, directory).filter((id) => !passedOver.has(id));
+export function findSuccessor(orphan: OrphanedDelivery, directory: Directory): string | undefined {
+  const passedOver = new Set([orphan.agentId, orphan.source, ...orphan.holders]);
+  const candidates = candidateIds(orphan, directory).filter((id) => !passedOver.has(id));
   return leastOutstandingOfTwo(
     [...new Set(candidates)].flatMap((id) => directory.agents.get(id) ?? []),
-    `${stray.messageId}\n${stray.via}\n${stray.agentId}`,
+    `${orphan.messageId}\n${orphan.via}\n${orphan.agentId}`,
   )?.agentId;
 }
 
-function namesOf({ via, clusterId, topic }: OrphanedDelivery, directory: Directory): readonly string[] {
+function candidateIds({ via, clusterId, topic }: OrphanedDelivery, directory: Directory): readonly string[] {
   const { clusters, capabilities, topics, clustersOf } = directory;
   const colon = via.indexOf(':');
   if (colon < 0) return [];
@@ -41,5 +43,5 @@ function namesOf({ via, clusterId, topic }: OrphanedDelivery, directory: Directo
   const known = topic === null ? undefined : topics.get(topic);
   const group =
     known?.subscriptions.filter(({ queueGroup }) => queueGroup === name).map(({ agentId }) => agentId) ?? [];
-  return group.filter((agentId) => mayUseTopic(known?.subscribe ?? null, agentId, clustersOf));
+  return group.filter((agentId) => isTopicAllowed(known?.subscribe ?? null, agentId, clustersOf));
 }

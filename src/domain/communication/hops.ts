@@ -1,6 +1,6 @@
 import type { FailedTry, Hop } from '../../contracts/messages.js';
 
-interface Sent {
+interface MessageRecord {
   readonly source: string;
   readonly kind: string;
   readonly time: Date;
@@ -9,7 +9,7 @@ interface Sent {
   readonly matched: number;
 }
 
-interface Handed {
+interface DeliveryRecord {
   readonly recipient: string;
   readonly via: string;
   readonly attempts: number;
@@ -20,7 +20,7 @@ interface Handed {
   readonly tries: readonly FailedTry[] | null;
 }
 
-interface Letter {
+interface DeadLetterRecord {
   readonly recipient: string | null;
   readonly reason: string;
   readonly detail: string;
@@ -30,15 +30,19 @@ interface Letter {
   readonly endedBy: string | null;
 }
 
-/** What happened to a message, in the order of time; where two happened at once, in the order in which they must have. */
-export function hopsOf(message: Sent, deliveries: readonly Handed[], letters: readonly Letter[]): Hop[] {
+/** The history of a message in chronological order. Events with equal timestamps keep their causal order. */
+export function hopsOf(
+  message: MessageRecord,
+  deliveries: readonly DeliveryRecord[],
+  letters: readonly DeadLetterRecord[],
+): Hop[] {
   const routedBy = message.clusterId === null ? '' : `, cluster ${message.clusterId}`;
   const atEpoch = message.epoch === null ? '' : ` at epoch ${message.epoch}`;
   const hops: Hop[] = [
     hop(message.time, 'accepted', null, `from ${message.source}, durable`),
     hop(message.time, 'matched', null, `${count(message.matched, 'recipient')}${routedBy}${atEpoch}`),
     ...deliveries.flatMap(hopsOfDelivery),
-    ...letters.flatMap(hopsOfLetter),
+    ...letters.flatMap(hopsOfDeadLetter),
   ];
   return hops
     .map((each, place) => ({ each, place }))
@@ -46,7 +50,7 @@ export function hopsOf(message: Sent, deliveries: readonly Handed[], letters: re
     .map(({ each }) => each);
 }
 
-function hopsOfDelivery(delivery: Handed): Hop[] {
+function hopsOfDelivery(delivery: DeliveryRecord): Hop[] {
   const { recipient, via, attempts, tries, lastLeasedAt, outcome, endedAt } = delivery;
   const failed = (tries ?? []).flatMap((each, index) => [
     hop(new Date(each.leasedAt), 'leased', recipient, `try ${index + 1}, found as ${via}`),
@@ -72,7 +76,7 @@ function hopsOfDelivery(delivery: Handed): Hop[] {
   return [...failed, ...present, ...end];
 }
 
-function hopsOfLetter({ recipient, reason, detail, state, at, endedAt, endedBy }: Letter): Hop[] {
+function hopsOfDeadLetter({ recipient, reason, detail, state, at, endedAt, endedBy }: DeadLetterRecord): Hop[] {
   const dead = hop(at, 'dead', recipient, `${reason}: ${detail}`);
   return state === 'dead' || !endedAt ? [dead] : [dead, hop(endedAt, state, recipient, `by ${endedBy ?? 'unknown'}`)];
 }

@@ -1,4 +1,4 @@
-/** Upper bounds of a latency histogram's buckets, ms; beyond the last one there is one more. */
+/** Upper bounds of the latency histogram's buckets, in ms. One more bucket holds everything above the last bound. */
 export const latencyBucketsMs = [
   1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 70, 100, 150, 200, 300, 500, 700, 1_000, 1_500, 2_000, 3_000, 5_000, 10_000,
   20_000, 30_000, 60_000, 120_000, 300_000, 600_000,
@@ -12,10 +12,11 @@ export const bucketOf = (ms: number): number => {
 };
 
 /**
- * A quantile, straight between a bucket's bounds as Prometheus' histogram_quantile does.
+ * Estimates a quantile by linear interpolation inside a bucket.
  * @param counts per bucket.
  * @param q 0 to 1.
- * @returns ms; the last bound for what lies beyond it; null when there is nothing.
+ * @returns ms; the last bound when the quantile lies above it; null for an empty histogram.
+ * Source: Prometheus, `histogram_quantile`.
  */
 export function quantileMs(counts: readonly number[], q: number): number | null {
   const total = counts.reduce((sum, count) => sum + count, 0);
@@ -33,7 +34,7 @@ export function quantileMs(counts: readonly number[], q: number): number | null 
   return latencyBucketsMs.at(-1) ?? null;
 }
 
-/** The share of a histogram that lies within a bound, 0 to 1, straight between bucket bounds; null when there is nothing. */
+/** The share of observations at or below a bound, 0 to 1, interpolated linearly; null for an empty histogram. */
 export function shareWithin(counts: readonly number[], boundMs: number): number | null {
   const total = counts.reduce((sum, count) => sum + count, 0);
   if (total === 0) return null;

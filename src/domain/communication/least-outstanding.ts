@@ -10,9 +10,9 @@ export interface Candidate {
 const preference = { live: 0, unready: 1, lapsed: 2, left: 3 } as const;
 
 /**
- * One of several that could do the work: of two drawn at random the one with less open mail. Those that are live come
- * before those that are not ready, and these before those whose lease has lapsed; who has left is never chosen.
- * @param draw decides the two: the same draw gives the same choice, so a retry finds what the first attempt found.
+ * Picks one of several candidates: of two drawn at random, the one with fewer open deliveries. Live agents are preferred
+ * to agents that are not ready, and those to agents whose lease has lapsed. An agent that has left is never chosen.
+ * @param draw seeds the draw. The same seed gives the same choice, so that a retry repeats the first attempt's choice.
  * Source: Mitzenmacher, "The Power of Two Choices in Randomized Load Balancing", 2001.
  */
 export function leastOutstandingOfTwo(candidates: readonly Candidate[], draw: string): Candidate | undefined {

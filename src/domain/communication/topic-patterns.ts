@@ -1,5 +1,5 @@
 /**
- * Whether a subscription's pattern takes a topic: `*` stands for one token, `>` at the end for one or more.
+ * Whether a subscription's pattern matches a topic: `*` matches one token, a trailing `>` matches one or more.
  * Source: NATS subject-based messaging.
  */
 export function matchesTopic(pattern: string, topic: string): boolean {
@@ -13,8 +13,8 @@ export function matchesTopic(pattern: string, topic: string): boolean {
 }
 
 /**
- * Every pattern that takes a topic, so that those subscribed to it are found by equality, through an index, however many
- * other patterns there are.
+ * Lists every pattern that matches a topic, so that the store finds subscriptions by equality through an index, however
+ * many other patterns exist.
  * @param topic of n tokens.
  * @returns 2^n patterns without `>` and 2^n - 1 with it; 2,047 for the ten tokens a topic may have.
  */

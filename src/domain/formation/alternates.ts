@@ -1,9 +1,9 @@
 import type { Option, Problem } from './problem.js';
 
 /**
- * Ranks who stands in for a member that declines or is lost: by cost, but in rounds of which each first offers every
- * required capability and role that somebody left over can still serve, so that the list is never all of one kind.
- * @param limit how many at most.
+ * Ranks the alternates that replace members which decline or are lost. Alternates are ranked by cost, in rounds: each
+ * round covers every required capability and role that an unchosen agent can serve, so that the list stays diverse.
+ * @param limit the maximum number of alternates.
  * @returns agent ids, best first.
  */
 export const rankAlternates = (problem: Problem, chosen: readonly Option[], limit: number): string[] => {

@@ -3,9 +3,9 @@ import { emptySeating, seat } from './seating.js';
 import type { Member } from './types.js';
 
 /**
- * Gives each chosen agent at most one role: minimums first, then whoever is left takes the role it is capable of
- * that is emptiest against its maximum, the earlier role on a tie. No role goes above its maximum; an agent for whom
- * none is left is a member without a role.
+ * Gives each chosen agent at most one role. Role minimums are filled first; each remaining agent takes the role it can
+ * hold that is least full relative to its maximum (the earlier role on a tie). No role exceeds its maximum; an agent
+ * that fits no role is a member without one.
  * @returns one row for each chosen agent, in order of choice.
  */
 export const assignRoles = (problem: Problem, chosen: readonly Option[]): Member[] => {

@@ -3,7 +3,7 @@ import { tieBreaker } from '../hash.js';
 /**
  * Elects the member that coordinates a cluster: the least loaded, ties by stable hash, then id.
  * @param members `load` is in-flight work over concurrency, 0..1.
- * @param seed the operation id, or whatever must be able to change who wins a tie.
+ * @param seed decides ties; usually the operation id.
  * @returns an agent id; null when there are no members.
  */
 export const electCoordinator = (

@@ -5,11 +5,11 @@ import { add, canAdd, emptySelection, isCovered } from './selection.js';
 import type { Selection } from './selection.js';
 
 /**
- * Looks for any set of members that covers every need, where the greedy one has failed: so that a request is refused
- * because it cannot be met, not because greed went astray. Branches on the need the fewest candidates can meet; of
- * candidates that are alike to every need only as many as there are places are looked at, cheapest first.
+ * Searches for any set of members that covers every need after the greedy search has failed, so that a request is
+ * refused only when it cannot be met. Branches on the need that the fewest candidates can meet. Of interchangeable
+ * candidates, only as many as there are places are tried, cheapest first.
  * @param ceiling members, kept ones included; also the size a hard spread is measured by.
- * @param budget is spent; the search is complete unless it runs out.
+ * @param budget is consumed; the search is complete unless the budget runs out.
  * @returns the options of a cover, or null.
  */
 export const coreSearch = (problem: Problem, ceiling: number, budget: Budget): readonly Option[] | null => {
@@ -18,15 +18,15 @@ export const coreSearch = (problem: Problem, ceiling: number, budget: Budget): r
   const most = Math.max(0, ...options.map((option) => option.provides.length));
 
   const explore = (path: readonly Option[], banned: ReadonlySet<string>): readonly Option[] | null => {
-    if (budget.looks <= 0) return null;
-    budget.looks -= 1 + options.length;
+    if (budget.steps <= 0) return null;
+    budget.steps -= 1 + options.length;
     const selection = emptySelection(problem, ceiling);
     for (const option of path) add(selection, option);
     if (isCovered(selection)) return path;
     const left = places - path.length;
     const uncovered = selection.providing.filter((count) => count === 0).length;
     if (uncovered > left * most || emptySeats(selection.seating) > left) return null;
-    // A branch that has tried a candidate need not try it again beside a later one.
+    // Later siblings skip candidates that an earlier branch has already explored.
     const tried = new Set(banned);
     for (const option of narrowest(selection, options, tried)) {
       const found = explore([...path, option], tried);
@@ -38,7 +38,7 @@ export const coreSearch = (problem: Problem, ceiling: number, budget: Budget): r
   return places > 0 ? explore([], new Set()) : null;
 };
 
-/** Candidates that meet the unmet need which fewest can meet, those that bring most first. */
+/** Candidates for the unmet need that the fewest of them can meet; those that cover most needs come first. */
 const narrowest = (selection: Selection, options: readonly Option[], banned: ReadonlySet<string>): Option[] => {
   const usable = options.filter((option) => !banned.has(option.id) && canAdd(selection, option));
   const uncovered = selection.providing.flatMap((count, index) => (count === 0 ? [index] : []));
@@ -54,7 +54,7 @@ const narrowest = (selection: Selection, options: readonly Option[], banned: Rea
   return (choices[0] ?? []).sort((a, b) => gain(b) - gain(a));
 };
 
-/** Of the options alike in what they meet and, under a hard spread, where they are: the cheapest `places`. */
+/** The cheapest `places` options of each group that meets the same needs (and, under a hard spread, shares a host or zone). */
 const representatives = (problem: Problem, places: number): Option[] => {
   const hard = problem.request.spread?.mode === 'hard';
   const count = new Map<string, number>();

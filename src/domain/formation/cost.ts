@@ -1,10 +1,9 @@
 import type { Candidate } from './types.js';
 
 /**
- * What choosing an agent costs, in parts of 1 for an agent that is wholly busy.
- * `load`, `usage` and `clusters` sum to 1 (Orleans `ResourceOptimizedPlacement`); `sameGroup` is paid for each member
- * already on the agent's host or zone, `flap` for each recent flap, `unrelated` by an agent that has nothing that was
- * asked for and would only make up the number.
+ * The cost of choosing an agent; a fully busy agent costs 1. `load`, `usage` and `clusters` sum to 1 (Orleans
+ * `ResourceOptimizedPlacement`). `sameGroup` is added for each member already on the agent's host or zone, `flap` for
+ * each recent flap, and `unrelated` for an agent that has none of the requested capabilities and only adds to the size.
  */
 export const costWeights = {
   load: 0.34,
@@ -15,15 +14,15 @@ export const costWeights = {
   unrelated: 1,
 } as const;
 
-/** Millionths of one cost unit: sums of integers do not depend on their order, sums of fractions do. */
+/** Costs are integers in millionths: sums of integers do not depend on the order of addition, sums of fractions do. */
 export const microsPerCost = 1_000_000;
 
-/** The price of one more member on the same host or zone, in millionths. */
+/** The cost of one more member on the same host or zone, in millionths. */
 export const sameGroupMicros = costWeights.sameGroup * microsPerCost;
 
 /**
- * The cost of an agent by itself, before it shares a host with anybody.
- * @param agent ratios outside 0..1 count as the nearest bound.
+ * The cost of one agent before shared hosts or zones are added.
+ * @param agent ratios outside 0..1 are clamped.
  * @param related false when the agent has no capability the request names, though it names some.
  * @returns millionths, an integer >= 0.
  * Source: weights of Orleans `ResourceOptimizedPlacement`; the flap and host terms are this product's.

@@ -1,9 +1,9 @@
 import type { Shortfall } from './types.js';
 
 /**
- * Says in one sentence what a formation lacks, and in a second what to do about it.
+ * Describes in one sentence what a formation lacks, and in a second what to do about it.
  * @param rejected agents that were not eligible, counted by reason (`lease_expired`, `no_capacity`, ...).
- * @returns for example: needs 3 agents, 2 are eligible; nobody has the capability "vision"; 12 agents were rejected:
+ * @returns for example: needs 3 agents, 2 are eligible; no eligible agent has the capability "vision"; 12 agents were rejected:
  * 7 lease_expired, 5 no_capacity. Register agents with the capability or lower size.min. Empty without a shortfall.
  */
 export const describeShortfall = (
@@ -27,7 +27,7 @@ export const describeShortfall = (
 const factOf = (short: Shortfall): string => {
   switch (short.kind) {
     case 'capability':
-      return `nobody has the capability "${short.capability}"`;
+      return `no eligible agent has the capability "${short.capability}"`;
     case 'role':
       return short.found < short.min
         ? `role "${short.role}" needs ${agents(short.min)} with the capability "${short.capability}", ${areEligible(short.found)}`
@@ -38,7 +38,7 @@ const factOf = (short: Shortfall): string => {
         : `may have ${agents(short.max)}, there are ${short.found}`;
     case 'spread': {
       const rule = `the hard spread allows ${short.allowedPerGroup} of ${agents(short.needed)} on one ${short.by}`;
-      const unknown = short.unknown > 0 ? `, and ${agents(short.unknown)} named no ${short.by}` : '';
+      const unknown = short.unknown > 0 ? `, and ${agents(short.unknown)} reported no ${short.by}` : '';
       return `${rule}, so only ${short.placeable} can be placed${unknown}`;
     }
     case 'room':
@@ -61,7 +61,7 @@ const adviceFor = (short: Shortfall): string[] => {
     case 'spread':
       return [
         `register agents on other ${short.by}s`,
-        ...(short.unknown > 0 ? [`let agents name their ${short.by}`] : []),
+        ...(short.unknown > 0 ? [`have agents report their ${short.by}`] : []),
         'ask for a soft spread',
       ];
     case 'room':

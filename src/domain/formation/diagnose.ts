@@ -15,8 +15,8 @@ export const spreadAllows = (problem: Problem, groups: readonly number[], size: 
   (placeable(groups, size) >= size && problem.keptInGroup.every((count) => count <= allowedPerGroup(size)));
 
 /**
- * What makes a request impossible whatever is chosen: each need looked at alone, against everybody there is.
- * @returns empty when every need can be met alone. All together they may still not fit.
+ * Finds needs that no choice of members can meet: each need is checked on its own against all candidates.
+ * @returns empty when each need can be met on its own. All of them together may still not fit.
  */
 export const diagnose = (problem: Problem): Shortfall[] => {
   const { request, options } = problem;

@@ -2,11 +2,11 @@ import { allowedPerGroup, groupOf, placeable } from './spread.js';
 import type { FormationRule, Placed, Shortfall, Spread } from './types.js';
 
 /**
- * Checks a finished set of members against a request, without knowing how it was chosen.
+ * Checks a finished set of members against a request, independently of how it was chosen.
  * @param members the whole cluster, kept members included, with the roles they hold. An id counts once.
- * @param request `kept` members that name no host are excused from a hard spread: they are in the cluster already,
- * and refusing them would only block its repair.
- * @returns what is missing or too much; empty when the set is a cluster.
+ * @param request `kept` members that report no host are exempt from a hard spread: they are in the cluster already,
+ * and rejecting them would only block its repair.
+ * @returns the unmet rules; empty when the set is a valid cluster.
  */
 export const checkFormation = (
   members: readonly Placed[],

@@ -1,12 +1,12 @@
-/** Up to this many members, everybody is linked with everybody. */
+/** Up to this size the cluster is a full mesh. */
 const fullMeshUpTo = 5;
-/** Above it, each member is linked with this many that follow it on the ring. */
+/** In larger clusters each member is linked with this many successors on the ring. */
 const ringNeighbours = 3;
 
 /**
- * Who is linked with whom: a full mesh up to 5 members, else a ring in which each member is also linked with its
- * second and third next, so a cluster stays in one piece when any five members are lost.
- * @param memberIds in any order; ids that come twice count once.
+ * Plans the links of a cluster: a full mesh up to 5 members, else a ring in which each member is also linked with its
+ * second and third successor, so that the cluster stays connected when any five members are lost.
+ * @param memberIds in any order; duplicates count once.
  * @returns undirected pairs, the smaller id first, sorted: the same members always give the same links.
  * Source: the circulant graph C_n(1, 2, 3), a Harary graph, is 6-connected.
  */

@@ -4,7 +4,7 @@ import { diagnose, poolGroups, spreadAllows } from './diagnose.js';
 import { coreSearch } from './core-search.js';
 import { exactLimits, exactSearch } from './exact-search.js';
 import type { Budget } from './exact-search.js';
-import { prepare } from './problem.js';
+import { prepareProblem } from './problem.js';
 import type { Option, Problem } from './problem.js';
 import { isCovered } from './selection.js';
 import type { Selection } from './selection.js';
@@ -14,20 +14,20 @@ import type { Candidate, Match, MatchRequest, Shortfall } from './types.js';
 /**
  * Chooses the members of a cluster, or the members to add to the ones it keeps.
  *
- * Hard, in every answer without a shortfall: size.min..size.max, every required capability held, every role at its
- * minimum and not above its maximum, hard spread. A member holds at most one of the request's roles, and serves all
- * its capabilities beside. Roles of kept members are left as they are.
- * Then, in this order: as near `size.desired` as the hard rules allow (smaller before larger under a hard spread; larger
+ * Hard rules, met by every result without a shortfall: size.min..size.max, every required capability held, every role at its
+ * minimum and not above its maximum, hard spread. A member holds at most one of the request's roles and
+ * counts for all its capabilities. Kept members keep their roles.
+ * Preferences, in this order: as near `size.desired` as the hard rules allow (smaller before larger under a hard spread; larger
  * only where the rules need more members), as many required capabilities as possible held twice, lowest cost.
  *
- * @param candidates eligible agents, in any order: the order changes nothing.
- * @returns `members` are additions only; with a shortfall they are the best that could be found, for showing why.
- * The choice is exact for at most 20 candidates and 10 members to add, greedy above; a request is refused only after a
- * search has found no way or has spent its budget.
+ * @param candidates eligible agents; their order does not affect the result.
+ * @returns `members` are additions only. With a shortfall they are the best set found, which shows what is missing.
+ * The choice is exact for at most 20 candidates and 10 members to add, greedy above; a request is refused only after the
+ * search found no solution or used up its budget.
  * Source: weighted greedy set cover; costs after Orleans `ResourceOptimizedPlacement`.
  */
 export const match = (candidates: readonly Candidate[], request: MatchRequest): Match => {
-  const problem = prepare(candidates, request);
+  const problem = prepareProblem(candidates, request);
   const impossible = diagnose(problem);
   const { chosen, shortfall } =
     impossible.length > 0 ? { chosen: bestEffort(problem).chosen, shortfall: impossible } : choose(problem);
@@ -43,16 +43,16 @@ interface Choice {
   readonly shortfall: readonly Shortfall[];
 }
 
-/** How much the searches of one match may look at, in all: some tens of milliseconds at worst. */
-const searchLooks = 2_000_000;
+/** The search budget of one match: at worst some tens of milliseconds. */
+const searchSteps = 2_000_000;
 
 const choose = (problem: Problem): Choice => {
-  const budget = { looks: searchLooks };
+  const budget = { steps: searchSteps };
   const tried = attempts(problem);
   for (const attempt of tried) {
     const chosen = isSmall(problem, attempt)
       ? chooseExactly(problem, attempt, budget)
-      : chooseWell(problem, attempt, budget);
+      : chooseGreedily(problem, attempt, budget);
     if (chosen) return { chosen, shortfall: [] };
   }
   const nearest = tried[0] ? greedyCover(problem, tried[0].target, tried[0].ceiling) : bestEffort(problem);
@@ -61,9 +61,9 @@ const choose = (problem: Problem): Choice => {
 };
 
 interface Attempt {
-  /** Members aimed at, kept ones included. */
+  /** The size aimed at, kept members included. */
   readonly target: number;
-  /** Members allowed where the needs ask for more than `target`. */
+  /** The size allowed when the needs require more than `target`. */
   readonly ceiling: number;
 }
 
@@ -75,12 +75,12 @@ const chooseExactly = (problem: Problem, { target, ceiling }: Attempt, budget: B
   const greedySize = isCovered(greedy) ? problem.request.kept.length + greedy.chosen.length : Infinity;
   for (let size = target; size <= Math.min(ceiling, greedySize); size += 1) {
     const found = exactSearch(problem, size, size === greedySize ? greedy.chosen : null, budget);
-    if (found) return inOrderOfChoice(problem, found);
+    if (found) return orderByNeed(problem, found);
   }
   return Number.isFinite(greedySize) ? greedy.chosen : null;
 };
 
-const chooseWell = (problem: Problem, { target, ceiling }: Attempt, budget: Budget): readonly Option[] | null => {
+const chooseGreedily = (problem: Problem, { target, ceiling }: Attempt, budget: Budget): readonly Option[] | null => {
   const greedy = greedyCover(problem, target, ceiling);
   if (isCovered(greedy)) return greedy.chosen;
   const core = coreSearch(problem, ceiling, budget);
@@ -89,8 +89,8 @@ const chooseWell = (problem: Problem, { target, ceiling }: Attempt, budget: Budg
   );
 };
 
-/** A search returns a set; the greedy passes over that set alone say who was needed first. */
-const inOrderOfChoice = (problem: Problem, chosen: readonly Option[]): readonly Option[] => {
+/** A search returns a set; a greedy pass over that set alone orders its members by need. */
+const orderByNeed = (problem: Problem, chosen: readonly Option[]): readonly Option[] => {
   const ids = new Set(chosen.map(({ id }) => id));
   const size = problem.request.kept.length + chosen.length;
   const alone = { ...problem, options: problem.options.filter(({ id }) => ids.has(id)) };
@@ -98,7 +98,7 @@ const inOrderOfChoice = (problem: Problem, chosen: readonly Option[]): readonly 
   return ordered.length === chosen.length ? ordered : chosen;
 };
 
-/** The sizes worth trying, best first. Without a hard spread one try is enough: a cover may grow up to the maximum. */
+/** The sizes to try, best first. Without a hard spread one attempt is enough, since a cover may grow to the maximum. */
 const attempts = (problem: Problem): Attempt[] => {
   const { size, kept, spread } = problem.request;
   const largest = Math.min(size.max, kept.length + problem.options.length);

@@ -1,14 +1,14 @@
-/** What the formation job would change. Lists may be empty; a cluster is `unchanged` or has joins and leaves. */
+/** The changes that the formation interval would make. A cluster is either `unchanged` or has joins and leaves. */
 export interface PlanDiff {
   readonly joins: readonly {
     readonly clusterId: string;
     readonly agentId: string;
     readonly roles: readonly string[];
   }[];
-  /** `reason` as a person reads it: `lease expired 43 s ago`. */
+  /** `reason` is readable text: `lease expired 43 s ago`. */
   readonly leaves: readonly { readonly clusterId: string; readonly agentId: string; readonly reason: string }[];
   readonly unchanged: readonly string[];
-  /** Queued formations, first come first. `blockedBy` says what is still missing; null when it can be served now. */
+  /** Queued formations in order of arrival. `blockedBy` says what is missing; null when the formation can proceed. */
   readonly queue: readonly { readonly operationId: string; readonly blockedBy: string | null }[];
   /** Clusters below their minimum that cannot be repaired now. */
   readonly unrepairable: readonly { readonly clusterId: string; readonly reason: string }[];
@@ -16,9 +16,9 @@ export interface PlanDiff {
 }
 
 /**
- * Writes a plan as a diff for `--dry-run`: `-` leaves, `+` joins, `!` cannot be repaired, `~` queue and reservations,
- * `=` unchanged. Clusters come in order of id, so the same plan always reads the same.
- * @returns one line a change, or one line that says there is none.
+ * Formats a plan as a diff for `--dry-run`: `-` leaves, `+` joins, `!` cannot be repaired, `~` queue and reservations,
+ * `=` unchanged. Clusters are sorted by id, so that equal plans give equal text.
+ * @returns one line for each change, or one line that says nothing changes.
  */
 export const describePlan = (diff: PlanDiff): string[] => {
   const clusters = [

@@ -1,10 +1,10 @@
 import { checkFormation } from './feasible.js';
 import type { FormationRule, Placed } from './types.js';
 
-/** The fewest of `count` members that no two disjoint groups can both have. */
+/** The smallest number of members of which two disjoint groups cannot both consist. */
 export const majority = (count: number): number => Math.floor(count / 2) + 1;
 
-/** A final answer to an invitation. `silent` is said by the inviter, when the last try has gone unanswered. */
+/** A final answer to an invitation. The inviter records `silent` when its last attempt went unanswered. */
 export type InvitationAnswer = 'accepted' | 'declined' | 'silent';
 
 export interface Invited extends Placed {
@@ -15,12 +15,12 @@ export interface Invited extends Placed {
 export type InvitationVerdict = 'ready' | 'waiting' | { readonly failed: string };
 
 /**
- * Whether a cluster can start with the members that accepted.
- * `ready`: everybody has answered, a majority accepted, and those who did satisfy the request: every required
- * capability, every role's minimum, size and hard spread. `waiting`: somebody may still answer and it can still
- * succeed. `failed`: it cannot, whatever the others say; what is left to do is to substitute or to compensate.
- * @param input.members everybody invited and kept; an agent that was substituted is no longer among them.
- * @param input.answers final answers by agent id; an agent without one is still being asked.
+ * Decides whether a cluster can start with the members that accepted.
+ * `ready`: every agent has answered, a majority accepted, and the accepting agents satisfy the request (required
+ * capabilities, role minimums, size, hard spread). `waiting`: answers are outstanding and the cluster can still succeed.
+ * `failed`: it cannot succeed whatever the outstanding answers are; the caller substitutes or compensates.
+ * @param input.members all invited and kept agents. An agent that was substituted is not among them.
+ * @param input.answers final answers by agent id. An agent without an entry has not answered yet.
  * @param input.request `kept` members are in the cluster already and count as accepted.
  */
 export const invitationVerdict = (input: {
@@ -37,26 +37,26 @@ export const invitationVerdict = (input: {
   const open = members.filter((member) => answerOf(member) === undefined);
   const possible = [...accepted, ...open];
   const needed = majority(members.length);
-  const told = `${accepted.length} of ${members.length} agents accepted`;
-  if (possible.length < needed) return { failed: `${told}, a majority is ${needed}` };
+  const summary = `${accepted.length} of ${members.length} agents accepted`;
+  if (possible.length < needed) return { failed: `${summary}, a majority is ${needed}` };
 
   for (const short of checkFormation(possible, request)) {
-    if (short.kind === 'capability') return { failed: `${told}, and none of them has "${short.capability}"` };
+    if (short.kind === 'capability') return { failed: `${summary}, and none of them has "${short.capability}"` };
     if (short.kind === 'role' && short.found < short.min) {
-      return { failed: `${told}, and role "${short.role}" has ${short.found} of at least ${short.min}` };
+      return { failed: `${summary}, and role "${short.role}" has ${short.found} of at least ${short.min}` };
     }
     if (short.kind === 'size' && short.found < short.min) {
-      return { failed: `${told}, the cluster needs at least ${short.min}` };
+      return { failed: `${summary}, the cluster needs at least ${short.min}` };
     }
-    // Too many on one host, in a role or in all can still be cured by somebody declining.
+    // An excess (on one host, in a role, in size) can still disappear when an outstanding agent declines.
     if (open.length > 0) continue;
     if (short.kind === 'spread') {
-      return { failed: `${told}, and more than ${short.allowedPerGroup} of them share a ${short.by}` };
+      return { failed: `${summary}, and more than ${short.allowedPerGroup} of them share a ${short.by}` };
     }
     if (short.kind === 'role') {
-      return { failed: `${told}, and role "${short.role}" has ${short.found} of at most ${short.max}` };
+      return { failed: `${summary}, and role "${short.role}" has ${short.found} of at most ${short.max}` };
     }
-    if (short.kind === 'size') return { failed: `${told}, the cluster may have at most ${short.max}` };
+    if (short.kind === 'size') return { failed: `${summary}, the cluster may have at most ${short.max}` };
   }
   return open.length > 0 ? 'waiting' : 'ready';
 };

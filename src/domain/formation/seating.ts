@@ -1,7 +1,7 @@
 /**
- * Who sits in which role, while roles' minimums are being filled. Indexes are positions in the request's roles.
- * A member sits in at most one role; a newcomer may move others along (an augmenting path), so the order in which
- * members were chosen never leaves a role empty that some arrangement could fill.
+ * The assignment of members to roles while role minimums are being filled. Roles are indexes into the request's roles.
+ * A member has at most one role. Adding a member may reassign others (an augmenting path), so that the order of choice
+ * never leaves a role unfilled that some assignment could fill.
  */
 export interface Seating {
   /** Seats still empty in each role. */
@@ -14,8 +14,8 @@ export const emptySeating = (needs: readonly number[]): Seating => ({ free: [...
 export const emptySeats = (seating: Seating): number => seating.free.reduce((sum, count) => sum + count, 0);
 
 /**
- * The roles through which one more member would fill a seat: those with an empty seat, and those a seated member
- * could leave for such a one. A newcomer helps exactly when it is capable of one of them.
+ * The roles through which one more member would fill a vacancy: roles with a vacancy, and roles whose holder could move
+ * to such a role. A new member helps exactly when it can hold one of them.
  * @returns a flag for each role.
  */
 export const openRoles = (seating: Seating): boolean[] => {
@@ -33,8 +33,8 @@ export const openRoles = (seating: Seating): boolean[] => {
 };
 
 /**
- * Seats a newcomer, moving others along where that is needed. Changes `seating`.
- * @returns false when it fills no seat: it then holds no role.
+ * Assigns a new member to a role, reassigning others where needed. Mutates `seating`.
+ * @returns false when the member fills no vacancy; it then holds no role.
  * Source: augmenting paths of bipartite matching (Berge; Kuhn's algorithm).
  */
 export const seat = (seating: Seating, member: number, capable: readonly number[]): boolean => {

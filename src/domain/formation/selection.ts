@@ -4,10 +4,10 @@ import { emptySeating, emptySeats, seat } from './seating.js';
 import type { Seating } from './seating.js';
 import { allowedPerGroup } from './spread.js';
 
-/** Members chosen so far, with the counts the next choice depends on. Kept members are in the counts. */
+/** Members chosen so far, with the counts that the next choice depends on. The counts include kept members. */
 export interface Selection {
   readonly problem: Problem;
-  /** How many may share a group; Infinity without a hard spread. */
+  /** The most members that may share a host or zone; Infinity without a hard spread. */
   readonly groupLimit: number;
   readonly chosen: Option[];
   readonly isChosen: Set<string>;
@@ -40,15 +40,15 @@ export const add = (selection: Selection, option: Option): void => {
   selection.chosen.push(option);
 };
 
-/** What one more member costs here: its own cost and the price of each member already on its host or zone. */
+/** The cost of adding a member: its own cost plus the cost of each member already on its host or zone. */
 export const marginalMicros = (selection: Selection, option: Option): number =>
   option.costMicros + sameGroupMicros * (selection.inGroup[option.group] ?? 0);
 
-/** Every required capability is held and every role has its minimum. Size and spread are not looked at. */
+/** Whether every required capability is held and every role has its minimum. Ignores size and spread. */
 export const isCovered = (selection: Selection): boolean =>
   emptySeats(selection.seating) === 0 && selection.providing.every((count) => count > 0);
 
-/** The value a search makes small, in this order: required capabilities held only once, then cost. */
+/** What a search minimizes, in this order: required capabilities held by only one member, then cost. */
 export interface Score {
   readonly heldOnce: number;
   readonly costMicros: number;

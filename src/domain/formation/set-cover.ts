@@ -6,10 +6,10 @@ import type { Selection } from './selection.js';
 
 /**
  * Chooses members greedily in three passes: cover every required capability and role minimum, hold each required
- * capability twice, fill up. A pass repeats the choice of the most gain per price, where the price is the agent's
- * cost plus 1 for the seat it takes: seats are scarce too, and free agents must not win by dividing by zero.
- * @param target members aimed at, kept ones included; the second and third pass stop there.
- * @param ceiling members the first pass may go up to, >= `target`.
+ * capability twice, fill up to the target. Each pass picks the agent with the highest gain per price. The price is the
+ * agent's cost plus 1 for the place it takes, so that an idle agent does not win by a division by zero.
+ * @param target the size aimed at, kept members included; the second and third pass stop there.
+ * @param ceiling the size the first pass may reach, >= `target`.
  * @param first options taken before the passes begin.
  * @returns the selection; `isCovered` tells whether the first pass reached its end.
  * Source: weighted greedy set cover (Chvatal 1979), at most H(k) times the cheapest cover, k the most one agent covers.
@@ -27,22 +27,22 @@ export const greedyCover = (
 
   while (size() < ceiling && !isCovered(selection)) {
     const open = openRoles(selection.seating);
-    const most = heldAtMost(selection, 0) + 1;
-    const next = best(
+    const most = countHeldAtMost(selection, 0) + 1;
+    const next = bestOption(
       selection,
       most,
-      (option) => brings(selection, option, 0) + (option.capable.some((role) => open[role]) ? 1 : 0),
+      (option) => gainOf(selection, option, 0) + (option.capable.some((role) => open[role]) ? 1 : 0),
     );
     if (!next) break;
     add(selection, next);
   }
   while (size() < target) {
-    const next = best(selection, heldAtMost(selection, 1), (option) => brings(selection, option, 1));
+    const next = bestOption(selection, countHeldAtMost(selection, 1), (option) => gainOf(selection, option, 1));
     if (!next) break;
     add(selection, next);
   }
   while (size() < target) {
-    const next = best(selection, 1, () => 1);
+    const next = bestOption(selection, 1, () => 1);
     if (!next) break;
     add(selection, next);
   }
@@ -50,21 +50,21 @@ export const greedyCover = (
 };
 
 /** Required capabilities that at most `count` members hold. */
-const heldAtMost = (selection: Selection, count: number): number =>
+const countHeldAtMost = (selection: Selection, count: number): number =>
   selection.providing.filter((held) => held <= count).length;
 
-/** Required capabilities an option would bring of those that at most `count` members hold. */
-const brings = (selection: Selection, option: Option, count: number): number => {
+/** How many of the required capabilities that at most `count` members hold this option would add. */
+const gainOf = (selection: Selection, option: Option, count: number): number => {
   let gain = 0;
   for (const capability of option.provides) if ((selection.providing[capability] ?? 0) <= count) gain += 1;
   return gain;
 };
 
 /**
- * The option of most gain per price; the options' own order settles ties.
- * @param most no option gains more: options come by cost, so the search ends where even that would be too little.
+ * The option with the highest gain per price; ties go to the earlier option.
+ * @param most an upper bound of the gain. Options are sorted by cost, so the search stops once this bound cannot win.
  */
-const best = (selection: Selection, most: number, gainOf: (option: Option) => number): Option | null => {
+const bestOption = (selection: Selection, most: number, gainOf: (option: Option) => number): Option | null => {
   let winner: Option | null = null;
   let winnerGain = 0;
   let winnerPrice = 1;

@@ -2,13 +2,13 @@ import { checkFormation } from './feasible.js';
 import type { Candidate, FormationRule, Member, Placed, Shortfall } from './types.js';
 
 /**
- * The next alternate that can take a lost member's place: the first in rank that is neither a member nor has declined
- * and that leaves coverage, roles, size and hard spread no worse than they were with the lost member. It inherits the
- * lost member's roles, as far as it has their capability; the others keep theirs, since they have been told.
- * @param input.members the whole cluster, `lost` included, kept members included.
+ * Finds the alternate that replaces a lost member: the first in rank that is not a member, has not declined, and leaves
+ * coverage, roles, size and hard spread no worse than they were with the lost member. It inherits those of the lost
+ * member's roles for which it has the capability. Other members keep their roles, since they were already notified.
+ * @param input.members the whole cluster, including `lost` and kept members.
  * @param input.alternates in rank order, as `match` returned them, without those no longer eligible.
- * @param input.declined ids of agents that have already refused or not answered.
- * @returns null when no alternate fits: go on without one where `invitationVerdict` allows it, else compensate.
+ * @param input.declined ids of agents that have declined or did not answer.
+ * @returns null when no alternate fits. The caller then continues without one if `invitationVerdict` allows, or compensates.
  */
 export const substitute = (input: {
   readonly lost: string;

@@ -1,17 +1,17 @@
-/** An agent the store already found eligible: lease valid, ready, labels matched, capacity and resources left. */
+/** An agent that the store found eligible: valid lease, ready, labels match, capacity and resources free. */
 export interface Candidate {
   readonly id: string;
   readonly host: string | null;
   readonly zone: string | null;
-  /** Tokens compared as they stand; a versioned capability is there twice: `translate` and `translate@1.2`. */
+  /** Tokens, compared literally. A versioned capability is listed twice: `translate` and `translate@1.2`. */
   readonly capabilities: readonly string[];
   /** In-flight work over concurrency, 0..1, as the agent reports it. */
   readonly load: number;
-  /** Highest used/offered over its resources once this formation's reservation is counted, 0..1. */
+  /** The highest used/offered ratio of its resources, this formation's reservation included, 0..1. */
   readonly usageRatio: number;
   /** Memberships held over `maxClusters`, 0..1. */
   readonly clusterRatio: number;
-  /** Times it went down and came back inside the flap window. */
+  /** How often it went down and came back within the flap window. */
   readonly recentFlaps: number;
 }
 
@@ -34,12 +34,12 @@ export interface Spread {
   readonly mode: 'soft' | 'hard';
 }
 
-/** What a member must show to be checked against a request: where it is, what it can do, which roles it holds. */
+/** The attributes of a member that a request is checked against. */
 export interface Placed extends Pick<Candidate, 'id' | 'host' | 'zone' | 'capabilities'> {
   readonly roles: readonly string[];
 }
 
-/** The part of a request that says when a set of members is a cluster. */
+/** The part of a request that decides whether a set of members is a valid cluster. */
 export interface FormationRule {
   readonly requiredCapabilities: readonly string[];
   readonly roles: readonly Role[];
@@ -48,9 +48,9 @@ export interface FormationRule {
 }
 
 export interface MatchRequest extends FormationRule {
-  /** Members that stay (repair). They count toward size, coverage, roles and spread. Empty for a new cluster. */
+  /** Members that stay during a repair. They count toward size, coverage, roles and spread. Empty for a new cluster. */
   readonly kept: readonly (Candidate & { readonly roles: readonly string[] })[];
-  /** The operation id: feeds the stable hash that breaks ties. */
+  /** Seeds the stable hash that breaks ties; the operation id. */
   readonly seed: string;
 }
 
@@ -61,7 +61,7 @@ export interface Member {
 }
 
 export interface Match {
-  /** Additions only, in order of choice. When `shortfall` is not empty: the best that could be found. */
+  /** Additions only, in order of choice. With a shortfall: the best set found. */
   readonly members: readonly Member[];
   /** Ids of unchosen agents, best substitute first, at most 2 x `size.desired`. */
   readonly alternates: readonly string[];
@@ -70,13 +70,13 @@ export interface Match {
 }
 
 /**
- * One reason why a set of agents is not the cluster asked for.
- * - `capability`: nobody eligible (or, for a finished set, no member) has it.
+ * One reason why a set of agents does not satisfy a request.
+ * - `capability`: no eligible agent (or, for a finished set, no member) has it.
  * - `role`: `found` agents can hold it, outside min..max.
  * - `size`: `found` agents, outside min..max.
  * - `spread`: of `needed` members at most `allowedPerGroup` may share a host or zone, and only `placeable` could be
- *   placed so; `unknown` agents name no host or zone and cannot be counted on.
- * - `room`: each need can be met alone, but not all of them by `max` members; `unmet` names capabilities and roles.
+ *   placed so; `unknown` agents report no host or zone and cannot be placed.
+ * - `room`: each need can be met on its own, but `max` members cannot meet all of them; `unmet` names capabilities and roles.
  */
 export type Shortfall =
   | { readonly kind: 'capability'; readonly capability: string; readonly found: 0 }

@@ -1,17 +1,17 @@
 import { flapBudget } from './flap-budget.js';
 import { formulaOf } from './formula.js';
 import { grow } from './grow.js';
-import { vetoed, type Wish } from './outcome.js';
+import { unchanged, type ScalingTarget } from './outcome.js';
 import { defaultScalingRules, type ScalingRules } from './rules.js';
 import { shrink } from './shrink.js';
 import type { Clamp, ClusterFacts, Decision, Formula } from './types.js';
 import { measureUsage } from './usage.js';
 
 /**
- * What a cluster needs: how many members it should have, and everything this follows from.
- * Two formulas are kept apart: growing counts members that tell nothing as idle, shrinking counts them as full, so
- * silence never moves a cluster. The caller stores the decision, and records `recommendation` at every assessment: the
- * next ones look back on it. What changes is recorded with `charged` members against the flap budget.
+ * Assesses how many members a cluster should have, with every input the decision follows from.
+ * Growing counts members without a reading as idle, shrinking counts them as full, so that missing reports never change
+ * a cluster's size. The caller stores the decision and records `recommendation` at every assessment, since later
+ * assessments take it into account. A change is recorded with `charged` members against the flap budget.
  */
 export const assess = (facts: ClusterFacts, rules: ScalingRules = defaultScalingRules): Decision => {
   const { members, work, waitedFor, rule } = facts;
@@ -23,8 +23,8 @@ export const assess = (facts: ClusterFacts, rules: ScalingRules = defaultScaling
     out: formulaOf({ ...shared, usage: usage.out }),
     in: formulaOf({ ...shared, usage: usage.in }),
   };
-  const { because, wished, bounded } = wishOf(facts, formula);
-  const wish: Wish = {
+  const { because, wished, bounded } = targetOf(facts, formula);
+  const target: ScalingTarget = {
     facts,
     rules,
     usage,
@@ -33,21 +33,21 @@ export const assess = (facts: ClusterFacts, rules: ScalingRules = defaultScaling
     formula: bounded > present ? formula.out : formula.in,
     budget: flapBudget(facts.changes, facts.nowMs, rules),
   };
-  const outcome = bounded > present ? grow(wish) : bounded < present ? shrink(wish) : vetoed(present, []);
-  const beyond: Clamp[] =
+  const outcome = bounded > present ? grow(target) : bounded < present ? shrink(target) : unchanged(present, []);
+  const boundClamps: Clamp[] =
     bounded === wished ? [] : [{ by: bounded > wished ? 'minimum' : 'maximum', from: wished, to: bounded }];
   const direction = outcome.desired > present ? 'out' : outcome.desired < present ? 'in' : 'none';
-  const pressing =
+  const isUrgent =
     present < min || ((usage.out ?? 0) > rules.urgentUsage && (usage.outBefore ?? 0) > rules.urgentUsage);
-  const careful = usage.in === null ? Math.max(present, formula.in.desired) : formula.in.desired;
+  const conservative = usage.in === null ? Math.max(present, formula.in.desired) : formula.in.desired;
   return {
     direction,
     from: present,
     desired: outcome.desired,
-    urgency: direction === 'out' && pressing ? 'now' : 'interval',
+    urgency: direction === 'out' && isUrgent ? 'now' : 'interval',
     because,
     wished,
-    recommendation: Math.min(max, Math.max(min, careful)),
+    recommendation: Math.min(max, Math.max(min, conservative)),
     victims: outcome.victims,
     charged: outcome.charged,
     usage,
@@ -56,13 +56,13 @@ export const assess = (facts: ClusterFacts, rules: ScalingRules = defaultScaling
     waitedFor,
     work,
     size: { min, max },
-    clamps: [...beyond, ...outcome.clamps],
+    clamps: [...boundClamps, ...outcome.clamps],
     vetoes: outcome.vetoes,
   };
 };
 
-/** What is wished for, and how much of it the bounds allow. Other wishes than what was asked for are bounded later on. */
-const wishOf = (
+/** The size aimed for, before and after the size bounds. Only an explicit request is bounded here; the rest is bounded later. */
+const targetOf = (
   { asked, members, rule }: ClusterFacts,
   formula: { readonly out: Formula; readonly in: Formula },
 ): Pick<Decision, 'because' | 'wished'> & { readonly bounded: number } => {

@@ -1,30 +1,30 @@
 /** Named amounts: stocks (slots, memoryMiB) and rates (tokensPerMinute) alike. */
 export type Amounts = Readonly<Record<string, number>>;
 
-/** What one party, usually a cluster, wants of the shared capacity: whole units, usually members, of a fixed size. */
+/** A claim on shared capacity, usually by a cluster, in whole units (usually members) of a fixed size. */
 export interface Claim {
   readonly id: string;
-  /** Above 0; twice the weight is twice the share. */
+  /** Above 0. Twice the weight gets twice the share. */
   readonly weight: number;
-  /** What one unit takes. */
+  /** Amounts that one unit takes. */
   readonly perUnit: Amounts;
-  /** Units in all, those already held included. */
+  /** Total units, including those already held. */
   readonly wanted: number;
-  /** Units it has and keeps: nothing is taken away. */
+  /** Units already held. They are never taken away. */
   readonly held?: number;
-  /** Units served before anybody gets more than its own guarantee, and from the headroom too. */
+  /** Units served before any claim gets more than its guarantee; they may use the headroom. */
   readonly guaranteed?: number;
-  /** The most it may have in all, by resource. One that is below what is held takes nothing away. */
+  /** Upper bound by resource. A quota below the amount held takes nothing away. */
   readonly quota?: Amounts;
-  /** Who has waited longer comes first where shares are equal. */
+  /** Among equal shares the claim that has waited longest is served first. */
   readonly waitingSinceMs?: number;
 }
 
 /**
- * Why a claim did not get everything.
- * - `capacity`: the next unit does not fit into what is left. `headroom`: it would, but that is kept free.
- * - `too_large`: not even one unit would fit if nobody else held anything. `not_offered`: nobody offers the resource.
- * - `quota`: it has, with the next unit, more than it may. `invalid`: the claim itself makes no sense.
+ * Why a claim was not fully granted.
+ * - `capacity`: the next unit does not fit into the free capacity. `headroom`: it would fit only into the headroom.
+ * - `too_large`: one unit does not fit into the whole capacity. `not_offered`: no agent or pool offers the resource.
+ * - `quota`: the next unit would exceed the quota. `invalid`: the claim itself is malformed.
  */
 export interface Limit {
   readonly reason: 'capacity' | 'headroom' | 'too_large' | 'not_offered' | 'quota' | 'invalid';
@@ -34,7 +34,7 @@ export interface Limit {
   readonly detail: string;
 }
 
-/** `position` 1 is who gets the next unit that becomes free; null where no unit that becomes free would help. */
+/** `position` 1 gets the next unit that becomes free; null when no freed unit would help. */
 export type Answer =
   | { readonly kind: 'granted' }
   | { readonly kind: 'partial'; readonly position: number | null; readonly why: Limit }
@@ -43,13 +43,13 @@ export type Answer =
 
 export interface Share {
   readonly id: string;
-  /** Units in all, those held before included. */
+  /** Total units, including those held before. */
   readonly units: number;
-  /** Units that are new. */
+  /** Newly granted units. */
   readonly added: number;
-  /** The largest part it has of any resource: 0..1, above 1 where less is offered than it held before. */
+  /** The claim's largest share of any resource: 0..1, above 1 when less is offered than it already held. */
   readonly dominantShare: number;
-  /** The resource it has this part of; null when its units take nothing. */
+  /** The resource of that share; null when a unit takes nothing. */
   readonly dominantResource: string | null;
   readonly answer: Answer;
 }
@@ -57,16 +57,16 @@ export interface Share {
 export interface Allocation {
   /** In the order of the claims. */
   readonly shares: readonly Share[];
-  /** What is left of each resource, headroom included; below 0 where less is offered than was held before. */
+  /** Free amount of each resource, headroom included; below 0 when less is offered than was already held. */
   readonly free: Amounts;
   /**
-   * Jain's index of dominant share / weight, over those that wait and those that have no less than one who waits: who
-   * wants no more and has less than everybody waiting does not make it unfair, nor does who was denied. 1 when nobody waits.
+   * Jain's index of dominant share / weight over the waiting claims and the claims that hold at least as much as one of
+   * them. Satisfied claims with less than every waiting claim, and denied claims, do not count. 1 when no claim waits.
    */
   readonly jain: number;
 }
 
-/** What is wrong with a claim in itself, or null. */
+/** Describes what is malformed in a claim, or returns null. */
 export const invalidClaim = ({
   weight,
   perUnit,
@@ -86,7 +86,7 @@ export const invalidClaim = ({
   return null;
 };
 
-/** As the contracts' bound of an amount: in thousandths it is still an exact integer. */
+/** The contracts' bound of an amount: an exact integer when counted in thousandths. */
 const largestAmount = 1e12;
 
 export const isAmount = (amount: number): boolean => amount >= 0 && amount <= largestAmount;

@@ -11,19 +11,20 @@ import {
 import { jainIndex } from './jain.js';
 import { fillProgressively, misfit, type Filling } from './progressive-filling.js';
 
-/** Amounts are counted in thousandths: a claim's rounded up, capacity and quotas down. */
-const usualHeadroom = 0.1;
+const defaultHeadroom = 0.1;
+/** Amounts are integers in thousandths: claims are rounded up, capacity and quotas down. */
 const precision = 1000;
-const up = (amount: number): number => (amount > 0 ? Math.max(1, Math.ceil(amount * precision - 1e-6)) : 0);
-const down = (amount: number): number => Math.floor(amount * precision + 1e-6);
+const roundUp = (amount: number): number => (amount > 0 ? Math.max(1, Math.ceil(amount * precision - 1e-6)) : 0);
+const roundDown = (amount: number): number => Math.floor(amount * precision + 1e-6);
 
 /**
- * Shares capacity among claims by weighted dominant resource fairness. What is held stays; then guarantees are filled,
- * from the whole capacity; then everybody up to what it wants, from all but the headroom. Quotas bound each claim.
- * The result does not depend on the order of the claims. Time is n log n in the units given.
- * @param input.capacity what there is of each resource; an amount that is not a number from 0 counts as 0.
- * @param input.taken in use by others than the claims.
- * @param input.headroom the part of each resource that only guarantees may use, 0..1: of all, or by name (others 0.1).
+ * Shares capacity among claims by weighted dominant resource fairness: the lowest dominant share is served first. Held
+ * units stay. Guarantees are filled first, from the whole capacity; then every claim up to its wanted units, from the
+ * capacity without the headroom. Quotas bound each claim. The result does not depend on the order of the claims. Time is
+ * n log n in the number of units granted.
+ * @param input.capacity total amount of each resource; an invalid amount counts as 0.
+ * @param input.taken amounts in use outside the claims.
+ * @param input.headroom share of each resource reserved for guarantees, 0..1: one value, or by name (default 0.1).
  * Source: Ghodsi et al., "Dominant Resource Fairness", NSDI 2011.
  * @example 9 cpu and 18 memory, A's unit (1, 4), B's (3, 1), no headroom: A gets 3, B gets 2.
  */
@@ -79,7 +80,7 @@ export const allocate = (input: {
   const compared =
     lowest === undefined ? [] : order.filter((row) => counts(row) && level(row) >= level(lowest)).map(level);
   return {
-    shares: claims.map((claim) => shares.get(claim) ?? refused(claim)),
+    shares: claims.map((claim) => shares.get(claim) ?? invalidShare(claim)),
     free: Object.fromEntries(
       names.map((name, column) => [name, ((whole[column] as number) - (filling.used[column] as number)) / precision]),
     ),
@@ -90,7 +91,7 @@ export const allocate = (input: {
 interface Table {
   readonly filling: Filling;
   readonly wanted: Float64Array;
-  /** The most units a claim can be brought to: what it wants, within its quota, and no less than it holds. */
+  /** Upper bound of each claim's units: the wanted units within its quota, but not less than it holds. */
   readonly bounds: Float64Array;
   readonly whole: Float64Array;
   /** `whole` without the headroom. */
@@ -103,29 +104,29 @@ const tableOf = (
   {
     capacity,
     taken = {},
-    headroom = usualHeadroom,
+    headroom = defaultHeadroom,
   }: { capacity: Amounts; taken?: Amounts; headroom?: number | Amounts },
 ): Table => {
   const width = names.length;
   const shareOf = (name: string): number =>
-    typeof headroom === 'number' ? headroom : Object.hasOwn(headroom, name) ? (headroom[name] ?? 0) : usualHeadroom;
+    typeof headroom === 'number' ? headroom : Object.hasOwn(headroom, name) ? (headroom[name] ?? 0) : defaultHeadroom;
   const amountOf = (amounts: Amounts, name: string): number => {
     const amount = Object.hasOwn(amounts, name) ? amounts[name] : undefined;
     return amount !== undefined && isAmount(amount) ? amount : 0;
   };
-  const whole = Float64Array.from(names, (name) => down(amountOf(capacity, name)));
+  const whole = Float64Array.from(names, (name) => roundDown(amountOf(capacity, name)));
   const filling: Filling = {
     width,
     perUnit: new Float64Array(rows.length * width),
     step: new Float64Array(rows.length),
     units: Float64Array.from(rows, ({ held = 0 }) => held),
-    used: Float64Array.from(names, (name) => up(amountOf(taken, name))),
+    used: Float64Array.from(names, (name) => roundUp(amountOf(taken, name))),
   };
   const bounds = new Float64Array(rows.length);
   for (const [row, claim] of rows.entries()) {
     let most = claim.wanted;
     for (const [column, name] of names.entries()) {
-      const amount = up(amountOf(claim.perUnit, name));
+      const amount = roundUp(amountOf(claim.perUnit, name));
       filling.perUnit[row * width + column] = amount;
       filling.used[column] = (filling.used[column] as number) + amount * (claim.held ?? 0);
       if (amount > 0) most = Math.min(most, quotaUnits(claim, name, amount));
@@ -144,10 +145,10 @@ const tableOf = (
 
 const quotaUnits = ({ quota }: Claim, name: string, amount: number): number => {
   const most = quota && Object.hasOwn(quota, name) ? quota[name] : undefined;
-  return most === undefined ? Infinity : Math.floor(down(most) / amount);
+  return most === undefined ? Infinity : Math.floor(roundDown(most) / amount);
 };
 
-/** The largest share of a resource that one unit takes. Of what nobody offers it takes all, so it has nothing to gain. */
+/** The largest share of any resource that one unit takes. A resource with no capacity counts as fully taken. */
 const dominantOf = (filling: Filling, row: number, whole: Float64Array): { share: number; column: number } => {
   let best = { share: 0, column: -1 };
   for (let column = 0; column < filling.width; column += 1) {
@@ -165,25 +166,25 @@ const limitOf = (claim: Claim, row: number, names: readonly string[], table: Tab
   const amountAt = (column: number): number => filling.perUnit[row * filling.width + column] as number;
   const units = filling.units[row] as number;
   const ceilings = units < (claim.guaranteed ?? 0) ? whole : ordinary;
-  const told = (amount: number): string => String(amount / precision);
+  const amountText = (amount: number): string => String(amount / precision);
   for (const column of names.keys()) {
     const resource = nameAt(column);
     if (amountAt(column) > 0 && whole[column] === 0) {
       return {
         reason: 'not_offered',
         resource,
-        detail: `nobody offers ${resource}; register an agent or a pool that does`,
+        detail: `no agent or pool offers ${resource}; register one that does`,
       };
     }
     if (amountAt(column) > (ceilings[column] as number)) {
-      const detail = `one unit takes ${told(amountAt(column))} ${resource}, of which only ${told(ceilings[column] as number)} can be given in all`;
+      const detail = `one unit takes ${amountText(amountAt(column))} ${resource}, of which at most ${amountText(ceilings[column] as number)} can be allocated`;
       return { reason: 'too_large', resource, detail };
     }
   }
   if (units >= (bounds[row] as number)) {
     const column = names.findIndex((name, at) => amountAt(at) > 0 && quotaUnits(claim, name, amountAt(at)) <= units);
     const resource = nameAt(column);
-    const detail = `the quota is ${claim.quota?.[resource]} ${resource}; ${units + 1} units take ${told((units + 1) * amountAt(column))}`;
+    const detail = `the quota is ${claim.quota?.[resource]} ${resource}; ${units + 1} units take ${amountText((units + 1) * amountAt(column))}`;
     return { reason: 'quota', resource, detail };
   }
   const short = misfit(filling, row, whole);
@@ -191,10 +192,10 @@ const limitOf = (claim: Claim, row: number, names: readonly string[], table: Tab
   const resource = nameAt(column);
   const free = Math.max(0, (whole[column] as number) - (filling.used[column] as number));
   const kept = (whole[column] as number) - (ordinary[column] as number);
-  const left = `one unit takes ${told(amountAt(column))} ${resource}, ${told(free)} is free`;
+  const left = `one unit takes ${amountText(amountAt(column))} ${resource}, ${amountText(free)} is free`;
   return short >= 0
     ? { reason: 'capacity', resource, detail: left }
-    : { reason: 'headroom', resource, detail: `${left}, of which ${told(kept)} is kept as headroom` };
+    : { reason: 'headroom', resource, detail: `${left}, of which ${amountText(kept)} is kept as headroom` };
 };
 
 const answerOf = (why: Limit | null, position: number | null, gained: boolean): Answer => {
@@ -203,7 +204,7 @@ const answerOf = (why: Limit | null, position: number | null, gained: boolean): 
   return position === null ? { kind: 'denied', why } : { kind: 'queued', position, why };
 };
 
-const refused = (claim: Claim): Share => ({
+const invalidShare = (claim: Claim): Share => ({
   id: claim.id,
   units: claim.held ?? 0,
   added: 0,

@@ -6,7 +6,7 @@ export interface Sample {
   readonly ratio: number;
 }
 
-/** A smoothed ratio: small enough to be kept in a row, so that an assessment reads no samples. */
+/** A smoothed ratio, small enough to store in the agent's row, so that an assessment reads no samples. */
 export interface Ewma {
   readonly value: number;
   /** The value one sample earlier; null when there has been only one. */
@@ -16,8 +16,8 @@ export interface Ewma {
 }
 
 /**
- * More than twice its capacity counts as twice: growth is bounded by doubling, so more would change no decision, while
- * one absurd report would outweigh minutes of true ones.
+ * Ratios above 2 count as 2: a round at most doubles a cluster, so a higher ratio would not change a decision, while one
+ * absurd report would outweigh minutes of correct ones.
  */
 export const highestRatio = 2;
 
@@ -31,9 +31,9 @@ export const usageRatio = (used: number, capacity: number): number | null => {
 };
 
 /**
- * Takes a sample into the average: a sample that comes Δ seconds after the one before weighs 1 - 2^(-Δ/half-life), so
- * that irregular sampling does not bend it. A late sample (by less than what makes a reading stale) changes nothing; one
- * that is older still means that the clock was set back, and the average begins anew.
+ * Adds a sample to the average. A sample that follows the previous one after Δ seconds has the weight
+ * 1 - 2^(-Δ/half-life), so that irregular sampling does not distort the average. A sample that is late by less than the
+ * stale limit is ignored; an older one means that the clock was set back, and the average starts over.
  * Source: exponential smoothing of unevenly spaced series, Eckner, "Algorithms for Unevenly Spaced Time Series", 2019.
  */
 export const foldSample = (
@@ -57,8 +57,8 @@ export const ewmaOf = (samples: readonly Sample[], rules: ScalingRules): Ewma | 
     .reduce<Ewma | null>((state, sample) => foldSample(state, sample, rules), null);
 
 /**
- * What a reading is worth now. `stale`: nothing new for more than three sample periods, or it lies that far in the
- * future, which says that a clock jumped.
+ * Classifies a reading by age. `stale`: older than `staleAfterPeriods` sample periods, or that far in the future, which
+ * means that a clock jumped.
  */
 export const freshness = (
   reading: Ewma | undefined,

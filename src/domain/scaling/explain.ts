@@ -2,9 +2,9 @@ import { defaultScalingRules, type ScalingRules } from './rules.js';
 import type { Clamp, Decision, Formula, Veto } from './types.js';
 
 /**
- * A decision as one sentence: what was done, the terms of the formula with their numbers, what bounded the wish, and
- * what forbade it. Every number is the one that was calculated with, so that the sentence can be checked by hand.
- * @param rules those that the decision was made by.
+ * Explains a decision in one sentence: the change, the terms of the formula with their numbers, the clamps, and the
+ * vetoes. Every number is the one used in the calculation, so that the sentence can be checked by hand.
+ * @param rules the rules that the decision was made with.
  * @example "Grows from 5 to 7 members at once: usage of slots 0.96 (0.955 a sample before) needs ceil(5 x 0.96 / 0.65) =
  * ceil(7.3846) = 8 members; the flap budget limits 8 to 7."
  */
@@ -29,29 +29,29 @@ const headOf = ({ direction, from, desired, urgency, victims }: Decision): strin
 
 const reasonsOf = (decision: Decision, rules: ScalingRules): string[] => {
   const { because, from, size, wished } = decision;
-  if (because === 'asked') return [`${wished} was asked for, within ${size.min} to ${size.max}`];
+  if (because === 'asked') return [`${wished} was requested, within ${size.min} to ${size.max}`];
   if (because === 'below_minimum') return [`${from} is below the minimum of ${size.min}`];
   if (because === 'above_maximum') return [`${from} is above the maximum of ${size.max}`];
   const growing = wished > from;
-  const told = formulaText(decision, growing ? decision.formula.out : decision.formula.in, growing, rules);
+  const reasons = formulaText(decision, growing ? decision.formula.out : decision.formula.in, growing, rules);
   const { after } = decision;
   if (after)
-    told.push(`those that stay are then used to ${after.usage} of ${after.resource}, at most ${rules.afterUsage}`);
-  return told;
+    reasons.push(`the remaining members then use ${after.usage} of ${after.resource}, at most ${rules.afterUsage}`);
+  return reasons;
 };
 
 const formulaText = (decision: Decision, formula: Formula, growing: boolean, rules: ScalingRules): string[] => {
   const { usage, from, waitedFor, work } = decision;
-  const told: string[] = [];
-  if (formula.usage === null) told.push('no usage is measured');
+  const terms: string[] = [];
+  if (formula.usage === null) terms.push('no usage is measured');
   else {
     const resource = growing ? usage.outResource : usage.inResource;
     const one = usage.resources.find((each) => each.resource === resource);
     const before = growing ? ` (${usage.outBefore} a sample before)` : '';
     const silent =
-      one && one.silent > 0 ? `, ${count(one.silent)} unheard counted as ${growing ? 'idle' : 'full'},` : '';
+      one && one.silent > 0 ? `, ${count(one.silent)} without a reading counted as ${growing ? 'idle' : 'full'},` : '';
     const fraction = `${from} x ${formula.usage.ratio} / ${rules.targetUsage}`;
-    told.push(
+    terms.push(
       `usage of ${resource} ${formula.usage.ratio}${before}${silent} needs ${termText(fraction, formula.usage, from, rules)}`,
     );
   }
@@ -66,10 +66,11 @@ const formulaText = (decision: Decision, formula: Formula, growing: boolean, rul
     const needed = `${work.inFlight} in flight${waiting}`;
     const slots = waiting === '' ? needed : `${needed} = ${formula.work.slots} slots`;
     const fraction = `${formula.work.slots} / ${work.slotsPerMember}`;
-    told.push(`work of ${slots} needs ${termText(fraction, formula.work, from, rules)}`);
+    terms.push(`work of ${slots} needs ${termText(fraction, formula.work, from, rules)}`);
   }
-  if (waitedFor > 0) told.push(`${waitedFor} more waited for make ${from} + ${waitedFor} = ${count(formula.unmet)}`);
-  return told;
+  if (waitedFor > 0)
+    terms.push(`unmet capacity of ${waitedFor} makes ${from} + ${waitedFor} = ${count(formula.unmet)}`);
+  return terms;
 };
 
 const termText = (
@@ -87,7 +88,7 @@ const clampText = ({ by, from, to }: Clamp, { size }: Decision, rules: ScalingRu
     minimum: `the minimum of ${size.min}`,
     maximum: `the maximum of ${size.max}`,
     doubling: `at most ${rules.growthFactor} times the size in a round`,
-    settling: `usage that falls, with a member that joined within ${rules.settleSeconds} s,`,
+    settling: `falling usage after a member joined within ${rules.settleSeconds} s`,
     window: `the highest recommendation of the last ${rules.windowSeconds} s`,
     step: `one member or ${percent(rules.shrinkShare)} in a round`,
     flap_budget: `the flap budget of ${rules.budgetChanges} in ${rules.budgetSeconds} s`,
@@ -106,25 +107,25 @@ const vetoText = (veto: Veto, rules: ScalingRules): string => {
     case 'not_above_high':
       return `usage ${veto.usage} (${veto.before} a sample before) is not above ${rules.highUsage} twice, and no demand is unmet`;
     case 'settling':
-      return `usage ${veto.usage} (${veto.before} a sample before) falls, and until ${time(veto.untilMs)} it may be that of the smaller cluster`;
+      return `usage ${veto.usage} (${veto.before} a sample before) is falling and may reflect the smaller cluster until ${time(veto.untilMs)}`;
     case 'not_below_low':
       return `usage ${veto.usage} is not below ${rules.lowUsage}`;
     case 'stale_metrics':
       return `the metrics of ${veto.members.join(', ')} are older than ${rules.staleAfterPeriods * rules.samplePeriodSeconds} s`;
     case 'unknown_service_rate':
-      return `${veto.backlog} tasks wait, and how fast they are done is not known`;
+      return `${veto.backlog} tasks wait and their service rate is unknown`;
     case 'window_open':
-      return `the cluster is not yet watched for ${rules.windowSeconds} s, but will be at ${time(veto.untilMs)}`;
+      return `the cluster has not been observed for ${rules.windowSeconds} s yet; that is the case at ${time(veto.untilMs)}`;
     case 'recommended_lately':
       return `${veto.desired} was recommended at ${time(veto.atMs)}, within the last ${rules.windowSeconds} s`;
     case 'after_state':
-      return `with ${veto.members} less ${veto.resource} would be used to ${veto.usage}, above ${rules.afterUsage}`;
+      return `with ${veto.members} fewer, usage of ${veto.resource} would be ${veto.usage}, above ${rules.afterUsage}`;
     case 'safety':
-      return `nobody can be spared (${veto.reasons.join('; ')})`;
+      return `no member can be removed (${veto.reasons.join('; ')})`;
     case 'flap_budget':
       return `the flap budget of ${rules.budgetChanges} changes in ${rules.budgetSeconds} s is spent (${veto.spent}) until ${time(veto.untilMs)}`;
     case 'reversal':
-      return `the direction was changed within the last ${rules.reversalSeconds} s, and may be again at ${time(veto.untilMs)}`;
+      return `the direction changed within the last ${rules.reversalSeconds} s and may change again at ${time(veto.untilMs)}`;
     case 'blocked':
       return `${veto.desired} was rolled back and is blocked until ${time(veto.untilMs)}`;
     default:

@@ -5,17 +5,17 @@ export interface FlapBudget {
   /** Members that may still join or leave. */
   readonly left: number;
   readonly spent: number;
-  /** When the oldest change that counts is forgotten; `nowMs` when none counts. */
+  /** When the oldest counted change leaves the budget window; `nowMs` when none is counted. */
   readonly freeAtMs: number;
-  /** Until when a change in this direction would be one reversal too many; null when it would not. */
+  /** Until when a change in this direction is blocked as a reversal; null when it is allowed. */
   readonly reversalUntilMs: Readonly<Record<Direction, number | null>>;
 }
 
 /**
- * What a cluster may still change: 4 members an hour, and one change of direction in 30 min. A change reverses the one
- * before when that lies less than an hour back. Changes in the future (a clock jumped) count as changes of now.
- * @param changes of the last `budgetSeconds` + `reversalSeconds`: whether a change half an hour ago was a reversal shows
- * in the one before.
+ * The remaining flap budget: 4 members an hour, and one change of direction in 30 min. A change is a reversal when the
+ * previous one, less than an hour older, had the other direction. Changes in the future (a clock jumped) count as now.
+ * @param changes of the last `budgetSeconds` + `reversalSeconds`: whether a change half an hour ago was a reversal
+ * depends on the change before it.
  */
 export const flapBudget = (changes: readonly Change[], nowMs: number, rules: ScalingRules): FlapBudget => {
   const budgetMs = rules.budgetSeconds * 1000;

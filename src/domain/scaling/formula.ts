@@ -3,12 +3,12 @@ import type { Formula, Term, Work } from './types.js';
 import { fourDecimals } from './four-decimals.js';
 
 /**
- * How many members a cluster of `members` needs: the most of
+ * The number of members a cluster of `members` needs, the maximum of
  * - usage: ceil(n u / target),
  * - work: ceil(slots needed / slots a member), slots needed = in flight + backlog / (300 s x tasks a slot does a second),
- * - unmet: n + the members waited for.
- * A term within the tolerance of n is n.
- * @param input.usage 0..2, four decimals; null when nothing is measured.
+ * - unmet: n + the unmet capacity of an earlier scaling.
+ * A term within the tolerance of n counts as n.
+ * @param input.usage 0..2, four decimals; null when no usage is measured.
  */
 export const formulaOf = (input: {
   readonly members: number;
@@ -34,7 +34,7 @@ export const formulaOf = (input: {
 const workTerm = (work: Work, rules: ScalingRules, term: (needed: number) => Term): Formula['work'] => {
   if (!(work.slotsPerMember > 0)) return null;
   const rate = work.tasksPerSlotSecond;
-  // How long the backlog takes is not known without a rate: counted as nothing here, it vetoes shrinking elsewhere.
+  // Without a service rate the backlog adds nothing here; `evidenceVetoes` in shrink.ts then vetoes shrinking.
   const waiting = rate !== null && rate > 0 ? work.backlog / (rules.drainSeconds * rate) : 0;
   const slots = fourDecimals(work.inFlight + waiting);
   return { slots, ...term(slots / work.slotsPerMember) };

@@ -1,2 +1,2 @@
-/** Numbers are rounded before they are calculated with, so that who reads a decision gets the same results from it. */
+/** Inputs are rounded before they are used, so that a reader can recalculate a decision from its printed numbers. */
 export const fourDecimals = (value: number): number => Math.round(value * 10_000) / 10_000;

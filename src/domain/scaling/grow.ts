@@ -1,12 +1,12 @@
-import { blockOf, vetoed, type Outcome, type Wish } from './outcome.js';
+import { matchingBlock, unchanged, type Outcome, type ScalingTarget } from './outcome.js';
 import type { Clamp, Veto } from './types.js';
 
 /**
- * Growing: when usage was above the high mark in two samples, or demand is unmet; to at most twice the size, within the
- * maximum, the flap budget and one reversal. Reaching the minimum and replacing the dead need no budget and no reason.
- * What somebody asked for is bound by the maximum only.
+ * Grows a cluster when usage was above the high mark in two samples or demand is unmet: to at most twice the size, within
+ * the maximum, the flap budget and the reversal limit. Reaching the minimum and replacing lost members is always allowed
+ * and costs no budget. An explicit request is bounded by the maximum only.
  */
-export const grow = (wish: Wish): Outcome => {
+export const grow = (wish: ScalingTarget): Outcome => {
   const { facts, rules, usage, budget, because } = wish;
   const { nowMs, blocks } = facts;
   const { min, max } = facts.rule.size;
@@ -19,21 +19,21 @@ export const grow = (wish: Wish): Outcome => {
   };
 
   if (because === 'formula') {
-    const told = { usage: usage.out ?? 0, before: usage.outBefore ?? 0 };
-    const demand = demandOf(wish);
-    const untilMs = settlingUntilMs(wish);
-    if (demand === present && !isHot(wish)) return vetoed(present, [{ by: 'not_above_high', ...told }]);
-    if (demand === present && untilMs !== null) return vetoed(present, [{ by: 'settling', ...told, untilMs }]);
+    const readings = { usage: usage.out ?? 0, before: usage.outBefore ?? 0 };
+    const demand = demandedMembers(wish);
+    const untilMs = settlesAtMs(wish);
+    if (demand === present && !isHot(wish)) return unchanged(present, [{ by: 'not_above_high', ...readings }]);
+    if (demand === present && untilMs !== null) return unchanged(present, [{ by: 'settling', ...readings, untilMs }]);
     if (untilMs !== null) clampTo('settling', demand);
   }
-  if (because === 'asked') return { ...vetoed(present, []), desired, charged: desired - present };
+  if (because === 'asked') return { ...unchanged(present, []), desired, charged: desired - present };
   clampTo('maximum', Math.max(present, max));
 
   clampTo('doubling', Math.max(min, Math.floor(present * rules.growthFactor)));
   const free = Math.min(desired - present, Math.max(0, min - present, facts.unreplaced));
-  // Free additions remain when the others are refused; without any, the refusal is the whole answer.
+  // Additions that cost no budget remain when the others are refused; without any, the whole change is refused.
   const refusal = (veto: Veto): Outcome | null => {
-    if (free === 0) return vetoed(present, [veto], clamps);
+    if (free === 0) return unchanged(present, [veto], clamps);
     clampTo(veto.by as Clamp['by'], present + free);
     return null;
   };
@@ -47,24 +47,24 @@ export const grow = (wish: Wish): Outcome => {
   }
   if (refused) return refused;
   clampTo('flap_budget', present + free + budget.left);
-  const block = desired > present + free ? blockOf(blocks, 'out', desired, nowMs) : undefined;
+  const block = desired > present + free ? matchingBlock(blocks, 'out', desired, nowMs) : undefined;
   if (block) refused = refusal({ by: 'blocked', desired: block.desired, untilMs: block.untilMs });
-  return refused ?? { ...vetoed(present, [], clamps), desired, charged: desired - present - free };
+  return refused ?? { ...unchanged(present, [], clamps), desired, charged: desired - present - free };
 };
 
-/** Members needed for what waits, whatever the usage; the present size when nothing does. */
-const demandOf = ({ facts, formula }: Wish): number =>
+/** Members needed for waiting work and unmet capacity, whatever the usage; the present size when neither exists. */
+const demandedMembers = ({ facts, formula }: ScalingTarget): number =>
   Math.max(facts.members.length, formula.work?.members ?? 0, facts.waitedFor > 0 ? formula.unmet : 0);
 
-const isHot = ({ rules, usage }: Wish): boolean =>
+const isHot = ({ rules, usage }: ScalingTarget): boolean =>
   (usage.out ?? 0) > rules.highUsage && (usage.outBefore ?? 0) > rules.highUsage;
 
 /**
- * Until when usage is no reason to grow, because a member joined lately and every resource above the target falls: the
- * average then still holds what the smaller cluster was used to, and growing by it would answer the same load twice.
- * Usage that does not fall is true, or too low. Null when it is a reason.
+ * Until when usage does not justify growing, because a member joined recently and the usage of every resource above the
+ * target is falling: the average still reflects the smaller cluster, and growing would answer the same load twice.
+ * Null when usage counts.
  */
-const settlingUntilMs = ({ facts, rules, usage }: Wish): number | null => {
+const settlesAtMs = ({ facts, rules, usage }: ScalingTarget): number | null => {
   const untilMs = Math.max(...facts.members.map(({ joinedAtMs }) => joinedAtMs)) + rules.settleSeconds * 1000;
   const above = usage.resources.filter(({ out }) => out > rules.targetUsage);
   return untilMs > facts.nowMs && above.every(({ out, outBefore }) => out < outBefore) ? untilMs : null;

@@ -1,4 +1,4 @@
-/** A binary heap of small integers; `before(a, b)` says which of two comes out first and must not change while both are in. */
+/** A binary heap of small integers. The order `before(a, b)` must not change while both are in the heap. */
 export interface Heap {
   readonly size: () => number;
   readonly push: (item: number) => void;

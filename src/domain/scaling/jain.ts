@@ -1,7 +1,7 @@
 /**
- * How evenly amounts are spread: (sum of x)^2 / (n * sum of x^2). 1 when all are equal, 1/n when one has everything.
+ * Jain's fairness index, (sum of x)^2 / (n * sum of x^2): 1 when all amounts are equal, 1/n when one has everything.
  * @param amounts >= 0.
- * @returns 1 when there are none, or all are 0: nobody has more than another.
+ * @returns 1 for an empty list and when all are 0.
  * Source: Jain, Chiu, Hawe, "A Quantitative Measure of Fairness", DEC-TR-301, 1984.
  */
 export const jainIndex = (amounts: readonly number[]): number => {

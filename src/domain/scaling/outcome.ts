@@ -2,8 +2,8 @@ import type { FlapBudget } from './flap-budget.js';
 import type { ScalingRules } from './rules.js';
 import type { Block, Clamp, ClusterFacts, Decision, Direction, Formula, Usage, Veto } from './types.js';
 
-/** What growing and shrinking are decided on. */
-export interface Wish {
+/** The input of growing and shrinking: the facts, what was measured, and the size aimed for. */
+export interface ScalingTarget {
   readonly facts: ClusterFacts;
   readonly rules: ScalingRules;
   readonly usage: Usage;
@@ -13,10 +13,10 @@ export interface Wish {
   readonly wished: number;
 }
 
-/** What became of a wish. */
+/** The result of growing or shrinking. */
 export type Outcome = Pick<Decision, 'desired' | 'charged' | 'victims' | 'after' | 'clamps' | 'vetoes'>;
 
-export const vetoed = (present: number, vetoes: readonly Veto[], clamps: readonly Clamp[] = []): Outcome => ({
+export const unchanged = (present: number, vetoes: readonly Veto[], clamps: readonly Clamp[] = []): Outcome => ({
   desired: present,
   charged: 0,
   victims: [],
@@ -26,10 +26,10 @@ export const vetoed = (present: number, vetoes: readonly Veto[], clamps: readonl
 });
 
 /**
- * The block that a size runs into: growing to exactly the size that failed (more or less than it is another
- * recommendation), shrinking to it or further (what was too few once is not enough with fewer still).
+ * The block that applies to a size. Growing is blocked to exactly the size that failed, since another size is another
+ * recommendation. Shrinking is blocked to that size and below, since fewer members would fail as well.
  */
-export const blockOf = (
+export const matchingBlock = (
   blocks: readonly Block[],
   direction: Direction,
   desired: number,

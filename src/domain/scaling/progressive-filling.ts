@@ -4,19 +4,19 @@ import { createHeap } from './heap.js';
 export interface Filling {
   /** Resources; a row of `perUnit` has as many columns. */
   readonly width: number;
-  /** What a unit takes, row after row. */
+  /** Amounts that one unit takes, row by row. */
   readonly perUnit: Float64Array;
   /** Weighted dominant share of one unit. */
   readonly step: Float64Array;
-  /** Units held so far; grows. */
+  /** Units held so far; increased in place. */
   readonly units: Float64Array;
-  /** In use of each resource; grows. */
+  /** Amount in use of each resource; increased in place. */
   readonly used: Float64Array;
 }
 
 /**
- * Gives units, one at a time, always to the claim with the lowest weighted dominant share, until nobody below its limit
- * has a next unit that fits. A claim whose unit does not fit is passed over for good: what is free only becomes less.
+ * Gives units one at a time to the claim with the lowest weighted dominant share, until no claim below its limit has a
+ * next unit that fits. A claim whose unit does not fit is dropped, since free capacity only decreases.
  * Claims with equal shares are served in the order of their rows.
  * @param limits the most units of each claim.
  * @param ceilings the most to be used of each resource.
@@ -41,7 +41,7 @@ export const fillProgressively = (filling: Filling, limits: Float64Array, ceilin
     for (let column = 0; column < width; column += 1) {
       used[column] = (used[column] as number) + (perUnit[row * width + column] as number);
     }
-    // A unit that takes nothing competes with nobody.
+    // A unit that takes no resource is granted without competition.
     units[row] = step[row] === 0 ? (limits[row] as number) : (units[row] as number) + 1;
     enter(row);
   }

@@ -10,29 +10,29 @@ export interface BalancedCluster {
   readonly id: string;
   readonly rule: FormationRule;
   readonly members: readonly ScalingMember[];
-  /** What is in use of each resource, all members together. */
+  /** Amount in use of each resource, over all members. */
   readonly used: Readonly<Record<string, number>>;
-  /** Members it may still change within its flap budget. */
+  /** Changes left in its flap budget. */
   readonly changesLeft: number;
 }
 
 export interface RebalanceRules {
-  /** The most members moved in a round, as a share of all; at least one. */
+  /** The most members moved in one round, as a share of all members; at least one. */
   readonly moveShare: number;
-  /** By how much of itself the higher usage of the two clusters must fall. */
-  readonly leastGain: number;
-  /** Nobody is given members whose usage is not above it. */
-  readonly worthUsage: number;
+  /** The relative drop of the higher of the two clusters' usages that a move must bring. */
+  readonly minGain: number;
+  /** Only clusters with a usage above it receive members. */
+  readonly minTakerUsage: number;
   /** Rounds after which moving stops when they change nothing. */
   readonly staleRounds: number;
-  /** A round that changes the balance by less is stale; a balance that changes by more without a move starts anew. */
+  /** A round that changes the balance by less is stale. A larger change restarts the count of stale rounds. */
   readonly quantum: number;
 }
 
 export const defaultRebalanceRules: RebalanceRules = {
   moveShare: 0.1,
-  leastGain: 0.05,
-  worthUsage: 0.65,
+  minGain: 0.05,
+  minTakerUsage: 0.65,
   staleRounds: 3,
   quantum: 0.001,
 };
@@ -48,7 +48,7 @@ export interface Move {
   readonly gain: number;
 }
 
-/** Kept from one round to the next. */
+/** State carried from one round to the next. */
 export interface RebalanceState {
   /** Jain's index of the clusters' usage. */
   readonly balance: number;
@@ -58,19 +58,20 @@ export interface RebalanceState {
 export interface RebalancePlan {
   readonly moves: readonly Move[];
   readonly state: RebalanceState;
-  /** True: rounds have brought nothing for too long, and nothing is moved until usage changes. */
+  /** True when too many rounds were stale: no member is moved until usage changes. */
   readonly stopped: boolean;
 }
 
-/** How many of the emptiest clusters are asked for each that is full: bounds the time of a round. */
-const giversTried = 25;
+/** How many of the least used clusters are tried as givers for each taker; bounds the time of a round. */
+const maxGiversTried = 25;
 
 /**
- * Moves members from clusters with little use to clusters with much: at most a tenth of all in a round, a cluster in at
- * most one move, each only where the higher usage of the two falls by at least a twentieth of itself. So the ordered
- * usages fall with every move, and no two clusters can hand a member to and fro. What a cluster cannot spare stays.
- * @param input.mayMove whether an agent is of use to a cluster beyond what its rule says (labels, capabilities).
- * @param input.previous what the round before left; null in the first.
+ * Plans moves of members from clusters with low usage to clusters with high usage: at most a tenth of all members in a
+ * round, one move for each cluster, and only where the higher usage of the two falls by at least 5 %. The sorted usages
+ * therefore fall with every move, and two clusters cannot exchange a member back and forth. A cluster never gives up a
+ * member it needs.
+ * @param input.mayMove whether an agent suits a cluster beyond its formation rule (labels, capabilities).
+ * @param input.previous the state after the previous round; null in the first round.
  */
 export const planMoves = (input: {
   readonly clusters: readonly BalancedCluster[];
@@ -83,7 +84,7 @@ export const planMoves = (input: {
   const of = (cluster: BalancedCluster): number => usages.get(cluster) ?? 0;
   const balance = jainIndex([...usages.values()]);
   const changed = previous === null || Math.abs(balance - previous.balance) >= rules.quantum;
-  // While nothing changes the old balance stays the measure: many small changes together start a new attempt.
+  // The reference balance stays while nothing changes, so that many small changes add up to a new attempt.
   const measured = changed ? balance : previous.balance;
   const quiet = changed ? 0 : previous.staleRounds;
   if (quiet >= rules.staleRounds) return { moves: [], state: { balance: measured, staleRounds: quiet }, stopped: true };
@@ -91,19 +92,19 @@ export const planMoves = (input: {
   const free = clusters
     .filter(({ changesLeft }) => changesLeft > 0)
     .sort((a, b) => of(b) - of(a) || (a.id < b.id ? -1 : 1));
-  const everybody = clusters.reduce((sum, { members }) => sum + members.length, 0);
-  const cap = Math.max(1, Math.floor(rules.moveShare * everybody + 1e-9));
+  const totalMembers = clusters.reduce((sum, { members }) => sum + members.length, 0);
+  const cap = Math.max(1, Math.floor(rules.moveShare * totalMembers + 1e-9));
   const givers = [...free].reverse();
   const busy = new Set<BalancedCluster>();
   const moved = new Set<string>();
   const mayLeave = (agentId: string, clusterId: string): boolean => !moved.has(agentId) && mayMove(agentId, clusterId);
   const moves: Move[] = [];
   for (const taker of free) {
-    if (moves.length >= cap || of(taker) <= rules.worthUsage) break;
+    if (moves.length >= cap || of(taker) <= rules.minTakerUsage) break;
     if (busy.has(taker) || taker.members.length >= taker.rule.size.max) continue;
-    // Those already in a move stay at the front of the list, so that it is walked once and not for each taker.
+    // Clusters already in a move collect at the front; dropping them here keeps the scan linear.
     while (givers[0] !== undefined && busy.has(givers[0])) givers.shift();
-    for (const giver of givers.slice(0, giversTried)) {
+    for (const giver of givers.slice(0, maxGiversTried)) {
       const move = giver === taker || busy.has(giver) ? null : bestMove(giver, taker, of, mayLeave, rules);
       if (move === null) continue;
       moves.push(move);
@@ -135,7 +136,7 @@ const bestMove = (
     taker: usageOf({ ...taker, members: [...taker.members, member] }),
   };
   const gain = 1 - Math.max(after.giver, after.taker) / Math.max(of(giver), of(taker));
-  if (!(gain >= rules.leastGain - 1e-9)) return null;
+  if (!(gain >= rules.minGain - 1e-9)) return null;
   return {
     agentId: member.id,
     from: giver.id,
@@ -146,7 +147,7 @@ const bestMove = (
   };
 };
 
-/** Joins without a role, so coverage and roles only gain: what it can break is the hard spread. */
+/** The member joins without a role, so coverage and roles can only improve; only a hard spread can break. */
 const fits = ({ members, rule }: BalancedCluster, member: ScalingMember): boolean => {
   if (members.some(({ id }) => id === member.id)) return false;
   const broken = (all: readonly ScalingMember[]): boolean =>
@@ -154,7 +155,7 @@ const fits = ({ members, rule }: BalancedCluster, member: ScalingMember): boolea
   return broken(members) || !broken([...members, { ...member, roles: [] }]);
 };
 
-/** The fullest resource of a cluster, four decimals. */
+/** The usage of a cluster's most used resource, four decimals. */
 const usageOf = ({ members, used }: Pick<BalancedCluster, 'members' | 'used'>): number =>
   Object.entries(used).reduce((most, [resource, amount]) => {
     const offered = members.reduce((sum, member) => sum + offerOf(member, resource), 0);

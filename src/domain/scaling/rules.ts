@@ -1,52 +1,52 @@
 import { fourDecimals } from './four-decimals.js';
 
-/** The numbers that scaling decides by. Ratios are 0..1 of capacity, times are seconds. */
+/** The parameters of scaling decisions. Ratios are 0..1 of capacity, times are seconds. */
 export interface ScalingRules {
-  /** Where usage is meant to be: lower grows earlier and costs more, higher leaves less room for a burst. */
+  /** The usage aimed for. Lower grows earlier and costs more; higher leaves less room for bursts. */
   readonly targetUsage: number;
-  /** Growing starts above it; the configuration's `resource_usage`. */
+  /** A cluster grows above this usage; `resource_usage` in the configuration. */
   readonly highUsage: number;
-  /** Shrinking is thought of below it only. */
+  /** A cluster shrinks only below this usage. */
   readonly lowUsage: number;
-  /** Above it in two samples nobody waits for the interval. */
+  /** Above this usage in two samples, a cluster is scaled without waiting for the interval. */
   readonly urgentUsage: number;
-  /** The most that the remaining members may be used after shrinking. Must stay below `highUsage`, or sizes swing. */
+  /** The highest usage of the remaining members after shrinking. Must stay below `highUsage`, or sizes oscillate. */
   readonly afterUsage: number;
-  /** A term of the formula this near to the present size is the present size. */
+  /** A term of the formula this close to the present size, relatively, counts as the present size. */
   readonly tolerance: number;
-  /** Waiting work is to be done within this time. */
+  /** The time within which waiting work should be done. */
   readonly drainSeconds: number;
   readonly halfLifeSeconds: number;
   readonly samplePeriodSeconds: number;
   /** A reading older than this many sample periods is stale. */
   readonly staleAfterPeriods: number;
-  /** A member this young has no say yet: what it reports is its start, not its work. */
+  /** Readings of a member younger than this are ignored: they show its start-up, not its work. */
   readonly newMemberSeconds: number;
   /**
-   * So long after a member joined the average still remembers the smaller cluster: what falls meanwhile is no reason to
-   * grow further. Four half-lives, of which a sixteenth is left; less than the scaling interval.
+   * For this long after a member joined, the average still reflects the smaller cluster, and falling usage does not
+   * justify more growth. Four half-lives leave a sixteenth of it; less than the scaling interval.
    */
   readonly settleSeconds: number;
-  /** Shrinking waits until every recommendation of this time was lower. At least two scaling intervals. */
+  /** Stabilization window: a cluster shrinks only when every recommendation within it was lower. At least two scaling intervals. */
   readonly windowSeconds: number;
-  /** The most a round may multiply the size by. */
+  /** The largest factor by which one round may multiply the size. */
   readonly growthFactor: number;
-  /** The most a round may take away, or one member where that is less than one. */
+  /** The largest share of members that one round may remove; at least one member. */
   readonly shrinkShare: number;
-  /** Members joining or leaving by scaling within `budgetSeconds`. */
+  /** Flap budget: members that may join or leave by scaling within `budgetSeconds`. */
   readonly budgetChanges: number;
   readonly budgetSeconds: number;
-  /** One change of direction within this time. */
+  /** At most one change of direction within this time. */
   readonly reversalSeconds: number;
-  /** How long a recommendation that had to be rolled back is not followed again. */
+  /** How long a recommendation that was rolled back stays blocked. */
   readonly blockSeconds: number;
   readonly soakGrowSeconds: number;
   readonly soakShrinkSeconds: number;
-  /** A soak passes at this score; the configuration's `stability_score`. */
+  /** A soak passes at this score; `stability_score` in the configuration. */
   readonly passScore: number;
-  /** Or when it is at most this much below the score before. */
+  /** A soak also passes at a score at most this much below the score before the change. */
   readonly passSlack: number;
-  /** The last samples of a soak that must all pass. */
+  /** How many of a soak's last samples must all pass. */
   readonly passSamples: number;
 }
 
@@ -78,8 +78,8 @@ export const defaultScalingRules: ScalingRules = {
 };
 
 /**
- * The rules under another `resource_usage`: a lower one draws the target, the low mark and the after-state with it, in
- * the proportions of the defaults. Left where they are, a cluster would shrink into what it then grows out of.
+ * The rules for another `resource_usage`. A lower value lowers the target, the low mark and the after-state in the
+ * proportions of the defaults; otherwise a cluster would shrink to a size that it then grows out of.
  * @param highUsage a ratio, above 0, at most 1.
  */
 export const rulesForUsage = (highUsage: number, rules: ScalingRules = defaultScalingRules): ScalingRules => {

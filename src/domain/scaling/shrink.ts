@@ -1,22 +1,25 @@
 import { highestRatio } from './ewma.js';
-import { blockOf, vetoed, type Outcome, type Wish } from './outcome.js';
+import { matchingBlock, unchanged, type Outcome, type ScalingTarget } from './outcome.js';
 import type { Clamp, Decision, ScalingMember, Usage, Veto } from './types.js';
 import { fourDecimals } from './four-decimals.js';
 import { offerOf } from './usage.js';
 import { chooseVictims } from './victims.js';
 
 /**
- * Shrinking: only when every recommendation of the window was lower, usage is below the low mark, no metric is stale,
- * and those that stay would not be used above the after-state; one member or a fifth a round, within the flap budget
- * and one reversal, never against coverage, roles, hard spread or quorum. A size above its maximum shrinks whatever its
- * usage; what somebody asked for is bound by the minimum and by safety only.
+ * Shrinks a cluster only when every recommendation of the stabilization window was lower, usage is below the low mark, no
+ * reading is stale, and the remaining members would stay below the after-state usage. One round removes one member or a
+ * fifth, within the flap budget and the reversal limit, and never breaks coverage, roles, hard spread or quorum. A
+ * cluster above its maximum shrinks whatever its usage. An explicit request is bounded by the minimum and by safety only.
  */
-export const shrink = (wish: Wish): Outcome => {
+export const shrink = (wish: ScalingTarget): Outcome => {
   const { facts, rules, usage, budget, because } = wish;
   const { rule, members, nowMs } = facts;
   const present = members.length;
-  const vetoes = [...(because === 'formula' ? doubts(wish) : []), ...(because === 'asked' ? [] : spent(wish))];
-  if (vetoes.length > 0) return vetoed(present, vetoes);
+  const vetoes = [
+    ...(because === 'formula' ? evidenceVetoes(wish) : []),
+    ...(because === 'asked' ? [] : budgetVetoes(wish)),
+  ];
+  if (vetoes.length > 0) return unchanged(present, vetoes);
 
   const clamps: Clamp[] = [];
   let desired = wish.wished;
@@ -25,14 +28,14 @@ export const shrink = (wish: Wish): Outcome => {
     desired = Math.max(desired, least);
   };
   if (because === 'formula') {
-    clampTo('window', highestLately(wish)?.desired ?? 0);
+    clampTo('window', highestRecentRecommendation(wish)?.desired ?? 0);
     clampTo('minimum', rule.size.min);
   }
   if (because !== 'asked') {
     clampTo('step', present - Math.max(1, Math.floor(rules.shrinkShare * present + 1e-9)));
     clampTo('flap_budget', present - budget.left);
   }
-  if (desired >= present) return vetoed(present, [], clamps);
+  if (desired >= present) return unchanged(present, [], clamps);
 
   const { release } = facts;
   const { ids, refused } = chooseVictims({
@@ -41,25 +44,25 @@ export const shrink = (wish: Wish): Outcome => {
     count: present - desired,
     ...(release === null ? {} : { eligible: (id: string) => release.includes(id) }),
   });
-  if (ids.length === 0) return vetoed(present, [{ by: 'safety', reasons: refused }], clamps);
+  if (ids.length === 0) return unchanged(present, [{ by: 'safety', reasons: refused }], clamps);
   clampTo('safety', present - ids.length);
 
   let victims = [...ids];
   if (because === 'formula') {
-    while (victims.length > 0 && (afterState(members, victims, usage)?.usage ?? 0) > rules.afterUsage) {
+    while (victims.length > 0 && (usageAfter(members, victims, usage)?.usage ?? 0) > rules.afterUsage) {
       victims = victims.slice(0, -1);
     }
-    const first = afterState(members, ids.slice(0, 1), usage);
-    if (victims.length === 0 && first) return vetoed(present, [{ by: 'after_state', ...first, members: 1 }], clamps);
+    const first = usageAfter(members, ids.slice(0, 1), usage);
+    if (victims.length === 0 && first) return unchanged(present, [{ by: 'after_state', ...first, members: 1 }], clamps);
     clampTo('after_state', present - victims.length);
   }
-  const block = because === 'asked' ? undefined : blockOf(facts.blocks, 'in', desired, nowMs);
-  if (block) return vetoed(present, [{ by: 'blocked', desired: block.desired, untilMs: block.untilMs }], clamps);
-  return { desired, charged: victims.length, victims, after: afterState(members, victims, usage), clamps, vetoes: [] };
+  const block = because === 'asked' ? undefined : matchingBlock(facts.blocks, 'in', desired, nowMs);
+  if (block) return unchanged(present, [{ by: 'blocked', desired: block.desired, untilMs: block.untilMs }], clamps);
+  return { desired, charged: victims.length, victims, after: usageAfter(members, victims, usage), clamps, vetoes: [] };
 };
 
-/** What speaks against believing that less is needed. */
-const doubts = ({ facts, rules, usage, ...wish }: Wish): Veto[] => {
+/** Vetoes against shrinking because the evidence for a lower need is missing, stale or contradicted. */
+const evidenceVetoes = ({ facts, rules, usage, ...wish }: ScalingTarget): Veto[] => {
   const found: Veto[] = [];
   if (usage.in === null) found.push({ by: 'no_metrics' });
   else if (usage.in >= rules.lowUsage) found.push({ by: 'not_below_low', usage: usage.in });
@@ -69,12 +72,12 @@ const doubts = ({ facts, rules, usage, ...wish }: Wish): Veto[] => {
   }
   const openUntilMs = facts.watchedSinceMs + rules.windowSeconds * 1000;
   if (facts.nowMs < openUntilMs) found.push({ by: 'window_open', untilMs: openUntilMs });
-  const highest = highestLately({ facts, rules, usage, ...wish });
+  const highest = highestRecentRecommendation({ facts, rules, usage, ...wish });
   if (highest && highest.desired >= facts.members.length) found.push({ by: 'recommended_lately', ...highest });
   return found;
 };
 
-const spent = ({ budget }: Wish): Veto[] => {
+const budgetVetoes = ({ budget }: ScalingTarget): Veto[] => {
   const found: Veto[] = [];
   const untilMs = budget.reversalUntilMs.in;
   if (untilMs !== null) found.push({ by: 'reversal', untilMs });
@@ -82,8 +85,8 @@ const spent = ({ budget }: Wish): Veto[] => {
   return found;
 };
 
-/** The highest recommendation of the window, the newest of equals; one from the future (a clock jumped) counts. */
-const highestLately = ({ facts, rules }: Wish): { desired: number; atMs: number } | undefined =>
+/** The highest recommendation of the window, the newest among equals. One from the future (a clock jumped) counts. */
+const highestRecentRecommendation = ({ facts, rules }: ScalingTarget): { desired: number; atMs: number } | undefined =>
   facts.recommendations
     .filter(({ atMs }) => atMs > facts.nowMs - rules.windowSeconds * 1000)
     .reduce<{ desired: number; atMs: number } | undefined>(
@@ -94,8 +97,8 @@ const highestLately = ({ facts, rules }: Wish): { desired: number; atMs: number 
       undefined,
     );
 
-/** The fullest resource when the same work is left to those that stay. */
-const afterState = (members: readonly ScalingMember[], victims: readonly string[], usage: Usage): Decision['after'] => {
+/** The most used resource when the remaining members take over all the work. */
+const usageAfter = (members: readonly ScalingMember[], victims: readonly string[], usage: Usage): Decision['after'] => {
   const staying = members.filter(({ id }) => !victims.includes(id));
   return usage.resources
     .map(({ resource, capacity, in: ratio }) => {

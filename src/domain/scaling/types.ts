@@ -4,21 +4,21 @@ import type { Ewma } from './ewma.js';
 export type Direction = 'out' | 'in';
 
 export interface ScalingMember extends Placed {
-  /** Its lease is valid and it takes or does work: `ready` or `busy`. Everything else counts as unhealthy. */
+  /** Its lease is valid and its readiness is `ready` or `busy`. Any other state counts as unhealthy. */
   readonly ready: boolean;
   readonly joinedAtMs: number;
-  /** What it offers of each resource, >= 0. */
+  /** Offered amount of each resource, >= 0. */
   readonly offers: Readonly<Record<string, number>>;
   /** Smoothed used / offered of each resource it reports. */
   readonly usage: Readonly<Record<string, Ewma>>;
 }
 
-/** The work of a cluster, in slots: a slot is one task in flight. */
+/** The work of a cluster in slots; a slot is one task in flight. */
 export interface Work {
   readonly inFlight: number;
   /** Tasks that wait for a slot. */
   readonly backlog: number;
-  /** Tasks one slot finishes in a second; null when nothing was finished lately. */
+  /** Tasks that one slot finishes in a second; null when none finished recently. */
   readonly tasksPerSlotSecond: number | null;
   readonly slotsPerMember: number;
 }
@@ -29,38 +29,38 @@ export interface Change {
   readonly direction: Direction;
   /** How many. */
   readonly members: number;
-  /** Replacing the dead is neither counted nor a change of direction. */
+  /** A replacement of lost members costs no budget and is no change of direction. */
   readonly cause: 'scaling' | 'asked' | 'rollback' | 'rebalance' | 'replacement';
 }
 
-/** A recommendation that had to be rolled back: not followed again until then. */
+/** A recommendation that was rolled back and is not followed again until `untilMs`. */
 export interface Block {
   readonly direction: Direction;
   readonly desired: number;
   readonly untilMs: number;
 }
 
-/** Everything a decision about one cluster rests on. */
+/** The complete input of a decision about one cluster. */
 export interface ClusterFacts {
   readonly nowMs: number;
   /** The cluster's spec: size bounds, coverage, roles, spread. */
   readonly rule: FormationRule;
   readonly members: readonly ScalingMember[];
-  /** Null where the cluster tells nothing about its work. */
+  /** Null when the cluster reports nothing about its work. */
   readonly work: Work | null;
-  /** Members that were asked for and could not be had, and are still waited for. */
+  /** Unmet capacity: members that an earlier scaling wanted and did not get. */
   readonly waitedFor: number;
-  /** A size somebody asks for; the formula is then only told. */
+  /** An explicitly requested size; the formula is then only reported. */
   readonly asked: number | null;
-  /** Who is to leave when what was asked for is smaller; null leaves it to the order of victims. */
+  /** Agents to remove when the requested size is smaller; null leaves the choice to `chooseVictims`. */
   readonly release: readonly string[] | null;
-  /** What earlier assessments of the last `windowSeconds` recommended. */
+  /** Recommendations of earlier assessments within the last `windowSeconds`. */
   readonly recommendations: readonly { readonly atMs: number; readonly desired: number }[];
-  /** Since when recommendations have been recorded without a gap: at earliest the cluster's activation. */
+  /** Since when recommendations have been recorded without a gap; not before the cluster's activation. */
   readonly watchedSinceMs: number;
   /** Changes of the last `budgetSeconds` + `reversalSeconds`. */
   readonly changes: readonly Change[];
-  /** Members lost and not yet replaced: taking their place costs no flap budget. */
+  /** Members lost and not yet replaced; replacing them costs no flap budget. */
   readonly unreplaced: number;
   readonly blocks: readonly Block[];
 }
@@ -70,26 +70,26 @@ export interface ResourceUsage {
   readonly resource: string;
   /** Of all members together. */
   readonly capacity: number;
-  /** With members that told nothing counted as idle: what growing goes by. */
+  /** Members without a reading count as idle; used for growing. */
   readonly out: number;
   /** `out` one sample earlier. */
   readonly outBefore: number;
-  /** With members that told nothing counted as full: what shrinking goes by. */
+  /** Members without a reading count as full; used for shrinking. */
   readonly in: number;
-  /** Members of which nothing (fresh) is known, or that are not ready or too new to be heard. */
+  /** Members without a fresh reading, not ready, or too new. */
   readonly silent: number;
 }
 
 export interface Usage {
   readonly resources: readonly ResourceUsage[];
-  /** The highest over all resources; null when nothing is measured. */
+  /** The highest over all resources; null when no usage is measured. */
   readonly out: number | null;
   readonly outBefore: number | null;
   readonly in: number | null;
   /** The resources with the highest `out` and `in`. */
   readonly outResource: string | null;
   readonly inResource: string | null;
-  /** Offered, but reported by nobody: they have no part in the decision. */
+  /** Resources that are offered but that no member reports; they do not affect the decision. */
   readonly unmeasured: readonly string[];
   /** Ids of members with a stale reading. */
   readonly stale: readonly string[];
@@ -101,16 +101,16 @@ export interface Term {
   readonly members: number;
 }
 
-/** desired = max(ceil(n u / target), ceil(slots needed / slots a member), n + members waited for). */
+/** desired = max(ceil(n u / target), ceil(slots needed / slots a member), n + unmet capacity). */
 export interface Formula {
   readonly usage: (Term & { readonly ratio: number }) | null;
   readonly work: (Term & { readonly slots: number }) | null;
   readonly unmet: number;
-  /** The largest of the terms; the present size where there is none. */
+  /** The largest of the terms; the present size when there is none. */
   readonly desired: number;
 }
 
-/** A bound that changed the wish: from what to what. */
+/** A bound that changed the size aimed for. */
 export interface Clamp {
   readonly by:
     | 'minimum'
@@ -128,7 +128,7 @@ export interface Clamp {
   readonly to: number;
 }
 
-/** Why a wish was not followed at all. */
+/** Why a change was refused entirely. */
 export type Veto =
   | { readonly by: 'no_metrics' }
   | { readonly by: 'not_above_high'; readonly usage: number; readonly before: number }
@@ -146,27 +146,27 @@ export type Veto =
 
 export interface Decision {
   readonly direction: Direction | 'none';
-  /** Members now, and to be. Equal when nothing is to be done. */
+  /** Current and desired members; equal when nothing changes. */
   readonly from: number;
   readonly desired: number;
   /** `now` does not wait for the interval: below the minimum, usage above .95 twice. */
   readonly urgency: 'now' | 'interval';
-  /** Why the size is to change: what the formula says, what was asked, or bounds the size is outside of. */
+  /** What the size follows from: the formula, an explicit request, or a size outside its bounds. */
   readonly because: 'formula' | 'asked' | 'below_minimum' | 'above_maximum';
-  /** What was wished for before clamps and vetoes; `from` when nothing was. */
+  /** The size aimed for before clamps and vetoes. */
   readonly wished: number;
-  /** To be recorded: what the formula, at its most careful, holds for needed within the bounds. */
+  /** Recorded for later assessments: the size that the conservative formula recommends, within the bounds. */
   readonly recommendation: number;
-  /** Ids of the members to leave, in order. */
+  /** Ids of the members to remove, in order. */
   readonly victims: readonly string[];
-  /** Of the members that join or leave, how many count against the flap budget: not those that replace the dead. */
+  /** How many of the joining or departing members count against the flap budget; replacements do not. */
   readonly charged: number;
   readonly usage: Usage;
-  /** The formula as growing sees it, and as shrinking does. */
+  /** The formula as evaluated for growing and for shrinking. */
   readonly formula: { readonly out: Formula; readonly in: Formula };
-  /** Shrinking only: the fullest resource once the victims are gone. */
+  /** Shrinking only: the most used resource after the victims have left. */
   readonly after: { readonly resource: string; readonly usage: number } | null;
-  /** Members waited for, as given. */
+  /** Unmet capacity, as given. */
   readonly waitedFor: number;
   readonly work: Work | null;
   readonly size: { readonly min: number; readonly max: number };

@@ -4,10 +4,9 @@ import type { ScalingRules } from './rules.js';
 import type { ResourceUsage, ScalingMember, Usage } from './types.js';
 
 /**
- * How full a cluster is, by resource: used over offered, all members together. Who is not ready, is too new, or has no
- * fresh reading counts as idle where growing is decided and as full where shrinking is. A resource that no member has
- * ever reported is no metric: it is named, and has no part in either.
- * Ratios have four decimals, so that who reads a decision calculates with the same numbers.
+ * Measures a cluster's usage by resource: used over offered, over all members. A member that is not ready, too new, or
+ * without a fresh reading counts as idle for growing and as full for shrinking. A resource that no member has ever
+ * reported is listed as unmeasured and affects neither. Ratios have four decimals, so that a reader can recalculate.
  */
 export const measureUsage = (members: readonly ScalingMember[], nowMs: number, rules: ScalingRules): Usage => {
   const offered = [...new Set(members.flatMap(({ offers }) => Object.keys(offers)))].sort();

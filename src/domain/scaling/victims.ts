@@ -9,30 +9,30 @@ export interface Victim extends Placed {
 }
 
 export interface Victims {
-  /** In the order in which they are to leave, one at a time. */
+  /** In the order of removal. */
   readonly ids: readonly string[];
-  /** When fewer than asked: why none of those that stay may go, each reason once. */
+  /** When fewer than requested were found: the distinct reasons why no further member may leave. */
   readonly refused: readonly string[];
 }
 
 /**
- * Who leaves when a cluster shrinks: unhealthy before healthy, then whose capabilities most others have, then who shares
- * its host (or zone, where the cluster spreads over zones) with most, then the newest. Nobody leaves whose going would
- * bring the cluster below its minimum, leave a required capability or a role short, break a hard spread, or leave fewer
- * than a majority ready; what is already broken may stay as it is, but not get worse. This holds after each single one.
+ * Chooses the members to remove when a cluster shrinks: unhealthy members first, then those with the most common
+ * capabilities, then those that share a host (or zone) with the most members, then the newest. A removal must not bring
+ * the cluster below its minimum, leave a required capability or role short, break a hard spread, or leave fewer than a
+ * majority ready. A rule that is already broken must not get worse. This holds after each single removal.
  */
 export const chooseVictims = (input: {
   readonly members: readonly Victim[];
   readonly rule: FormationRule;
   readonly count: number;
-  /** Who may be chosen at all; the others only count for what they hold together. */
+  /** Which members may be chosen; the others only count toward the rules. */
   readonly eligible?: (agentId: string) => boolean;
 }): Victims => {
   const { rule, count, eligible = () => true } = input;
   let staying = input.members;
   const ids: string[] = [];
   while (ids.length < count) {
-    const next = inOrder(staying, rule).find(
+    const next = rankVictims(staying, rule).find(
       (member) => eligible(member.id) && objections(member, staying, rule).length === 0,
     );
     if (next === undefined) break;
@@ -44,7 +44,7 @@ export const chooseVictims = (input: {
   return { ids, refused: [...refused].sort() };
 };
 
-const inOrder = (members: readonly Victim[], rule: FormationRule): Victim[] => {
+const rankVictims = (members: readonly Victim[], rule: FormationRule): Victim[] => {
   const needed = new Set([...rule.requiredCapabilities, ...rule.roles.map(({ capability }) => capability)]);
   const holders = (capability: string): number =>
     members.filter(({ capabilities }) => capabilities.includes(capability)).length;
@@ -53,7 +53,7 @@ const inOrder = (members: readonly Victim[], rule: FormationRule): Victim[] => {
     const group = groupOf(member, spread);
     return {
       member,
-      // The rarest of what it can do; who can do nothing that is needed is missed by nobody.
+      // How many members hold its rarest needed capability; Infinity when it has no needed capability.
       rarest: Math.min(...member.capabilities.filter((token) => needed.has(token)).map(holders)),
       neighbours: group === null ? 1 : members.filter((other) => groupOf(other, spread) === group).length,
     };
@@ -70,15 +70,15 @@ const inOrder = (members: readonly Victim[], rule: FormationRule): Victim[] => {
     .map(({ member }) => member);
 };
 
-/** Without subtraction: two infinities are equal. */
+/** Compares without subtraction, since Infinity - Infinity is NaN. */
 const descending = (a: number, b: number): number => (a === b ? 0 : a > b ? -1 : 1);
 
 const objections = (leaver: Victim, members: readonly Victim[], rule: FormationRule): string[] => {
   const rest = members.filter((member) => member !== leaver);
-  const told: string[] = [];
+  const reasons: string[] = [];
   const ready = rest.filter((member) => member.ready).length;
   if (leaver.ready && ready < majority(rest.length)) {
-    told.push(`quorum: ${ready} of ${rest.length} would be ready, a majority is ${majority(rest.length)}`);
+    reasons.push(`quorum: ${ready} of ${rest.length} would be ready, a majority is ${majority(rest.length)}`);
   }
   const before = checkFormation(members, rule);
   for (const short of checkFormation(rest, rule)) {
@@ -86,9 +86,9 @@ const objections = (leaver: Victim, members: readonly Victim[], rule: FormationR
       short,
       before.find((known) => keyOf(known) === keyOf(short)),
     );
-    if (objection !== null) told.push(objection);
+    if (objection !== null) reasons.push(objection);
   }
-  return told;
+  return reasons;
 };
 
 const keyOf = (short: Shortfall): string =>
@@ -101,13 +101,15 @@ const keyOf = (short: Shortfall): string =>
 const objectionOf = (after: Shortfall, before: Shortfall | undefined): string | null => {
   switch (after.kind) {
     case 'capability':
-      return before ? null : `coverage: nobody else has "${after.capability}"`;
+      return before ? null : `coverage: no other member has "${after.capability}"`;
     case 'role': {
       const worse = after.found < after.min && !(before?.kind === 'role' && before.found <= after.found);
       return worse ? `role: "${after.role}" would have ${after.found} of at least ${after.min}` : null;
     }
     case 'size':
-      return after.found < after.min ? `minimum: ${after.found} would stay, at least ${after.min} must` : null;
+      return after.found < after.min
+        ? `minimum: ${after.found} would remain, at least ${after.min} are required`
+        : null;
     case 'spread': {
       const missing = after.needed - after.placeable;
       const was = before?.kind === 'spread' ? before.needed - before.placeable : 0;

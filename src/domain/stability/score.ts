@@ -1,21 +1,21 @@
 import { majority } from '../formation/quorum.js';
 import { jainIndex } from '../scaling/jain.js';
 
-/** What the last 600 s say about a cluster. */
+/** Facts about a cluster over the last 600 s. */
 export interface StabilityFacts {
-  /** Members of the present epoch, also those that are down and not yet replaced. */
+  /** Members of the current epoch, including those that are down and not yet replaced. */
   readonly members: number;
-  /** Members that answer and can work; null when nobody has looked within the window. */
+  /** Members that respond and can work; null when no member was observed within the window. */
   readonly ready: number | null;
   readonly desired: number;
   readonly min: number;
-  /** Members lost without being drained or asked to leave. Planned scaling does not count. */
+  /** Members lost without a drain or a leave. Planned scaling does not count. */
   readonly unplannedLosses: number;
   readonly flaps: number;
-  /** Mail handed over, and how much of it within `communication_latency`. */
+  /** Deliveries handed over, and how many of them within `communication_latency`. */
   readonly handOvers: { readonly count: number; readonly within: number };
   readonly mail: { readonly sent: number; readonly dead: number; readonly redelivered: number };
-  /** In-flight work over concurrency of the members that told it, 0..1. */
+  /** In-flight work over concurrency of each member that reported it, 0..1. */
   readonly loads: readonly number[];
 }
 
@@ -31,16 +31,16 @@ export interface StabilityParts {
 export type StabilityCap = 'below_minimum' | 'no_quorum' | 'none_ready';
 
 export interface StabilityScore {
-  /** 0..1; null when it is not known, which is never the same as 1. */
+  /** 0..1; null when unknown. Unknown never counts as 1. */
   readonly score: number | null;
   readonly parts: StabilityParts | { readonly [Part in keyof StabilityParts]: null };
-  /** The weighted sum before caps; null as the score. */
+  /** The weighted sum before caps; null when the score is null. */
   readonly sum: number | null;
-  /** Caps that hold, whether or not they lowered the sum. */
+  /** Caps that apply, whether or not they lowered the sum. */
   readonly caps: readonly StabilityCap[];
-  /** Parts that count as perfect because too little happened to measure them. */
+  /** Parts counted as 1 because too few events were available to measure them. */
   readonly assumed: readonly (keyof StabilityParts)[];
-  /** Why the score is not known; null when it is. */
+  /** Why the score is unknown; null when it is known. */
   readonly unknown: string | null;
 }
 
@@ -51,22 +51,22 @@ export const stabilityCaps: Readonly<Record<StabilityCap, number>> = {
   none_ready: 0,
 };
 
-/** Fewer hand-overs say nothing about latency. */
+/** With fewer hand-overs, latency is not measured. */
 export const fewestHandOvers = 20;
-/** Below this mean load one task more or less makes an idle cluster look unbalanced. */
+/** Below this mean load, balance is not measured: one task more or less would make an idle cluster look unbalanced. */
 export const idleLoad = 0.05;
 
 /**
  * S = 0.30 A + 0.25 M + 0.20 L + 0.15 D + 0.10 B, then caps: below the minimum at most .85, without a majority ready at
- * most .5, with nobody ready 0.
- * A = ready / desired; M = e^(-(unplanned losses + flaps) / n), n the larger of members and desired; L = share of mail
- * handed over in time; D = 1 - (dead + 0.1 redelivered) / sent; B = Jain's index of the members' load.
+ * most .5, with no member ready 0.
+ * A = ready / desired; M = e^(-(unplanned losses + flaps) / n), n the larger of members and desired; L = share of
+ * deliveries handed over in time; D = 1 - (dead + 0.1 redelivered) / sent; B = Jain's index of the members' load.
  * @example one loss of five, not yet replaced, all else perfect: .3 * 4/5 + .25 * e^(-1/5) + .45 = .895
  */
 export const stabilityScore = (facts: StabilityFacts): StabilityScore => {
   const { ready, members, desired } = facts;
   if (ready === null) return unknown('no member has reported within the window');
-  if (desired <= 0 && members === 0) return unknown('the cluster has no members and wants none');
+  if (desired <= 0 && members === 0) return unknown('the cluster has no members and desires none');
 
   const assumed: (keyof StabilityParts)[] = [];
   const orPerfect = (part: keyof StabilityParts, measured: number | null): number => {
@@ -95,7 +95,7 @@ const latencyPart = ({ count, within }: StabilityFacts['handOvers']): number | n
 
 const deliveryPart = ({ sent, dead, redelivered }: StabilityFacts['mail']): number | null => {
   const harm = dead + 0.1 * redelivered;
-  // Mail of before the window may die within it.
+  // Messages sent before the window may become dead letters within it.
   if (sent === 0) return harm > 0 ? 1 - Math.min(1, harm) : null;
   return 1 - Math.min(1, harm / sent);
 };

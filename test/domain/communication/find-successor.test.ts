@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { findSuccessor, type OrphanedDelivery } from '../../../src/domain/communication/find-successor.js';
-import type { Directory, RoutableTopic } from '../../../src/domain/communication/route-messages.js';
+import type { Directory, RoutableTopic } from '../../../src/domain/communication/routing.js';
 
 const table = (roles: Readonly<Record<string, readonly string[]>>) => ({
   epoch: 2,

@@ -1,12 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Address } from '../../../src/contracts/messages.js';
-import {
-  routeMessages,
-  type Directory,
-  type RoutableTopic,
-  type Route,
-  type Sender,
-} from '../../../src/domain/communication/route-messages.js';
+import { routeMessages } from '../../../src/domain/communication/route-messages.js';
+import type { Directory, RoutableTopic, Route, Sender } from '../../../src/domain/communication/routing.js';
 
 const everybody = ['a', 'b', 'c', 'd', 'e'];
 const member = (agentId: string, ...roles: string[]) => ({ agentId, roles });

@@ -2,13 +2,9 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Address } from '../../../src/contracts/messages.js';
 import type { AccessList } from '../../../src/contracts/topics.js';
-import {
-  mayUseTopic,
-  routeMessages,
-  type Directory,
-  type RoutableMessage,
-  type Route,
-} from '../../../src/domain/communication/route-messages.js';
+import { routeMessages } from '../../../src/domain/communication/route-messages.js';
+import type { Directory, RoutableMessage, Route } from '../../../src/domain/communication/routing.js';
+import { isTopicAllowed } from '../../../src/domain/communication/topic-access.js';
 
 const agentIds = ['a', 'b', 'c', 'd', 'e', 'f', 'g'];
 const clusterIds = ['one', 'two', 'three'];
@@ -168,7 +164,7 @@ describe('routeMessages, whatever is sent by whomever', () => {
       const topic = 'topic' in to ? known.topics.get(to.topic) : undefined;
       if (!found || topic?.state !== 'open') return;
       const allowed = topic.subscriptions.filter(
-        (one) => one.agentId !== sender.agentId && mayUseTopic(topic.subscribe, one.agentId, known.clustersOf),
+        (one) => one.agentId !== sender.agentId && isTopicAllowed(topic.subscribe, one.agentId, known.clustersOf),
       );
       const of = (group: string | null) =>
         allowed.filter(({ queueGroup }) => queueGroup === group).map((one) => one.agentId);

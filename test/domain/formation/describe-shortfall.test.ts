@@ -10,7 +10,7 @@ test.each<[Shortfall[], Record<string, number>, string]>([
       { kind: 'capability', capability: 'vision', found: 0 },
     ],
     { no_capacity: 5, lease_expired: 7, quarantined: 0 },
-    'needs 3 agents, 2 are eligible; nobody has the capability "vision"; 12 agents were rejected: 7 lease_expired, 5 no_capacity. ' +
+    'needs 3 agents, 2 are eligible; no eligible agent has the capability "vision"; 12 agents were rejected: 7 lease_expired, 5 no_capacity. ' +
       'Register more agents, lower size.min or register agents with the capability.',
   ],
   [
@@ -22,8 +22,8 @@ test.each<[Shortfall[], Record<string, number>, string]>([
   [
     [{ kind: 'spread', by: 'host', needed: 3, allowedPerGroup: 1, placeable: 2, unknown: 4 }],
     {},
-    'the hard spread allows 1 of 3 agents on one host, so only 2 can be placed, and 4 agents named no host. ' +
-      'Register agents on other hosts, let agents name their host or ask for a soft spread.',
+    'the hard spread allows 1 of 3 agents on one host, so only 2 can be placed, and 4 agents reported no host. ' +
+      'Register agents on other hosts, have agents report their host or ask for a soft spread.',
   ],
   [
     [{ kind: 'room', max: 2, unmet: ['c'] }],

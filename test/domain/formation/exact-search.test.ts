@@ -1,19 +1,19 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { exactSearch, isBetter } from '../../../src/domain/formation/exact-search.js';
-import { prepare } from '../../../src/domain/formation/problem.js';
+import { prepareProblem } from '../../../src/domain/formation/problem.js';
 import { isCovered, scoreOf } from '../../../src/domain/formation/selection.js';
 import { greedyCover } from '../../../src/domain/formation/set-cover.js';
 import { agent, candidates, request, requests } from './builders.js';
 
-const plenty = () => ({ looks: 10_000_000 });
+const plenty = () => ({ steps: 10_000_000 });
 
 describe('exactSearch', () => {
   test('is never worse than greed, whether it starts from the greedy choice or from nothing', () => {
     let better = 0;
     fc.assert(
       fc.property(candidates(1, 20), requests(10, 1), (fleet, asked) => {
-        const problem = prepare(fleet, asked);
+        const problem = prepareProblem(fleet, asked);
         const kept = asked.kept.length;
         const target = Math.min(Math.max(asked.size.desired, kept), kept + problem.options.length);
         const greedy = greedyCover(problem, target, target);
@@ -34,16 +34,16 @@ describe('exactSearch', () => {
   });
 
   test('keeps the incumbent when its budget is spent', () => {
-    const problem = prepare(
+    const problem = prepareProblem(
       ['a', 'b', 'c'].map((id) => agent(id)),
       request(),
     );
     const incumbent = problem.options.slice(1);
-    expect(exactSearch(problem, 2, incumbent, { looks: 0 })).toBe(incumbent);
-    expect(exactSearch(problem, 2, null, { looks: 0 })).toBeNull();
+    expect(exactSearch(problem, 2, incumbent, { steps: 0 })).toBe(incumbent);
+    expect(exactSearch(problem, 2, null, { steps: 0 })).toBeNull();
   });
 
   test('refuses a size there are not enough candidates for', () => {
-    expect(exactSearch(prepare([agent('a')], request()), 2, null, plenty())).toBeNull();
+    expect(exactSearch(prepareProblem([agent('a')], request()), 2, null, plenty())).toBeNull();
   });
 });

@@ -16,7 +16,7 @@ test('writes one line a change, clusters in order of id', () => {
       releases: [{ agentId: 'agent-9', operationId: 'op_w' }],
       queue: [
         { operationId: 'op_z', blockedBy: null },
-        { operationId: 'op_q', blockedBy: 'nobody has the capability "vision"' },
+        { operationId: 'op_q', blockedBy: 'no eligible agent has the capability "vision"' },
       ],
     }),
   ).toEqual([
@@ -28,7 +28,7 @@ test('writes one line a change, clusters in order of id', () => {
     '= cl_y unchanged',
     '~ reservation of agent-9 by op_w has expired and is released',
     '~ queue: op_z can be served now',
-    '~ queue: op_q waits on: nobody has the capability "vision"',
+    '~ queue: op_q waits on: no eligible agent has the capability "vision"',
   ]);
 });
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { prepare } from '../../../src/domain/formation/problem.js';
+import { prepareProblem } from '../../../src/domain/formation/problem.js';
 import { greedyCover } from '../../../src/domain/formation/set-cover.js';
 import type { Candidate, MatchRequest } from '../../../src/domain/formation/types.js';
 import { agent, candidates, request, requests } from './builders.js';
@@ -15,7 +15,7 @@ describe('greedyCover', () => {
       agent('last', { capabilities: ['d'], load: 0.5 }),
     ];
     const asked = request({ requiredCapabilities: ['a', 'b', 'c', 'd'] });
-    const order = (target: number) => greedyCover(prepare(fleet, asked), target, 3).chosen.map(({ id }) => id);
+    const order = (target: number) => greedyCover(prepareProblem(fleet, asked), target, 3).chosen.map(({ id }) => id);
     expect(order(1)).toEqual(['wide', 'last']);
     expect(order(3)).toEqual(['wide', 'last', 'cheap']);
   });
@@ -29,7 +29,7 @@ describe('greedyCover', () => {
     }));
     fc.assert(
       fc.property(candidates(0, 30), plain, (fleet, asked) => {
-        const problem = prepare(fleet, asked);
+        const problem = prepareProblem(fleet, asked);
         const { min, desired, max } = asked.size;
         fc.pre(min <= fleet.length);
         const order = greedyCover(problem, Math.min(desired, fleet.length), Math.min(max, fleet.length)).chosen;

@@ -243,7 +243,7 @@ describe('shrinking', () => {
     const members = ['a', 'b', 'c', 'd'].map((id) => member(id, 0.2, { capabilities: [id] }));
     const decision = decide({ members, rule: rule({ requiredCapabilities: ['a', 'b', 'c', 'd'] }) });
     expect(decision.vetoes).toEqual([
-      { by: 'safety', reasons: ['a', 'b', 'c', 'd'].map((id) => `coverage: nobody else has "${id}"`) },
+      { by: 'safety', reasons: ['a', 'b', 'c', 'd'].map((id) => `coverage: no other member has "${id}"`) },
     ]);
   });
 

@@ -126,16 +126,16 @@ describe('answers', () => {
 
   test.each<[string, Partial<Claim>, string, string]>([
     [
-      'nobody offers it',
+      'no agent or pool offers it',
       { perUnit: { gpu: 1 } },
       'not_offered',
-      'nobody offers gpu; register an agent or a pool that does',
+      'no agent or pool offers gpu; register one that does',
     ],
     [
       'it would never fit',
       { perUnit: { slots: 11 } },
       'too_large',
-      'one unit takes 11 slots, of which only 9 can be given in all',
+      'one unit takes 11 slots, of which at most 9 can be allocated',
     ],
     ['the quota is reached', { held: 2, quota: { slots: 2.5 } }, 'quota', 'the quota is 2.5 slots; 3 units take 3'],
     ['its weight is 0', { weight: 0 }, 'invalid', 'weight is 0; it must be a number above 0'],

@@ -26,7 +26,7 @@ describe('a decision as a sentence', () => {
       },
       'Grows from 5 to 8 members: usage of slots 0.65 (0.65 a sample before) needs ceil(5 x 0.65 / 0.65) = ' +
         'ceil(5) = 5 members; work of 12 in flight + 300 waiting / (300 s x 0.05 a slot) = 32 slots needs ' +
-        'ceil(32 / 4) = ceil(8) = 8 members; 2 more waited for make 5 + 2 = 7 members.',
+        'ceil(32 / 4) = ceil(8) = 8 members; unmet capacity of 2 makes 5 + 2 = 7 members.',
     ],
     [
       'growing a second time, while the average still falls',
@@ -37,14 +37,14 @@ describe('a decision as a sentence', () => {
         ],
       },
       'Stays at 5 members: usage of slots 0.85 (0.9 a sample before) needs ceil(5 x 0.85 / 0.65) = ceil(6.5385) = 7 ' +
-        'members; not done, because usage 0.85 (0.9 a sample before) falls, and until 2026-01-01T12:03:00.000Z it may ' +
-        'be that of the smaller cluster.',
+        'members; not done, because usage 0.85 (0.9 a sample before) is falling and may reflect ' +
+        'the smaller cluster until 2026-01-01T12:03:00.000Z.',
     ],
     [
       'shrinking',
       { members: [...membersAt(9, 0.3), member('quiet', null)] },
-      'Shrinks from 10 to 8 members, of which m0, m1 leave: usage of slots 0.37, 1 member unheard counted as full, ' +
-        'needs ceil(10 x 0.37 / 0.65) = ceil(5.6923) = 6 members; those that stay are then used to 0.4625 of slots, ' +
+      'Shrinks from 10 to 8 members, of which m0, m1 leave: usage of slots 0.37, 1 member without a reading counted as full, ' +
+        'needs ceil(10 x 0.37 / 0.65) = ceil(5.6923) = 6 members; the remaining members then use 0.4625 of slots, ' +
         'at most 0.72; one member or 20 % in a round limits 6 to 8.',
     ],
     [
@@ -58,14 +58,14 @@ describe('a decision as a sentence', () => {
         members: [...membersAt(9, 0.3), member('old', null, { usage: { slots: reading(0.3, 0.3, 60) } })],
         recommendations: [{ atMs: nowMs - seconds(600), desired: 10 }],
       },
-      'Stays at 10 members: usage of slots 0.37, 1 member unheard counted as full, needs ceil(10 x 0.37 / 0.65) = ' +
+      'Stays at 10 members: usage of slots 0.37, 1 member without a reading counted as full, needs ceil(10 x 0.37 / 0.65) = ' +
         'ceil(5.6923) = 6 members; not done, because the metrics of old are older than 45 s, and 10 was recommended ' +
         'at 2026-01-01T11:50:00.000Z, within the last 1200 s.',
     ],
     [
       'asked for too much',
       { asked: 12 },
-      'Grows from 5 to 10 members: 12 was asked for, within 3 to 10; the maximum of 10 limits 12 to 10.',
+      'Grows from 5 to 10 members: 12 was requested, within 3 to 10; the maximum of 10 limits 12 to 10.',
     ],
     [
       'below the minimum',

@@ -39,7 +39,7 @@ describe('who leaves first', () => {
     const both = [...members, one('d', { capabilities: ['plan'] }), one('e', { capabilities: ['plan'] })];
     expect(chooseVictims({ members: both, rule: free, count: 4 })).toEqual({
       ids: ['a', 'b', 'd'],
-      refused: ['coverage: nobody else has "ocr"', 'coverage: nobody else has "plan"'],
+      refused: ['coverage: no other member has "ocr"', 'coverage: no other member has "plan"'],
     });
   });
 
@@ -55,7 +55,7 @@ describe('nobody leaves', () => {
     const members = ['a', 'b', 'c'].map((id) => one(id));
     expect(chooseVictims({ members, rule: rule(), count: 1 })).toEqual({
       ids: [],
-      refused: ['minimum: 2 would stay, at least 3 must'],
+      refused: ['minimum: 2 would remain, at least 3 are required'],
     });
   });
 
