@@ -1,4 +1,4 @@
-// Writes openapi.json from the routes of the built API; with --check compares, and fails when the file is behind them.
+// Writes openapi.json from the routes of the built API. With --check it compares instead, and fails when they differ.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
@@ -6,7 +6,7 @@ const file = fileURLToPath(new URL('../openapi.json', import.meta.url));
 const { createApi } = await import('../dist/http/app.js');
 const { openApiDocument } = await import('../dist/http/routes/openapi.js');
 
-// The routes describe themselves without a database: nothing of what they are made with is used until a request comes.
+// The routes use their dependencies only when a request arrives, so describing them needs none.
 const text = `${JSON.stringify(openApiDocument(createApi({})), null, 2)}\n`;
 
 if (process.argv.includes('--check')) {
@@ -17,10 +17,10 @@ if (process.argv.includes('--check')) {
       return '';
     }
   })();
-  if (written === text) console.log('openapi.json says what the routes say');
+  if (written === text) console.log('openapi.json matches the routes');
   else {
     console.error(
-      'openapi.json is not what the routes say: run "npm run build && node scripts/openapi.mjs" and commit it',
+      'openapi.json differs from the routes: run "npm run build && node scripts/openapi.mjs" and commit it',
     );
     process.exitCode = 1;
   }

@@ -1,4 +1,4 @@
-// The gate: every static check of the project, two at a time, one line each; what a failed one printed is shown whole.
+// Runs every static check, two at a time. Prints one line for each, then the whole output of those that failed.
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
@@ -9,7 +9,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 
 const cache = 'node_modules/.cache';
 
-// Each tool's own file, run by this very node: npx would add its start to every check. The long ones come first.
+// Each tool's own file, since npx would add its start-up time to every check. The slow checks come first.
 const checks = [
   ['lint', 'node_modules/oxlint/bin/oxlint', '--type-aware', '--deny-warnings'],
   [
