@@ -12,7 +12,7 @@ interface Binding {
 export const isLoopback = (host: string): boolean =>
   host === 'localhost' || host === '::1' || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(host);
 
-/** Tokens in clear on a network are tokens given away: beyond loopback, TLS here or at a proxy is a condition. */
+/** Tokens must not cross a network unencrypted: listening beyond loopback requires TLS here or at a proxy. */
 export function bindingProblem(binding: Binding): Problem | null {
   const { CLUSTER_MANAGER_HOST: host, CLUSTER_MANAGER_TLS_CERT: cert, CLUSTER_MANAGER_TLS_KEY: key } = binding;
   if ((cert === undefined) !== (key === undefined)) {
@@ -29,7 +29,7 @@ export function bindingProblem(binding: Binding): Problem | null {
     path: 'CLUSTER_MANAGER_HOST',
     message:
       `is "${host}", reachable from other machines; allowed: a loopback address, or set CLUSTER_MANAGER_TLS_CERT and ` +
-      'CLUSTER_MANAGER_TLS_KEY, or CLUSTER_MANAGER_BEHIND_PROXY=1 where a proxy ends TLS',
+      'CLUSTER_MANAGER_TLS_KEY, or CLUSTER_MANAGER_BEHIND_PROXY=1 where a proxy terminates TLS',
   };
 }
 

@@ -18,7 +18,7 @@ const fields: readonly Field[] = [
 ];
 
 /**
- * What is wrong with a cron expression of five fields, or null when Temporal would accept it and it comes due at all.
+ * Validates a cron expression of five fields. Returns the problem, or null when Temporal accepts it and it ever fires.
  * Numbers, `*`, lists, ranges, steps and three-letter month and weekday names are allowed; Sunday is 0 or 7.
  * @example cronProblem('0 25 * * *') === 'its hour "25" is outside 0 to 23'
  */
@@ -35,8 +35,8 @@ export function cronProblem(expression: string): string | null {
   }
   const [, , daysOfMonth = [], monthNumbers = []] = values;
   const earliestDay = Math.min(...daysOfMonth);
-  const comesDue = monthNumbers.some((month) => earliestDay <= (longestMonths[month - 1] ?? 0));
-  return comesDue ? null : `no chosen month has a day ${earliestDay}, so it never comes due`;
+  const everFires = monthNumbers.some((month) => earliestDay <= (longestMonths[month - 1] ?? 0));
+  return everFires ? null : `no chosen month has a day ${earliestDay}, so it never fires`;
 }
 
 function parseField(text: string, field: Field): number[] | string {
@@ -51,7 +51,7 @@ function parseField(text: string, field: Field): number[] | string {
     const [first = '', last, ...rest] = range === '*' ? [String(field.min), String(field.max)] : range.split('-');
     if (rest.length > 0) return `its ${field.name} "${text}" is not a range such as 1-5`;
     const start = parseValue(first, field);
-    // As Temporal reads it: `5/10` runs from 5 to the field's end.
+    // As in Temporal, `5/10` runs from 5 to the field's end.
     const end = last === undefined ? (step === undefined ? start : field.max) : parseValue(last, field);
     if (typeof start === 'string') return start;
     if (typeof end === 'string') return end;

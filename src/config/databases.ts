@@ -9,8 +9,8 @@ type DatabaseKey = (typeof databaseKeys)[number];
 export type DatabaseUrls = Readonly<Record<DatabaseKey, string>>;
 
 /**
- * The address of each database: its own variable, else the file's URL, else the file's name on `DATABASE_URL`'s server.
- * Two of the three at one place would mix their tables, so that is a problem too.
+ * Resolves the address of each database: its own variable, else the file's URL, else the file's name on the server of
+ * `DATABASE_URL`. Two databases with the same address are a problem, since their tables would mix.
  */
 export function resolveDatabases(
   named: DatabaseUrls,
@@ -26,7 +26,7 @@ export function resolveDatabases(
         path: `cluster_manager.databases.${key}`,
         message:
           `is the name ${shown(named[key])} without a server; set ${key.toUpperCase()}_DATABASE_URL, or DATABASE_URL ` +
-          'for all three, or run `npm start`, which starts a server of its own',
+          'for all three, or run `npm start`, which starts its own server',
       });
     }
   }

@@ -9,7 +9,7 @@ export { environmentVariables };
 
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
 
-/** What the environment says, typed. Absent keys were unset or empty. */
+/** The parsed environment. Absent keys were unset or empty. */
 export interface Environment {
   /** The settings file. */
   readonly configPath: string;
@@ -24,9 +24,9 @@ export interface Environment {
   readonly port: number;
   readonly tls?: { readonly certPath: string; readonly keyPath: string };
   readonly behindProxy: boolean;
-  /** Host names, besides loopback and `host`, that the API answers to. */
+  /** Host names that the API accepts in addition to loopback and `host`. */
   readonly allowedHosts: readonly string[];
-  /** Where the CLI finds the API, and the token it shows. */
+  /** The API's URL and the token that the CLI uses. */
   readonly url?: string;
   readonly token?: string;
   readonly adminToken?: string;
@@ -114,7 +114,7 @@ export function readEnvironment(env: RawEnvironment): Environment {
   return environment;
 }
 
-/** The same without throwing, so that the settings file's problems can join the list. */
+/** Like `readEnvironment`, but returns the problems, so that they can be reported with those of the settings file. */
 export function checkEnvironment(env: RawEnvironment): {
   readonly environment?: Environment;
   readonly problems: readonly Problem[];
@@ -126,7 +126,7 @@ export function checkEnvironment(env: RawEnvironment): {
   if (!parsed.success) {
     for (const issue of parsed.error.issues) {
       const name = String(issue.path[0]);
-      problems.push({ path: name, message: `is ${seen(name, present[name])}; allowed: ${issue.message}` });
+      problems.push({ path: name, message: `is ${describeValue(name, present[name])}; allowed: ${issue.message}` });
     }
     return { problems };
   }
@@ -137,8 +137,8 @@ export function checkEnvironment(env: RawEnvironment): {
   return { environment: environmentOf(values, temporal), problems };
 }
 
-/** A secret's value never reaches a message: it may be a real one with a slip in it. */
-const seen = (name: string, value: unknown): string =>
+/** Secrets are never shown, since an invalid value may be a real secret with a typing error. */
+const describeValue = (name: string, value: unknown): string =>
   environmentVariables.some((variable) => variable.name === name && variable.secret)
     ? `a text of ${String(value).length} characters`
     : shown(value);
@@ -178,6 +178,6 @@ type Defined<T> = { [K in keyof T as undefined extends T[K] ? never : K]: T[K] }
   [K in keyof T as undefined extends T[K] ? K : never]?: Exclude<T[K], undefined>;
 };
 
-/** Leaves out what is undefined, which `exactOptionalPropertyTypes` tells apart from absent. */
+/** Drops undefined values, which `exactOptionalPropertyTypes` distinguishes from absent ones. */
 const defined = <T extends object>(values: T): Defined<T> =>
   Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as Defined<T>;

@@ -10,7 +10,7 @@ export type Interval = { readonly everySeconds: number } | { readonly cron: stri
 
 type File = SettingsFile['cluster_manager'];
 
-/** The settings file after its one renaming: camelCase, with the unit in each number's name. */
+/** The settings file in camelCase, with the unit in each number's name. */
 export interface Settings {
   /** Also the Temporal task queue. */
   readonly id: string;
@@ -19,7 +19,7 @@ export interface Settings {
   readonly relationships: File['relationships'];
   readonly formationInterval: Interval;
   readonly scalingInterval: Interval;
-  /** Members, both ends included. */
+  /** Members, inclusive. */
   readonly clusterSize: { readonly min: number; readonly max: number };
   readonly communicationLatencyMs: number;
   /** Used over capacity, 0 to 1. */
@@ -37,13 +37,13 @@ export interface Settings {
   readonly scaling: ScalingSettings;
 }
 
-/** The times by which scaling decides; its ratios follow from `resourceUsageRatio`. */
+/** The durations and limits of scaling; its ratios follow from `resourceUsageRatio`. */
 export interface ScalingSettings {
   readonly samplePeriodSeconds: number;
   readonly halfLifeSeconds: number;
-  /** Shrinking waits until every recommendation of this time was lower. */
+  /** Stabilization window: a cluster shrinks only when every recommendation within it was lower. */
   readonly windowSeconds: number;
-  /** A member this young has no say yet. */
+  /** Readings of a member younger than this are ignored. */
   readonly newMemberSeconds: number;
   readonly soakGrowSeconds: number;
   readonly soakShrinkSeconds: number;
@@ -53,17 +53,17 @@ export interface ScalingSettings {
   readonly blockSeconds: number;
 }
 
-/** How messages are routed, handed over and kept. */
+/** How messages are routed, delivered and retained. */
 export interface CommunicationSettings {
-  /** `cluster`: agents reach only those they share a cluster with, and topics. */
+  /** `cluster`: agents may send only to topics and to agents they share a cluster with. */
   readonly reach: 'fleet' | 'cluster';
   readonly leaseSeconds: number;
-  /** Hand-overs before a delivery becomes a dead letter. */
+  /** Delivery attempts before a delivery becomes a dead letter. */
   readonly tries: number;
-  /** After the first, second, … failed try; the last repeats. */
+  /** Delay after the first, second, … failed attempt; the last value repeats. */
   readonly retryDelaysSeconds: readonly number[];
   readonly maxUnacked: number;
-  /** Open deliveries that an inbox holds; more is refused. */
+  /** The most open deliveries of an inbox; more are refused. */
   readonly mailbox: number;
   readonly ttlSeconds: number;
   readonly broadcastDeadlineSeconds: number;
@@ -74,7 +74,7 @@ export interface CommunicationSettings {
   readonly wakeUps: boolean;
 }
 
-/** Everything a worker or server is told from outside, checked. */
+/** The checked configuration of a worker or server. */
 export interface ManagerConfig extends Settings, Omit<Environment, 'databaseUrls'> {
   readonly databases: DatabaseUrls;
 }
@@ -94,14 +94,14 @@ export function loadConfig(options: { readonly path?: string; readonly env: RawE
   const { databases, problems: databaseProblems } = resolveDatabases(settings.databases, environment.databaseUrls);
   if (!databases) throw configurationError(`The configuration (${path} and the environment)`, databaseProblems);
   const { databaseUrls: _resolved, ...rest } = environment;
-  return { ...rest, ...renamed(settings), configPath: path, databases };
+  return { ...rest, ...toSettings(settings), configPath: path, databases };
 }
 
 const intervalOf = (value: number | string): Interval =>
   typeof value === 'number' ? { everySeconds: value } : { cron: value.trim() };
 
-/** The one place where the file's snake_case becomes camelCase and units join the names. */
-function renamed(file: File): Settings {
+/** The only place where the file's snake_case becomes camelCase with units in the names. */
+function toSettings(file: File): Settings {
   const [min, max] = file.alert_thresholds.cluster_size;
   return {
     id: file.id,

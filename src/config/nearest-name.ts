@@ -13,8 +13,8 @@ function distance(a: string, b: string): number {
 }
 
 /**
- * The word someone most likely meant, or undefined when none is near: a far suggestion misleads more than it helps.
- * @example nearest('formation_intervall', ['formation_interval', 'id']) === 'formation_interval'
+ * The known word closest to a misspelled one, or undefined when none is close: a distant suggestion is misleading.
+ * @example nearestName('formation_intervall', ['formation_interval', 'id']) === 'formation_interval'
  */
 export function nearestName(word: string, known: readonly string[]): string | undefined {
   const simple = (text: string) => text.toLowerCase().replaceAll(/[-_\s]/g, '');

@@ -7,7 +7,7 @@ export function withoutCredentials(text: string): string {
     .replace(/([?&](?:password|sslpassword)=)[^&\s]*/gi, '$1***');
 }
 
-/** What was seen, as a person would write it, short enough for one line and without credentials. */
+/** Formats a value for a message: on one line, shortened, without credentials. */
 export function shown(value: unknown): string {
   if (value === undefined) return 'missing';
   if (value === null || value === '') return 'empty';
@@ -16,8 +16,8 @@ export function shown(value: unknown): string {
 }
 
 /**
- * The one error of a configuration that cannot be used, whose text lists every problem, one a line.
- * @param source what was read, as the sentence's subject: `cluster-manager.yaml`
+ * The error of an invalid configuration; its text lists every problem on a line of its own.
+ * @param source what was read, for example `cluster-manager.yaml`.
  */
 export function configurationError(source: string, problems: readonly Problem[]): ManagerError {
   const count = problems.length === 1 ? '1 problem' : `${problems.length} problems`;

@@ -4,8 +4,8 @@ import { functions } from '../contracts/steps.js';
 import { cronProblem } from './cron.js';
 
 /*
- * The settings file as it is written: snake_case, all durations in seconds except `communication_latency`, whose
- * milliseconds are the seed's. A leaf's message is the sentence after "allowed:"; what was seen is added on report.
+ * The settings file: snake_case, all durations in seconds except `communication_latency`, which the specification gives
+ * in milliseconds. A leaf's message is the text after "allowed:"; the report adds the value that was found.
  */
 
 const wholeNumber = (min: number, max: number, unit: string) => {
@@ -18,7 +18,7 @@ const ratio = z.number('a number from 0 to 1').min(0, 'a number from 0 to 1').ma
 const section = <Shape extends z.ZodRawShape>(shape: Shape) =>
   z.strictObject(shape, `a section with the keys ${Object.keys(shape).join(', ')}`);
 
-/** A list of known words, at least one, none twice. */
+/** A list of one or more distinct known words. */
 const wordsOf = <const Words extends readonly [string, ...string[]]>(words: Words) => {
   const allowed = `a list of one or more of ${words.join(', ')}, each once`;
   return z
@@ -38,10 +38,10 @@ const interval = z.union([z.number(), z.string()], intervalAllowed).superRefine(
   if (problem) context.addIssue({ code: 'custom', message: `${intervalAllowed}; as cron, ${problem}` });
 });
 
-/** A PostgreSQL name that needs no quoting anywhere: it becomes part of a URL and of log lines. */
+/** A PostgreSQL name that needs no quoting in URLs and log lines. */
 const databaseName = /^[a-z_][a-z0-9_]{0,62}$/;
 const databaseAllowed =
-  'a name of 1 to 63 small letters, digits or "_" that begins with no digit, or a postgres:// URL without a password';
+  'a name of 1 to 63 lower-case letters, digits or "_" that does not begin with a digit, or a postgres:// URL without a password';
 const database = z.string(databaseAllowed).superRefine((text, context) => {
   if (databaseName.test(text)) return;
   const url = /^postgres(ql)?:\/\//.test(text) && URL.canParse(text) ? new URL(text) : undefined;
@@ -98,7 +98,7 @@ export const settingsFile = section({
       .prefault({})
       .refine(
         (agents) => agents.lease >= 2 * agents.heartbeat_interval,
-        'a lease of at least two heartbeat_intervals, so that one lost heartbeat is no lost agent; raise agents.lease or lower agents.heartbeat_interval',
+        'a lease of at least two heartbeat_intervals, so that one lost heartbeat does not expire the agent; raise agents.lease or lower agents.heartbeat_interval',
       ),
     formation: section({
       invitation_timeout: wholeNumber(1, 600, 'seconds').default(10),
@@ -140,7 +140,7 @@ export const settingsFile = section({
 });
 export type SettingsFile = z.output<typeof settingsFile>;
 
-/** Every key below a schema by dotted path, sections included: what a typo can be compared with. */
+/** Every key of a schema as a dotted path, including sections; used to suggest corrections. */
 export function knownPaths(schema: z.ZodType, path = ''): string[] {
   const bare = schema instanceof z.ZodPrefault || schema instanceof z.ZodDefault ? schema.unwrap() : schema;
   if (!(bare instanceof z.ZodObject)) return [];

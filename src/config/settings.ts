@@ -6,7 +6,7 @@ import { nearestName } from './nearest-name.js';
 import { shown } from './problems.js';
 import { knownPaths, type SettingsFile, settingsFile } from './schema.js';
 
-/** A file's settings when all of it is valid; else what is wrong, each with its key and line. */
+/** The settings of a valid file, or its problems, each with key and line. */
 export interface ReadSettings {
   readonly settings?: SettingsFile['cluster_manager'];
   readonly problems: readonly Problem[];
@@ -18,13 +18,13 @@ export function readSettings(path: string): ReadSettings {
   try {
     text = readFileSync(path, 'utf8');
   } catch (error) {
-    const reason = (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'there is no such file' : String(error);
+    const reason = (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'no such file' : String(error);
     return problem(path, `cannot be read: ${reason}; set CLUSTER_MANAGER_CONFIG to the settings file`);
   }
   return parseSettings(text);
 }
 
-/** The same for a text already read. */
+/** Like `readSettings`, for text that was already read. */
 export function parseSettings(text: string): ReadSettings {
   const lineCounter = new LineCounter();
   const document = parseDocument(text, { lineCounter, uniqueKeys: true, prettyErrors: false });
@@ -69,7 +69,7 @@ function problemsOfIssue(
   ];
 }
 
-/** The sentence after an unknown key: its likely spelling, or the section it belongs to, or what the section knows. */
+/** The message for an unknown key: its likely spelling, the section it belongs to, or the known keys. */
 function unknownKey(section: string, key: string): string {
   const paths = knownPaths(settingsFile);
   const prefix = section === '' ? '' : `${section}.`;
@@ -84,7 +84,7 @@ function unknownKey(section: string, key: string): string {
 
 const dotted = (keys: readonly PropertyKey[]): string => keys.map(String).join('.');
 
-/** ` (line 7)` of the key, or of the nearest section that is there when the key is missing. */
+/** ` (line 7)` of the key, or of the nearest enclosing section when the key is missing. */
 function lineAt(document: Document, lineCounter: LineCounter, keys: readonly PropertyKey[]): string {
   for (let depth = keys.length; depth > 0; depth -= 1) {
     const parent = depth === 1 ? document.contents : document.getIn(keys.slice(0, depth - 1), true);

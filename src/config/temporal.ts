@@ -14,8 +14,8 @@ export interface TemporalSettings {
 }
 
 /**
- * Reads the variables that every Temporal SDK and the Temporal CLI read. Temporal's own profile file is left alone:
- * a developer's profile for a far cluster would turn TLS on for the server on this machine.
+ * Reads the variables that every Temporal SDK and the Temporal CLI read. Temporal's profile file is ignored: a
+ * developer's profile for a remote cluster would enable TLS for the local server.
  */
 export function readTemporal(env: Readonly<Record<string, string>>): {
   readonly temporal?: TemporalSettings;

@@ -34,7 +34,7 @@ export const environmentVariables: readonly EnvironmentVariable[] = [
   { name: 'CLUSTER_MANAGER_TLS_KEY', meaning: 'PEM file with its private key.' },
   {
     name: 'CLUSTER_MANAGER_BEHIND_PROXY',
-    meaning: '1: a proxy in front of the API ends TLS, so another address than loopback may be listened on.',
+    meaning: '1: a proxy in front of the API terminates TLS, so the API may listen beyond loopback.',
     default: '0',
   },
   {

@@ -33,7 +33,7 @@ describe('cronProblem', () => {
     ['1-2-3 * * * *', 'not a range'],
     ['1,,2 * * * *', 'its minute "" is not a number'],
     ['-5 * * * *', 'its minute "" is not a number'],
-    ['0 0 31 2,4 *', 'no chosen month has a day 31, so it never comes due'],
+    ['0 0 31 2,4 *', 'no chosen month has a day 31, so it never fires'],
   ])('refuses %s: %s', (expression, problem) => {
     expect(cronProblem(expression)).toContain(problem);
   });

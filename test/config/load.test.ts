@@ -124,7 +124,7 @@ describe('loadConfig', () => {
     expect(problemsOf({ path: nowhere, env })).toMatchObject([
       {
         path: nowhere,
-        message: 'cannot be read: there is no such file; set CLUSTER_MANAGER_CONFIG to the settings file',
+        message: 'cannot be read: no such file; set CLUSTER_MANAGER_CONFIG to the settings file',
       },
     ]);
   });

@@ -43,7 +43,7 @@ const onlyProblem = (text: string) => {
 };
 
 describe('the settings file', () => {
-  it("accepts the seed's required settings alone, with the seed's optional settings as defaults", () => {
+  it("accepts the required settings of the specification alone and applies its optional settings as defaults", () => {
     const { settings, problems } = parseSettings(seed);
     expect(problems).toEqual([]);
     expect(settings).toMatchObject({
@@ -70,7 +70,7 @@ describe('the settings file', () => {
     expect(parseSettings(seed + seedOptional).settings).toEqual(settings);
   });
 
-  it("is shipped with exactly the seed's settings", () => {
+  it("ships a settings file with exactly the settings of the specification", () => {
     const shipped = readFileSync(new URL('../../cluster-manager.yaml', import.meta.url), 'utf8');
     expect(parse(shipped)).toEqual(parse(seed + seedOptional));
   });
@@ -107,7 +107,7 @@ describe('the settings file', () => {
     ['capabilities', ['scaling', 'scaling'], 'each once'],
     ['relationships', ['all_agents', 'all_agents'], 'each once'],
     ['databases', undefined, 'is missing; allowed: a section with the keys clusters, communication, resources'],
-    ['databases.clusters', 'Clusters DB', 'is "Clusters DB"; allowed: a name of 1 to 63 small letters'],
+    ['databases.clusters', 'Clusters DB', 'is "Clusters DB"; allowed: a name of 1 to 63 lower-case letters'],
     ['databases.clusters', 'clusters"; drop table x', 'allowed: a name'],
     ['databases.resources', 'mysql://db/x', 'allowed: a name'],
     ['databases.resources', 'postgres://db', 'allowed: a name'],
