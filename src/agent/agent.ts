@@ -1,66 +1,59 @@
-import { setMaxListeners } from 'node:events';
 import { heartbeat, type Heartbeat, type Readiness } from '../contracts/agents.js';
 import { ManagerError } from '../contracts/errors.js';
 import { problemsOf } from '../contracts/formation.js';
-import { createAgentApi } from './agent-api.js';
-import { asError, type AgentContext } from './context.js';
-import { createEmitter } from './emitter.js';
-import { keepRegistered } from './keeper.js';
-import { takeMail } from './mail.js';
-import { createMemberships, type KnownCluster } from './memberships.js';
-import { createMessaging, type Messaging } from './messaging.js';
-import {
-  settingsOf,
-  silentLogger,
-  type AgentEvents,
-  type AgentOptions,
-  type AgentStatus,
-  type InvitationHandler,
-  type MessageHandler,
-} from './options.js';
-import { createNudge } from './pause.js';
-import { createPendingRequests } from './pending-requests.js';
-import { createServerClock } from './server-clock.js';
-import { createStanding } from './standing.js';
+import { createWakeSignal } from './connection/backoff.js';
+import { createConnection, type Connection } from './connection/connection.js';
+import type { HeartbeatContent } from './connection/heartbeats.js';
+import { keepRegistered } from './connection/registration.js';
+import { createReporter, type AgentEvents, type AgentStatus } from './events.js';
+import type { Handlers, InvitationHandler, MessageHandler } from './handlers.js';
+import { createDispatcher } from './inbox/dispatch.js';
+import { consumeInbox } from './inbox/inbox-consumer.js';
+import { createLifecycle } from './lifecycle.js';
+import { createMembershipSync } from './messaging/membership-sync.js';
+import { createMemberships, type KnownCluster } from './messaging/memberships.js';
+import { createMessaging, type Messaging } from './messaging/messaging.js';
+import { createPendingRequests } from './messaging/pending-requests.js';
+import { invalidRequest, settingsOf, type AgentOptions } from './options.js';
+import { createRunner } from './runner.js';
 
-/** How long the last words of an agent that stops may take once its handlers have ended. */
-const graceMs = 3000;
+const leaveTimeoutMs = 10_000;
 
 export interface Agent extends Messaging {
   readonly id: string;
   /**
-   * Registers and begins to beat and to take mail. Waits for a manager that does not answer yet.
+   * Registers, then sends heartbeats and receives messages. Waits for a manager that does not answer yet.
    * @throws ManagerError the manager's refusal: `unauthenticated`, `forbidden`, `invalid_request`, `state_conflict` when
    * another enrolment token owns this id.
    */
   start(): Promise<void>;
-  /** Says who handles messages, and answers them with what it returns; the last one said counts. Set it before `start()`. */
+  /** Sets the handler of messages, which replies with the value it returns; replaces an earlier one. Set it before `start()`. */
   onMessage(handler: MessageHandler): void;
-  /** Says who answers invitations, which agents with `acceptance: 'ask'` get. Without one they decline. */
+  /** Sets the handler of invitations, which agents with `acceptance: 'ask'` receive. Without one they decline. */
   onInvitation(handler: InvitationHandler): void;
-  /** @returns a function that takes the listener off again. */
+  /** @returns a function that removes the listener. */
   on<Name extends keyof AgentEvents>(name: Name, listener: (event: AgentEvents[Name]) => void): () => void;
-  /** Told at once, not with the next beat. */
+  /** Reported at once, before the next heartbeat is due. */
   setReadiness(readiness: Readiness): void;
   /**
-   * Figures for the beats to come: `usage` by resource, `load` 0 to 1, `inboxDepth` in messages.
-   * @throws ManagerError `invalid_request`; one bad figure would have the beats refused and cost the lease.
+   * Sets figures that heartbeats report: `usage` by resource, `load` 0 to 1, `inboxDepth` in messages.
+   * @throws ManagerError `invalid_request`; the manager would refuse heartbeats with a wrong figure, and the lease would expire.
    */
   report(figures: Omit<Heartbeat, 'readiness'>): void;
-  /** Clusters this agent is a member of, as far as it was told. */
+  /** The clusters that this agent knows it is a member of. */
   clusters(): readonly KnownCluster[];
   status(): AgentStatus;
-  /** Takes no new clusters from now on; present ones are served on. */
+  /** Accepts no new clusters from now on, and goes on serving the present ones. */
   drain(): Promise<void>;
-  /** Leaves for good, which is no failure, and stops. @throws ManagerError when the manager could not be told: it has stopped all the same. */
+  /** Leaves for good, which does not count as a failure, and stops. @throws ManagerError when the manager did not confirm; the agent has stopped all the same. */
   leave(): Promise<void>;
-  /** Ends everything; the lease runs out by itself. Waits for the handlers at work and for the acks of what they handled. Never throws. */
+  /** Stops; the lease expires by itself. Waits for running handlers and for the acks of the messages they handled. Never throws. */
   stop(): Promise<void>;
 }
 
 /**
- * One agent of the cluster manager: it registers, keeps its lease, takes its mail in order and fences itself when its
- * lease has lapsed.
+ * An agent of the cluster manager: it registers, renews its lease, handles its messages in order, and fences itself when
+ * its lease has expired.
  * @throws ManagerError `invalid_request` that lists every problem of the options.
  * @example
  * const agent = createAgent({ url: 'http://127.0.0.1:8420', token: enrolmentToken, id: 'translator-1', capabilities: ['translate'] });
@@ -70,136 +63,79 @@ export interface Agent extends Messaging {
  */
 export function createAgent(options: AgentOptions): Agent {
   const settings = settingsOf(options);
-  const logger = options.logger ?? silentLogger;
-  const { id } = settings.registration;
-  const nowMs = (): number => performance.now();
-  const life = new AbortController();
-  const grace = new AbortController();
-  // Each message in hand listens to them.
-  setMaxListeners(0, life.signal, grace.signal);
-  const clock = createServerClock(nowMs);
-  const mailChanged = createNudge();
-  const stopped = (): Error => new Error(`Agent "${id}" was stopped`);
-  let loops: Promise<unknown> | undefined;
-  let graceTimer: NodeJS.Timeout | undefined;
-  const context: AgentContext = {
-    settings,
-    logger,
-    nowMs,
-    clock,
-    api: createAgentApi(settings.url, id, clock.note),
-    life: {
-      hasBegun: () => loops !== undefined,
-      signal: life.signal,
-      grace: grace.signal,
-      beginGrace: () => (graceTimer ??= setTimeout(() => grace.abort(stopped()), graceMs)),
-    },
-    requests: createPendingRequests(id, mailChanged),
-    standing: createStanding(nowMs),
-    memberships: createMemberships(id, nowMs),
-    events: createEmitter<AgentEvents>((error) => logger.error({ agentId: id, err: error }, 'listener threw')),
-    nudge: createNudge(),
-    says: { readiness: 'ready', readinessIsNews: false, figures: {} },
-    handlers: {},
-  };
-  const { standing, memberships, events, nudge, says, handlers, api } = context;
-  const { renewAll, ...messaging } = createMessaging(context);
+  const { id, concurrency, acceptance } = settings.registration;
+  const reporter = createReporter(id, options.logger);
+  const lifecycle = createLifecycle(id);
+  const connection = createConnection(settings.url, id, lifecycle);
+  const { api, lease } = connection;
+  const memberships = createMemberships(id, connection.nowMs);
+  const membershipSync = createMembershipSync(api, memberships, reporter);
+  const pollWake = createWakeSignal();
+  const requests = createPendingRequests(id, pollWake.wake);
+  const { messaging, renewSubscriptions } = createMessaging(connection, requests, reporter);
+  const handlers: Handlers = {};
+  const dispatcher = createDispatcher({ connection, requests, membershipSync, handlers, acceptance, reporter });
+  const content: HeartbeatContent = { readiness: 'ready', isReadinessPending: false, figures: {} };
+  const runner = createRunner(lifecycle, connection, reporter, (onFirstRegistration) => [
+    keepRegistered({ connection, settings, content, onEpochs: membershipSync.onEpochs, reporter }, onFirstRegistration),
+    consumeInbox({ connection, dispatcher, requests, settings, concurrency, pollWake, reporter }),
+  ]);
   let incarnation = 0;
-  events.on('registered', (event) => {
+  reporter.events.on('registered', (event) => {
     incarnation = event.incarnation;
-    if (event.again) void renewAll();
+    if (event.again) void renewSubscriptions();
   });
-
-  const stop = async (): Promise<void> => {
-    life.abort(stopped());
-    await loops;
-    clearTimeout(graceTimer);
-    grace.abort(stopped());
-    standing.close();
-  };
-  const ownToken = (what: string): string => {
-    const token = standing.token();
-    if (token === undefined || life.signal.aborted)
-      throw new ManagerError('state_conflict', `Agent "${id}" is not registered now, so it cannot ${what}`);
-    return token;
-  };
-  const guarded = (loop: Promise<void>): Promise<void> =>
-    loop.catch((error: unknown) => {
-      logger.error({ agentId: id, err: error }, 'agent failed');
-      events.emit('error', asError(error));
-      life.abort(asError(error));
-      grace.abort(asError(error));
-      standing.close();
-    });
 
   return {
     id,
     ...messaging,
-    start: () => {
-      if (loops || life.signal.aborted) {
-        return Promise.reject(
-          new ManagerError('state_conflict', `Agent "${id}" was started before; create another one to start again`),
-        );
-      }
-      return new Promise((resolve, reject) => {
-        const onFirst = (refusal?: Error): void => {
-          if (!refusal && !life.signal.aborted) return resolve();
-          life.abort(refusal);
-          grace.abort(refusal);
-          standing.close();
-          reject(refusal ?? new ManagerError('cancelled', `Agent "${id}" was stopped before it was registered`));
-        };
-        loops = Promise.all([
-          guarded(keepRegistered(context, life.signal, onFirst)),
-          guarded(takeMail(context, mailChanged)),
-        ]);
-      });
-    },
+    start: runner.start,
+    stop: runner.stop,
     onMessage: (handler) => void (handlers.message = handler),
     onInvitation: (handler) => void (handlers.invitation = handler),
-    on: events.on,
+    on: reporter.events.on,
     setReadiness: (readiness) => {
-      says.readiness = readiness;
-      says.readinessIsNews = true;
-      nudge.nudge();
+      content.readiness = readiness;
+      content.isReadinessPending = true;
+      connection.heartbeatWake.wake();
     },
-    report: (figures) => {
-      says.figures = { ...says.figures, ...checked(figures) };
-    },
+    report: (figures) => void (content.figures = { ...content.figures, ...parseFigures(figures) }),
     clusters: memberships.all,
     status: () => ({
       id,
-      state: stateOf(life.signal.aborted, incarnation, standing.token()),
-      readiness: says.readiness,
+      state: stateOf(lifecycle.stopSignal.aborted, incarnation, lease.token()),
+      readiness: content.readiness,
       incarnation,
       clusters: memberships.all().map((cluster) => cluster.id),
     }),
     drain: async () => {
-      await api.drain(ownToken('drain'), life.signal);
-      says.readiness = 'draining';
+      await drain(connection);
+      content.readiness = 'draining';
     },
     leave: async () => {
-      const token = standing.lastToken();
-      await stop();
-      if (token !== undefined) await api.leave(token, AbortSignal.timeout(10_000));
+      const token = lease.lastToken();
+      await runner.stop();
+      if (token !== undefined) await api.leave({ token, signal: AbortSignal.timeout(leaveTimeoutMs) });
     },
-    stop,
   };
 }
 
-function checked(figures: Omit<Heartbeat, 'readiness'>): Omit<Heartbeat, 'readiness'> {
-  const parsed = heartbeat.omit({ readiness: true }).safeParse(figures);
-  if (parsed.success) return parsed.data;
-  const problems = problemsOf(parsed.error);
-  throw new ManagerError(
-    'invalid_request',
-    `The report has problems: ${problems.map((p) => `${p.path}: ${p.message}`).join('; ')}`,
-    { problems },
-  );
+async function drain({ agentId, api, lease, lifecycle }: Connection): Promise<void> {
+  const token = lease.token();
+  if (token === undefined || lifecycle.stopSignal.aborted) {
+    throw new ManagerError('state_conflict', `Agent "${agentId}" is not registered at the moment, so it cannot drain`);
+  }
+  await api.drain({ token, signal: lifecycle.stopSignal });
 }
 
-function stateOf(stopped: boolean, incarnation: number, token: string | undefined): AgentStatus['state'] {
-  if (stopped) return 'stopped';
+function parseFigures(figures: Omit<Heartbeat, 'readiness'>): Omit<Heartbeat, 'readiness'> {
+  const parsed = heartbeat.omit({ readiness: true }).safeParse(figures);
+  if (!parsed.success) throw invalidRequest('The report has problems', problemsOf(parsed.error));
+  return parsed.data;
+}
+
+function stateOf(isStopped: boolean, incarnation: number, token: string | undefined): AgentStatus['state'] {
+  if (isStopped) return 'stopped';
   if (token !== undefined) return 'registered';
   return incarnation === 0 ? 'new' : 'unavailable';
 }

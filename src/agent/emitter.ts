@@ -1,12 +1,12 @@
 export interface Emitter<Events extends object> {
-  /** @returns a function that takes the listener off again. */
+  /** @returns a function that removes the listener. */
   on<Name extends keyof Events>(name: Name, listener: (event: Events[Name]) => void): () => void;
   emit<Name extends keyof Events>(name: Name, event: Events[Name]): void;
 }
 
 /**
- * Named events with typed payloads. Unlike node's, an `error` without a listener does not throw, and a listener that
- * throws hurts neither the other listeners nor the loop that told them.
+ * Named events with typed payloads. Unlike Node's emitter, an `error` without a listener does not throw, and a listener
+ * that throws affects neither the other listeners nor the code that emitted the event.
  */
 export function createEmitter<Events extends object>(onListenerError: (error: unknown) => void): Emitter<Events> {
   const listeners: { [Name in keyof Events]?: Set<(event: Events[Name]) => void> } = {};

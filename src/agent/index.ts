@@ -1,21 +1,12 @@
+export type { TopicDeleted } from '../contracts/api-answers.js';
 export { createAgent, type Agent } from './agent.js';
+export type { DeleteTopicMode, Subscribed } from './connection/agent-api.js';
+export type { TimeLimit } from './connection/retry.js';
+export type { AgentEvents, AgentLogger, AgentStatus, LeftReason } from './events.js';
 export { finalError } from './final-error.js';
-export type { DeleteTopicMode, Subscribed, TopicDeleted } from './agent-api.js';
-export type { KnownCluster } from './memberships.js';
-export type { Messaging } from './messaging.js';
-export type { TimeLimit } from './persist.js';
-export type { Accepted, SendResult } from './sending.js';
-export type { SubscribeOptions } from './subscriptions.js';
-export type {
-  AgentEvents,
-  AgentLogger,
-  AgentOptions,
-  AgentStatus,
-  Content,
-  Handling,
-  Invitation,
-  InvitationHandler,
-  LeftReason,
-  MessageHandler,
-  Reply,
-} from './options.js';
+export type { Content, Handling, Invitation, InvitationHandler, MessageHandler, Reply } from './handlers.js';
+export type { KnownCluster } from './messaging/memberships.js';
+export type { Messaging } from './messaging/messaging.js';
+export type { Accepted, SendResult } from './messaging/send.js';
+export type { SubscribeOptions } from './messaging/subscriptions.js';
+export type { AgentOptions } from './options.js';

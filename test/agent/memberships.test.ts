@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { clusterOfMessage, createMemberships, type KnownCluster } from '../../src/agent/memberships.js';
+import { clusterOfMessage, createMemberships, type KnownCluster } from '../../src/agent/messaging/memberships.js';
 
 const members = (...ids: string[]) => ids.map((agentId) => ({ agentId, roles: [] }));
 const cluster = (id: string, epoch: number, ...ids: string[]): KnownCluster => ({
@@ -10,8 +10,8 @@ const cluster = (id: string, epoch: number, ...ids: string[]): KnownCluster => (
   members: members(...ids),
 });
 
-describe('what an agent knows of its clusters', () => {
-  it('follows the epochs upwards and lets old news by', () => {
+describe('the memberships of an agent', () => {
+  it('apply a higher epoch and ignore a lower or equal one', () => {
     const known = createMemberships('a', () => 0);
     expect(known.apply(cluster('c', 2, 'a', 'b'))).toBe('joined');
     expect(known.apply(cluster('c', 1, 'a'))).toBe('none');
@@ -20,7 +20,7 @@ describe('what an agent knows of its clusters', () => {
     expect(known.all()).toEqual([cluster('c', 3, 'a', 'b', 'd')]);
   });
 
-  it('is out of a cluster whose members it is not among', () => {
+  it('drop a cluster whose member list does not name the agent', () => {
     const known = createMemberships('a', () => 0);
     known.apply(cluster('c', 1, 'a', 'b'));
     expect(known.apply(cluster('c', 2, 'b'))).toBe('left');
@@ -28,21 +28,21 @@ describe('what an agent knows of its clusters', () => {
     expect(known.all()).toEqual([]);
   });
 
-  it('finds by a heartbeat what it missed, and leaves alone what it learnt after asking', () => {
+  it('compared with a heartbeat find what was missed, but not what was applied after the heartbeat was sent', () => {
     let nowMs = 100;
     const known = createMemberships('a', () => nowMs);
     known.apply(cluster('kept', 1, 'a'));
-    known.apply(cluster('behind', 1, 'a'));
+    known.apply(cluster('outdated', 1, 'a'));
     known.apply(cluster('gone', 1, 'a'));
     nowMs = 300;
     known.apply(cluster('fresh', 1, 'a'));
-    expect(known.compare({ kept: 1, behind: 2, unknown: 4 }, 200)).toEqual({
-      behind: ['behind', 'unknown'],
+    expect(known.compare({ kept: 1, outdated: 2, unknown: 4 }, 200)).toEqual({
+      outdated: ['outdated', 'unknown'],
       gone: ['gone'],
     });
   });
 
-  it('reads a whole membership from a message, and nothing from half of one', () => {
+  it('are read from a complete message only', () => {
     const message = {
       id: 'm',
       source: 'manager',

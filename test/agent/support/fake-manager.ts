@@ -1,7 +1,9 @@
-import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { DeliveryView, MessageView } from '../../../src/contracts/inbox.js';
+import type { DeliveryClaim } from '../../../src/agent/connection/agent-api.js';
+import type { DeliveryView } from '../../../src/contracts/inbox.js';
+import { waitFor } from '../../support/wait-for.js';
+import { agentView, eventOf, subscriptionView } from './views.js';
 
 export interface Call {
   readonly method: string;
@@ -13,26 +15,43 @@ export interface Call {
   readonly atMs: number;
 }
 
+export interface SentMessage {
+  readonly id: string;
+  readonly to: unknown;
+  readonly type: string;
+  readonly data: unknown;
+  readonly correlationId?: string;
+  readonly replyTo?: string;
+  readonly ttlSeconds?: number;
+}
+
 export interface Stream {
-  /** Text as it is, half events and pings among it. */
+  /** Writes raw text: pings, parts of events. */
   write(text: string | Uint8Array): void;
   deliver(...deliveries: readonly DeliveryView[]): void;
   end(): void;
-  /** Cuts the connection. */
+  /** Breaks the connection. */
   destroy(): void;
   isClosed(): boolean;
 }
 
-/** Answers a call itself and returns true, or leaves it to the usual answer. */
+/** Answers a call and returns true, or returns false for the default answer. */
 export type Responder = (call: Call, response: ServerResponse) => boolean;
 
 export interface FakeManager {
   readonly url: string;
   readonly calls: readonly Call[];
   readonly streams: readonly Stream[];
+  /** Waits for the first inbox stream. */
+  stream(): Promise<Stream>;
   /** Calls of one path, e.g. `POST /v1/messages`. */
   callsTo(methodAndPath: string | RegExp): readonly Call[];
-  /** What is asked first from now on; the last one said counts. */
+  /** The acks of each call. */
+  acks(): readonly (readonly DeliveryClaim[])[];
+  nacks(): readonly Call[];
+  /** The messages of each call. */
+  sent(): readonly (readonly SentMessage[])[];
+  /** Sets the responder that is asked before the default answers; replaces an earlier one. */
   respond(responder: Responder): void;
   stop(): Promise<void>;
 }
@@ -55,14 +74,14 @@ export const refuse = (
 ): true =>
   answer(response, status, { type: `urn:${code}`, title: code, status, code, detail: `refused: ${code}` }, headers);
 
-/** The manager's HTTP face as far as one agent sees it, for what a real one does only when something is broken. */
+/** A fake of the manager's HTTP API for one agent. It plays the failures that a real manager cannot be made to show. */
 export async function startFakeManager(): Promise<FakeManager> {
   const calls: Call[] = [];
   const streams: Stream[] = [];
   let responder: Responder = () => false;
   let registrations = 0;
 
-  const usual = (call: Call, response: ServerResponse): void => {
+  const answerByDefault = (call: Call, response: ServerResponse): void => {
     const { method, path, query, body } = call;
     const key = `${method} ${path.replace(/^\/v1\/agents\/[^/]+/, '/v1/agents/:id').replace(/deliveries\/(?!ack$)[^/]+/, 'deliveries/:id')}`;
     switch (key) {
@@ -105,19 +124,25 @@ export async function startFakeManager(): Promise<FakeManager> {
   const server = createServer((request, response) => {
     void read(request).then((call) => {
       calls.push(call);
-      if (!responder(call, response)) usual(call, response);
+      if (!responder(call, response)) answerByDefault(call, response);
     });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const callsTo = (wanted: string | RegExp): readonly Call[] =>
+    calls.filter(({ method, path }) =>
+      typeof wanted === 'string' ? `${method} ${path}` === wanted : wanted.test(`${method} ${path}`),
+    );
+  const bodiesOf = <Body>(methodAndPath: string): Body[] => callsTo(methodAndPath).map(({ body }) => body as Body);
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     calls,
     streams,
-    callsTo: (which) =>
-      calls.filter(({ method, path }) =>
-        typeof which === 'string' ? `${method} ${path}` === which : which.test(`${method} ${path}`),
-      ),
+    callsTo,
     respond: (next) => void (responder = next),
+    stream: () => waitFor('the inbox stream', () => streams[0]),
+    acks: () => bodiesOf<{ acks: DeliveryClaim[] }>('POST /v1/deliveries/ack').map(({ acks }) => acks),
+    nacks: () => callsTo(/^POST .*\/nack$/),
+    sent: () => bodiesOf<{ messages: SentMessage[] }>('POST /v1/messages').map(({ messages }) => messages),
     stop: () => {
       server.closeAllConnections();
       return new Promise((resolve) => server.close(() => resolve()));
@@ -153,74 +178,3 @@ function openStream(response: ServerResponse): Stream {
     isClosed: () => isClosed,
   };
 }
-
-export const eventOf = (delivery: DeliveryView): string =>
-  `event: delivery\nid: ${delivery.id}\ndata: ${JSON.stringify(delivery)}\n\n`;
-
-let sequence = 0;
-
-/** A delivery that is leased now, for 30 s unless said otherwise. */
-export function deliveryOf(
-  message: Partial<MessageView> & { readonly id: string },
-  { leaseMs = 30_000, attempt = 1 }: { readonly leaseMs?: number; readonly attempt?: number } = {},
-): DeliveryView {
-  sequence++;
-  return {
-    id: `1-${sequence}`,
-    leaseToken: randomUUID(),
-    leaseExpiresAt: new Date(Date.now() + leaseMs).toISOString(),
-    attempt,
-    sequence,
-    message: {
-      source: 'sender',
-      type: 'test.hello',
-      time: new Date().toISOString(),
-      datacontenttype: 'application/json',
-      to: null,
-      clusterId: null,
-      epoch: null,
-      topic: null,
-      correlationId: null,
-      replyTo: null,
-      partitionKey: null,
-      data: null,
-      ...message,
-    },
-  };
-}
-
-const agentView = (id: string, incarnation: number) => ({
-  id,
-  name: null,
-  host: null,
-  zone: null,
-  labels: {},
-  capabilities: [],
-  resources: {},
-  held: {},
-  maxClusters: 1,
-  clusters: [],
-  acceptance: 'auto',
-  concurrency: 1,
-  incarnation,
-  liveness: { state: 'alive', leaseExpiresAt: new Date(Date.now() + 30_000).toISOString() },
-  readiness: { state: 'ready', load: 0, inboxDepth: 0 },
-  reachability: { lastHandOverAt: null },
-  quarantinedUntil: null,
-  registeredAt: new Date().toISOString(),
-});
-
-const subscriptionView = ({
-  pattern,
-  queueGroup = null,
-}: {
-  readonly pattern: string;
-  readonly queueGroup?: string | null;
-}) => ({
-  id: 'sub-1',
-  agentId: 'a',
-  pattern,
-  queueGroup,
-  suspended: false,
-  createdAt: new Date().toISOString(),
-});

@@ -1,0 +1,82 @@
+import { errorTable, ManagerError } from '../../contracts/errors.js';
+import { asError, hasCode } from '../errors.js';
+import type { AgentSettings } from '../options.js';
+import { backoffMs, defaultBackoff, sleep } from './backoff.js';
+import { renewLease, type HeartbeatDeps } from './heartbeats.js';
+
+/** For refusals that only an operator can resolve, such as a revoked enrolment token. */
+const refusedBackoff = { baseMs: 2000, capMs: 30_000 };
+/** An agent that was registered this long does not compete with another process for its id. */
+const stableMs = 60_000;
+
+export interface RegistrationDeps extends HeartbeatDeps {
+  readonly settings: Pick<AgentSettings, 'token' | 'registration' | 'registerAgainWithinMs'>;
+}
+
+/**
+ * Keeps one agent registered and its lease renewed until the agent stops.
+ * @param onFirstResult called once: after the first registration, or with the refusal that ends the loop.
+ */
+export async function keepRegistered(deps: RegistrationDeps, onFirstResult: (refusal?: Error) => void): Promise<void> {
+  const { connection, settings } = deps;
+  const { lease, lifecycle, nowMs } = connection;
+  const { stopSignal } = lifecycle;
+  let shortRegistrations = 0;
+  for (let again = false; !stopSignal.aborted; again = true) {
+    const refusal = await register(deps, again);
+    if (!again) onFirstResult(refusal);
+    if (refusal || stopSignal.aborted) return;
+    const registeredAtMs = nowMs();
+    await renewLease(deps);
+    // An agent that stops keeps its lease, to send its last acks.
+    if (stopSignal.aborted) return;
+    lease.drop();
+    shortRegistrations = nowMs() - registeredAtMs > stableMs ? 0 : shortRegistrations + 1;
+    // Two processes with one id keep displacing each other. Each waits longer every time, so that the load stays low.
+    const withinMs = settings.registerAgainWithinMs * 2 ** Math.min(Math.max(shortRegistrations - 1, 0), 4);
+    await sleep(Math.random() * withinMs, stopSignal);
+  }
+}
+
+/** Tries until registered or stopped. @returns the refusal that no retry can resolve, at the first registration only. */
+async function register(
+  { connection, settings, content, reporter }: RegistrationDeps,
+  again: boolean,
+): Promise<Error | undefined> {
+  const { api, lease, lifecycle, nowMs } = connection;
+  const { agentId, events, logger } = reporter;
+  const signal = lifecycle.stopSignal;
+  for (let failures = 0; !signal.aborted;) {
+    const sentAtMs = nowMs();
+    const ownToken = lease.lastToken();
+    try {
+      const call = { token: ownToken ?? settings.token, signal };
+      const { agent, token, leaseSeconds, heartbeatSeconds } = await api.register(call, settings.registration);
+      if (signal.aborted) return undefined;
+      // Registering sets the readiness to "ready"; any other is sent again.
+      content.isReadinessPending ||= content.readiness !== 'ready';
+      lease.acquire({ token, leaseMs: leaseSeconds * 1000, heartbeatMs: heartbeatSeconds * 1000, sentAtMs });
+      logger.info({ agentId, incarnation: agent.incarnation }, 'agent registered');
+      events.emit('registered', { incarnation: agent.incarnation, leaseSeconds, again });
+      return undefined;
+    } catch (error) {
+      if (signal.aborted) return undefined;
+      if (ownToken !== undefined && hasCode(error, 'unauthenticated')) {
+        // The own token was revoked: go on with the enrolment token.
+        lease.drop({ token: ownToken, isTokenRefused: true });
+        continue;
+      }
+      const isRefused = isRefusal(error);
+      if (isRefused && !again) return asError(error);
+      failures++;
+      logger.warn({ agentId, failures, err: error }, 'agent could not register');
+      if (isRefused || failures === 1) events.emit('error', asError(error));
+      await sleep(backoffMs(failures, isRefused ? refusedBackoff : defaultBackoff), signal);
+    }
+  }
+  return undefined;
+}
+
+/** Whether the manager refused the request itself: the same request again gets the same answer. */
+const isRefusal = (error: unknown): boolean =>
+  error instanceof ManagerError && errorTable[error.code].status < 500 && error.code !== 'too_many_requests';

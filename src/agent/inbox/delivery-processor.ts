@@ -1,0 +1,124 @@
+import type { DeliveryView } from '../../contracts/inbox.js';
+import type { Connection } from '../connection/connection.js';
+import { asError } from '../errors.js';
+import type { Reporter } from '../events.js';
+import { messageKeyOf } from '../messaging/message-ids.js';
+import { createRecentKeys, type RecentKeys } from '../recent-keys.js';
+import { keepDeliveryLease, type DeliveryLease } from './delivery-lease.js';
+import type { Dispatcher } from './dispatch.js';
+import { createKeyedQueue } from './keyed-queue.js';
+import { createVerdicts, type Verdict } from './verdicts.js';
+
+const rememberedMessages = 1000;
+
+interface InFlight {
+  readonly delivery: DeliveryView;
+  readonly deliveryLease: DeliveryLease;
+}
+
+/** Holds deliveries from their receipt until they are acknowledged, negatively acknowledged or lost. */
+export interface DeliveryProcessor {
+  accept(deliveries: readonly DeliveryView[]): void;
+  /** How many deliveries it holds. */
+  inFlight(): number;
+  /**
+   * Resolves when the running handlers have ended and their deliveries are acknowledged. The leases of the other deliveries
+   * expire.
+   */
+  close(): Promise<void>;
+}
+
+export interface DeliveryProcessorDeps {
+  readonly connection: Connection;
+  readonly dispatcher: Dispatcher;
+  readonly concurrency: number;
+  /** Called after each delivery that the processor no longer holds. */
+  readonly onRemoved: () => void;
+  readonly reporter: Reporter;
+}
+
+export function createDeliveryProcessor(deps: DeliveryProcessorDeps): DeliveryProcessor {
+  const { connection, dispatcher, concurrency, onRemoved, reporter } = deps;
+  const { lifecycle } = connection;
+  const { logger, events } = reporter;
+  const inFlight = new Set<InFlight>();
+  const handled = createRecentKeys(rememberedMessages);
+  const verdicts = createVerdicts(connection, reporter);
+  /** Verdicts under way and deliveries beside the queue: `close` waits for them. */
+  const pending = new Set<Promise<void>>();
+
+  const remove = (entry: InFlight): void => {
+    entry.deliveryLease.stopExtending();
+    inFlight.delete(entry);
+    onRemoved();
+  };
+  const queue = createKeyedQueue<InFlight>(concurrency, async (entry) => {
+    await process(entry);
+    // Only this item is left, so no handler can add an ack to the batch.
+    if (queue.size() === 1) verdicts.flushAcks();
+  });
+
+  const process = async (entry: InFlight): Promise<void> => {
+    const verdict = await verdictOn(deps, entry, handled);
+    const sent = verdicts.send(entry.delivery, verdict, entry.deliveryLease.lost).then(() => remove(entry));
+    addUntilSettled(pending, sent);
+  };
+  const processBesideQueue = async (entry: InFlight): Promise<void> => {
+    await process(entry).catch((error: unknown) => events.emit('error', asError(error)));
+    if (queue.size() === 0) verdicts.flushAcks();
+  };
+
+  return {
+    accept: (deliveries) => {
+      if (lifecycle.stopSignal.aborted) return;
+      for (const delivery of deliveries) {
+        events.emit('received', { delivery });
+        const entry = { delivery, deliveryLease: keepDeliveryLease(connection, delivery, logger) };
+        inFlight.add(entry);
+        if (dispatcher.skipsQueue(delivery.message)) addUntilSettled(pending, processBesideQueue(entry));
+        // By sequence: the answer to a poll beside the stream may arrive after later deliveries from the stream.
+        else queue.push(orderKeyOf(delivery), delivery.sequence, entry);
+      }
+    },
+    inFlight: () => inFlight.size,
+    close: async () => {
+      await queue.close();
+      lifecycle.beginGrace();
+      verdicts.flushAcks();
+      while (pending.size > 0) {
+        await Promise.all(pending);
+        verdicts.flushAcks();
+      }
+      if (inFlight.size > 0) logger.debug({ deliveries: inFlight.size }, 'deliveries are left to their leases');
+      for (const entry of inFlight) remove(entry);
+    },
+  };
+}
+
+function addUntilSettled(pending: Set<Promise<void>>, work: Promise<void>): void {
+  const tracked = work.finally(() => pending.delete(tracked));
+  pending.add(tracked);
+}
+
+/** Deliveries with the same key are handled in order. */
+const orderKeyOf = ({ message: { partitionKey, source } }: DeliveryView): string =>
+  partitionKey === null ? `from ${source}` : `key ${partitionKey}`;
+
+/** Dispatches a delivery as soon as the agent is registered and the delivery's own lease is verified. */
+async function verdictOn(
+  { connection, dispatcher }: DeliveryProcessorDeps,
+  { delivery, deliveryLease }: InFlight,
+  handled: RecentKeys,
+): Promise<Verdict> {
+  const { stopSignal } = connection.lifecycle;
+  const { lost } = deliveryLease;
+  const token = await connection.lease.whenHeld(stopSignal);
+  await deliveryLease.whenVerified();
+  if (token === undefined || stopSignal.aborted || lost.aborted) return { kind: 'none' };
+  const key = messageKeyOf(delivery.message);
+  // Redelivered because its ack was lost or came after its lease had expired: acknowledged without a second handling.
+  if (handled.has(key)) return { kind: 'ack' };
+  const verdict = await dispatcher.dispatch(delivery, { token, lost });
+  if (verdict.kind === 'ack') handled.add(key);
+  return lost.aborted ? { kind: 'none' } : verdict;
+}

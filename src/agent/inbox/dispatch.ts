@@ -1,0 +1,141 @@
+import { errorTable, ManagerError } from '../../contracts/errors.js';
+import { managerMessageTypes, type DeliveryView, type MessageView } from '../../contracts/inbox.js';
+import type { Connection } from '../connection/connection.js';
+import { asError, hasCode } from '../errors.js';
+import type { Reporter } from '../events.js';
+import { asFinal, isFinal } from '../final-error.js';
+import type { Handlers, Handling, Reply } from '../handlers.js';
+import { linkSignals } from '../linked-signal.js';
+import type { MembershipSync } from '../messaging/membership-sync.js';
+import type { PendingRequests } from '../messaging/pending-requests.js';
+import { sendReply } from '../messaging/request-reply.js';
+import type { Verdict } from './verdicts.js';
+
+export interface Dispatcher {
+  /**
+   * Passes a delivery to the request, handler or membership list it is for. Never throws.
+   * @param context `token`: the agent's own; `lost`: aborted when the delivery's lease is lost.
+   */
+  dispatch(delivery: DeliveryView, context: { readonly token: string; readonly lost: AbortSignal }): Promise<Verdict>;
+  /** Whether a message must not wait for running handlers: one of them may be waiting for this reply. */
+  skipsQueue(message: MessageView): boolean;
+}
+
+export interface DispatchDeps {
+  readonly connection: Connection;
+  readonly requests: PendingRequests;
+  readonly membershipSync: MembershipSync;
+  readonly handlers: Handlers;
+  /** Whether an agent without an invitation handler accepts (`auto`) or declines (`ask`). */
+  readonly acceptance: 'auto' | 'ask';
+  readonly reporter: Reporter;
+}
+
+export function createDispatcher(deps: DispatchDeps): Dispatcher {
+  const { connection, requests, membershipSync, reporter } = deps;
+  const { agentId, events, logger } = reporter;
+  const { stopSignal } = connection.lifecycle;
+  return {
+    dispatch: async (delivery, { token, lost }) => {
+      const { message, attempt } = delivery;
+      const link = linkSignals(stopSignal, lost);
+      const handling = { attempt, signal: link.signal };
+      try {
+        const match = requests.match(message);
+        if (match === 'unexpected') throw lateReply(message);
+        if (match === 'duplicate') {
+          logger.info({ messageId: message.id, source: message.source }, 'ignored a further reply to a request');
+        }
+        if (match !== 'not a reply') return { kind: 'ack' };
+        if (message.type === managerMessageTypes.invitation) {
+          await answerInvitation(deps, message, handling, token);
+        } else {
+          await membershipSync.onMessage(message, { token, signal: link.signal });
+          await callHandler(deps, message, handling);
+        }
+        return { kind: 'ack' };
+      } catch (error) {
+        // The handler was interrupted, it did not fail: the message is redelivered after its lease.
+        if (stopSignal.aborted) return { kind: 'none' };
+        const facts = { agentId, messageId: message.id, type: message.type, attempt, err: error };
+        logger.warn(facts, 'message was not handled');
+        events.emit('error', asError(error));
+        return { kind: 'nack', rejection: { reason: reasonOf(error), final: isFinal(error) } };
+      } finally {
+        link.release();
+      }
+    },
+    skipsQueue: (message) => message.type === managerMessageTypes.invitation || requests.isReply(message),
+  };
+}
+
+async function callHandler(
+  { connection, handlers, reporter }: DispatchDeps,
+  message: MessageView,
+  handling: Handling,
+): Promise<void> {
+  const { agentId, events } = reporter;
+  if (!handlers.message) {
+    if (Object.values<string>(managerMessageTypes).includes(message.type)) return;
+    throw new ManagerError(
+      'state_conflict',
+      `Agent "${agentId}" received a message of type "${message.type}" and has no handler; set one with onMessage()`,
+    );
+  }
+  const returned: unknown = await handlers.message(message, handling);
+  if (!isReply(returned)) return;
+  if (message.replyTo === null) {
+    // If it were sent, two agents whose handlers both return a value would answer each other endlessly.
+    const text =
+      `The handler of agent "${agentId}" returned a reply to message "${message.id}", which asks for none; ` +
+      'call reply() to answer such a message';
+    return events.emit('error', new ManagerError('state_conflict', text));
+  }
+  const { deadLetter } = await sendReply(connection, message, returned).catch((error: unknown) => {
+    throw isPermanentRefusal(error) ? asFinal(asError(error)) : error;
+  });
+  if (deadLetter === undefined) return;
+  const text = `The reply of agent "${agentId}" to "${message.replyTo}" had no recipient and was dead-lettered: ${deadLetter}`;
+  events.emit('error', new ManagerError('not_found', text));
+}
+
+async function answerInvitation(
+  { connection, handlers, acceptance, reporter }: DispatchDeps,
+  { clusterId, data }: MessageView,
+  handling: Handling,
+  token: string,
+): Promise<void> {
+  if (clusterId === null) return;
+  const answer = handlers.invitation
+    ? await handlers.invitation({ clusterId, data }, handling)
+    : ({ answer: acceptance === 'auto' ? 'accept' : 'decline' } as const);
+  try {
+    await connection.api.answerInvitation({ token, signal: handling.signal }, clusterId, answer);
+  } catch (error) {
+    if (!hasCode(error, 'not_found', 'state_conflict', 'operation_ended')) throw error;
+    reporter.logger.info({ clusterId, err: error }, 'invitation was closed before the agent answered');
+  }
+}
+
+const isReply = (returned: unknown): returned is Reply =>
+  typeof returned === 'object' && returned !== null && 'type' in returned && typeof returned.type === 'string';
+
+/** Whether the manager would refuse the same reply again. */
+const isPermanentRefusal = (error: unknown): boolean =>
+  error instanceof ManagerError && errorTable[error.code].exit === 2;
+
+const lateReply = ({ id, source, correlationId }: MessageView): Error =>
+  asFinal(
+    new ManagerError(
+      'deadline_exceeded',
+      `Reply "${id}" from "${source}" came too late: no request waits for "${correlationId ?? ''}" any more; ` +
+        'give request() a longer timeoutMs',
+    ),
+  );
+
+/** The dead letter's detail: at most 500 characters, without control characters that a terminal would interpret. */
+const reasonOf = (error: unknown): string =>
+  asError(error)
+    .message.slice(0, 500)
+    .replace(/[\p{Cc}\p{Cs}]+/gu, ' ')
+    .trim() || 'The handler threw an error without a message';

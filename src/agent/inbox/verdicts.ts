@@ -1,0 +1,85 @@
+import type { DeliveryView } from '../../contracts/inbox.js';
+import type { AgentCall, DeliveryClaim } from '../connection/agent-api.js';
+import { backoffMs, sleep } from '../connection/backoff.js';
+import type { Connection } from '../connection/connection.js';
+import { asError, isTransient } from '../errors.js';
+import type { Reporter } from '../events.js';
+import { createAckBatcher } from './ack-batcher.js';
+
+interface Rejection {
+  readonly reason: string;
+  /** No redelivery can help. */
+  readonly final: boolean;
+}
+
+/** What the manager is told about a delivery. `none`: nothing, its lease expires. */
+export type Verdict =
+  { readonly kind: 'ack' } | { readonly kind: 'none' } | { readonly kind: 'nack'; readonly rejection: Rejection };
+
+/** Sends verdicts to the manager. When that fails, the leases of the deliveries expire. */
+export function createVerdicts(connection: Connection, { logger, events }: Reporter) {
+  const { api, lease, lifecycle } = connection;
+
+  const sendAcks = async (acks: readonly DeliveryClaim[]): Promise<void> => {
+    let usedToken: string | undefined;
+    try {
+      const answer = await whileRegistered(connection, (call) => {
+        usedToken = call.token;
+        return api.ack(call, acks);
+      });
+      for (const [index, { acked }] of answer?.results.entries() ?? []) {
+        const claim = acks[index];
+        if (acked && claim) events.emit('acked', { deliveryId: claim.id, leaseToken: claim.leaseToken });
+      }
+      const refused = answer?.results.filter((result) => !result.acked) ?? [];
+      if (refused.length > 0) logger.warn({ refused }, 'acks were sent after their leases had ended');
+    } catch (error) {
+      logger.warn({ err: error }, 'acks were refused');
+      if (lease.token() === usedToken) events.emit('error', asError(error));
+    }
+  };
+  const acks = createAckBatcher(sendAcks);
+
+  const nack = async ({ id, leaseToken }: DeliveryView, rejection: Rejection, lost: AbortSignal): Promise<void> => {
+    const isOver = (): boolean => lifecycle.stopSignal.aborted || lost.aborted;
+    await whileRegistered(connection, (call) => api.nack(call, id, { leaseToken, ...rejection }), isOver).catch(
+      (error: unknown) => logger.warn({ deliveryId: id, err: error }, 'nack was refused'),
+    );
+  };
+  return {
+    /** Resolves when the verdict was confirmed or refused, or could not be sent. Never rejects. @param lost aborted when the delivery's lease is lost. */
+    send: async (delivery: DeliveryView, verdict: Verdict, lost: AbortSignal): Promise<void> => {
+      if (verdict.kind === 'ack') await acks.add(delivery);
+      if (verdict.kind === 'nack') await nack(delivery, verdict.rejection, lost);
+    },
+    flushAcks: (): void => void acks.flush(),
+  };
+}
+
+/**
+ * Makes an idempotent call, again after each transient failure, while the agent is registered and its grace period runs.
+ * @param isOver whether another attempt is of no use.
+ * @returns undefined when no attempt was answered.
+ * @throws ManagerError the manager's refusal.
+ */
+async function whileRegistered<Answer>(
+  { lease, lifecycle }: Connection,
+  attempt: (call: AgentCall) => Promise<Answer>,
+  isOver = (): boolean => false,
+): Promise<Answer | undefined> {
+  const { stopSignal, graceSignal } = lifecycle;
+  for (let failures = 0; ;) {
+    const token = lease.token();
+    if (token === undefined || graceSignal.aborted) return undefined;
+    try {
+      return await attempt({ token, signal: graceSignal });
+    } catch (error) {
+      if (graceSignal.aborted) return undefined;
+      if (!isTransient(error)) throw error;
+      failures++;
+      if (isOver()) return undefined;
+      await sleep(backoffMs(failures), stopSignal.aborted ? graceSignal : stopSignal);
+      if (isOver()) return undefined;
+    }
+  }
+}

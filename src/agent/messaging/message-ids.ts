@@ -1,0 +1,24 @@
+import { createHash, randomBytes, randomUUID } from 'node:crypto';
+import type { MessageView } from '../../contracts/inbox.js';
+
+/** `msg_` and a UUIDv7: its time prefix keeps consecutive ids together in the database's index. */
+export function newMessageId(nowMs = Date.now()): string {
+  const bytes = randomBytes(16);
+  bytes.writeUIntBE(nowMs, 0, 6);
+  bytes[6] = 0x70 | ((bytes[6] ?? 0) & 0x0f);
+  bytes[8] = 0x80 | ((bytes[8] ?? 0) & 0x3f);
+  return `msg_${bytes.toString('hex').replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-')}`;
+}
+
+/** Message ids are unique for each source only. */
+export const messageKeyOf = ({ source, id }: Pick<MessageView, 'source' | 'id'>): string => `${source}\n${id}`;
+
+/** Derived from the message: a handler that runs again after a crash sends the same reply, which is delivered once. */
+export const replyIdOf = (message: Pick<MessageView, 'source' | 'id'>): string =>
+  `re_${createHash('sha256').update(messageKeyOf(message)).digest('hex').slice(0, 40)}`;
+
+const requestPrefix = (agentId: string): string => `request:${agentId}:`;
+export const newCorrelationId = (agentId: string): string => `${requestPrefix(agentId)}${randomUUID()}`;
+/** Whether this agent made the correlation id for a request, in this process or an earlier one. */
+export const isOwnCorrelationId = (agentId: string, correlationId: string): boolean =>
+  correlationId.startsWith(requestPrefix(agentId));

@@ -1,0 +1,49 @@
+import type { MessageView } from '../../contracts/inbox.js';
+import { createRecentKeys } from '../recent-keys.js';
+import { isOwnCorrelationId } from './message-ids.js';
+
+type ReplyView = MessageView & { readonly correlationId: string };
+
+export type PendingRequests = ReturnType<typeof createPendingRequests>;
+
+/**
+ * Requests that wait for their reply, by correlation id.
+ * @param onCountChanged called when a request was added or removed by its caller.
+ */
+export function createPendingRequests(agentId: string, onCountChanged: () => void) {
+  const pending = new Map<string, (reply: MessageView) => void>();
+  const answered = createRecentKeys(1000);
+  /** Whether a message replies to a request of this agent, pending or not. */
+  const isReply = (message: MessageView): message is ReplyView =>
+    message.correlationId !== null &&
+    isOwnCorrelationId(agentId, message.correlationId) &&
+    // A sender who is among the recipients receives its own request, with its own correlation id.
+    message.replyTo !== agentId;
+  return {
+    /** @returns a function that removes the request. */
+    add: (correlationId: string, onReply: (reply: MessageView) => void): (() => void) => {
+      pending.set(correlationId, onReply);
+      onCountChanged();
+      return () => {
+        pending.delete(correlationId);
+        onCountChanged();
+      };
+    },
+    count: (): number => pending.size,
+    isReply,
+    /**
+     * Resolves the request that a message replies to. `matched`: it was pending and has its reply now. `duplicate`: it was
+     * answered before. `unexpected`: it had timed out, or an earlier process made it.
+     */
+    match: (message: MessageView): 'matched' | 'duplicate' | 'unexpected' | 'not a reply' => {
+      if (!isReply(message)) return 'not a reply';
+      const { correlationId } = message;
+      const onReply = pending.get(correlationId);
+      if (!onReply) return answered.has(correlationId) ? 'duplicate' : 'unexpected';
+      pending.delete(correlationId);
+      answered.add(correlationId);
+      onReply(message);
+      return 'matched';
+    },
+  };
+}

@@ -1,0 +1,103 @@
+import { ManagerError } from '../../contracts/errors.js';
+import { identifierPattern } from '../../contracts/ids.js';
+import { managerMessageTypes, type MessageView } from '../../contracts/inbox.js';
+import type { Address } from '../../contracts/messages.js';
+import type { Connection } from '../connection/connection.js';
+import { defaultTimeoutMs, longestTimerMs, type TimeLimit } from '../connection/retry.js';
+import { hasCode } from '../errors.js';
+import type { Content, Reply } from '../handlers.js';
+import { newCorrelationId, replyIdOf } from './message-ids.js';
+import type { PendingRequests } from './pending-requests.js';
+import { sendOne, type Accepted } from './send.js';
+
+const maxTtlSeconds = 604_800;
+
+/**
+ * Replies to a message, once: a further reply changes nothing and is reported as a `duplicate`.
+ * @throws ManagerError `invalid_request` when the sender cannot be answered, else as `sendOne`.
+ */
+export async function sendReply(
+  connection: Connection,
+  message: MessageView,
+  reply: Reply,
+  limit: TimeLimit = {},
+): Promise<Accepted> {
+  const id = reply.id ?? replyIdOf(message);
+  const correlationId = message.correlationId ?? message.id;
+  try {
+    return await sendOne(connection, { ...reply, id, to: { agent: replyAddressOf(message) }, correlationId }, limit);
+  } catch (error) {
+    // A handler that ran again after a crash may return another reply: the first one was delivered.
+    if (reply.id === undefined && hasCode(error, 'idempotency_conflict')) {
+      return { id, accepted: true, matched: 0, duplicate: true };
+    }
+    throw error;
+  }
+}
+
+function replyAddressOf({ id, source, type, replyTo }: MessageView): string {
+  if (replyTo !== null) return replyTo;
+  if (identifierPattern.test(source) && !Object.values<string>(managerMessageTypes).includes(type)) return source;
+  throw new ManagerError(
+    'invalid_request',
+    `Message "${id}" from "${source}" cannot be answered: its sender has no inbox and it has no replyTo`,
+  );
+}
+
+/**
+ * Sends a message and waits for the first reply to it. The message expires with the time limit.
+ * @throws ManagerError `not_found` when the message had no recipient, `deadline_exceeded` when no reply came in time,
+ * `state_conflict` when the agent stopped, else as `sendOne`.
+ */
+export async function sendRequest(
+  connection: Connection,
+  requests: PendingRequests,
+  to: Address,
+  content: Content,
+  { timeoutMs = defaultTimeoutMs, signal }: TimeLimit,
+): Promise<MessageView> {
+  const { agentId, lifecycle, nowMs } = connection;
+  const correlationId = newCorrelationId(agentId);
+  const endsAtMs = nowMs() + timeoutMs;
+  const ended = new AbortController();
+  const replied = new Promise<MessageView>((resolve, reject) => {
+    const remove = requests.add(correlationId, resolve);
+    const untilEnded = { signal: ended.signal };
+    ended.signal.addEventListener('abort', remove);
+    signal?.addEventListener('abort', () => reject(signal.reason as Error), untilEnded);
+    lifecycle.stopSignal.addEventListener('abort', () => reject(stoppedError(agentId)), untilEnded);
+  });
+  // Awaited only after the message was sent; sending may fail first.
+  replied.catch(() => undefined);
+  let timer: NodeJS.Timeout | undefined;
+  try {
+    const ttlSeconds = content.ttlSeconds ?? Math.min(Math.max(Math.ceil(timeoutMs / 1000), 1), maxTtlSeconds);
+    const message = { ...content, to, ttlSeconds, correlationId, replyTo: agentId };
+    const sent = await sendOne(connection, message, { timeoutMs, signal });
+    if (sent.deadLetter !== undefined) throw noRecipient(to, sent.id, sent.deadLetter);
+    const timedOut = new Promise<never>((_resolve, reject) => {
+      const leftMs = Math.min(Math.max(0, endsAtMs - nowMs()), longestTimerMs);
+      timer = setTimeout(() => reject(noReply(to, sent.id, timeoutMs)), leftMs);
+    });
+    return await Promise.race([replied, timedOut]);
+  } finally {
+    clearTimeout(timer);
+    ended.abort();
+  }
+}
+
+const stoppedError = (agentId: string): ManagerError =>
+  new ManagerError('state_conflict', `Agent "${agentId}" was stopped while it waited for a reply`);
+
+const noRecipient = (to: Address, id: string, deadLetter: string): ManagerError =>
+  new ManagerError(
+    'not_found',
+    `Request "${id}" to ${JSON.stringify(to)} had no recipient and was dead-lettered: ${deadLetter}`,
+  );
+
+const noReply = (to: Address, id: string, timeoutMs: number): ManagerError =>
+  new ManagerError(
+    'deadline_exceeded',
+    `No reply to request "${id}" to ${JSON.stringify(to)} within ${timeoutMs / 1000} s; ` +
+      `"cluster-manager messages show ${id}" traces the message`,
+  );

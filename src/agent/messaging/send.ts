@@ -1,0 +1,107 @@
+import { AskedToWait } from '../../contracts/api-call.js';
+import { errorTable, ManagerError, type ErrorCode } from '../../contracts/errors.js';
+import { maxMessages, type MessageResult, type NewMessage } from '../../contracts/messages.js';
+import type { Connection } from '../connection/connection.js';
+import { callWithRetry, defaultTimeoutMs, type TimeLimit } from '../connection/retry.js';
+import { asError, hasCode } from '../errors.js';
+import { newMessageId } from './message-ids.js';
+
+/** An accepted message: durable, and routed to `matched` recipients. */
+export type Accepted = Extract<MessageResult, { readonly accepted: true }>;
+
+type Refused = { readonly id: string; readonly accepted: false; readonly error: ManagerError };
+/** The result of one message of many: accepted, or refused with an error that has a code. */
+export type SendResult = Accepted | Refused;
+
+type MessageWithId = NewMessage & { readonly id: string };
+/** Half of the manager's limit for one request body. */
+const chunkBytes = 4 * 1024 * 1024;
+
+/** The id is fixed before the first attempt, so that retries send the same message. */
+const withId = (message: NewMessage): MessageWithId => ({ ...message, id: message.id ?? newMessageId() });
+
+/** @throws ManagerError the refusal, or as `callWithRetry`. */
+export async function sendOne(connection: Connection, message: NewMessage, limit: TimeLimit): Promise<Accepted> {
+  const sent = withId(message);
+  return callWithRetry(connection, `Message "${sent.id}" could not be sent`, limit, async (call) => {
+    const result = resultOf(sent, (await connection.api.send(call, [sent]))[0]);
+    if (!result.accepted) throw result.error;
+    return result;
+  });
+}
+
+/**
+ * Sends messages in their order. A message for a full mailbox is retried and may be accepted after those that follow it.
+ * @returns one result for each message, in the order given. A refusal is a result, not an exception.
+ */
+export async function sendMany(
+  connection: Connection,
+  messages: readonly NewMessage[],
+  limit: TimeLimit,
+): Promise<SendResult[]> {
+  const { nowMs } = connection;
+  const endsAtMs = nowMs() + (limit.timeoutMs ?? defaultTimeoutMs);
+  const results: SendResult[] = [];
+  for (const chunk of chunksOf(messages.map(withId))) {
+    results.push(...(await sendChunk(connection, chunk, { ...limit, timeoutMs: Math.max(0, endsAtMs - nowMs()) })));
+  }
+  return results;
+}
+
+async function sendChunk(
+  connection: Connection,
+  chunk: readonly MessageWithId[],
+  limit: TimeLimit,
+): Promise<SendResult[]> {
+  const results = new Map<MessageWithId, SendResult>();
+  const isUnsent = (message: MessageWithId): boolean => {
+    const result = results.get(message);
+    return !result || isMailboxFull(result);
+  };
+  try {
+    await callWithRetry(connection, `${chunk.length} messages could not be sent`, limit, async (call) => {
+      const unsent = chunk.filter(isUnsent);
+      const answers = await connection.api.send(call, unsent);
+      unsent.forEach((message, index) => results.set(message, resultOf(message, answers[index])));
+      for (const result of results.values()) if (isMailboxFull(result)) throw result.error;
+    });
+  } catch (cause) {
+    limit.signal?.throwIfAborted();
+    const error =
+      cause instanceof ManagerError ? cause : new ManagerError('internal', asError(cause).message, { cause });
+    for (const message of chunk.filter(isUnsent)) results.set(message, { id: message.id, accepted: false, error });
+  }
+  return chunk.map((message) => results.get(message) ?? resultOf(message, undefined));
+}
+
+const isMailboxFull = (result: SendResult): result is Refused =>
+  !result.accepted && hasCode(result.error, 'mailbox_full');
+
+function resultOf({ id }: MessageWithId, answer: MessageResult | undefined): SendResult {
+  if (answer?.accepted) return answer;
+  if (!answer) {
+    const text = `The manager returned no result for message "${id}"; run the same version on both sides`;
+    return { id, accepted: false, error: new ManagerError('incompatible_service', text) };
+  }
+  const { code, detail, retryAfterSeconds } = answer.error;
+  const cause = retryAfterSeconds === undefined ? undefined : new AskedToWait(retryAfterSeconds * 1000);
+  return { id, accepted: false, error: new ManagerError(isErrorCode(code) ? code : 'internal', detail, { cause }) };
+}
+
+const isErrorCode = (code: string): code is ErrorCode => Object.hasOwn(errorTable, code);
+
+function* chunksOf(messages: readonly MessageWithId[]): Generator<readonly MessageWithId[]> {
+  let chunk: MessageWithId[] = [];
+  let bytes = 0;
+  for (const message of messages) {
+    const messageBytes = Buffer.byteLength(JSON.stringify(message));
+    if (chunk.length > 0 && (chunk.length >= maxMessages || bytes + messageBytes > chunkBytes)) {
+      yield chunk;
+      chunk = [];
+      bytes = 0;
+    }
+    chunk.push(message);
+    bytes += messageBytes;
+  }
+  if (chunk.length > 0) yield chunk;
+}

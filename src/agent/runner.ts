@@ -1,0 +1,54 @@
+import { ManagerError } from '../contracts/errors.js';
+import type { Connection } from './connection/connection.js';
+import { asError } from './errors.js';
+import type { Reporter } from './events.js';
+import type { LifecycleControl } from './lifecycle.js';
+
+/** Starts and stops the loops of one agent. */
+export interface Runner {
+  /** Resolves after the first registration. @throws ManagerError the manager's refusal, or `cancelled` when stopped before. */
+  start(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** @param loops starts every loop; each ends when the agent stops. One of them reports the first registration. */
+export function createRunner(
+  lifecycle: LifecycleControl,
+  { lease }: Connection,
+  { agentId, logger, events }: Reporter,
+  loops: (onFirstRegistration: (refusal?: Error) => void) => readonly Promise<void>[],
+): Runner {
+  let running: Promise<unknown> | undefined;
+  const end = (reason?: Error): void => {
+    lifecycle.end(reason);
+    lease.close();
+  };
+  const endOnFailure = (loop: Promise<void>): Promise<void> =>
+    loop.catch((error: unknown) => {
+      logger.error({ agentId, err: error }, 'agent failed');
+      events.emit('error', asError(error));
+      end(asError(error));
+    });
+  return {
+    start: () => {
+      if (running || lifecycle.stopSignal.aborted) {
+        const text = `Agent "${agentId}" was started before; create another agent to start again`;
+        return Promise.reject(new ManagerError('state_conflict', text));
+      }
+      return new Promise((resolve, reject) => {
+        const onFirstRegistration = (refusal?: Error): void => {
+          if (!refusal && !lifecycle.stopSignal.aborted) return resolve();
+          end(refusal);
+          reject(refusal ?? new ManagerError('cancelled', `Agent "${agentId}" was stopped before it was registered`));
+        };
+        lifecycle.start();
+        running = Promise.all(loops(onFirstRegistration).map(endOnFailure));
+      });
+    },
+    stop: async () => {
+      lifecycle.stop();
+      await running;
+      end();
+    },
+  };
+}
