@@ -14,10 +14,10 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { createHttpClient, type HttpClient } from 'cluster-manager';
 import type { FormationResult, OperationView } from 'cluster-manager/contracts';
-import { reapOrphans } from '../src/dev-stack/orphans.js';
-import { takeOwnership } from '../src/dev-stack/owner-lock.js';
+import { endOrphans } from '../src/dev-stack/processes/orphans.js';
+import { lockStateFolder } from '../src/dev-stack/state/owner-lock.js';
 import { stateFolder } from '../src/dev-stack/paths.js';
-import { identityOf, isRunning } from '../src/dev-stack/process-identity.js';
+import { identityOf, isRunning } from '../src/dev-stack/processes/process-identity.js';
 import { startStack, type Stack } from '../src/dev-stack/stack.js';
 import { converse } from './support/conversation.js';
 import { kill } from './support/kill.js';
@@ -53,8 +53,8 @@ interface Scene {
 /** Empties the demo's own folder, after ending what a demo that was killed may have left running in it. */
 async function emptyFolder(): Promise<void> {
   if (!existsSync(stateDir)) return;
-  const release = takeOwnership(stateDir);
-  await reapOrphans(stateDir, undefined);
+  const release = lockStateFolder(stateDir);
+  await endOrphans(stateDir, undefined);
   release();
   rmSync(stateDir, { recursive: true, force: true });
 }

@@ -150,8 +150,8 @@ try {
     await installDependencies();
     await build();
   });
-  const { ensureMachine } = await import('../dist/dev-stack/ensure.js');
-  await ensureMachine(({ part, message }) => say(`setup: ${part}: ${message}`));
+  const { ensureServices } = await import('../dist/dev-stack/ensure-services.js');
+  await ensureServices(({ part, message }) => say(`setup: ${part}: ${message}`));
 } catch (error) {
   fail(error instanceof Error ? error.message : String(error));
 }

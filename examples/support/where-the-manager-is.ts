@@ -1,5 +1,5 @@
 import { stateFolder } from '../../src/dev-stack/paths.js';
-import { readRunningStack } from '../../src/dev-stack/running-stack.js';
+import { readRunningStack } from '../../src/dev-stack/state/running-stack.js';
 
 /** The environment's say first, then the manager that `npm start` runs in this folder. */
 export function whereTheManagerIs() {

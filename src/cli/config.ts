@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { loadConfig, type ManagerConfig } from '../config/load.js';
 import { withoutCredentials } from '../config/problems.js';
 import { stateFolder } from '../dev-stack/paths.js';
-import { readRunningStack } from '../dev-stack/running-stack.js';
+import { readRunningStack } from '../dev-stack/state/running-stack.js';
 import { connect } from './connection.js';
 import { facts, show } from './output.js';
 

@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { createHttpClient, type HttpClient } from '../client/http-client.js';
 import { ManagerError } from '../contracts/errors.js';
 import { stateFolder } from '../dev-stack/paths.js';
-import { readRunningStack, type RunningStack } from '../dev-stack/running-stack.js';
+import { readRunningStack, type RunningStack } from '../dev-stack/state/running-stack.js';
 import { globalsOf } from './output.js';
 
 /**

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { checkMachine } from '../dev-stack/check.js';
+import { checkMachine } from '../dev-stack/check-machine.js';
 import { show, table } from './output.js';
 
 export function define(command: Command): void {

@@ -2,7 +2,7 @@ import { join, relative } from 'node:path';
 import type { Command } from 'commander';
 import { ManagerError } from '../contracts/errors.js';
 import { stateFolder } from '../dev-stack/paths.js';
-import type { StackEvent } from '../dev-stack/stack-event.js';
+import type { StackEvent } from '../dev-stack/report.js';
 import { startStack, type Stack } from '../dev-stack/stack.js';
 import { wholeNumber } from './arguments.js';
 import { duration, facts, globalsOf, show } from './output.js';

@@ -1,11 +1,11 @@
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { ManagerError } from '../contracts/errors.js';
-import { portFor, preferredPorts } from './stack-ports.js';
-import { reserveExactPort } from './free-port.js';
+import { reserveStackPort, preferredPorts } from './ports/stack-ports.js';
+import { reserveExactPort } from './ports/reserve-port.js';
 import { packageFolder } from './paths.js';
 import type { Launch } from './launch.js';
-import type { ProcessSpec } from './supervise.js';
+import type { ProcessSpec } from './processes/supervised-process.js';
 
 const scripts = {
   worker: join(packageFolder, 'dist', 'worker.js'),
@@ -21,7 +21,7 @@ const configFile = (launch: Launch): string => {
 
 const apiPort = async (launch: Launch): Promise<number> => {
   const { apiPort: chosen, ports } = launch.options;
-  if (chosen === undefined && ports === 'free') return portFor(launch, 'api');
+  if (chosen === undefined && ports === 'free') return reserveStackPort(launch, 'api');
   const port = chosen ?? preferredPorts.api;
   const reserved = await reserveExactPort(port);
   if (!reserved) {
@@ -94,8 +94,8 @@ export const startApplication = async (
   const serverEnv = { ...data, ...env, CLUSTER_MANAGER_HOST: '127.0.0.1', CLUSTER_MANAGER_PORT: String(port) };
   const specs = [nodeProcess(launch, 'server', scripts.server, serverEnv, () => answersOk(`${url}/readyz`))];
   for (let number = 1; number <= (launch.options.workers ?? 1); number++) {
-    const metricsPort = String(await portFor(launch, 'workerMetrics'));
-    const healthPort = String(await portFor(launch, 'workerHealth'));
+    const metricsPort = String(await reserveStackPort(launch, 'workerMetrics'));
+    const healthPort = String(await reserveStackPort(launch, 'workerHealth'));
     const workerEnv = {
       ...data,
       ...env,

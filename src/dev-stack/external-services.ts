@@ -1,8 +1,8 @@
 import { ManagerError } from '../contracts/errors.js';
-import { acceptsConnections } from './postgres-server.js';
-import { compareVersions } from './resolution.js';
-import { oldestTemporalServer } from './resolve-temporal.js';
-import { temporalServerVersion } from './temporal-probe.js';
+import { acceptsConnections } from './postgres/server.js';
+import { compareVersions } from './find-program.js';
+import { oldestTemporalServer } from './temporal/programs.js';
+import { temporalServerVersion } from './temporal/probe.js';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 

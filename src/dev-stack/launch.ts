@@ -1,6 +1,6 @@
-import type { Secrets } from './secrets.js';
-import type { Report } from './stack-event.js';
-import type { ProcessSpec } from './supervise.js';
+import type { Secrets } from './state/secrets.js';
+import type { Report } from './report.js';
+import type { ProcessSpec } from './processes/supervised-process.js';
 
 export interface StackOptions {
   /** Where data, secrets and logs are kept; made when missing. One live stack a folder. */

@@ -1,4 +1,4 @@
-import type { reporterFor } from './stack-event.js';
+import type { reporterFor } from './report.js';
 
 /** A person gets a line this often while something long goes on. */
 const intervalMs = 15_000;

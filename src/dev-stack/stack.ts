@@ -1,16 +1,16 @@
 import { ManagerError } from '../contracts/errors.js';
 import { prepareApplication, startApplication } from './application.js';
-import { prepareDatabases } from './databases.js';
+import { prepareDatabases } from './postgres/start.js';
 import type { Launch, StackOptions } from './launch.js';
-import { openChildRecords, reapOrphans } from './orphans.js';
-import { takeOwnership } from './owner-lock.js';
-import { identityOf } from './process-identity.js';
-import { removeRunningStack, writeRunningStack } from './running-stack.js';
-import { loadSecrets } from './secrets.js';
-import { openStateFolder } from './state-folder.js';
-import { prepareTemporal } from './temporal.js';
-import { SupervisedProcess } from './supervise.js';
-import type { ProcessStatus } from './supervise.js';
+import { openChildRecords, endOrphans } from './processes/orphans.js';
+import { lockStateFolder } from './state/owner-lock.js';
+import { identityOf } from './processes/process-identity.js';
+import { removeRunningStack, writeRunningStack } from './state/running-stack.js';
+import { loadSecrets } from './state/secrets.js';
+import { openStateFolder } from './state/state-folder.js';
+import { prepareTemporal } from './temporal/start.js';
+import { SupervisedProcess } from './processes/supervised-process.js';
+import type { ProcessStatus } from './processes/supervised-process.js';
 
 export type { StackOptions };
 
@@ -34,9 +34,9 @@ export interface Stack {
  */
 export const startStack = async (options: StackOptions): Promise<Stack> => {
   openStateFolder(options.stateDir);
-  const releases: (() => void)[] = [takeOwnership(options.stateDir)];
+  const releases: (() => void)[] = [lockStateFolder(options.stateDir)];
   const running: SupervisedProcess[] = [];
-  const abandon = (): void => running.toReversed().forEach((child) => child.abandon());
+  const abandon = (): void => running.toReversed().forEach((child) => child.signalAtExit());
   process.once('exit', abandon);
   let stopping: Promise<void> | undefined;
   const stopAll = async (): Promise<void> => {
@@ -53,7 +53,7 @@ export const startStack = async (options: StackOptions): Promise<Stack> => {
   try {
     options.signal?.throwIfAborted();
     const secrets = loadSecrets(options.stateDir);
-    await reapOrphans(options.stateDir, options.report);
+    await endOrphans(options.stateDir, options.report);
     const records = openChildRecords(options.stateDir);
     const launch: Launch = {
       options,

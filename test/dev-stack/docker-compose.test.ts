@@ -6,8 +6,8 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { parse } from 'yaml';
 import { environmentVariables } from '../../src/config/environment.js';
 import { packageFolder } from '../../src/dev-stack/paths.js';
-import { findOnPath } from '../../src/dev-stack/resolution.js';
-import { temporalCliVersion } from '../../src/dev-stack/resolve-temporal.js';
+import { findOnPath } from '../../src/dev-stack/find-program.js';
+import { temporalCliVersion } from '../../src/dev-stack/temporal/programs.js';
 import { startStack } from '../../src/dev-stack/stack.js';
 import { temporaryFolder } from './support.js';
 

@@ -6,9 +6,9 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { expect, it, onTestFinished, vi } from 'vitest';
-import { openChildRecords, reapOrphans } from '../../src/dev-stack/orphans.js';
-import { identityOf, isRunning } from '../../src/dev-stack/process-identity.js';
-import type { ProcessIdentity } from '../../src/dev-stack/process-identity.js';
+import { openChildRecords, endOrphans } from '../../src/dev-stack/processes/orphans.js';
+import { identityOf, isRunning } from '../../src/dev-stack/processes/process-identity.js';
+import type { ProcessIdentity } from '../../src/dev-stack/processes/process-identity.js';
 import { startStack } from '../../src/dev-stack/stack.js';
 import { collector, temporaryFolder } from './support.js';
 
@@ -66,13 +66,13 @@ it("a process that was given a dead child's pid is left alone", async () => {
   const records = openChildRecords(stateDir);
   records.remember({ pid, startTime: '1', name: 'postgres', marker: '60' });
   records.remember({ ...identity, name: 'temporal', marker: join(stateDir, 'temporal.sqlite') });
-  await reapOrphans(stateDir, undefined);
+  await endOrphans(stateDir, undefined);
   expect(isRunning(identity)).toBe(true);
 });
 
 it('a list of children that is damaged is refused, not ignored', async () => {
   const stateDir = temporaryFolder();
   writeFileSync(join(stateDir, 'children.json'), '{"children":[{"pid":"all"}]}');
-  await expect(reapOrphans(stateDir, undefined)).rejects.toMatchObject({ code: 'state_folder_corrupt' });
+  await expect(endOrphans(stateDir, undefined)).rejects.toMatchObject({ code: 'state_folder_corrupt' });
   expect(readFileSync(join(stateDir, 'children.json'), 'utf8')).toContain('all');
 });

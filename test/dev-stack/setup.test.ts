@@ -14,7 +14,9 @@ const built = mkdtempSync(join(tmpdir(), 'cluster-manager-test-'));
 beforeAll(() => {
   const sources = [
     'contracts/errors.ts',
-    ...readdirSync(join(packageFolder, 'src/dev-stack')).map((name) => `dev-stack/${name}`),
+    ...readdirSync(join(packageFolder, 'src/dev-stack'), { recursive: true, encoding: 'utf8' })
+      .filter((name) => name.endsWith('.ts'))
+      .map((name) => `dev-stack/${name}`),
   ];
   for (const source of sources) {
     const { outputText } = ts.transpileModule(readFileSync(join(packageFolder, 'src', source), 'utf8'), {

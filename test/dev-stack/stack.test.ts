@@ -4,12 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { identityOf, isRunning } from '../../src/dev-stack/process-identity.js';
-import type { ProcessIdentity } from '../../src/dev-stack/process-identity.js';
-import { readRunningStack } from '../../src/dev-stack/running-stack.js';
+import { identityOf, isRunning } from '../../src/dev-stack/processes/process-identity.js';
+import type { ProcessIdentity } from '../../src/dev-stack/processes/process-identity.js';
+import { readRunningStack } from '../../src/dev-stack/state/running-stack.js';
 import { startStack } from '../../src/dev-stack/stack.js';
 import type { Stack } from '../../src/dev-stack/stack.js';
-import { temporalServerVersion } from '../../src/dev-stack/temporal-probe.js';
+import { temporalServerVersion } from '../../src/dev-stack/temporal/probe.js';
 import { collector, refusalOf } from './support.js';
 
 const stateDir = mkdtempSync(join(tmpdir(), 'cluster-manager-test-'));

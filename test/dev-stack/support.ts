@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { ManagerError } from '../../src/contracts/errors.js';
 import type { ErrorCode } from '../../src/contracts/errors.js';
-import type { StackEvent } from '../../src/dev-stack/stack-event.js';
+import type { StackEvent } from '../../src/dev-stack/report.js';
 
 /** A folder that is gone after the test. */
 export const temporaryFolder = (): string => {

@@ -1,0 +1,68 @@
+import { execFileSync } from 'node:child_process';
+import { readFileSync, readlinkSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+
+/** A process, told apart from a later one that was given the same pid. */
+export interface ProcessIdentity {
+  readonly pid: number;
+  readonly startTime: string;
+}
+
+const ps = (pid: number, column: string): string | undefined => {
+  try {
+    return execFileSync('ps', ['-o', `${column}=`, '-p', String(pid)], { encoding: 'utf8' }).trim() || undefined;
+  } catch {
+    return undefined;
+  }
+};
+
+/** When the process began, in the system's own notation; undefined when it has ended (a zombie has ended). */
+export const startTimeOf = (pid: number): string | undefined => {
+  if (process.platform !== 'linux') return ps(pid, 'stat')?.startsWith('Z') ? undefined : ps(pid, 'lstart');
+  try {
+    // The command name may hold spaces and brackets: the fields begin after its last bracket.
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return fields[0] === 'Z' || fields[0] === 'X' ? undefined : fields[19];
+  } catch {
+    return undefined;
+  }
+};
+
+export const identityOf = (pid: number): ProcessIdentity | undefined => {
+  const startTime = startTimeOf(pid);
+  return startTime === undefined ? undefined : { pid, startTime };
+};
+
+export const isRunning = (identity: ProcessIdentity): boolean => startTimeOf(identity.pid) === identity.startTime;
+
+/** Whether the process works on this file or folder: named in its command line, or its working folder. */
+export const usesPath = (pid: number, path: string): boolean => {
+  if (process.platform !== 'linux') return ps(pid, 'command')?.includes(path) ?? false;
+  try {
+    if (readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(path)) return true;
+    return readlinkSync(`/proc/${pid}/cwd`) === path;
+  } catch {
+    return false;
+  }
+};
+
+/** Waits until the process has ended. @returns false when it still runs after `timeoutMs`. */
+export const waitForEnd = async (identity: ProcessIdentity, timeoutMs: number): Promise<boolean> => {
+  const deadline = performance.now() + timeoutMs;
+  while (isRunning(identity)) {
+    if (performance.now() > deadline) return false;
+    await delay(20);
+  }
+  return true;
+};
+
+/** Sends a signal to exactly this process. @returns false when it had already ended. */
+export const signalProcess = (identity: ProcessIdentity, signal: NodeJS.Signals): boolean => {
+  if (!isRunning(identity)) return false;
+  try {
+    return process.kill(identity.pid, signal);
+  } catch {
+    return false;
+  }
+};
