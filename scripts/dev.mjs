@@ -2,7 +2,7 @@
 // the server and the workers. PostgreSQL and Temporal keep running. Build errors are printed and the processes that run
 // stay as they are.
 import { spawn } from 'node:child_process';
-import { rmSync } from 'node:fs';
+import { rmSync, watch as watchFolder } from 'node:fs';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -75,24 +75,26 @@ const openInspector = () => {
   say(`${options.inspect} can be debugged on 127.0.0.1:9229`);
 };
 
-/** @returns whether the workflow bundle could be made. */
-const bundleWorkflows = () =>
+/** @returns whether the script succeeded; it printed what was wrong otherwise. */
+const runScript = (script) =>
   new Promise((resolve) => {
-    const child = spawn(process.execPath, ['scripts/build-workflows.mjs'], { stdio: 'inherit' });
+    const child = spawn(process.execPath, [join('scripts', script)], { stdio: 'inherit' });
     child.once('exit', (code) => resolve(code === 0));
   });
 
-/** Files of dist/ that were written since the last restart. */
-let written = new Set();
+/** Compiled and SQL files, relative to dist/ and src/, that changed since the last restart. */
+let changes = new Set();
 let restarting = Promise.resolve();
 
 const restart = async () => {
-  const changed = [...written].filter((file) => file.endsWith('.js')).map((file) => relative(join(root, 'dist'), file));
-  written = new Set();
+  const changed = [...changes];
+  changes = new Set();
   if (changed.length === 0 || stopping.signal.aborted) return;
   const startedMs = performance.now();
   say(`${changed.slice(0, 3).join(', ')}${changed.length > 3 ? ` and ${changed.length - 3} more` : ''} changed`);
-  if (changed.some((file) => /^(workflows|contracts)\//.test(file)) && !(await bundleWorkflows())) return;
+  if (changed.some((file) => file.endsWith('.sql')) && !(await runScript('copy-sql.mjs'))) return;
+  if (changed.some((file) => /^(workflows|contracts)\//.test(file)) && !(await runScript('build-workflows.mjs')))
+    return;
   for (const name of names) stack.signal(name, 'SIGTERM');
   try {
     await Promise.all(names.map((name) => stack.waitReady(name)));
@@ -102,6 +104,18 @@ const restart = async () => {
     say(error.message);
   }
 };
+const restartSoon = () => {
+  restarting = restarting.then(restart);
+};
+
+// The compiler does not watch SQL files. An editor may write a file in several steps, hence the delay.
+let sqlTimer;
+const sqlWatcher = watchFolder('src/stores', { recursive: true }, (_event, file) => {
+  if (!file?.endsWith('.sql')) return;
+  changes.add(join('stores', file));
+  clearTimeout(sqlTimer);
+  sqlTimer = setTimeout(restartSoon, 200);
+});
 
 const formatHost = {
   getCanonicalFileName: (path) => path,
@@ -116,15 +130,15 @@ const onStatus = ({ code }, _newLine, _options, errors = 0) => {
   if (code !== compiled && code !== compiledWithOneError) return;
   if (errors > 0) say(`${errors} error${errors === 1 ? '' : 's'}: the running processes stay as they are`);
   else if (isFirst) say('watching src/');
-  else restarting = restarting.then(restart);
-  if (isFirst) written = new Set();
+  else restartSoon();
   isFirst = false;
 };
 
 const system = {
   ...ts.sys,
   writeFile: (path, ...rest) => {
-    written.add(path);
+    // The first run writes what setup has just built.
+    if (!isFirst && path.endsWith('.js')) changes.add(relative(join(root, 'dist'), path));
     ts.sys.writeFile(path, ...rest);
   },
 };
@@ -145,6 +159,7 @@ await new Promise((resolve) => {
   stopping.signal.addEventListener('abort', resolve, { once: true });
 });
 watch.close();
+sqlWatcher.close();
 await restarting;
 say('stopping');
 await stack.stop();
