@@ -1,4 +1,4 @@
-import { Kysely, PostgresDialect } from 'kysely';
+import { CamelCasePlugin, Kysely, PostgresDialect } from 'kysely';
 import pg from 'pg';
 import { pipelined } from './pipelined-pool.js';
 
@@ -38,7 +38,12 @@ export function openDatabase<Schema>(options: DatabaseOptions): Kysely<Schema> {
   pool.on('error', () => undefined);
   // So does one in the middle of a transaction, on itself; its next statement fails, and that is where it is handled.
   pool.on('connect', (client) => client.on('error', () => undefined));
-  return new Kysely<Schema>({ dialect: new PostgresDialect({ pool: pipelined(pool) }) });
+  return new Kysely<Schema>({
+    dialect: new PostgresDialect({ pool: pipelined(pool) }),
+    // Columns are snake_case in SQL and camelCase here, in the builder and in the rows of raw statements. The content of
+    // jsonb columns is somebody else's and comes back untouched.
+    plugins: [new CamelCasePlugin({ maintainNestedObjectKeys: true })],
+  });
 }
 
 /**

@@ -35,7 +35,7 @@ async function connectRepair(name: string) {
   await addAgents(stores.clusters, 1, { capabilities: [name] }, `${name}-spare`);
   await stores.clusters
     .updateTable('agents')
-    .set({ lease_expires_at: new Date(0) })
+    .set({ leaseExpiresAt: new Date(0) })
     .where('id', '=', `${name}-0`)
     .execute();
   const ids = { operationId: `mend-${name}`, clusterId: `cl_${name}` };
@@ -105,8 +105,8 @@ describe('a reservation that is gone before the last step', () => {
     const { members, ...ids } = await connect('shrink', 'shrink');
     await stores.clusters
       .updateTable('memberships')
-      .set({ expires_at: new Date(0) })
-      .where('agent_id', '=', members[0] ?? '')
+      .set({ expiresAt: new Date(0) })
+      .where('agentId', '=', members[0] ?? '')
       .execute();
     expect(await releaseExpiredReservations(stores.clusters)).toBe(1);
     await expect(call('initializeCluster', ids)).rejects.toMatchObject({ type: 'ReservationLost' });
@@ -122,7 +122,7 @@ describe('a reservation that is gone before the last step', () => {
     await routeAndDeliver(stores.communication, table, [{ message, recipients: members }]);
     await stores.clusters
       .updateTable('memberships')
-      .set({ expires_at: new Date(0) })
+      .set({ expiresAt: new Date(0) })
       .where('state', '=', 'reserved')
       .execute();
     expect(await releaseExpiredReservations(stores.clusters)).toBe(3);

@@ -184,9 +184,9 @@ describe('mail', () => {
     await waitFor('only the first to be open', async () => (await openDeliveries('thrower')) === 1);
     await manager.databases.communication
       .updateTable('deliveries')
-      .set({ lease_expires_at: new Date(0), available_at: new Date(0) })
-      .where('inbox_no', '=', await inboxOf('thrower'))
-      .where('lease_token', 'is not', null)
+      .set({ leaseExpiresAt: new Date(0), availableAt: new Date(0) })
+      .where('inboxNo', '=', await inboxOf('thrower'))
+      .where('leaseToken', 'is not', null)
       .execute();
     await waitFor('the first message again', () => got.length === 3);
     expect(got).toEqual([
@@ -211,7 +211,7 @@ async function openDeliveries(agentId: string): Promise<number> {
   const rows = await manager.databases.communication
     .selectFrom('deliveries')
     .select('sequence')
-    .where('inbox_no', '=', await inboxOf(agentId))
+    .where('inboxNo', '=', await inboxOf(agentId))
     .execute();
   return rows.length;
 }
@@ -220,7 +220,7 @@ const inboxOf = async (agentId: string): Promise<number> => {
   const { no } = await manager.databases.communication
     .selectFrom('inboxes')
     .select('no')
-    .where('agent_id', '=', agentId)
+    .where('agentId', '=', agentId)
     .executeTakeFirstOrThrow();
   return no;
 };

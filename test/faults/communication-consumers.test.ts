@@ -205,12 +205,12 @@ describe('mail in flight', () => {
       const { clusters } = lane.stores;
       await clusters
         .updateTable('agents')
-        .set({ lease_expires_at: new Date(0) })
+        .set({ leaseExpiresAt: new Date(0) })
         .where('id', '=', lost)
         .execute();
       await clusters
         .updateTable('servers')
-        .set({ started_at: new Date(Date.now() - 86_000_000) })
+        .set({ startedAt: new Date(Date.now() - 86_000_000) })
         .execute();
       const { repaired } = await lane.manager.runFormationInterval({ dryRun: false });
       expect(repaired).toEqual([formed.clusterId]);
@@ -243,7 +243,7 @@ describe('mail in flight', () => {
 async function open(): Promise<number> {
   const { count } = await lane.stores.communication
     .selectFrom('deliveries')
-    .innerJoin('messages', 'messages.no', 'deliveries.message_no')
+    .innerJoin('messages', 'messages.no', 'deliveries.messageNo')
     .select(({ fn }) => fn.countAll<number>().as('count'))
     .where('messages.kind', '<>', 'manager')
     .executeTakeFirstOrThrow();

@@ -71,7 +71,7 @@ export async function crashWhileCommunicating(lane: Lane, point: string): Promis
   const { stored } = await communication
     .selectFrom('messages')
     .select(({ fn }) => fn.countAll<number>().as('stored'))
-    .where('operation_id', '=', operationId)
+    .where('operationId', '=', operationId)
     .executeTakeFirstOrThrow();
   return {
     state,
@@ -164,10 +164,10 @@ function requestFor(name: string, clusterId: string, [first = '', second = '']: 
 async function openMail({ stores: { communication } }: Lane, agentIds: readonly string[]): Promise<number> {
   const { count } = await communication
     .selectFrom('deliveries')
-    .innerJoin('inboxes', 'inboxes.no', 'deliveries.inbox_no')
-    .innerJoin('messages', 'messages.no', 'deliveries.message_no')
+    .innerJoin('inboxes', 'inboxes.no', 'deliveries.inboxNo')
+    .innerJoin('messages', 'messages.no', 'deliveries.messageNo')
     .select(({ fn }) => fn.countAll<number>().as('count'))
-    .where('inboxes.agent_id', 'in', agentIds)
+    .where('inboxes.agentId', 'in', agentIds)
     .where('messages.kind', '<>', 'manager')
     .executeTakeFirstOrThrow();
   return count;

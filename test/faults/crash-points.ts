@@ -82,8 +82,8 @@ export async function crashWhileUndoing(lane: Lane, point: string): Promise<Cras
   await waitFor('the first crash', () => lane.fired(lastStep) !== undefined, { timeoutMs: 60_000, everyMs: 5 });
   await lane.stores.clusters
     .updateTable('memberships')
-    .set({ expires_at: new Date(0) })
-    .where('operation_id', '=', operationId)
+    .set({ expiresAt: new Date(0) })
+    .where('operationId', '=', operationId)
     .execute();
   await releaseExpiredReservations(lane.stores.clusters);
   await waitFor(`the crash at ${point}`, () => lane.fired(point) !== undefined, { timeoutMs: 60_000, everyMs: 5 });

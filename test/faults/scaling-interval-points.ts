@@ -158,7 +158,7 @@ async function scalingsOf({ stores }: Lane, clusterId: string): Promise<string[]
     .selectFrom('operations')
     .select('state')
     .where('kind', '=', 'SCALING')
-    .where('cluster_id', '=', clusterId)
+    .where('clusterId', '=', clusterId)
     .execute();
   return rows.map(({ state }) => state);
 }

@@ -143,11 +143,11 @@ export async function clusterOf(
 export async function membersOf(lane: Lane, clusterId: string, state: 'active' | 'leaving'): Promise<string[]> {
   const rows = await lane.stores.clusters
     .selectFrom('memberships')
-    .select('agent_id')
-    .where('cluster_id', '=', clusterId)
+    .select('agentId')
+    .where('clusterId', '=', clusterId)
     .where('state', '=', state)
     .execute();
-  return rows.map(({ agent_id }) => agent_id);
+  return rows.map(({ agentId }) => agentId);
 }
 
 /** Who joins goes unready, and one of the others: the score falls below what passes. */
@@ -177,9 +177,9 @@ async function killInWait(
   await waitFor(`the ${point}`, async () => {
     if (point === 'drain') return (await membersOf(lane, clusterId, 'leaving')).length > 0;
     const rows = await lane.stores.clusters
-      .selectFrom('operation_steps')
+      .selectFrom('operationSteps')
       .select('step')
-      .where('operation_id', '=', operationId)
+      .where('operationId', '=', operationId)
       .where('step', 'in', ['adjustCluster', 'adjustCluster:join'])
       .execute();
     return rows.length > 0;

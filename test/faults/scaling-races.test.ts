@@ -101,14 +101,14 @@ describe('a soak in which the worker is killed', () => {
     const { recoveryMs, ...end } = await crashWhileScaling(lane, 'grow', 'soak');
     expect(recoveryMs).toBeGreaterThan(0);
     expect(end).toEqual(scalingEnds.grow);
-    const { workflow_id } = await lane.stores.clusters
+    const { workflowId } = await lane.stores.clusters
       .selectFrom('operations')
-      .select('workflow_id')
+      .select('workflowId')
       .where('kind', '=', 'SCALING')
-      .orderBy('created_at', 'desc')
+      .orderBy('createdAt', 'desc')
       .limit(1)
       .executeTakeFirstOrThrow();
-    const { events } = await temporal.client.workflow.getHandle(workflow_id).fetchHistory();
+    const { events } = await temporal.client.workflow.getHandle(workflowId).fetchHistory();
     const timers = (events ?? []).filter((event) => event.timerStartedEventAttributes);
     expect(timers).toHaveLength(3);
   });
@@ -119,7 +119,7 @@ describe('a scaling whose workflow was terminated', () => {
   const letTimePass = async (operationId: string): Promise<void> => {
     await lane.stores.clusters
       .updateTable('operations')
-      .set({ created_at: sql<Date>`created_at - interval '1 hour'` })
+      .set({ createdAt: sql<Date>`created_at - interval '1 hour'` })
       .where('id', '=', operationId)
       .execute();
   };

@@ -39,9 +39,9 @@ async function terminateBefore(step: string): Promise<string> {
   process.kill(pid, 'SIGCONT');
   await waitFor(`${step} of the late attempt`, async () => {
     const rows = await lane.stores.clusters
-      .selectFrom('operation_steps')
+      .selectFrom('operationSteps')
       .select('step')
-      .where('operation_id', '=', operationId)
+      .where('operationId', '=', operationId)
       .where('step', '=', step)
       .execute();
     return rows.length === 1;
@@ -53,14 +53,14 @@ async function terminateBefore(step: string): Promise<string> {
 async function letTimePass(operationId: string, { expired }: { readonly expired: boolean }): Promise<void> {
   await lane.stores.clusters
     .updateTable('operations')
-    .set({ created_at: sql<Date>`created_at - interval '1 hour'` })
+    .set({ createdAt: sql<Date>`created_at - interval '1 hour'` })
     .where('id', '=', operationId)
     .execute();
   if (!expired) return;
   await lane.stores.clusters
     .updateTable('memberships')
-    .set({ expires_at: new Date(0) })
-    .where('operation_id', '=', operationId)
+    .set({ expiresAt: new Date(0) })
+    .where('operationId', '=', operationId)
     .execute();
 }
 

@@ -10,20 +10,16 @@ async function readScaling({ clusters: inClusters, resources }: Stores) {
     inClusters.selectFrom('operations').select(['id', 'kind', 'state', 'result']).execute(),
     inClusters
       .selectFrom('memberships')
-      .select(['operation_id as by', 'agent_id as agentId'])
-      .where('joined_at', 'is not', null)
+      .select(['operationId as by', 'agentId'])
+      .where('joinedAt', 'is not', null)
       .execute(),
-    inClusters
-      .selectFrom('memberships')
-      .select(['left_by as by', 'agent_id as agentId'])
-      .where('left_by', 'is not', null)
-      .execute(),
-    sql<{ cluster_id: string; id: string }>`select cluster_id, id::text from grants where state = 'held'`.execute(
+    inClusters.selectFrom('memberships').select(['leftBy as by', 'agentId']).where('leftBy', 'is not', null).execute(),
+    sql<{ clusterId: string; id: string }>`select cluster_id, id::text from grants where state = 'held'`.execute(
       resources,
     ),
-    sql<{ cluster_id: string; id: string; operation_id: string }>`
+    sql<{ clusterId: string; id: string; operationId: string }>`
       select cluster_id, id, operation_id from resource_requests where state = 'open'`.execute(resources),
-    sql<{ id: string; operation_id: string }>`
+    sql<{ id: string; operationId: string }>`
       select id, operation_id from decisions where outcome is null and operation_id is not null`.execute(resources),
     sql<{ by: string; direction: 'out' | 'in'; members: number }>`
       select operation_id as by, direction, sum(members)::int as members from scaling_changes
@@ -116,12 +112,12 @@ export const ofScaling: readonly Invariant[] = [
     ];
   }),
   quietly('a decision has an outcome once its operation is over', ({ decisions, running }) =>
-    decisions.filter((decision) => !running.has(decision.operation_id)),
+    decisions.filter((decision) => !running.has(decision.operationId)),
   ),
   quietly('a request to the orchestrator is open only while its operation runs', ({ requests, running }) =>
-    requests.filter((request) => !running.has(request.operation_id)),
+    requests.filter((request) => !running.has(request.operationId)),
   ),
   quietly('grants are held, and requests open, for clusters that are there', ({ held, requests, known }) =>
-    [...held, ...requests].filter((row) => !known.has(row.cluster_id)),
+    [...held, ...requests].filter((row) => !known.has(row.clusterId)),
   ),
 ];

@@ -58,13 +58,13 @@ export async function recordHistories(stores: TestDatabases, worker: TestWorker)
 
   await stores.clusters
     .updateTable('agents')
-    .set({ lease_expires_at: new Date(0) })
+    .set({ leaseExpiresAt: new Date(0) })
     .where('id', '=', 'formed-1')
     .execute();
   await addAgent(stores.clusters, { id: 'formed-new', capabilities: ['formed'] });
   const started = new Date(Date.now() - 600_000);
-  await stores.clusters.insertInto('servers').values({ id: 's', started_at: started, seen_at: new Date() }).execute();
-  await stores.clusters.updateTable('operations').set({ created_at: started }).where('id', '=', 'refused').execute();
+  await stores.clusters.insertInto('servers').values({ id: 's', startedAt: started, seenAt: new Date() }).execute();
+  await stores.clusters.updateTable('operations').set({ createdAt: started }).where('id', '=', 'refused').execute();
   await manager.runFormationInterval({ dryRun: false });
   await save('repair-repaired', 'repair/cl_formed');
   await manager.runFormationInterval({ dryRun: true });

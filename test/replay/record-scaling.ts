@@ -27,8 +27,8 @@ export async function recordScaling(stores: TestDatabases, worker: TestWorker): 
   const members = async (clusterId: string, state: 'active' | 'leaving' | 'reserved') => {
     const rows = await clusters
       .selectFrom('memberships')
-      .select(['agent_id as id', 'answer'])
-      .where('cluster_id', '=', clusterId)
+      .select(['agentId as id', 'answer'])
+      .where('clusterId', '=', clusterId)
       .where('state', '=', state)
       .execute();
     return rows;

@@ -106,11 +106,11 @@ describe('mail in flight when its recipient goes away', () => {
   it('goes to the one who has the role now, or to the dead letters, when the cluster is repaired', async () => {
     const { clusterId } = await desk.cluster('mended', { roles: [{ name: 'solo', capability: 'mended', max: 1 }] });
     const table = await desk.stores.communication
-      .selectFrom('routed_members')
+      .selectFrom('routedMembers')
       .selectAll()
-      .where('cluster_id', '=', clusterId)
+      .where('clusterId', '=', clusterId)
       .execute();
-    const lost = table.find(({ roles }) => (roles as readonly string[]).includes('solo'))?.agent_id ?? '';
+    const lost = table.find(({ roles }) => (roles as readonly string[]).includes('solo'))?.agentId ?? '';
     await desk.run({
       requestId: 'in-flight',
       messages: [
@@ -123,21 +123,21 @@ describe('mail in flight when its recipient goes away', () => {
     await openInbox(desk.stores.communication, 'mended-new', ['mended']);
     await desk.stores.clusters
       .updateTable('agents')
-      .set({ lease_expires_at: new Date(0) })
+      .set({ leaseExpiresAt: new Date(0) })
       .where('id', '=', lost)
       .execute();
     await desk.stores.clusters
       .insertInto('servers')
-      .values({ id: 'srv', started_at: new Date(Date.now() - 600_000), seen_at: new Date() })
+      .values({ id: 'srv', startedAt: new Date(Date.now() - 600_000), seenAt: new Date() })
       .execute();
     const { repaired } = await desk.worker.manager.runFormationInterval({ dryRun: false });
     expect(repaired).toContain(clusterId);
     const now = await desk.stores.communication
-      .selectFrom('routed_members')
+      .selectFrom('routedMembers')
       .selectAll()
-      .where('cluster_id', '=', clusterId)
+      .where('clusterId', '=', clusterId)
       .execute();
-    const solo = now.find(({ roles }) => (roles as readonly string[]).includes('solo'))?.agent_id;
+    const solo = now.find(({ roles }) => (roles as readonly string[]).includes('solo'))?.agentId;
     expect(solo).toBeDefined();
     expect(solo).not.toBe(lost);
     const role = await desk.wayOfMessage('for-the-role');
@@ -146,7 +146,7 @@ describe('mail in flight when its recipient goes away', () => {
       { recipient: solo, state: 'waiting', via: 'role:solo' },
     ]);
     const letters = await desk.stores.communication
-      .selectFrom('dead_letters')
+      .selectFrom('deadLetters')
       .selectAll()
       .where('recipient', '=', lost)
       .execute();
@@ -180,7 +180,7 @@ describe('mail in flight when its recipient goes away', () => {
     ]);
     expect((await desk.wayOfMessage('a-letter')).deliveries).toMatchObject([{ recipient: leaving, state: 'dead' }]);
     const letters = await desk.stores.communication
-      .selectFrom('dead_letters')
+      .selectFrom('deadLetters')
       .selectAll()
       .where('recipient', '=', leaving)
       .execute();

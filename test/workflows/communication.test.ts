@@ -178,9 +178,9 @@ describe('manageCommunication', () => {
     expect(stored).toHaveLength(one?.length ?? 0);
     const waiting = await desk.stores.communication
       .selectFrom('deliveries')
-      .innerJoin('inboxes', 'inboxes.no', 'deliveries.inbox_no')
+      .innerJoin('inboxes', 'inboxes.no', 'deliveries.inboxNo')
       .select(({ fn }) => fn.countAll<number>().as('count'))
-      .where('inboxes.agent_id', '=', to)
+      .where('inboxes.agentId', '=', to)
       .executeTakeFirstOrThrow();
     expect(waiting.count).toBe(2_001);
   });

@@ -176,7 +176,7 @@ describe('repairCluster', () => {
     await worker.manager.formCluster({ requestId: 'mend', name: 'mend', requiredCapabilities: ['mend'] });
     await stores.clusters
       .updateTable('agents')
-      .set({ lease_expires_at: new Date(0) })
+      .set({ leaseExpiresAt: new Date(0) })
       .where('id', '=', 'mend-1')
       .execute();
     await addAgent(stores.clusters, { id: 'mend-new', capabilities: ['mend'] });
@@ -184,7 +184,7 @@ describe('repairCluster', () => {
     expect(quiet.repaired, 'no server has been up long enough to judge silence').toEqual([]);
     await stores.clusters
       .insertInto('servers')
-      .values({ id: 'srv', started_at: new Date(Date.now() - 600_000), seen_at: new Date() })
+      .values({ id: 'srv', startedAt: new Date(Date.now() - 600_000), seenAt: new Date() })
       .execute();
     const report = await worker.manager.runFormationInterval({ dryRun: false });
     expect(report.repaired).toEqual(['cl_mend']);

@@ -41,11 +41,11 @@ async function clusterOf(name: string, size: number, spare = 0): Promise<string>
 const leaving = async (clusterId: string): Promise<string[]> => {
   const rows = await stores.clusters
     .selectFrom('memberships')
-    .select('agent_id')
-    .where('cluster_id', '=', clusterId)
+    .select('agentId')
+    .where('clusterId', '=', clusterId)
     .where('state', '=', 'leaving')
     .execute();
-  return rows.map(({ agent_id }) => agent_id);
+  return rows.map(({ agentId }) => agentId);
 };
 
 describe('a scaling that is cancelled', () => {
@@ -129,7 +129,7 @@ describe('scalings of one cluster', () => {
     const { id } = await stores.clusters
       .selectFrom('operations')
       .select('id')
-      .where('cluster_id', '=', clusterId)
+      .where('clusterId', '=', clusterId)
       .where('kind', '=', 'SCALING')
       .executeTakeFirstOrThrow();
     await scaleDirectly(call, { requestId: id, clusterId, desired: 4 });

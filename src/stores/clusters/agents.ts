@@ -68,7 +68,7 @@ export async function enrolmentOf(
   db: ClustersDb,
   id: string,
 ): Promise<{ readonly enrolledBy: string | null } | undefined> {
-  return db.selectFrom('agents').select('enrolled_by as enrolledBy').where('id', '=', id).executeTakeFirst();
+  return db.selectFrom('agents').select('enrolledBy').where('id', '=', id).executeTakeFirst();
 }
 
 export interface AgentFilter {

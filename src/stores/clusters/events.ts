@@ -37,7 +37,7 @@ export interface EventRow {
 export async function eventsAfter(db: ClustersDb, seq: number, limit: number): Promise<EventRow[]> {
   return db
     .selectFrom('events')
-    .select(['seq', 'id', 'type', 'subject', 'operation_id as operationId', 'data', 'time'])
+    .select(['seq', 'id', 'type', 'subject', 'operationId', 'data', 'time'])
     .where('seq', '>', seq)
     .orderBy('seq')
     .limit(limit)

@@ -104,10 +104,10 @@ export interface StepRow {
 
 export async function stepsOf(db: ClustersDb, operationId: string): Promise<StepRow[]> {
   return db
-    .selectFrom('operation_steps')
-    .select(['step', 'round', 'attempt', 'started_at as startedAt', 'ended_at as endedAt', 'result'])
-    .where('operation_id', '=', operationId)
-    .orderBy('ended_at')
+    .selectFrom('operationSteps')
+    .select(['step', 'round', 'attempt', 'startedAt', 'endedAt', 'result'])
+    .where('operationId', '=', operationId)
+    .orderBy('endedAt')
     .execute();
 }
 

@@ -73,10 +73,10 @@ export async function expiredReservations(
 ): Promise<{ readonly agentId: string; readonly operationId: string }[]> {
   return db
     .selectFrom('memberships')
-    .select(['agent_id as agentId', 'operation_id as operationId'])
+    .select(['agentId', 'operationId'])
     .where('state', '=', 'reserved')
-    .where('expires_at', '<', sql<Date>`now()`)
-    .orderBy('agent_id')
+    .where('expiresAt', '<', sql<Date>`now()`)
+    .orderBy('agentId')
     .limit(1000)
     .execute();
 }

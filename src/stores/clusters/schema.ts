@@ -17,61 +17,61 @@ interface AgentsTable {
   capabilities: readonly string[];
   resources: Amounts;
   held: Amounts;
-  max_clusters: number;
-  cluster_count: number;
+  maxClusters: number;
+  clusterCount: number;
   acceptance: 'auto' | 'ask';
   concurrency: number;
   incarnation: number;
   readiness: Readiness;
   load: number;
-  tells_load: Generated<boolean>;
+  tellsLoad: Generated<boolean>;
   usage: Amounts;
-  inbox_depth: number;
-  recent_flaps: number;
-  lease_expires_at: Date;
-  handed_over_at: Date | null;
-  quarantined_until: Date | null;
-  registered_at: Date;
-  left_at: Date | null;
-  enrolled_by: string | null;
-  match_order: Generated<number>;
+  inboxDepth: number;
+  recentFlaps: number;
+  leaseExpiresAt: Date;
+  handedOverAt: Date | null;
+  quarantinedUntil: Date | null;
+  registeredAt: Date;
+  leftAt: Date | null;
+  enrolledBy: string | null;
+  matchOrder: Generated<number>;
 }
 
 interface TokensTable {
   id: string;
   role: Role;
   name: string;
-  agent_id: string | null;
+  agentId: string | null;
   hash: Buffer;
   prefix: string;
-  created_at: Date;
-  expires_at: Date | null;
-  revoked_at: Date | null;
+  createdAt: Date;
+  expiresAt: Date | null;
+  revokedAt: Date | null;
 }
 
 interface OperationsTable {
   id: string;
   kind: OperationKind;
   state: OperationState;
-  cluster_id: string;
-  workflow_id: string;
+  clusterId: string;
+  workflowId: string;
   request: unknown;
-  request_hash: string;
-  requested_by: string;
+  requestHash: string;
+  requestedBy: string;
   result: unknown;
   error: OperationError | null;
-  created_at: Generated<Date>;
-  queued_at: Date | null;
-  ended_at: Date | null;
+  createdAt: Generated<Date>;
+  queuedAt: Date | null;
+  endedAt: Date | null;
 }
 
 interface OperationStepsTable {
-  operation_id: string;
+  operationId: string;
   step: string;
   round: number;
   attempt: number;
-  started_at: Date;
-  ended_at: Generated<Date>;
+  startedAt: Date;
+  endedAt: Generated<Date>;
   result: unknown;
 }
 
@@ -83,37 +83,37 @@ interface ClustersTable {
   spec: FormationSpec;
   coordinator: string | null;
   links: readonly (readonly [string, string])[];
-  operation_id: string;
-  created_at: Generated<Date>;
-  activated_at: Date | null;
-  ended_at: Date | null;
+  operationId: string;
+  createdAt: Generated<Date>;
+  activatedAt: Date | null;
+  endedAt: Date | null;
 }
 
 interface MembershipsTable {
   id: Generated<number>;
-  cluster_id: string;
-  agent_id: string;
+  clusterId: string;
+  agentId: string;
   state: 'reserved' | 'active' | 'leaving' | 'released';
   roles: readonly string[];
   resources: Amounts;
-  chosen_load: Generated<number>;
-  operation_id: string;
+  chosenLoad: Generated<number>;
+  operationId: string;
   answer: 'none' | 'invited' | 'accepted' | 'declined' | 'silent';
-  answer_reason: string | null;
+  answerReason: string | null;
   tries: number;
-  invited_at: Date | null;
-  expires_at: Date | null;
+  invitedAt: Date | null;
+  expiresAt: Date | null;
   epoch: number | null;
-  joined_at: Date | null;
-  left_at: Date | null;
-  leaving_since: Date | null;
-  left_by: string | null;
+  joinedAt: Date | null;
+  leftAt: Date | null;
+  leavingSince: Date | null;
+  leftBy: string | null;
 }
 
 interface MembershipEpochsTable {
-  cluster_id: string;
+  clusterId: string;
   epoch: number;
-  agent_id: string;
+  agentId: string;
   roles: readonly string[];
 }
 
@@ -122,28 +122,28 @@ interface EventsTable {
   id: string;
   type: string;
   subject: string;
-  operation_id: string | null;
+  operationId: string | null;
   data: unknown;
   time: Generated<Date>;
 }
 
 interface ServersTable {
   id: string;
-  started_at: Generated<Date>;
-  seen_at: Date;
+  startedAt: Generated<Date>;
+  seenAt: Date;
 }
 
 export interface ClustersSchema {
   agents: AgentsTable;
   tokens: TokensTable;
   operations: OperationsTable;
-  operation_steps: OperationStepsTable;
+  operationSteps: OperationStepsTable;
   clusters: ClustersTable;
   memberships: MembershipsTable;
-  membership_epochs: MembershipEpochsTable;
+  membershipEpochs: MembershipEpochsTable;
   events: EventsTable;
-  event_head: { last_seq: number };
-  fleet_counts: { shard: number; agents: number };
+  eventHead: { lastSeq: number };
+  fleetCounts: { shard: number; agents: number };
   servers: ServersTable;
 }
 

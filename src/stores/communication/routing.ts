@@ -63,9 +63,9 @@ export async function routingTable(
   clusterId: string,
 ): Promise<{ readonly epoch: number; readonly members: readonly RoutedMember[] } | undefined> {
   return db
-    .selectFrom('routing_tables')
+    .selectFrom('routingTables')
     .select(['epoch', 'members'])
-    .where('cluster_id', '=', clusterId)
+    .where('clusterId', '=', clusterId)
     .orderBy('epoch', 'desc')
     .limit(1)
     .executeTakeFirst();

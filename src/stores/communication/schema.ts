@@ -7,18 +7,18 @@ export type AgentStatus = 'live' | 'unready' | 'lapsed' | 'left';
 
 interface InboxesTable {
   no: Generated<number>;
-  agent_id: string;
-  next_sequence: Generated<number>;
-  room_until: Generated<number>;
+  agentId: string;
+  nextSequence: Generated<number>;
+  roomUntil: Generated<number>;
   standing: Generated<AgentStatus>;
-  lapsed_at: Date | null;
+  lapsedAt: Date | null;
   capabilities: Generated<readonly string[]>;
 }
 
 interface InboxCursorsTable {
-  inbox_no: number;
-  low_water: Generated<number>;
-  leased_up_to: Generated<number>;
+  inboxNo: number;
+  lowWater: Generated<number>;
+  leasedUpTo: Generated<number>;
 }
 
 interface MessagesTable {
@@ -28,57 +28,57 @@ interface MessagesTable {
   kind: 'manager' | 'agent' | 'role' | 'capability' | 'cluster' | 'clusters' | 'topic';
   address: unknown;
   type: string;
-  cluster_id: string | null;
+  clusterId: string | null;
   epoch: number | null;
   routed: Readonly<Record<string, number>> | null;
   topic: string | null;
-  partition_key: string | null;
-  correlation_id: string | null;
-  reply_to: string | null;
+  partitionKey: string | null;
+  correlationId: string | null;
+  replyTo: string | null;
   data: string;
-  body_hash: Buffer | null;
+  bodyHash: Buffer | null;
   matched: number;
-  operation_id: string | null;
+  operationId: string | null;
   time: Generated<Date>;
-  expires_at: Date;
+  expiresAt: Date;
 }
 
 interface DeliveriesTable {
-  inbox_no: number;
+  inboxNo: number;
   sequence: number;
-  message_no: number;
+  messageNo: number;
   via: string;
-  partition_key: string | null;
+  partitionKey: string | null;
   attempts: Generated<number>;
-  available_at: Generated<Date>;
-  expires_at: Date;
-  lease_token: string | null;
-  lease_expires_at: Date | null;
-  accepted_at: Generated<Date>;
-  first_leased_at: Date | null;
-  last_leased_at: Date | null;
+  availableAt: Generated<Date>;
+  expiresAt: Date;
+  leaseToken: string | null;
+  leaseExpiresAt: Date | null;
+  acceptedAt: Generated<Date>;
+  firstLeasedAt: Date | null;
+  lastLeasedAt: Date | null;
   tries: readonly FailedTry[] | null;
 }
 
 interface SettledTable {
-  inbox_no: number;
+  inboxNo: number;
   sequence: number;
-  message_no: number;
+  messageNo: number;
   via: string;
   outcome: 'acked' | 'dead' | 're_addressed';
   attempts: number;
-  lease_token: string | null;
-  accepted_at: Date;
-  first_leased_at: Date | null;
-  last_leased_at: Date | null;
-  ended_at: Generated<Date>;
+  leaseToken: string | null;
+  acceptedAt: Date;
+  firstLeasedAt: Date | null;
+  lastLeasedAt: Date | null;
+  endedAt: Generated<Date>;
   tries: readonly FailedTry[] | null;
 }
 
 interface DeadLettersTable {
   no: Generated<number>;
-  message_no: number;
-  inbox_no: number | null;
+  messageNo: number;
+  inboxNo: number | null;
   sequence: number | null;
   recipient: string | null;
   reason: DeadLetterReason;
@@ -86,17 +86,17 @@ interface DeadLettersTable {
   attempts: Generated<number>;
   state: Generated<'dead' | 'replayed' | 'discarded'>;
   at: Generated<Date>;
-  ended_at: Date | null;
-  ended_by: string | null;
+  endedAt: Date | null;
+  endedBy: string | null;
 }
 
 interface ReceiptsTable {
-  message_no: number;
+  messageNo: number;
   require: Requirement;
-  deadline_at: Date;
+  deadlineAt: Date;
   state: Generated<ReceiptView['state']>;
   counts: unknown;
-  settled_at: Date | null;
+  settledAt: Date | null;
 }
 
 interface BatchesTable {
@@ -104,7 +104,7 @@ interface BatchesTable {
   owner: string;
   messages: readonly unknown[];
   broadcasts: readonly unknown[];
-  created_at: Generated<Date>;
+  createdAt: Generated<Date>;
 }
 
 interface TopicsTable {
@@ -114,26 +114,26 @@ interface TopicsTable {
   retention: Retention;
   publish: AccessList | null;
   subscribe: AccessList | null;
-  max_subscribers: number;
-  created_at: Generated<Date>;
+  maxSubscribers: number;
+  createdAt: Generated<Date>;
 }
 
 interface SubscriptionsTable {
   id: Generated<string>;
-  inbox_no: number;
+  inboxNo: number;
   pattern: string;
-  queue_group: string | null;
-  created_at: Generated<Date>;
+  queueGroup: string | null;
+  createdAt: Generated<Date>;
 }
 
 interface RetainedTable {
   topic: string;
-  message_no: number;
+  messageNo: number;
   at: Generated<Date>;
 }
 
 interface RoutedClustersTable {
-  cluster_id: string;
+  clusterId: string;
   state: 'open' | 'closed';
   epoch: Generated<number>;
 }
@@ -144,20 +144,20 @@ export interface RoutedMember {
 }
 
 interface RoutingTablesTable {
-  cluster_id: string;
+  clusterId: string;
   epoch: number;
   members: readonly RoutedMember[];
-  created_at: Generated<Date>;
+  createdAt: Generated<Date>;
 }
 
 interface RoutedMembersTable {
-  cluster_id: string;
-  agent_id: string;
+  clusterId: string;
+  agentId: string;
   roles: readonly string[];
 }
 
 interface LatenciesTable {
-  cluster_id: string;
+  clusterId: string;
   measure: 'handed_over' | 'acked';
   slot: Date;
   counts: readonly number[];
@@ -165,20 +165,20 @@ interface LatenciesTable {
 
 export interface CommunicationSchema {
   inboxes: InboxesTable;
-  inbox_cursors: InboxCursorsTable;
-  capability_inboxes: { capability: string; inbox_no: number; agent_id: string };
+  inboxCursors: InboxCursorsTable;
+  capabilityInboxes: { capability: string; inbox_no: number; agent_id: string };
   messages: MessagesTable;
   deliveries: DeliveriesTable;
   settled: SettledTable;
-  dead_letters: DeadLettersTable;
+  deadLetters: DeadLettersTable;
   receipts: ReceiptsTable;
   batches: BatchesTable;
   topics: TopicsTable;
   subscriptions: SubscriptionsTable;
   retained: RetainedTable;
-  routed_clusters: RoutedClustersTable;
-  routing_tables: RoutingTablesTable;
-  routed_members: RoutedMembersTable;
+  routedClusters: RoutedClustersTable;
+  routingTables: RoutingTablesTable;
+  routedMembers: RoutedMembersTable;
   latencies: LatenciesTable;
 }
 

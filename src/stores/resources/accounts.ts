@@ -29,5 +29,5 @@ export async function findAccount(
   db: ResourcesDb,
   clusterId: string,
 ): Promise<{ readonly state: 'open' | 'closed'; readonly weight: number } | undefined> {
-  return db.selectFrom('accounts').select(['state', 'weight']).where('cluster_id', '=', clusterId).executeTakeFirst();
+  return db.selectFrom('accounts').select(['state', 'weight']).where('clusterId', '=', clusterId).executeTakeFirst();
 }

@@ -1,12 +1,12 @@
 import type { Generated, Kysely } from 'kysely';
 
 interface AccountsTable {
-  cluster_id: string;
+  clusterId: string;
   state: 'open' | 'closed';
   weight: number;
-  per_member: Readonly<Record<string, number>>;
-  opened_at: Generated<Date>;
-  closed_at: Date | null;
+  perMember: Readonly<Record<string, number>>;
+  openedAt: Generated<Date>;
+  closedAt: Date | null;
 }
 
 export interface ResourcesSchema {
