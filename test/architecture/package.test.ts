@@ -66,6 +66,8 @@ describe('the package', () => {
     expect(commands).toEqual(['npm run setup', 'npm run verify', 'npm test']);
     expect(jobs.test.strategy.matrix.node).toEqual([20, 22, 24]);
     expect(Object.keys(manifest.scripts)).toEqual(expect.arrayContaining(['setup', 'verify', 'test']));
+    const hashed = [...JSON.stringify(jobs).matchAll(/hashFiles\('(.+?)'\)/g)].map((match) => match[1] ?? '');
+    expect(hashed.filter((file) => !existsSync(file))).toEqual([]);
   });
 
   it('loads only what the build makes in scripts/', () => {
