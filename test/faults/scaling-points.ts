@@ -4,7 +4,7 @@ import { listCapacityRequests } from '../../src/stores/resources/index.js';
 import type { Violation } from '../support/checker.js';
 import { addAgents } from '../support/fleet.js';
 import { waitFor } from '../support/wait-for.js';
-import { readWork, sendWork } from '../support/work.js';
+import { ackInboxes, sendToMembers } from '../support/cluster-messages.js';
 import type { Lane } from './lane.js';
 
 const around = (step: string): string[] => ['before', 'before-commit', 'after-commit'].map((at) => `${step}:${at}`);
@@ -82,7 +82,7 @@ export async function crashWhileScaling(lane: Lane, scenario: Scenario, point: s
   const { size, spare, request } = asked[scenario];
   const { clusterId } = await clusterOf(lane, name, { size, spare });
   const isDraining = scenario === 'undo' || point === 'drain';
-  if (isDraining) await sendWork(lane.stores, clusterId);
+  if (isDraining) await sendToMembers(lane.stores, clusterId);
   const isWaiting = point === 'soak' || point === 'drain' || point === 'wait';
   lane.arm(isWaiting ? [] : [point]);
   const { workflowId, operationId } = await lane.manager.startScaling({
@@ -99,7 +99,7 @@ export async function crashWhileScaling(lane: Lane, scenario: Scenario, point: s
   else await waitFor(`the crash at ${point}`, () => lane.fired(point) !== undefined, { timeoutMs: 60_000, everyMs: 5 });
   const crashedMs = performance.now();
   if (scenario === 'ask') await grant(lane, { clusterId, name, workflowId });
-  if (point === 'drain') await readWork(lane.stores, await membersOf(lane, clusterId, 'leaving'));
+  if (point === 'drain') await ackInboxes(lane.stores, await membersOf(lane, clusterId, 'leaving'));
   const result = await lane.manager.result<ScalingResult>(workflowId).catch(() => undefined);
   const recoveryMs = performance.now() - crashedMs;
   await lane.settle();

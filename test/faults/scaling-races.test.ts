@@ -4,7 +4,7 @@ import { resumeAbandonedOperations } from '../../src/maintenance/operation-rescu
 import { connectTemporal } from '../../src/client/connect.js';
 import { clusterView, findOperation } from '../../src/stores/clusters/index.js';
 import { waitFor } from '../support/wait-for.js';
-import { sendWork } from '../support/work.js';
+import { sendToMembers } from '../support/cluster-messages.js';
 import { openLane, type Lane } from './lane.js';
 import { clusterOf, crashWhileScaling, membersOf, scalingEnds } from './scaling-points.js';
 
@@ -159,7 +159,7 @@ describe('a scaling whose workflow was terminated', () => {
       for (const run of repetitions) {
         const name = `drained-${run}`;
         const { clusterId } = await clusterOf(lane, name, { size: 5, spare: 0 });
-        await sendWork(lane.stores, clusterId);
+        await sendToMembers(lane.stores, clusterId);
         const request = { requestId: `${name}-scale`, clusterId, desired: 3, soakSeconds: 0, drainSeconds: 5 };
         const { workflowId, operationId } = await lane.manager.startScaling(request);
         await waitFor('the drain', async () => (await membersOf(lane, clusterId, 'leaving')).length === 2);

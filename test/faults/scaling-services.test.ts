@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startStack, type Stack } from '../../src/dev-stack/stack.js';
 import type { Violation } from '../support/checker.js';
 import { waitFor } from '../support/wait-for.js';
-import { sendWork } from '../support/work.js';
+import { sendToMembers } from '../support/cluster-messages.js';
 import { openLane, type Lane } from './lane.js';
 import { printRecovery } from './recovery-figures.js';
 import { clusterOf } from './scaling-points.js';
@@ -45,7 +45,7 @@ async function startScalingLoad(name: string): Promise<{ readonly stop: () => Pr
   let stopped = false;
   const line = async (number: number): Promise<void> => {
     const { clusterId } = await clusterOf(lane, `${name}-${number}`, { size: 3, spare: 2 });
-    await sendWork(lane.stores, clusterId);
+    await sendToMembers(lane.stores, clusterId);
     for (let turn = 0; !stopped; turn += 1) {
       const request = { requestId: `${name}-${number}-${turn}`, clusterId, desired: turn % 2 === 0 ? 5 : 3 };
       // While a service is away, or the run before goes on, this one is refused or not heard at all.

@@ -10,7 +10,7 @@ import { recordScaling } from './record-scaling.js';
 import { recordScalingInterval } from './record-scaling-interval.js';
 import { historiesFolder } from './save-history.js';
 
-/** As the worker's bundle is made. */
+/** Bundled in the same way as the worker's workflows. */
 const bundle = (path: string): Promise<WorkflowBundle> => {
   const workflowsPath = fileURLToPath(new URL(path, import.meta.url));
   return bundleWorkflowCode({
@@ -20,7 +20,7 @@ const bundle = (path: string): Promise<WorkflowBundle> => {
   });
 };
 
-/** Set RECORD=1 to write the histories anew: only when a change to the workflows is meant to break those under way. */
+/** RECORD=1 records the histories again: only when a change to the workflows is meant to break running ones. */
 const recording = process.env['RECORD'];
 
 const recorded = () =>
@@ -46,7 +46,7 @@ beforeAll(async () => {
   const settings = { invitationTimeoutSeconds: 1, invitationTries: 2, scaling };
   const worker = await startTestWorker(stores, { settings });
   try {
-    // RECORD=communication, RECORD=scaling and RECORD=scaling-interval leave the others as they are.
+    // RECORD=communication, RECORD=scaling and RECORD=scaling-interval record only those.
     if (recording === '1') await recordHistories(stores, worker);
     if (!recording.startsWith('scaling')) await recordCommunication(stores, worker);
     if (['1', 'scaling'].includes(recording)) await recordScaling(stores, worker);
@@ -58,7 +58,7 @@ beforeAll(async () => {
 }, 300_000);
 
 describe('recorded histories', () => {
-  it('are there for every workflow and each of its ends', () => {
+  it('exist for every workflow and each of its outcomes', () => {
     expect(recorded().map(({ workflowId }) => workflowId.replace('.json', ''))).toEqual([
       'communication-cancelled',
       'communication-completed',
@@ -92,14 +92,14 @@ describe('recorded histories', () => {
     ]);
   });
 
-  it('replay on the present workflows, so formations under way survive an upgrade', async () => {
+  it('replay on the current workflows, so that running workflows survive an upgrade', async () => {
     const results = await replay(await bundle('../../src/workflows/index.ts'), recorded());
     expect(results).toHaveLength(recorded().length);
     expect(results.filter(({ error }) => error !== undefined)).toEqual([]);
   }, 60_000);
 
-  it('do not replay on workflows whose steps were exchanged', async () => {
-    const whole = [
+  it('fail to replay on workflows whose steps were swapped', async () => {
+    const completed = [
       'formation-formed.json',
       'communication-completed.json',
       'scaling-grown.json',
@@ -107,8 +107,8 @@ describe('recorded histories', () => {
       'scaling-interval-continues.json',
       'scaling-interval-continued.json',
     ];
-    const histories = recorded().filter(({ workflowId }) => whole.includes(workflowId));
+    const histories = recorded().filter(({ workflowId }) => completed.includes(workflowId));
     const results = await replay(await bundle('../support/exchanged-steps.ts'), histories);
-    expect(results.map(({ error }) => error?.name)).toEqual(whole.map(() => 'DeterminismViolationError'));
+    expect(results.map(({ error }) => error?.name)).toEqual(completed.map(() => 'DeterminismViolationError'));
   }, 60_000);
 });

@@ -9,8 +9,8 @@ import type { TestWorker } from '../support/worker.js';
 import { saver } from './save-history.js';
 
 /**
- * Runs every kind of workflow to each of its ends on a real server and writes their histories.
- * @param worker with an invitation time-out of 1 s and 2 tries.
+ * Runs formations, repairs and dissolutions to each of their outcomes on a real server, and writes their histories.
+ * @param worker with an invitation timeout of 1 s and 2 tries.
  */
 export async function recordHistories(stores: TestDatabases, worker: TestWorker): Promise<void> {
   const { manager, client } = worker;
@@ -82,7 +82,7 @@ export async function recordHistories(stores: TestDatabases, worker: TestWorker)
   await save('dissolution-dissolved', dissolution);
 }
 
-/** The same for manage_communication: with nothing to wait for, with receipts that take their time, and cut short. */
+/** Does the same for manage_communication: without waiting, with receipts that are acked late or never, and cancelled. */
 export async function recordCommunication(stores: TestDatabases, worker: TestWorker): Promise<void> {
   const { manager, client } = worker;
   const save = saver(worker);

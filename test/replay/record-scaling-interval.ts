@@ -8,8 +8,8 @@ import { waitFor } from '../support/wait-for.js';
 import { startTestWorker, testSettings, type TestWorker } from '../support/worker.js';
 import { saver } from './save-history.js';
 
-/** The most pages that one run takes. */
-const pagesARun = 20;
+/** The most pages that one run assesses. */
+const pagesPerRun = 20;
 
 const settings = {
   ...testSettings,
@@ -29,13 +29,13 @@ const calm = (name: string): Placed => ({ name, size: 3, spare: 0, capability: n
 const busy = (name: string): Placed => ({ ...calm(name), spare: 3, slots: 3.6 });
 
 /**
- * The same for the scaling interval: looking only, starting what is to change, moving a member, and with more pages than
- * one run takes.
+ * Does the same for the scaling interval: a dry run, a run that starts scalings, one that moves a member, and one with more
+ * pages than a run assesses.
  */
 export async function recordScalingInterval(stores: TestDatabases): Promise<void> {
   const worker = await startTestWorker(stores, { settings });
   const { assessPage } = createActivities({ ...stores, settings });
-  // A cluster a page: ten thousand clusters would continue as new as well.
+  // One cluster per page instead of hundreds, so that a few clusters make the run continue as new.
   const paging = { assessPage: (input: Parameters<typeof assessPage>[0]) => assessPage({ ...input, limit: 1 }) };
   const pager = await startTestWorker(stores, { settings, activities: paging });
   const save = saver(worker);
@@ -52,23 +52,23 @@ export async function recordScalingInterval(stores: TestDatabases): Promise<void
     ]);
     await save('scaling-interval-moves', (await run(worker, {})).workflowId);
 
-    const names = Array.from({ length: pagesARun + 1 }, (_, page) => `page-${String(page).padStart(2, '0')}`);
+    const names = Array.from({ length: pagesPerRun + 1 }, (_, page) => `page-${String(page).padStart(2, '0')}`);
     const ids = await place(stores, worker, [
       busy(names[0] ?? ''),
       ...names.slice(1, -1).map(calm),
-      busy(names[pagesARun] ?? ''),
+      busy(names[pagesPerRun] ?? ''),
     ]);
     const { workflowId, firstRunId } = await run(pager, {});
     await save('scaling-interval-continues', workflowId, firstRunId);
     await save('scaling-interval-continued', workflowId);
-    for (const clusterId of [ids[0], ids[pagesARun]]) await scaled(stores, clusterId ?? '');
+    for (const clusterId of [ids[0], ids[pagesPerRun]]) await scaled(stores, clusterId ?? '');
   } finally {
     await pager.stop();
     await worker.stop();
   }
 }
 
-/** Clusters that are used so much, and no others: a run assesses all there are. */
+/** Forms these clusters with the given usage. All earlier ones end, because a run assesses every active cluster. */
 async function place({ clusters, resources }: TestDatabases, worker: TestWorker, all: readonly Placed[]) {
   await clusters.updateTable('clusters').set({ state: 'failed' }).execute();
   const ids: string[] = [];

@@ -3,14 +3,13 @@ import { listCapacityRequests } from '../../src/stores/resources/index.js';
 import type { TestDatabases } from '../support/database.js';
 import { addAgents } from '../support/fleet.js';
 import { waitFor } from '../support/wait-for.js';
-import { readWork, sendWork } from '../support/work.js';
+import { ackInboxes, sendToMembers } from '../support/cluster-messages.js';
 import type { TestWorker } from '../support/worker.js';
 import { saver } from './save-history.js';
 
 /**
- * The same for scale_cluster: with nothing to do, with invitations, drains, soaks and the orchestrator
- * to wait for, rolled back, and cut short.
- * @param worker with no soak but where one is asked for.
+ * Runs scale_cluster to each of its outcomes: unchanged, grown, shrunk, granted, unanswered, rolled back, cancelled, refused.
+ * @param worker with settings that make no run soak unless its request asks for it.
  */
 export async function recordScaling(stores: TestDatabases, worker: TestWorker): Promise<void> {
   const { manager, client } = worker;
@@ -40,7 +39,7 @@ export async function recordScaling(stores: TestDatabases, worker: TestWorker): 
       return (events ?? []).some((event) => event.timerStartedEventAttributes);
     });
 
-  // The fleet's headroom is kept free by these.
+  // The headroom, a part of the whole fleet, stays free because of these.
   await addAgents(clusters, 20, { capabilities: ['idle'] }, 'idle');
 
   const calm = await clusterOf('calm', 3);
@@ -58,11 +57,11 @@ export async function recordScaling(stores: TestDatabases, worker: TestWorker): 
   await save('scaling-grown', grown.workflowId);
 
   const wide = await clusterOf('wide', 4);
-  await sendWork(stores, wide);
+  await sendToMembers(stores, wide);
   const shrunk = await manager.startScaling({ requestId: 'shrunk', clusterId: wide, desired: 3, soakSeconds: 3 });
   await hasDrained(shrunk.workflowId);
   const drained = (await members(wide, 'leaving')).map(({ id }) => id);
-  await readWork(stores, drained);
+  await ackInboxes(stores, drained);
   await settled(shrunk.workflowId);
   await save('scaling-shrunk', shrunk.workflowId);
 
@@ -90,7 +89,7 @@ export async function recordScaling(stores: TestDatabases, worker: TestWorker): 
   await save('scaling-rolled-back', back.workflowId);
 
   const busy = await clusterOf('halted', 4);
-  await sendWork(stores, busy);
+  await sendToMembers(stores, busy);
   const halted = await manager.startScaling({ requestId: 'halted-scale', clusterId: busy, desired: 3 });
   await hasDrained(halted.workflowId);
   await manager.cancel(halted.workflowId);

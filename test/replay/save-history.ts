@@ -4,7 +4,7 @@ import { toJson } from './history-json.js';
 
 export const historiesFolder = new URL('./histories/', import.meta.url);
 
-/** Writes the history of a workflow under a name: of its last run, where no other is given. */
+/** Writes a workflow's history to a file: that of its latest run unless `runId` says otherwise. */
 export const saver =
   ({ client }: TestWorker) =>
   async (name: string, workflowId: string, runId?: string): Promise<void> => {

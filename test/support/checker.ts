@@ -18,18 +18,18 @@ export interface Violation {
   readonly rows: readonly object[];
 }
 
-/** Those of the settings when nothing else is said. */
+/** The settings' defaults. */
 const defaultBounds: Evidence['bounds'] = { mailbox: 10_000, maxUnacked: 100, tries: 5 };
 
 /**
- * Searches the three databases, and what clients wrote down, for what contradicts the promises of the manager. Nothing
- * may have been deleted for its age meanwhile.
- * @param options.while `quiet`, the default: no operation is under way, everything must hold. `running`: only what
- * holds at every instant is looked at.
- * @param options.among these only; default all.
- * @param options.journal what clients saw, read before the call; default nothing.
+ * Searches the three databases and the clients' journals for rows that violate an invariant. Retention must not have
+ * deleted rows that the journals mention.
+ * @param options.while `quiet`, the default: no operation is running and every invariant must hold. `running`: only
+ * invariants that hold at every instant are checked.
+ * @param options.among the invariants to check; default all.
+ * @param options.journal what clients recorded, read before the call; default nothing.
  * @param options.bounds other than the settings' defaults.
- * @returns one entry for each broken invariant, with the rows that break it; empty when all is well.
+ * @returns one entry for each violated invariant, with the rows that violate it.
  */
 export async function checkInvariants(
   stores: Stores,

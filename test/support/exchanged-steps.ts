@@ -8,7 +8,7 @@ import type {
 
 const steps = proxyActivities<Activities>({ startToCloseTimeout: '30s' });
 
-/** form_cluster with its first two steps exchanged: a change that would break every formation under way. */
+/** form_cluster with its first two steps swapped: a change that would break every running formation. */
 export async function formCluster({ requestId = 'formed' }: FormClusterInput): Promise<unknown> {
   const ids = { operationId: requestId, clusterId: `cl_${requestId}` };
   await steps.defineCluster({ ...ids, round: 0 });
@@ -16,14 +16,14 @@ export async function formCluster({ requestId = 'formed' }: FormClusterInput): P
   return steps.initializeCluster(ids);
 }
 
-/** manage_communication with its first two steps exchanged. */
+/** manage_communication with its first two steps swapped. */
 export async function manageCommunication({ requestId = 'everything' }: ManageCommunicationInput): Promise<unknown> {
   const operationId = requestId;
   await steps.handleBroadcasts({ operationId });
   return steps.updateRouting({ operationId });
 }
 
-/** scale_cluster with its first two steps exchanged. */
+/** scale_cluster with its first two steps swapped. */
 export async function scaleCluster({
   requestId = 'grown',
   clusterId = 'cl_grown',
@@ -34,7 +34,7 @@ export async function scaleCluster({
   return steps.adjustCluster({ ...ids, round: 0, direction: 'none', cause: 'asked', charged: 0, epoch: 1 });
 }
 
-/** The scaling interval that scales before it has assessed who is to be scaled. */
+/** The scaling interval, scaling a cluster before it has assessed any. */
 export async function scalingInterval(): Promise<unknown> {
   await executeChild(scaleCluster, { workflowId: 'scaling/moved', args: [{ clusterId: 'cl_takes', desired: 6 }] });
   return steps.assessPage({ after: '', limit: 500, dryRun: false, balance: null });

@@ -1,7 +1,7 @@
 import { registerAgent as schema, type RegisterAgent } from '../../src/contracts/agents.js';
 import { registerAgent, type ClustersDb } from '../../src/stores/clusters/index.js';
 
-/** Registers an agent in the store, with whatever the test says and defaults for the rest. */
+/** Registers an agent in the store, with defaults for the properties that the test does not give. */
 export async function addAgent(
   db: ClustersDb,
   agent: { readonly id: string } & Partial<RegisterAgent>,
@@ -10,7 +10,7 @@ export async function addAgent(
   await registerAgent(db, schema.parse(agent), { leaseSeconds, enrolledBy: 'test' });
 }
 
-/** `count` agents `<prefix>-0 …`, each with the same properties. */
+/** Registers `count` agents, `<prefix>-0` and so on, with the same properties. @returns their ids. */
 export async function addAgents(
   db: ClustersDb,
   count: number,

@@ -11,10 +11,10 @@ declare module 'vitest' {
   }
 }
 
-/** One PostgreSQL and one Temporal server for the whole run, started by the product's own launcher. */
+/** Starts one PostgreSQL and one Temporal server for the whole run, by the launcher that `npm start` uses. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const stateDir = mkdtempSync(join(tmpdir(), 'cluster-manager-test-'));
-  // No test cuts the power, and processes that are killed leave what they wrote with the kernel.
+  // Killed processes lose nothing without fsync, because the kernel has their writes; only a power failure would.
   const durable = process.env['FAULTS'] === '1';
   const stack = await startStack({ stateDir, ports: 'free', services: 'data', durable });
   const { TEMPORAL_ADDRESS: address = '', TEMPORAL_NAMESPACE: namespace = 'default' } = stack.env;

@@ -19,7 +19,7 @@ export const communicationSettings: CommunicationSettings = {
   wakeUps: true,
 };
 
-/** The short way over a test's database. */
+/** Messaging over a test's database, without notifications. */
 export const messagingOf = (
   communication: CommunicationDb,
   settings: Partial<CommunicationSettings> = {},

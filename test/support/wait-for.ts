@@ -1,6 +1,6 @@
 /**
- * Waits until a condition holds. @returns what it gave.
- * @throws Error that says what was awaited, and the condition's last error.
+ * Waits until a condition returns something other than undefined or false. @returns that.
+ * @throws Error that names what was waited for, with the condition's last error as its cause.
  */
 export async function waitFor<Value>(
   what: string,
@@ -17,7 +17,7 @@ export async function waitFor<Value>(
     } catch (error) {
       last = error;
     }
-    if (performance.now() > until) throw new Error(`Waited ${timeoutMs} ms in vain for ${what}`, { cause: last });
+    if (performance.now() > until) throw new Error(`Waited ${timeoutMs} ms for ${what}`, { cause: last });
     await new Promise((resolve) => setTimeout(resolve, everyMs));
   }
 }

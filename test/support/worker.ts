@@ -42,7 +42,7 @@ export const testSettings: ActivityDeps['settings'] = {
   },
 };
 
-/** A worker in this process on a task queue of its own, with real activities over the test's databases, or others. */
+/** Starts a worker in this process on its own task queue, with the real activities unless the test replaces some. */
 export async function startTestWorker(
   stores: Omit<ActivityDeps, 'settings' | 'messaging'>,
   options: { readonly settings?: Partial<ActivityDeps['settings']>; readonly activities?: object } = {},

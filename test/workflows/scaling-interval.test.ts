@@ -14,7 +14,7 @@ import {
 import { createTestDatabases, type TestDatabases } from '../support/database.js';
 import { addAgents } from '../support/fleet.js';
 import { waitFor } from '../support/wait-for.js';
-import { readWork, sendWork } from '../support/work.js';
+import { ackInboxes, sendToMembers } from '../support/cluster-messages.js';
 import { startTestWorker, testSettings, type TestWorker } from '../support/worker.js';
 
 const scaling = { ...testSettings.scaling, newMemberSeconds: 0, soakGrowSeconds: 0, soakShrinkSeconds: 0 };
@@ -123,7 +123,7 @@ describe('scalingInterval', () => {
     const taker = await clusterOf('taker', 5, { capability: 'half' });
     await used(giver, 1.2);
     await used(taker, 3.1);
-    await sendWork(stores, giver);
+    await sendToMembers(stores, giver);
     const interval = worker.manager.runScalingInterval({ dryRun: false });
     const [leaving = ''] = await waitFor('the drain', async () => {
       const found = await membersOf(giver, 'leaving');
@@ -135,7 +135,7 @@ describe('scalingInterval', () => {
       'its request',
       async () => (await listCapacityRequests(stores.resources, { clusterId: taker, limit: 1 }))[0],
     );
-    await readWork(stores, [leaving]);
+    await ackInboxes(stores, [leaving]);
     const report = await interval;
     expect(report.moved).toEqual([]);
     expect(report.lines).toEqual([

@@ -7,8 +7,8 @@ import { communicationSettings, messagingOf } from './messaging.js';
 
 type Mailboxes = Pick<TestDatabases, 'communication'>;
 
-/** Mail of the cluster for each of its members, which a drain waits for. */
-export async function sendWork({ communication }: Mailboxes, clusterId: string): Promise<void> {
+/** Sends each member of the cluster a message, whose delivery a drain waits for. */
+export async function sendToMembers({ communication }: Mailboxes, clusterId: string): Promise<void> {
   await acceptMessages(messagingOf(communication), [
     {
       sender: { source: '/orchestrator/test', agentId: null },
@@ -17,8 +17,8 @@ export async function sendWork({ communication }: Mailboxes, clusterId: string):
   ]);
 }
 
-/** Acks everything that agents have in their inboxes. */
-export async function readWork({ communication }: Mailboxes, agentIds: readonly string[]): Promise<void> {
+/** Acks all deliveries in the agents' inboxes. */
+export async function ackInboxes({ communication }: Mailboxes, agentIds: readonly string[]): Promise<void> {
   for (const agentId of agentIds) {
     const leased = await leaseDeliveries(communication, agentId, 100, communicationSettings);
     await ack(
