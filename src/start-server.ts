@@ -20,7 +20,6 @@ import { urgentScaling } from './maintenance/urgent-scaling.js';
 import { usageSampler } from './maintenance/usage-sampler.js';
 import { agentExistence, usageRecorder } from './http/usage-recorder.js';
 
-const waitForServicesMs = 60_000;
 const graceMs = 10_000;
 const presenceMs = 5000;
 const sweepMs = 10_000;
@@ -67,13 +66,9 @@ export async function startServer(
     }
   };
   try {
-    const waiting = { logger, signal, limitMs: waitForServicesMs };
+    const waiting = { logger, signal };
     let config = initial;
-    const stores = await waitForService(
-      'PostgreSQL',
-      () => openStores(config.databases, `${config.id} server`),
-      waiting,
-    );
+    const stores = await openStores(config.databases, `${config.id} server`, waiting);
     closers.push(stores.close);
     const client = await waitForService('Temporal', () => openClient(config), waiting);
     closers.push(() => client.close());

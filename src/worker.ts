@@ -5,11 +5,9 @@ import { createActivities } from './activities/index.js';
 import { loadConfig, type ManagerConfig } from './config/index.js';
 import { errorTable, ManagerError } from './contracts/errors.js';
 import { ensureSearchAttributes } from './client/ensure-search-attributes.js';
-import { clustersDatabase, type ClustersSchema } from './stores/clusters/index.js';
-import { communicationDatabase, openNotifications, type CommunicationSchema } from './stores/communication/index.js';
-import { openDatabase } from './stores/database.js';
-import { migrate } from './stores/migrate.js';
-import { resourcesDatabase, type ResourcesSchema } from './stores/resources/index.js';
+import { openNotifications } from './stores/communication/index.js';
+import { openStores } from './stores/open.js';
+import { waitForService } from './stores/wait-for-service.js';
 import { workerOptions } from './worker-options.js';
 import { createLogger, type Logger } from './telemetry/index.js';
 import { openReadinessEndpoint } from './telemetry/readiness.js';
@@ -24,17 +22,6 @@ const workflowSource = (): Pick<WorkerOptions, 'workflowBundle' | 'workflowsPath
   existsSync(prebuiltBundle)
     ? { workflowBundle: { codePath: prebuiltBundle } }
     : { workflowsPath, bundlerOptions: { preloadModules: [workflowsPath] } };
-
-async function openStores({ databases }: ManagerConfig) {
-  const options = { applicationName: 'cluster-manager worker', maxConnections: 20 };
-  const clusters = openDatabase<ClustersSchema>({ ...options, url: databases.clusters });
-  const communication = openDatabase<CommunicationSchema>({ ...options, url: databases.communication });
-  const resources = openDatabase<ResourcesSchema>({ ...options, url: databases.resources });
-  await migrate({ ...options, url: databases.clusters }, clustersDatabase);
-  await migrate({ ...options, url: databases.communication }, communicationDatabase);
-  await migrate({ ...options, url: databases.resources }, resourcesDatabase);
-  return { clusters, communication, resources };
-}
 
 async function connect({ temporal }: ManagerConfig): Promise<NativeConnection> {
   try {
@@ -58,8 +45,8 @@ async function run(config: ManagerConfig, logger: Logger): Promise<void> {
           port: config.workerHealthPort,
           isReady: () => isPolling(),
         });
-  const stores = await openStores(config);
-  const connection = await connect(config);
+  const stores = await openStores(config.databases, `${config.id} worker`, { logger });
+  const connection = await waitForService('Temporal', () => connect(config), { logger });
   const wakeUps = openNotifications(stores.communication, {
     id: `worker ${process.pid}`,
     onTrouble: (err) => logger.warn({ err }, 'mail could not be announced'),
@@ -70,7 +57,9 @@ async function run(config: ManagerConfig, logger: Logger): Promise<void> {
     namespace: config.temporal.namespace,
     taskQueue: config.id,
     activities: createActivities({
-      ...stores,
+      clusters: stores.clusters,
+      communication: stores.communication,
+      resources: stores.resources,
       settings: config,
       ...(config.communication.wakeUps ? { wake: wakeUps.tell } : {}),
     }),
@@ -82,7 +71,7 @@ async function run(config: ManagerConfig, logger: Logger): Promise<void> {
   await worker.run();
   await wakeUps.close();
   await connection.close();
-  await Promise.all(Object.values(stores).map((store) => store.destroy()));
+  await stores.close();
   readiness?.close();
 }
 

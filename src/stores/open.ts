@@ -1,9 +1,9 @@
-import type { DatabaseUrls } from '../config/index.js';
 import { clustersDatabase, type ClustersDb, type ClustersSchema } from './clusters/index.js';
 import { communicationDatabase, type CommunicationDb, type CommunicationSchema } from './communication/index.js';
 import { openDatabase } from './database.js';
 import { migrate } from './migrate.js';
 import { resourcesDatabase, type ResourcesDb, type ResourcesSchema } from './resources/index.js';
+import { waitForService, type Waiting } from './wait-for-service.js';
 
 export interface Stores {
   readonly clusters: ClustersDb;
@@ -12,24 +12,28 @@ export interface Stores {
   close(): Promise<void>;
 }
 
+type Urls = Readonly<Record<'clusters' | 'communication' | 'resources', string>>;
+
 /**
- * Opens the three databases and brings their schemas up to date.
+ * Opens the three databases and brings their schemas up to date, waiting for servers that do not answer yet.
  * @throws ManagerError `service_unavailable`, `incompatible_service`; nothing stays open then.
  */
-export async function openStores(urls: DatabaseUrls, applicationName: string): Promise<Stores> {
+export const openStores = (urls: Urls, applicationName: string, waiting: Waiting): Promise<Stores> =>
+  waitForService('PostgreSQL', () => tryToOpenStores(urls, applicationName), waiting);
+
+async function tryToOpenStores(urls: Urls, applicationName: string): Promise<Stores> {
+  await migrate({ url: urls.clusters, applicationName }, clustersDatabase);
+  await migrate({ url: urls.communication, applicationName }, communicationDatabase);
+  await migrate({ url: urls.resources, applicationName }, resourcesDatabase);
   const clusters = openDatabase<ClustersSchema>({ url: urls.clusters, applicationName });
   const communication = openDatabase<CommunicationSchema>({ url: urls.communication, applicationName });
   const resources = openDatabase<ResourcesSchema>({ url: urls.resources, applicationName });
-  const close = async (): Promise<void> => {
-    await Promise.all([clusters.destroy(), communication.destroy(), resources.destroy()]);
+  return {
+    clusters,
+    communication,
+    resources,
+    close: async () => {
+      await Promise.all([clusters.destroy(), communication.destroy(), resources.destroy()]);
+    },
   };
-  try {
-    await migrate({ url: urls.clusters, applicationName }, clustersDatabase);
-    await migrate({ url: urls.communication, applicationName }, communicationDatabase);
-    await migrate({ url: urls.resources, applicationName }, resourcesDatabase);
-    return { clusters, communication, resources, close };
-  } catch (error) {
-    await close();
-    throw error;
-  }
 }

@@ -4,15 +4,23 @@ import type { Logger } from '../telemetry/index.js';
 const firstPauseMs = 250;
 const lastPauseMs = 5000;
 
+export interface Waiting {
+  readonly logger: Logger;
+  /** Gives up after so long. */
+  readonly limitMs?: number;
+  /** Gives up when it is aborted. */
+  readonly signal?: AbortSignal;
+}
+
 /**
- * Tries until a service is there, saying so, for at most `limitMs`: a server that starts together with its databases
- * and Temporal waits for them. Only `service_unavailable` is waited out.
- * @throws what the last try threw.
+ * Retries `attempt` while it fails with `service_unavailable`, with a growing pause and a warning each time: a process
+ * that starts together with PostgreSQL and Temporal waits until they answer.
+ * @throws what the last attempt threw.
  */
 export async function waitForService<Value>(
   what: string,
   attempt: () => Promise<Value>,
-  { logger, limitMs, signal }: { readonly logger: Logger; readonly limitMs: number; readonly signal: AbortSignal },
+  { logger, limitMs = 60_000, signal = new AbortController().signal }: Waiting,
 ): Promise<Value> {
   const endsAtMs = performance.now() + limitMs;
   for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(lastPauseMs, pauseMs * 2)) {
