@@ -11,7 +11,7 @@ describe('fnv1a', () => {
     expect(fnv1a(text)).toBe(value);
   });
 
-  test('hashes the UTF-8 bytes of text beyond ASCII', () => {
+  test('fnv1a hashes the UTF-8 bytes of non-ASCII text', () => {
     const bytes = [...new TextEncoder().encode('aé🙂b')];
     const slow = bytes.reduce(
       (hash, byte) => Number(((BigInt(hash ^ byte) & 0xffffffffn) * 0x01000193n) & 0xffffffffn),
@@ -20,12 +20,12 @@ describe('fnv1a', () => {
     expect(fnv1a('aé🙂b')).toBe(slow);
   });
 
-  test('goes on from the hash of a beginning', () => {
+  test('fnv1a continues from the hash of a prefix', () => {
     expect(fnv1a('bar', fnv1a('foo'))).toBe(fnv1a('foobar'));
   });
 });
 
-test('tieBreaker tells seed and id apart at their border and orders agents anew for each seed', () => {
+test('tieBreaker separates seed and id and orders agents differently for each seed', () => {
   expect(tieBreaker('op_1')('2')).not.toBe(tieBreaker('op_')('12'));
   const ids = Array.from({ length: 20 }, (_, index) => `agent-${index}`);
   const order = (seed: string): string => {

@@ -12,7 +12,7 @@ const counts = (acked: number, dead: number, left: number, pending: number): Rec
   pending,
 });
 
-describe('judgeReceipt', () => {
+describe('evaluateReceipt', () => {
   // acked, dead, left, pending; what it is before the deadline, and after it
   it.each<[Requirement, number, number, number, number, string, string]>([
     ['none', 0, 0, 0, 0, 'met', 'met'],
@@ -52,7 +52,7 @@ describe('judgeReceipt', () => {
   const requirement = fc.constantFrom<Requirement>('none', 'any', 'quorum', 'all');
   const some = fc.tuple(fc.nat(6), fc.nat(6), fc.nat(6), fc.nat(6)).map((each) => counts(...each));
 
-  it('is never open after the deadline', () => {
+  it('a receipt is never open after its deadline', () => {
     fc.assert(
       fc.property(requirement, some, (require, now) => {
         expect(evaluateReceipt(require, now, true)).not.toBe('open');
@@ -60,7 +60,7 @@ describe('judgeReceipt', () => {
     );
   });
 
-  it('needs no more for a weaker requirement', () => {
+  it('a weaker requirement never needs more acks than a stronger one', () => {
     fc.assert(
       fc.property(some, (now) => {
         const needs = (['none', 'any', 'quorum', 'all'] as const).map((require) => acksNeeded(require, now));
@@ -69,7 +69,7 @@ describe('judgeReceipt', () => {
     );
   });
 
-  it('says unmet before the deadline only when nothing that can still happen would meet it, and open only when something would', () => {
+  it('a receipt is unmet before its deadline exactly when no outstanding ack could still meet it', () => {
     /** Whether some end of those that are pending meets it: each may ack, die or leave. */
     const canBeMet = (require: Requirement, { acked, dead, left, pending }: ReceiptCounts): boolean => {
       for (let more = 0; more <= pending; more += 1) {

@@ -60,23 +60,23 @@ describe('findSuccessor', () => {
     ['subscriber', {}, undefined],
     ['retained', {}, undefined],
     ['replay', {}, undefined],
-  ])('of %s %j is %s', (via, rest, expected) => {
+  ])('the successor of a delivery via %s %j is %s', (via, rest, expected) => {
     expect(findSuccessor(stray(via, rest), directory)).toBe(expected);
   });
 
-  it('in a queue group is only one whom the topic lets subscribe', () => {
+  it("a queue group's successor must be allowed to subscribe to the topic", () => {
     const listed = { ...topic, subscribe: { agents: [], clusters: ['cl'] } };
     const asked = { ...directory, topics: new Map([['news', listed]]) };
     expect(findSuccessor(stray('group:g'), asked)).toBe('a');
     expect(findSuccessor(stray('group:h'), asked)).toBeUndefined();
   });
 
-  it('reads a role with colons in its name as one', () => {
+  it('a role name may contain colons', () => {
     const clusters = new Map([['cl', table({ c: ['team:a:chief'] })]]);
     expect(findSuccessor(stray('role:team:a:chief'), { ...directory, clusters })).toBe('c');
   });
 
-  it('is never the one it was taken from, its sender or one who has it', () => {
+  it('a successor is never the previous recipient, the sender or an agent that holds the message', () => {
     const some = fc.subarray(ids);
     fc.assert(
       fc.property(

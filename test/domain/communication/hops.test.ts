@@ -27,8 +27,8 @@ const letter = {
 const told = (...args: Parameters<typeof hopsOf>): string[] =>
   hopsOf(...args).map(({ at: when, what, recipient }) => `${(Date.parse(when) - start) / 1000} ${what} ${recipient}`);
 
-describe('the way of a message', () => {
-  it('begins with its acceptance and its match', () => {
+describe('the hops of a message', () => {
+  it('a message trace begins with accepted and matched', () => {
     expect(hopsOf({ ...message, matched: 3 }, [], [])).toEqual([
       { at: at(0).toISOString(), what: 'accepted', recipient: null, detail: 'from a, durable' },
       { at: at(0).toISOString(), what: 'matched', recipient: null, detail: '3 recipients, cluster cl at epoch 2' },
@@ -37,7 +37,7 @@ describe('the way of a message', () => {
     expect(matched?.detail).toBe('1 recipient');
   });
 
-  it('tells every try, how it failed, and the ack', () => {
+  it('a message trace lists every attempt, its failure and the final ack', () => {
     const tries = [
       { leasedAt: at(1).toISOString(), endedAt: at(31).toISOString(), how: 'lease_expired' as const },
       { leasedAt: at(33).toISOString(), endedAt: at(34).toISOString(), how: 'nacked' as const, reason: 'busy' },
@@ -64,14 +64,14 @@ describe('the way of a message', () => {
     ]);
   });
 
-  it('tells a lease that is held, and no lease of what is given back and waits', () => {
+  it('a message trace shows the current lease and none after a nack', () => {
     expect(told(message, [{ ...delivery, attempts: 1, lastLeasedAt: at(5) }], []).slice(2)).toEqual(['5 leased b']);
     const tries = [{ leasedAt: at(5).toISOString(), endedAt: at(6).toISOString(), how: 'nacked' as const }];
     const waits = { ...delivery, attempts: 1, lastLeasedAt: at(5), tries };
     expect(told(message, [waits], []).slice(2)).toEqual(['5 leased b', '6 nacked b']);
   });
 
-  it('goes on at a successor, and from a dead letter that is replayed', () => {
+  it("a message trace continues at a successor and after a dead letter's replay", () => {
     const moved = { ...delivery, outcome: 're_addressed' as const, endedAt: at(3) };
     const heir = { ...delivery, recipient: 'c', acceptedAt: at(3), attempts: 1, lastLeasedAt: at(4) };
     expect(told(message, [moved, heir], []).slice(2)).toEqual(['3 re_addressed b', '4 leased c']);
@@ -81,7 +81,7 @@ describe('the way of a message', () => {
     expect(told(message, [], [{ ...letter, recipient: null }]).slice(2)).toEqual(['9 dead null']);
   });
 
-  it('is in the order of time, whoever is named first, and loses nothing', () => {
+  it("hops are sorted by time whatever the input's order, and none is lost", () => {
     const time = fc.nat(1000).map(at);
     const one = fc.record({
       recipient: fc.constantFrom('b', 'c'),

@@ -26,8 +26,8 @@ const samples = fc.array(
   { minLength: 1, maxLength: 80 },
 );
 
-describe('buckets', () => {
-  it('rise, and take their upper bound in', () => {
+describe('latency buckets', () => {
+  it('bucket bounds increase and are inclusive', () => {
     expect([...latencyBucketsMs].sort((a, b) => a - b)).toEqual([...latencyBucketsMs]);
     expect(emptyHistogram()).toHaveLength(latencyBucketsMs.length + 1);
     expect([0, 1, 1.001, 2, last, last + 1].map(bucketOf)).toEqual([
@@ -42,18 +42,18 @@ describe('buckets', () => {
 });
 
 describe('quantileMs', () => {
-  it('by hand: ten between 10 and 15 ms, ten between 70 and 100 ms', () => {
+  it('quantileMs matches a hand calculation for two buckets of ten', () => {
     const counts = histogramOf([...new Array<number>(10).fill(12), ...new Array<number>(10).fill(80)]);
     expect([0, 0.25, 0.5, 0.75, 1].map((q) => quantileMs(counts, q))).toEqual([10, 12.5, 15, 85, 100]);
   });
 
-  it('is null of nothing, and the last bound of what lies beyond it', () => {
+  it('a quantile is null without observations and the last bound beyond it', () => {
     expect(quantileMs(emptyHistogram(), 0.5)).toBeNull();
     expect(quantileMs([], 0.5)).toBeNull();
     expect(quantileMs(histogramOf([last + 1, 10 * last]), 0.5)).toBe(last);
   });
 
-  it('lies in the bucket of the true quantile', () => {
+  it('a quantile lies in the bucket of the true quantile', () => {
     fc.assert(
       fc.property(samples, fc.double({ min: 0.001, max: 1, noNaN: true }), (all, q) => {
         const sorted = [...all].sort((a, b) => a - b);
@@ -68,7 +68,7 @@ describe('quantileMs', () => {
     );
   });
 
-  it('never falls when more is asked for', () => {
+  it('a higher quantile is never lower', () => {
     const ratio = fc.double({ min: 0, max: 1, noNaN: true });
     fc.assert(
       fc.property(samples, ratio, ratio, (all, a, b) => {
@@ -80,7 +80,7 @@ describe('quantileMs', () => {
 });
 
 describe('shareWithin', () => {
-  it('by hand: a bound half way through a bucket counts half of it', () => {
+  it('shareWithin counts half of a bucket for a bound at its middle', () => {
     const counts = histogramOf([1, 12, 12, 12, 12, 80, last + 1, last + 1]);
     expect(shareWithin(counts, 15)).toBe(5 / 8);
     expect(shareWithin(counts, 12.5)).toBe(3 / 8);
@@ -88,7 +88,7 @@ describe('shareWithin', () => {
     expect(shareWithin(emptyHistogram(), 15)).toBeNull();
   });
 
-  it('is exact at a bound, and elsewhere between those of the bounds around it', () => {
+  it('shareWithin is exact at bucket bounds and between its neighbours elsewhere', () => {
     fc.assert(
       fc.property(samples, fc.double({ min: 0, max: last, noNaN: true }), (all, bound) => {
         const counts = histogramOf(all);
@@ -103,7 +103,7 @@ describe('shareWithin', () => {
     );
   });
 
-  it('is the other way round of a quantile', () => {
+  it('shareWithin is the inverse of quantileMs', () => {
     fc.assert(
       fc.property(samples, fc.double({ min: 0.01, max: 0.99, noNaN: true }), (all, q) => {
         const within = all.filter((ms) => ms <= last);

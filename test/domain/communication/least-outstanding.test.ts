@@ -14,12 +14,12 @@ const candidates = fc.uniqueArray(
 const live = (agentId: string, open: number): Candidate => ({ agentId, standing: 'live', open });
 
 describe('leastOutstandingOfTwo', () => {
-  it('is nobody of nobody, and never one who has left', () => {
+  it('no candidate is chosen from none, and an agent that left is never chosen', () => {
     expect(leastOutstandingOfTwo([], 'd')).toBeUndefined();
     expect(leastOutstandingOfTwo([{ agentId: 'a', standing: 'left', open: 0 }], 'd')).toBeUndefined();
   });
 
-  it('is the better standing, however much mail it has', () => {
+  it('an agent with a better status is chosen whatever its open deliveries', () => {
     const all: Candidate[] = [
       { agentId: 'lapsed', standing: 'lapsed', open: 0 },
       { agentId: 'unready', standing: 'unready', open: 5 },
@@ -30,7 +30,7 @@ describe('leastOutstandingOfTwo', () => {
     expect(leastOutstandingOfTwo(all.slice(0, 1), 'd')?.agentId).toBe('lapsed');
   });
 
-  it('is of two always the one with less open mail', () => {
+  it('of two candidates the one with fewer open deliveries is chosen', () => {
     fc.assert(
       fc.property(
         fc.nat(50),
@@ -45,7 +45,7 @@ describe('leastOutstandingOfTwo', () => {
     );
   });
 
-  it('is one of them, of the best standing there is, and the same whatever their order', () => {
+  it("the choice has the best status present and does not depend on the candidates' order", () => {
     fc.assert(
       fc.property(candidates, fc.string(), fc.infiniteStream(fc.nat()), (all, draw, noise) => {
         const chosen = leastOutstandingOfTwo(all, draw);
@@ -62,7 +62,7 @@ describe('leastOutstandingOfTwo', () => {
     );
   });
 
-  it('is never the one with the most open mail of the best standing, when another has less', () => {
+  it('the candidate with the most open deliveries is never chosen when another has fewer', () => {
     fc.assert(
       fc.property(candidates, fc.string(), (all, draw) => {
         const chosen = leastOutstandingOfTwo(all, draw);
@@ -74,7 +74,7 @@ describe('leastOutstandingOfTwo', () => {
     );
   });
 
-  it('spreads draws over all who are alike', () => {
+  it('draws spread evenly over equal candidates', () => {
     const all = Array.from({ length: 10 }, (_, index) => live(`agent-${index}`, 0));
     const counts = new Map<string, number>();
     for (let draw = 0; draw < 5000; draw += 1) {
@@ -86,7 +86,7 @@ describe('leastOutstandingOfTwo', () => {
     for (const count of counts.values()) expect(Math.abs(count - 500)).toBeLessThan(110);
   });
 
-  it('keeps queues far more even than a single draw does', () => {
+  it('two choices keep queues far more even than a single draw', () => {
     const open = new Map(Array.from({ length: 20 }, (_, index) => [`agent-${index}`, 0]));
     for (let draw = 0; draw < 4000; draw += 1) {
       const { agentId } = leastOutstandingOfTwo(

@@ -3,7 +3,7 @@ import type { Address } from '../../../src/contracts/messages.js';
 import { routeMessages } from '../../../src/domain/communication/route-messages.js';
 import type { Directory, RoutableTopic, Route, Sender } from '../../../src/domain/communication/routing.js';
 
-const everybody = ['a', 'b', 'c', 'd', 'e'];
+const allAgents = ['a', 'b', 'c', 'd', 'e'];
 const member = (agentId: string, ...roles: string[]) => ({ agentId, roles });
 const topic = (rest: Partial<RoutableTopic> = {}): RoutableTopic => ({
   state: 'open',
@@ -28,7 +28,7 @@ const directory: Directory = {
     ['alone', { epoch: 1, members: [member('a')] }],
   ]),
   agents: new Map(
-    everybody.map((agentId) => {
+    allAgents.map((agentId) => {
       const standing = agentId === 'e' ? ('left' as const) : ('live' as const);
       return [agentId, { agentId, standing, open: agentId === 'c' ? 5 : 0 }];
     }),
@@ -59,17 +59,17 @@ const namesOf = (route: Route): string[] => {
   return route.recipients.map(({ agentId, via }) => `${agentId} ${via}`).sort();
 };
 
-describe('a message', () => {
+describe('routeMessages', () => {
   it.each<[string, Sender, Address, string[]]>([
     ['to an agent', free('a'), { agent: 'd' }, ['d agent']],
     ['to oneself', bound('a'), { agent: 'a' }, ['a agent']],
-    ['to an agent nobody knows', free('a'), { agent: 'x' }, ['x agent']],
+    ['to an unknown agent', free('a'), { agent: 'x' }, ['x agent']],
     ['to a role', free('a'), { role: 'scribe', cluster: 'one' }, ['b role:scribe']],
     ['to a role that the sender has too', free('b'), { role: 'scribe', cluster: 'one' }, ['c role:scribe']],
-    ['to a role nobody else has', free('a'), { role: 'chief', cluster: 'one' }, []],
+    ['to a role no other member has', free('a'), { role: 'chief', cluster: 'one' }, []],
     ['to a capability anywhere', free('a'), { capability: 'search' }, ['d capability:search']],
     ['to a capability in a cluster', free('a'), { capability: 'search', cluster: 'one' }, ['c capability:search']],
-    ['to a capability nobody has', free('a'), { capability: 'fly' }, []],
+    ['to a capability no agent has', free('a'), { capability: 'fly' }, []],
     ['to a cluster', free('b'), { cluster: 'one' }, ['a member', 'c member']],
     ['to a cluster, by an operator', operator, { cluster: 'one' }, ['a member', 'b member', 'c member']],
     ['to a cluster of oneself', free('a'), { cluster: 'alone' }, []],
@@ -96,7 +96,7 @@ describe('a message', () => {
       { topic: 'listed' },
       ['a subscriber', 'b subscriber', 'd group:g'],
     ],
-  ])('%s', (_what, sender, to, expected) => {
+  ])('a message %s reaches its recipients', (_what, sender, to, expected) => {
     expect(namesOf(routeOf(sender, to))).toEqual(expected);
   });
 
@@ -105,19 +105,19 @@ describe('a message', () => {
     ['one closed cluster of two', free('a'), { clusters: ['one', 'x'] }, 'unknown_cluster'],
     ['a role in a closed cluster', free('a'), { role: 'chief', cluster: 'x' }, 'unknown_cluster'],
     ['a capability in a closed cluster', free('a'), { capability: 'search', cluster: 'x' }, 'unknown_cluster'],
-    ['a role nobody else has', free('a'), { role: 'chief', cluster: 'one' }, 'no_subscriber'],
-    ['a capability nobody has', free('a'), { capability: 'fly' }, 'no_subscriber'],
+    ['a role no other member has', free('a'), { role: 'chief', cluster: 'one' }, 'no_subscriber'],
+    ['a capability no agent has', free('a'), { capability: 'fly' }, 'no_subscriber'],
     ['a cluster of oneself', free('a'), { cluster: 'alone' }, 'no_subscriber'],
-    ['a topic nobody made', free('a'), { topic: 'x' }, 'unknown_topic'],
+    ['an unknown topic', free('a'), { topic: 'x' }, 'unknown_topic'],
     ['a topic that is being deleted', free('a'), { topic: 'going' }, 'unknown_topic'],
-    ['a topic nobody subscribed to', free('a'), { topic: 'quiet' }, 'no_subscriber'],
-  ])('to %s ends as a dead letter', (_what, sender, to, reason) => {
+    ['a topic without subscribers', free('a'), { topic: 'quiet' }, 'no_subscriber'],
+  ])('a message to %s becomes a dead letter', (_what, sender, to, reason) => {
     const route = routeOf(sender, to);
     expect(route).toMatchObject({ state: 'routed', recipients: [], dead: { reason } });
     expect(route.state === 'routed' && route.dead?.detail).toMatch(/\w+ \w+/);
   });
 
-  it('to a topic that keeps it needs nobody else', () => {
+  it('a message to a retaining topic needs no subscriber', () => {
     const route = routeOf(free('a'), { topic: 'kept' });
     expect(route).toMatchObject({ recipients: [], retain: true, topic: 'kept' });
     expect(route).not.toHaveProperty('dead');
@@ -125,7 +125,7 @@ describe('a message', () => {
 
   it.each<[string, Sender, Address]>([
     ['an agent of another cluster', bound('a'), { agent: 'd' }],
-    ['an agent nobody knows', bound('a'), { agent: 'x' }],
+    ['an unknown agent', bound('a'), { agent: 'x' }],
     ['another cluster', bound('a'), { cluster: 'two' }],
     ['all clusters', bound('a'), { allClusters: true }],
     ['one cluster of its own and another', bound('a'), { clusters: ['one', 'two'] }],
@@ -133,11 +133,11 @@ describe('a message', () => {
     ['a capability anywhere', bound('a'), { capability: 'search' }],
     ['a capability in another cluster', bound('a'), { capability: 'search', cluster: 'two' }],
     ['a topic that does not list it', free('b'), { topic: 'listed' }],
-  ])('to %s is forbidden to who may not', (_what, sender, to) => {
+  ])('a message to %s is forbidden to an agent limited to its clusters', (_what, sender, to) => {
     expect(routeOf(sender, to)).toMatchObject({ state: 'refused', code: 'forbidden' });
   });
 
-  it('within its own clusters is allowed to who reaches no further', () => {
+  it('an agent limited to its clusters may send within them', () => {
     expect(namesOf(routeOf(bound('c'), { agent: 'd' }))).toEqual(['d agent']);
     expect(namesOf(routeOf(bound('c'), { clusters: ['one', 'two'] }))).toEqual(['a member', 'b member', 'd member']);
     expect(namesOf(routeOf(bound('a'), { role: 'scribe', cluster: 'one' }))).toEqual(['b role:scribe']);
@@ -145,7 +145,7 @@ describe('a message', () => {
 });
 
 describe('a route', () => {
-  it('names the tables it was made by, and for whom the sender is told to wait', () => {
+  it('a route names the epochs it used and whether it has a single recipient', () => {
     expect(routeOf(free('a'), { cluster: 'one' })).toMatchObject({
       kind: 'cluster',
       clusterId: 'one',
@@ -168,7 +168,7 @@ describe('a route', () => {
     expect(routeOf(free('a'), { capability: 'search' })).toMatchObject({ clusterId: null, epochs: {}, single: true });
   });
 
-  it('of direct mail belongs to the first cluster both are in, or, by an operator, to the only one of the recipient', () => {
+  it("a direct message belongs to the first shared cluster or, from an operator, to the recipient's only cluster", () => {
     const clusterOf = (sender: Sender, agent: string) => {
       const route = routeOf(sender, { agent });
       return route.state === 'routed' ? route.clusterId : 'refused';
@@ -181,7 +181,7 @@ describe('a route', () => {
     expect([clusterOf(operator, 'b'), clusterOf(operator, 'c'), clusterOf(operator, 'x')]).toEqual(['one', null, null]);
   });
 
-  it('counts what the messages before it were given', () => {
+  it('a choice counts the deliveries of earlier messages in the batch', () => {
     const six = Array.from({ length: 6 }, (_, n) => ({
       id: `m${n}`,
       sender: operator,

@@ -109,8 +109,8 @@ const turned = (known: Directory): Directory => ({
   clustersOf: new Map([...known.clustersOf].reverse().map(([id, own]) => [id, [...own].reverse()])),
 });
 
-describe('routeMessages, whatever is sent by whomever', () => {
-  it('finds the same again, in whatever order the directory is', () => {
+describe('routeMessages for arbitrary messages and senders', () => {
+  it("routing does not depend on the directory's order", () => {
     fc.assert(
       fc.property(messages, directory, (all, known) => {
         const routes = routeMessages(all, known);
@@ -126,7 +126,7 @@ describe('routeMessages, whatever is sent by whomever', () => {
     );
   });
 
-  it('gives nobody the same message twice, nor a sender its own unless it writes to itself', () => {
+  it('no recipient gets a message twice, and a sender gets its own only when it addresses itself', () => {
     each(({ sender, to }, route) => {
       const names = namesOf(route);
       expect(new Set(names).size).toBe(names.length);
@@ -134,14 +134,14 @@ describe('routeMessages, whatever is sent by whomever', () => {
     });
   });
 
-  it('never goes silent: it is refused, or somebody gets it, or a topic keeps it, or a reason says why not', () => {
+  it('every message is refused, delivered, retained or dead-lettered with a reason', () => {
     each((_message, route) => {
       if (route.state === 'refused') expect(route.detail).toMatch(/\w/);
       else expect(route.recipients.length > 0 || route.retain === true).toBe(route.dead === undefined);
     });
   });
 
-  it('reaches of a cluster all members but the sender, by the table it names', () => {
+  it('a cluster message reaches every member except the sender, by the epoch it names', () => {
     each(({ sender, to }, route, known) => {
       const found = routed(route);
       if (!found || !('cluster' in to || 'clusters' in to || 'allClusters' in to) || 'role' in to || 'capability' in to)
@@ -158,7 +158,7 @@ describe('routeMessages, whatever is sent by whomever', () => {
     });
   });
 
-  it('reaches of a topic all plain subscribers, and of each queue group one', () => {
+  it('a topic message reaches every plain subscriber and one member of each queue group', () => {
     each(({ sender, to }, route, known) => {
       const found = routed(route);
       const topic = 'topic' in to ? known.topics.get(to.topic) : undefined;
@@ -186,7 +186,7 @@ describe('routeMessages, whatever is sent by whomever', () => {
     });
   });
 
-  it('falls of a role or a capability on one who has it, is there and is no worse than another', () => {
+  it('a role or capability message goes to one holder with the best status', () => {
     const rank = { live: 0, unready: 1, lapsed: 2, left: 3 };
     each(({ sender, to }, route, known) => {
       const found = routed(route);
@@ -210,7 +210,7 @@ describe('routeMessages, whatever is sent by whomever', () => {
     });
   });
 
-  it('of an agent that reaches its clusters only reaches nobody outside of them, but by topics', () => {
+  it('an agent limited to its clusters reaches other agents only by topics', () => {
     each(({ sender, to }, route, known) => {
       if (sender.agentId === null || sender.reach === 'fleet' || 'topic' in to) return;
       const own = known.clustersOf.get(sender.agentId) ?? [];
@@ -219,7 +219,7 @@ describe('routeMessages, whatever is sent by whomever', () => {
     });
   });
 
-  it('of an operator is never refused', () => {
+  it("an operator's message is never refused", () => {
     each(({ sender }, route) => {
       expect(sender.agentId === null ? route.state : 'routed').toBe('routed');
     });

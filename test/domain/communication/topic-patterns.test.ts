@@ -41,7 +41,7 @@ describe('matchesTopic', () => {
     expect(matchesTopic(wanted, name)).toBe(takes);
   });
 
-  it('says what a regular expression says', () => {
+  it('matchesTopic agrees with an equivalent regular expression', () => {
     fc.assert(
       fc.property(pattern, topic, (wanted, name) => {
         expect(matchesTopic(wanted, name)).toBe(oracle(wanted, name));
@@ -52,12 +52,12 @@ describe('matchesTopic', () => {
 });
 
 describe('patternsTaking', () => {
-  it('lists them for one and for two tokens', () => {
+  it('patternsTaking lists the patterns of one and of two tokens', () => {
     expect(patternsTaking('a').sort()).toEqual(['*', '>', 'a']);
     expect(patternsTaking('a.b').sort()).toEqual(['*.*', '*.>', '*.b', '>', 'a.*', 'a.>', 'a.b']);
   });
 
-  it('is every pattern that takes the topic, each once: 2^n without ">" and 2^n - 1 with it', () => {
+  it('patternsTaking returns each matching pattern once: 2^n without ">" and 2^n - 1 with it', () => {
     fc.assert(
       fc.property(topic, (name) => {
         const all = patternsTaking(name);
@@ -69,7 +69,7 @@ describe('patternsTaking', () => {
     );
   });
 
-  it('has a pattern exactly when that takes the topic', () => {
+  it('patternsTaking contains a pattern exactly when it matches the topic', () => {
     fc.assert(
       fc.property(pattern, topic, (wanted, name) => {
         expect(patternsTaking(name).includes(wanted)).toBe(oracle(wanted, name));
@@ -78,7 +78,7 @@ describe('patternsTaking', () => {
     );
   });
 
-  it('is found by equality: a pattern made of a topic by wildcards is among them', () => {
+  it('a pattern derived from a topic by wildcards is among its patterns', () => {
     const hidden = topic.chain((name) => {
       const tokens = name.split('.');
       return fc.tuple(
@@ -96,7 +96,7 @@ describe('patternsTaking', () => {
     );
   });
 
-  it('is at most 2,047 for the ten tokens that a topic may have', () => {
+  it('a topic of ten tokens has 2,047 patterns', () => {
     expect(patternsTaking('a.b.c.d.e.f.g.h.i.j')).toHaveLength(2047);
   });
 });

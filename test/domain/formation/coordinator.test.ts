@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { electCoordinator } from '../../../src/domain/formation/coordinator.js';
 
-test('elects the least loaded member', () => {
+test('electCoordinator elects the least loaded member', () => {
   const members = [
     { agentId: 'a', load: 0.4 },
     { agentId: 'b', load: 0.1 },
@@ -10,13 +10,13 @@ test('elects the least loaded member', () => {
   expect(electCoordinator(members, 'op_1')).toBe('b');
 });
 
-test('settles ties by seed, not by order', () => {
+test('electCoordinator breaks ties by seed, not by order', () => {
   const members = Array.from({ length: 8 }, (_, index) => ({ agentId: `agent-${index}`, load: 0 }));
   const winners = Array.from({ length: 60 }, (_, op) => electCoordinator(members, `op_${op}`));
   expect(winners).toEqual(Array.from({ length: 60 }, (_, op) => electCoordinator([...members].reverse(), `op_${op}`)));
   expect(new Set(winners).size).toBeGreaterThanOrEqual(6);
 });
 
-test('elects nobody of nobody', () => {
+test('electCoordinator returns null without members', () => {
   expect(electCoordinator([], 'op_1')).toBeNull();
 });

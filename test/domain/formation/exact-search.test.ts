@@ -9,7 +9,7 @@ import { agent, candidates, request, requests } from './builders.js';
 const plenty = () => ({ steps: 10_000_000 });
 
 describe('exactSearch', () => {
-  test('is never worse than greed, whether it starts from the greedy choice or from nothing', () => {
+  test('the exact search is never worse than the greedy choice, with or without it as incumbent', () => {
     let better = 0;
     fc.assert(
       fc.property(candidates(1, 20), requests(10, 1), (fleet, asked) => {
@@ -33,7 +33,7 @@ describe('exactSearch', () => {
     expect(better).toBeGreaterThan(0);
   });
 
-  test('keeps the incumbent when its budget is spent', () => {
+  test('the exact search keeps the incumbent when its budget is used up', () => {
     const problem = prepareProblem(
       ['a', 'b', 'c'].map((id) => agent(id)),
       request(),
@@ -43,7 +43,7 @@ describe('exactSearch', () => {
     expect(exactSearch(problem, 2, null, { steps: 0 })).toBeNull();
   });
 
-  test('refuses a size there are not enough candidates for', () => {
+  test('the exact search refuses a size with too few candidates', () => {
     expect(exactSearch(prepareProblem([agent('a')], request()), 2, null, plenty())).toBeNull();
   });
 });

@@ -7,7 +7,7 @@ const hard = { by: 'host', mode: 'hard' } as const;
 const on = (...hosts: (string | null)[]) => hosts.map((host, index) => placed(`a${index}`, { host }));
 
 describe('checkFormation', () => {
-  test('finds nothing wrong with a cluster', () => {
+  test('checkFormation accepts a valid cluster', () => {
     const members = [
       placed('a', { host: 'h1', capabilities: ['plan'], roles: ['lead'] }),
       placed('b', { host: 'h2', capabilities: ['ocr'] }),
@@ -17,20 +17,20 @@ describe('checkFormation', () => {
     expect(checkFormation(members, asked)).toEqual([]);
   });
 
-  test('counts an agent that comes twice once', () => {
+  test('checkFormation counts a duplicate agent once', () => {
     const size = { min: 2, desired: 2, max: 2 };
     expect(checkFormation([placed('a'), placed('a')], request({ size }))).toEqual([
       { kind: 'size', min: 2, max: 2, found: 1 },
     ]);
   });
 
-  test('names too many members as well as too few', () => {
+  test('checkFormation reports too many and too few members', () => {
     expect(checkFormation(on('h', 'h'), request({ size: { min: 1, desired: 1, max: 1 } }))).toEqual([
       { kind: 'size', min: 1, max: 1, found: 2 },
     ]);
   });
 
-  test('does not count a role whose holder lacks its capability, and names a role held too often', () => {
+  test('checkFormation ignores a role holder without its capability and reports a role held too often', () => {
     const without = [placed('a', { roles: ['lead'] })];
     expect(checkFormation(without, request({ roles: [lead] }))).toEqual([
       { kind: 'role', role: 'lead', capability: 'plan', min: 1, max: 1, found: 0 },
@@ -55,7 +55,7 @@ describe('checkFormation', () => {
     expect(found).toEqual(count === hosts.length ? [] : [count]);
   });
 
-  test('excuses kept members that name no host', () => {
+  test('checkFormation exempts kept members without a host from a hard spread', () => {
     const members = on('h1', 'h2', null);
     expect(checkFormation(members, { ...request({ spread: hard }), kept: [{ id: 'a2' }] })).toEqual([]);
   });

@@ -19,7 +19,7 @@ describe('planLinks', () => {
     expect(planLinks(ids(count))).toHaveLength(links);
   });
 
-  test('writes a mesh of three out, smaller id first', () => {
+  test('three members are fully meshed, the smaller id first', () => {
     expect(planLinks(['c', 'a', 'b'])).toEqual([
       ['a', 'b'],
       ['a', 'c'],
@@ -27,7 +27,7 @@ describe('planLinks', () => {
     ]);
   });
 
-  test('does not depend on the order of members and links nobody with itself', () => {
+  test("links do not depend on the members' order, and no member is linked with itself", () => {
     const members = fc.uniqueArray(fc.string({ minLength: 1 }), { maxLength: 14 });
     fc.assert(
       fc.property(members, (list) => {
@@ -39,7 +39,7 @@ describe('planLinks', () => {
     );
   });
 
-  test('stays in one piece when any five members are lost', () => {
+  test('links stay connected when any five members are lost', () => {
     fc.assert(
       fc.property(
         fc.integer({ min: 7, max: 14 }),

@@ -6,15 +6,15 @@ import type { MatchRequest } from '../../../src/domain/formation/types.js';
 import { agent, candidates, requests, tightRequests } from './builders.js';
 import { allClusters, costOf, heldOnceOf, wholeCluster } from './oracle.js';
 
-describe('match, whatever is asked of whatever fleet', () => {
-  test('is never over size.max, has no agent twice, and gives an agent at most one role', () => {
+describe('match for arbitrary requests and fleets', () => {
+  test('a match never exceeds size.max, repeats no agent and gives an agent at most one role', () => {
     fc.assert(
       fc.property(candidates(0, 30), requests(10), (fleet, request) => {
         const { members, alternates } = match(fleet, request);
         const ids = members.map(({ agentId }) => agentId);
         expect(members.length).toBeLessThanOrEqual(Math.max(0, request.size.max - request.kept.length));
-        const everybody = [...ids, ...alternates, ...request.kept.map(({ id }) => id)];
-        expect(new Set(everybody).size).toBe(everybody.length);
+        const allAgents = [...ids, ...alternates, ...request.kept.map(({ id }) => id)];
+        expect(new Set(allAgents).size).toBe(allAgents.length);
         expect(alternates.length).toBeLessThanOrEqual(2 * request.size.desired);
         for (const { roles } of members) expect(roles.length).toBeLessThanOrEqual(1);
       }),
@@ -22,7 +22,7 @@ describe('match, whatever is asked of whatever fleet', () => {
     );
   });
 
-  test('passes the independent check exactly when it reports no shortfall', () => {
+  test('a match passes the independent check exactly when it reports no shortfall', () => {
     fc.assert(
       fc.property(candidates(0, 30), requests(10), (fleet, request) => {
         const { members, shortfall } = match(fleet, request);
@@ -33,7 +33,7 @@ describe('match, whatever is asked of whatever fleet', () => {
     );
   });
 
-  test('covers every required capability, or says which one nobody has or there is no room for', () => {
+  test('a match covers every required capability or reports the one that is missing', () => {
     fc.assert(
       fc.property(candidates(0, 12), requests(5), (fleet, request) => {
         const { members, shortfall } = match(fleet, request);
@@ -49,7 +49,7 @@ describe('match, whatever is asked of whatever fleet', () => {
     );
   });
 
-  test('never breaks a hard spread', () => {
+  test('a match never breaks a hard spread', () => {
     const hard = requests(10, 0).map((request) => ({ ...request, spread: { by: 'host', mode: 'hard' } as const }));
     fc.assert(
       fc.property(candidates(0, 30), hard, (fleet, request) => {
@@ -69,7 +69,7 @@ describe('match, whatever is asked of whatever fleet', () => {
     );
   });
 
-  test('does not depend on the order of agents, of their capabilities, or on agents that come twice', () => {
+  test('a match does not depend on the order of agents or capabilities, or on duplicates', () => {
     const shuffled = candidates(0, 30).chain((fleet) =>
       fc.tuple(
         fc.constant(fleet),
@@ -86,7 +86,7 @@ describe('match, whatever is asked of whatever fleet', () => {
     );
   });
 
-  test('refuses exactly what no set of agents can satisfy, and otherwise finds the best set there is', () => {
+  test('a small match refuses exactly the unsatisfiable requests and otherwise finds the best set', () => {
     fc.assert(
       fc.property(candidates(0, 7), requests(6), (fleet, request) => {
         const { members, shortfall } = match(fleet, request);
@@ -114,7 +114,7 @@ describe('match, whatever is asked of whatever fleet', () => {
     );
   });
 
-  test('above the limit of the exact search, too, refuses exactly what no set of agents can satisfy', () => {
+  test('a large match refuses exactly the unsatisfiable requests', () => {
     fc.assert(
       fc.property(candidates(3, 8), tightRequests, (fleet, request) => {
         const idle = Array.from({ length: 25 }, (_, index) => agent(`idle-${index}`, { host: `own-${index}` }));

@@ -15,7 +15,7 @@ const leastCpuMs = (fleet: readonly Candidate[], asked: MatchRequest): number =>
   return least;
 };
 
-test('chooses among 5,000 candidates in under 50 ms', () => {
+test('match chooses among 5,000 candidates in under 50 ms', () => {
   const fleet = Array.from({ length: 5000 }, (_, index) =>
     agent(`agent-${index}`, {
       host: `host-${index % 50}`,
@@ -33,7 +33,7 @@ test('chooses among 5,000 candidates in under 50 ms', () => {
   expect(leastCpuMs(fleet, asked)).toBeLessThan(50);
 });
 
-test('gives up in bounded time where 5,000 candidates admit no cover', () => {
+test('match gives up in bounded time when 5,000 candidates admit no cover', () => {
   // 24 needs, every agent has three that follow one another: 8 agents cover, 7 are allowed.
   const names = Array.from({ length: 24 }, (_, index) => `c${index}`);
   const fleet = Array.from({ length: 5000 }, (_, index) =>
@@ -52,7 +52,7 @@ test('gives up in bounded time where 5,000 candidates admit no cover', () => {
   expect(leastCpuMs(fleet, asked)).toBeLessThan(500);
 });
 
-test('searches 20 candidates for 10 members exactly, in bounded time, where everything is nearly alike', () => {
+test('match searches 20 nearly equal candidates for 10 members exactly in bounded time', () => {
   const fleet = Array.from({ length: 20 }, (_, index) =>
     agent(`agent-${index}`, {
       host: `host-${index % 4}`,

@@ -4,8 +4,8 @@ import { agent, request } from './builders.js';
 
 const idsOf = (answer: ReturnType<typeof match>): string[] => answer.members.map(({ agentId }) => agentId).sort();
 
-describe('match, worked by hand', () => {
-  test('holds a capability twice before it saves cost', () => {
+describe('match, by hand-worked examples', () => {
+  test('match holds a capability twice before it saves cost', () => {
     // a{x} .34*.1 = .034, b{y} .34*.1 = .034, c{x,y} .34*.5 = .170
     // a+b costs .068 and holds x and y once each. a+c costs .204 and holds x twice, b+c the same with y: one of these.
     const fleet = [
@@ -16,12 +16,12 @@ describe('match, worked by hand', () => {
     const answer = match(fleet, request({ requiredCapabilities: ['x', 'y'], size: { min: 2, desired: 2, max: 2 } }));
     expect(answer.shortfall).toEqual([]);
     expect(idsOf(answer)).toContain('c');
-    // With three members everybody is in: x = {a, c}, y = {b, c}.
+    // With three members allAgents is in: x = {a, c}, y = {b, c}.
     const three = match(fleet, request({ requiredCapabilities: ['x', 'y'], size: { min: 2, desired: 3, max: 3 } }));
     expect(idsOf(three)).toEqual(['a', 'b', 'c']);
   });
 
-  test('weighs load, usage and cluster share by .34, .33, .33 and each flap by .10', () => {
+  test('match weighs load, usage and cluster share by .34, .33, .33 and each flap by .10', () => {
     // busy .34*.5 = .170   used .33*.5 = .165   shared .33*.5 = .165   flapped .10*2 = .200   fresh .34*.4 = .136
     const fleet = [
       agent('busy', { load: 0.5 }),
@@ -35,7 +35,7 @@ describe('match, worked by hand', () => {
     expect(answer.alternates).toEqual(['busy', 'flapped']);
   });
 
-  test('under a soft spread shares a host when that costs less than the way out', () => {
+  test('a soft spread shares a host when that costs less than another host', () => {
     // On one host: a 0 + b .05*.34 = .017 + .15 for sharing = .167. Elsewhere: c .34*.4 = .136 < .167, d .34*.6 = .204 > .167
     const fleet = [
       agent('a', { host: 'h1' }),
@@ -51,7 +51,7 @@ describe('match, worked by hand', () => {
     expect(idsOf(match(fleet, { ...soft, spread: null }))).toEqual(['a', 'b']);
   });
 
-  test('an agent that names no host shares one with nobody under a soft spread', () => {
+  test('an agent without a host shares none under a soft spread', () => {
     // b and c name none: 0 + 0. a with d on h1 would pay .15.
     const fleet = [agent('a', { host: 'h1' }), agent('b'), agent('c'), agent('d', { host: 'h1' })];
     const answer = match(fleet, request({ spread: { by: 'host', mode: 'soft' } }));
@@ -78,14 +78,14 @@ describe('match, worked by hand', () => {
       expect(answer.members).toHaveLength(count);
     });
 
-    test('refuses two hosts for three members and says what could be placed', () => {
+    test('a hard spread refuses two hosts for three members and reports what could be placed', () => {
       const answer = match(on('h1', 'h1', 'h2', 'h2', 'h2'), hard(3, 3, 3));
       expect(answer.shortfall).toEqual([
         { kind: 'spread', by: 'host', needed: 3, allowedPerGroup: 1, placeable: 2, unknown: 0 },
       ]);
     });
 
-    test('counts agents that name no host as unknown, not as missing', () => {
+    test('a hard spread counts agents without a host as unknown, not as missing', () => {
       const answer = match([...on('h1', 'h2'), agent('n1'), agent('n2')], hard(3, 3, 3));
       expect(answer.shortfall).toEqual([
         { kind: 'spread', by: 'host', needed: 3, allowedPerGroup: 1, placeable: 2, unknown: 2 },
@@ -97,7 +97,7 @@ describe('match, worked by hand', () => {
     const lead = { name: 'lead', capability: 'plan', min: 1, max: 1 };
     const scribe = { name: 'scribe', capability: 'write', min: 1, max: 2 };
 
-    test('moves a member along when another is the only one for its first seat', () => {
+    test('match reassigns a member whose first role only another agent can hold', () => {
       // both can lead or write; only-plan can but lead: it takes lead and `both` must write, though it came first.
       const fleet = [
         agent('both', { capabilities: ['plan', 'write'] }),
@@ -113,7 +113,7 @@ describe('match, worked by hand', () => {
       );
     });
 
-    test('fills beyond the minimums up to each maximum, then takes members without a role', () => {
+    test('match fills roles up to their maximums, then adds members without a role', () => {
       const fleet = ['a', 'b', 'c', 'd', 'e'].map((id) => agent(id, { capabilities: ['plan', 'write'] }));
       const answer = match(fleet, request({ roles: [lead, scribe], size: { min: 3, desired: 5, max: 5 } }));
       const roles = answer.members.flatMap((member) => member.roles).sort();
@@ -121,13 +121,13 @@ describe('match, worked by hand', () => {
       expect(answer.members).toHaveLength(5);
     });
 
-    test('refuses one agent for two roles, since a member holds at most one', () => {
+    test('match refuses one agent for two roles', () => {
       const fleet = [agent('both', { capabilities: ['plan', 'write'] }), agent('neither')];
       const answer = match(fleet, request({ roles: [lead, scribe], size: { min: 1, desired: 2, max: 2 } }));
       expect(answer.shortfall).toEqual([{ kind: 'room', max: 2, unmet: ['scribe'] }]);
     });
 
-    test('says how many could hold a role that is short', () => {
+    test('match reports how many agents can hold a short role', () => {
       const fleet = [agent('a', { capabilities: ['plan'] }), agent('b'), agent('c')];
       const two = { ...lead, min: 2, max: 2 };
       expect(match(fleet, request({ roles: [two] })).shortfall).toEqual([
@@ -136,7 +136,7 @@ describe('match, worked by hand', () => {
     });
   });
 
-  test('goes above the desired size only as far as the needs ask', () => {
+  test('match exceeds the desired size only as far as the needs require', () => {
     const fleet = ['u', 'v', 'w', 'x'].map((skill) => agent(`has-${skill}`, { capabilities: [skill] }));
     const spare = agent('spare', { capabilities: ['u'] });
     const asked = request({ requiredCapabilities: ['u', 'v', 'w', 'x'], size: { min: 2, desired: 3, max: 5 } });
@@ -145,7 +145,7 @@ describe('match, worked by hand', () => {
     expect(answer.members).toHaveLength(4);
   });
 
-  test('accepts fewer than desired down to the minimum, and no fewer', () => {
+  test('match accepts fewer members than desired, down to the minimum', () => {
     const two = [agent('a'), agent('b')];
     const asked = (min: number) => match(two, request({ size: { min, desired: 4, max: 5 } }));
     expect(asked(2).shortfall).toEqual([]);
@@ -154,7 +154,7 @@ describe('match, worked by hand', () => {
     expect(asked(3).members).toHaveLength(2);
   });
 
-  test('finds the cover that greed misses, also above the limit of the exact search', () => {
+  test('match finds a cover that the greedy search misses, also above the exact limit', () => {
     // Six needs in two members. Greed takes `wide` first, which has four of them: 4/(1+0). Then {e} and {f} want two more.
     // Only left + right cover: 3 + 3.
     const wide = agent('wide', { capabilities: ['a', 'b', 'c', 'd'] });
@@ -171,7 +171,7 @@ describe('match, worked by hand', () => {
     expect(idsOf(answer)).toEqual(['left', 'right']);
   });
 
-  test('finds it, too, when it takes several agents that are alike', () => {
+  test('match finds a cover that needs several equal agents', () => {
     // Four members: left + right for the needs, as above, and two of thirty equal workers for the role.
     const workers = Array.from({ length: 30 }, (_, index) => agent(`worker-${index}`, { capabilities: ['work'] }));
     const fleet = [
@@ -190,7 +190,7 @@ describe('match, worked by hand', () => {
     expect(answer.members.flatMap(({ roles }) => roles)).toEqual(['worker', 'worker']);
   });
 
-  test('says what there was no room for when every need could be met alone', () => {
+  test('match reports unmet needs when each need alone could be met', () => {
     const fleet = ['u', 'v', 'w'].map((skill) => agent(`has-${skill}`, { capabilities: [skill] }));
     const asked = request({ requiredCapabilities: ['u', 'v', 'w'], size: { min: 1, desired: 2, max: 2 } });
     const { shortfall, members } = match(fleet, asked);
@@ -199,7 +199,7 @@ describe('match, worked by hand', () => {
     expect(members).toHaveLength(2);
   });
 
-  test('prefers an agent with something that was asked for to an idle one with nothing', () => {
+  test('match prefers an agent with a requested capability to an idle one without', () => {
     // able .34*1 + .33*1 = .67 < 1, the price of an agent that only makes up the number.
     const fleet = [
       agent('first', { capabilities: ['x'] }),
@@ -212,7 +212,7 @@ describe('match, worked by hand', () => {
     expect(answer.alternates).toEqual(['idle']);
   });
 
-  test('treats a versioned capability as a token of its own', () => {
+  test('match treats a versioned capability as a token of its own', () => {
     const fleet = [
       agent('new', { capabilities: ['ocr', 'ocr@2.0'], load: 0.9 }),
       agent('old', { capabilities: ['ocr', 'ocr@1.2'] }),
@@ -229,7 +229,7 @@ describe('match, worked by hand', () => {
     ];
     const lead = { name: 'lead', capability: 'plan', min: 1, max: 1 };
 
-    test('adds only what is missing and gives away no seat that is taken', () => {
+    test('a repair adds only missing members and keeps assigned roles', () => {
       // 2 kept of 3 desired. ocr is missing; lead is k1's. o .34*.8 = .272 comes though p (0) is cheaper.
       const fleet = [
         agent('o', { host: 'h3', capabilities: ['ocr'], load: 0.8 }),
@@ -240,31 +240,31 @@ describe('match, worked by hand', () => {
       expect(answer.alternates).toEqual(['p']);
     });
 
-    test('counts kept members on their hosts', () => {
+    test('a repair counts kept members on their hosts', () => {
       const fleet = [agent('near', { host: 'h1' }), agent('far', { host: 'h3', load: 0.9 })];
       const hard = request({ kept, size: { min: 3, desired: 3, max: 3 }, spread: { by: 'host', mode: 'hard' } });
       expect(idsOf(match(fleet, hard))).toEqual(['far']);
     });
 
-    test('adds nobody to a cluster that lacks nothing', () => {
+    test('a repair adds no member to a complete cluster', () => {
       const asked = request({ kept, roles: [lead], size: { min: 2, desired: 2, max: 3 } });
       expect(match([agent('x')], asked)).toEqual({ members: [], alternates: ['x'], shortfall: [] });
     });
 
-    test('refuses more kept members than the cluster may have, and adds nobody', () => {
+    test('a repair refuses more kept members than the maximum', () => {
       const asked = request({ kept, size: { min: 1, desired: 1, max: 1 } });
       const answer = match([agent('x')], asked);
       expect(answer.members).toEqual([]);
       expect(answer.shortfall).toEqual([{ kind: 'size', min: 1, max: 1, found: 2 }]);
     });
 
-    test('never chooses a kept member again', () => {
+    test('a repair never chooses a kept member again', () => {
       const answer = match([agent('k1', { capabilities: ['plan'] }), agent('n')], request({ kept }));
       expect(idsOf(answer)).toEqual(['n']);
     });
   });
 
-  test('breaks ties differently for different operations, so one agent is not everybody’s first choice', () => {
+  test('match breaks ties differently for different operations', () => {
     const fleet = Array.from({ length: 10 }, (_, index) => agent(`agent-${index}`));
     const winners = new Set<string | undefined>();
     for (let op = 0; op < 60; op += 1) {
@@ -275,7 +275,7 @@ describe('match, worked by hand', () => {
     expect(winners.size).toBeGreaterThanOrEqual(8);
   });
 
-  test('ranks alternates so that every capability is offered before any comes a second time', () => {
+  test('alternates cover every capability before repeating one', () => {
     // Left over by cost: x1 0, x2 .034, y1 .272. A round offers x and y first: x1, y1, then x2.
     const fleet = [
       agent('member-x', { capabilities: ['x', 'y'] }),

@@ -3,7 +3,7 @@ import { describePlan } from '../../../src/domain/formation/plan-diff.js';
 
 const nothing = { joins: [], leaves: [], unchanged: [], queue: [], unrepairable: [], releases: [] };
 
-test('writes one line a change, clusters in order of id', () => {
+test('describePlan writes one line for each change, sorted by cluster id', () => {
   expect(
     describePlan({
       joins: [
@@ -32,6 +32,6 @@ test('writes one line a change, clusters in order of id', () => {
   ]);
 });
 
-test('says so when there is nothing to change', () => {
+test('describePlan says when nothing changes', () => {
   expect(describePlan(nothing)).toEqual(['= nothing to change']);
 });

@@ -57,14 +57,14 @@ describe('invitationVerdict', () => {
     expect(invitationVerdict({ members, answers: {}, request: two })).toBe('waiting');
   });
 
-  test('a majority below size.min is not enough', () => {
+  test('a majority below size.min does not start a cluster', () => {
     const four = { ...asked, requiredCapabilities: [], roles: [], size: { min: 4, desired: 5, max: 5 } };
     expect(
       invitationVerdict({ members: five, answers: { a: 'accepted', d: 'declined', e: 'declined' }, request: four }),
     ).toEqual({ failed: '1 of 5 agents accepted, the cluster needs at least 4' });
   });
 
-  test('waits with a hard spread that a decline may still mend, and fails when none is left', () => {
+  test('an exceeded hard spread waits while an agent may still decline, then fails', () => {
     // Of 4 only 1 may be on a host; of the 3 without d, 1 each.
     const members = ['h1', 'h2', 'h3', 'h3'].map((host, index) => ask(`m${index}`, { host }));
     const hard = request({ size: { min: 3, desired: 4, max: 4 }, spread: { by: 'host', mode: 'hard' } });
@@ -76,7 +76,7 @@ describe('invitationVerdict', () => {
     });
   });
 
-  test('an agent named like a property of every object has not answered', () => {
+  test('an agent named like an object property has not answered', () => {
     const members = [ask('constructor')];
     expect(invitationVerdict({ members, answers: {}, request: request() })).toBe('waiting');
   });

@@ -7,7 +7,7 @@ import { agent, candidates, request, requests } from './builders.js';
 import { costOf } from './oracle.js';
 
 describe('greedyCover', () => {
-  test('takes the most new capabilities per price, where a seat costs 1', () => {
+  test('greedyCover takes the most new capabilities per price', () => {
     // wide 3 / (1 + .34) = 2.24 before cheap 2 / 1 = 2; then only last has d. Cheap fills up: it holds a and b twice.
     const fleet = [
       agent('wide', { capabilities: ['a', 'b', 'c'], load: 1 }),
@@ -20,7 +20,7 @@ describe('greedyCover', () => {
     expect(order(3)).toEqual(['wide', 'last', 'cheap']);
   });
 
-  test('takes at every step the agent that a look at all of them finds best', () => {
+  test('greedyCover takes the best agent of all at every step', () => {
     // Without roles, kept members and a hard spread the rule is short enough to write down again, slowly.
     const plain = requests(10, 0).map((one): MatchRequest => ({
       ...one,

@@ -16,12 +16,12 @@ test.each([
   expect(allowedPerGroup(size)).toBe(allowed);
 });
 
-test('placeable counts each group up to what is allowed', () => {
+test('placeable counts each group up to the allowed number', () => {
   expect(placeable([4, 2, 1], 5)).toBe(5); // 2 + 2 + 1
   expect(placeable([4, 2, 1], 4)).toBe(3); // 1 + 1 + 1
 });
 
-test('groupOf reads the side the spread names', () => {
+test('groupOf reads the host or zone that the spread names', () => {
   const one = agent('a', { host: 'h', zone: null });
   expect(groupOf(one, { by: 'host', mode: 'soft' })).toBe('h');
   expect(groupOf(one, { by: 'zone', mode: 'soft' })).toBeNull();

@@ -35,12 +35,12 @@ describe('substitute', () => {
     expect(substitute({ lost, members, alternates, request: asked, declined })).toEqual(expected);
   });
 
-  test('passes over alternates that are members already', () => {
+  test('substitute skips alternates that are members already', () => {
     const inside = [agent('b', { host: 'h9', capabilities: ['plan'] })];
     expect(substitute({ lost: 'a', members, alternates: inside, request: asked, declined: [] })).toBeNull();
   });
 
-  test('replaces one of two lost members though the other is still missing', () => {
+  test('substitute replaces one of two lost members while the other is still missing', () => {
     // b is gone without a replacement: ocr is missing and there are 2 of 3. x mends neither, and makes neither worse.
     const left = members.filter(({ id }) => id !== 'b');
     expect(substitute({ lost: 'c', members: left, alternates, request: asked, declined: [] })).toEqual({
@@ -49,7 +49,7 @@ describe('substitute', () => {
     });
   });
 
-  test('keeps a feasible cluster feasible, whoever is lost', () => {
+  test('substitute keeps a feasible cluster feasible whichever member is lost', () => {
     let found = 0;
     fc.assert(
       fc.property(candidates(2, 15), requests(6), fc.nat(), (fleet, ask, pick) => {

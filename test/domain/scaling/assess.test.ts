@@ -39,7 +39,7 @@ describe('growing by usage: ceil(n u / 0.65)', () => {
     expect(at(5, u).direction).toBe(direction);
   });
 
-  test('one sample above is not enough', () => {
+  test('one sample above the high mark does not grow a cluster', () => {
     const members = membersAt(5, 0.9).map((one) => ({ ...one, usage: { slots: reading(0.9, 0.7) } }));
     const decision = decide({ members });
     expect(decision).toMatchObject({ direction: 'none', wished: 7, desired: 5 });
@@ -48,7 +48,7 @@ describe('growing by usage: ceil(n u / 0.65)', () => {
     expect(decide({ members: first }).direction).toBe('none');
   });
 
-  test('the fullest resource decides', () => {
+  test('the most used resource decides', () => {
     const usage = { slots: reading(0.2), tokensPerMinute: reading(0.85) };
     const members = membersAt(5, null).map((one) => ({ ...one, offers: { slots: 4, tokensPerMinute: 10 }, usage }));
     const decision = decide({ members });
@@ -56,7 +56,7 @@ describe('growing by usage: ceil(n u / 0.65)', () => {
     expect(decision.desired).toBe(7); // 6.54
   });
 
-  test('capacity weighs: one large member idle and one small full are a little used', () => {
+  test('usage is weighted by capacity', () => {
     const members = [
       member('large', 0, { offers: { slots: 30 } }),
       member('a', 1, { offers: { slots: 5 } }),
@@ -79,7 +79,7 @@ describe('growing by usage: ceil(n u / 0.65)', () => {
     expect(decision.formula.out.desired).toBe(expected);
   });
 
-  test('as an HPA: of several metrics the one that needs most', () => {
+  test('of several metrics the one that needs most members decides', () => {
     const members = membersAt(4, 0.3);
     const work = { inFlight: 20, backlog: 0, tasksPerSlotSecond: null, slotsPerMember: 4 };
     expect(decide({ members, work }).formula.out).toMatchObject({
@@ -109,13 +109,13 @@ describe('growing while a member is new', () => {
     expect(after(u, before, ageSeconds).desired).toBe(desired);
   });
 
-  test('is vetoed with the time when it ends', () => {
+  test('growth while a member is new is vetoed with the end of the veto', () => {
     expect(after(0.85, 0.9, 60).vetoes).toEqual([
       { by: 'settling', usage: 0.85, before: 0.9, untilMs: nowMs + seconds(180) },
     ]);
   });
 
-  test('goes as far as what waits needs, and no further', () => {
+  test('growth while a member is new goes as far as waiting work needs', () => {
     expect(after(0.85, 0.9, 60, { waitedFor: 1 })).toMatchObject({
       desired: 6,
       clamps: [{ by: 'settling', from: 7, to: 6 }],
@@ -126,25 +126,25 @@ describe('growing while a member is new', () => {
 describe('growing by demand', () => {
   const work = { inFlight: 12, backlog: 300, tasksPerSlotSecond: 0.05, slotsPerMember: 4 };
 
-  test('waiting work is to be done in 300 s', () => {
+  test('growth aims to finish waiting work in 300 s', () => {
     // 12 + 300 / (300 x 0.05) = 32 slots; 32 / 4 = 8
     const decision = decide({ work });
     expect(decision.formula.out.work).toEqual({ slots: 32, exact: 8, members: 8 });
     expect(decision).toMatchObject({ direction: 'out', desired: 8, urgency: 'interval' });
   });
 
-  test('work that the members do in time is no reason', () => {
+  test('work that the members finish in time does not grow a cluster', () => {
     expect(decide({ work: { ...work, backlog: 120 } }).direction).toBe('none'); // 12 + 8 = 20 slots, five members
     // 21.6 slots are 5.4 members, within a tenth of five.
     expect(decide({ work: { ...work, backlog: 144 } }).direction).toBe('none');
     expect(decide({ work: { ...work, backlog: 156 } }).desired).toBe(6); // 22.4 slots, 5.6
   });
 
-  test('a backlog whose rate is not known makes nothing grow', () => {
+  test('a backlog without a service rate does not grow a cluster', () => {
     expect(decide({ work: { ...work, tasksPerSlotSecond: null } }).direction).toBe('none');
   });
 
-  test('what is waited for is added to what is there', () => {
+  test('unmet capacity is added to the present size', () => {
     expect(decide({ waitedFor: 2 })).toMatchObject({ desired: 7, urgency: 'interval' });
   });
 });
@@ -157,7 +157,7 @@ describe('urgent', () => {
     expect(at(5, u).urgency).toBe(urgency);
   });
 
-  test('below the minimum, whatever the usage, the budget and the blocks', () => {
+  test('a cluster below its minimum is urgent whatever usage, budget and blocks say', () => {
     const decision = at(1, 0.1, {
       changes: [scaled('in', 4, 60)],
       blocks: [{ direction: 'out', desired: 3, untilMs: nowMs + 1 }],
@@ -172,7 +172,7 @@ describe('urgent', () => {
     expect(at(0, null)).toMatchObject({ desired: 3, urgency: 'now' });
   });
 
-  test('nothing is urgent that is not done', () => {
+  test('a vetoed change is never urgent', () => {
     expect(at(10, 1)).toMatchObject({ direction: 'none', urgency: 'interval' });
   });
 });
@@ -191,11 +191,11 @@ describe('shrinking', () => {
     expect(decision.victims).toHaveLength(n - desired);
   });
 
-  test('not from the low mark on', () => {
+  test('usage at or above the low mark does not shrink a cluster', () => {
     expect(at(10, 0.5)).toMatchObject({ direction: 'none', vetoes: [{ by: 'not_below_low', usage: 0.5 }] });
   });
 
-  test('only when every recommendation of 1,200 s was lower, and then not below the highest', () => {
+  test('a cluster shrinks only when every recommendation of 1,200 s was lower, and not below the highest', () => {
     const lately = (desired: number, secondsAgo: number) => [{ atMs: nowMs - seconds(secondsAgo), desired }];
     expect(at(10, 0.2, { recommendations: lately(10, 1199) }).vetoes).toEqual([
       { by: 'recommended_lately', desired: 10, atMs: nowMs - seconds(1199) },
@@ -205,12 +205,12 @@ describe('shrinking', () => {
     expect(nine).toMatchObject({ desired: 9, clamps: [{ by: 'window', from: 4, to: 9 }] });
   });
 
-  test('not before the cluster was watched for the whole window', () => {
+  test('a cluster does not shrink before it was observed for the whole window', () => {
     expect(vetoes(at(10, 0.2, { watchedSinceMs: nowMs - seconds(1199) }))).toEqual(['window_open']);
     expect(vetoes(at(10, 0.2, { watchedSinceMs: nowMs - seconds(1200) }))).toEqual([]);
   });
 
-  test('not where those that stay would be used above .72', () => {
+  test('a cluster does not shrink when the remaining members would exceed .72', () => {
     // Two large members idle at the same ratio: without a small one 0.45 x 24 / 20 = 0.54, without a large one 0.9.
     const small = ['s1', 's2', 's3'].map((id) => member(id, 0.45, { joinedAtMs: 0 }));
     const large = member('large', 0.45, { offers: { slots: 20 } });
@@ -223,7 +223,7 @@ describe('shrinking', () => {
     expect(old).toMatchObject({ direction: 'in', desired: 3, after: { resource: 'slots', usage: 0.5143 } }); // 14.4 / 28
   });
 
-  test('as many of the victims as the after-state allows', () => {
+  test('a cluster sheds only as many victims as the after-state allows', () => {
     // Ten at .45: needs 7; both victims offer 8 of 56 slots: 25.2 / 40 = .63 is fine, at 14 each 30.6 / 40 = .765 is not.
     const eight = Array.from({ length: 8 }, (_, index) => member(`old${index}`, 0.45, { offers: { slots: 5 } }));
     const two = (slots: number) =>
@@ -239,7 +239,7 @@ describe('shrinking', () => {
     });
   });
 
-  test('not against coverage, with the reason', () => {
+  test('a cluster does not shrink against coverage and gives the reason', () => {
     const members = ['a', 'b', 'c', 'd'].map((id) => member(id, 0.2, { capabilities: [id] }));
     const decision = decide({ members, rule: rule({ requiredCapabilities: ['a', 'b', 'c', 'd'] }) });
     expect(decision.vetoes).toEqual([
@@ -247,7 +247,7 @@ describe('shrinking', () => {
     ]);
   });
 
-  test('a size above its maximum shrinks step by step, whatever its usage', () => {
+  test('a cluster above its maximum shrinks step by step whatever its usage', () => {
     const small = rule({ size: { min: 3, desired: 4, max: 4 } });
     const decision = at(10, 0.7, { rule: small, watchedSinceMs: nowMs });
     expect(decision).toMatchObject({ direction: 'in', desired: 8, because: 'above_maximum' });
@@ -259,7 +259,7 @@ describe('metrics that are missing or stale', () => {
   const silent = (count: number, ratio: number | null, over = {}) =>
     Array.from({ length: count }, (_, index) => member(`silent${index}`, ratio, over));
 
-  test('missing counts as idle for growing and as full for shrinking', () => {
+  test('a missing reading counts as idle for growing and as full for shrinking', () => {
     // Four at .9 and one silent: (3.6 + 0) / 5 = .72, (3.6 + 1) / 5 = .92
     const decision = decide({ members: [...membersAt(4, 0.9), ...silent(1, null)] });
     expect(decision.usage).toMatchObject({ out: 0.72, in: 0.92 });
@@ -280,7 +280,7 @@ describe('metrics that are missing or stale', () => {
     expect(heard.usage).toMatchObject({ out: 0.5, in: 0.5 });
   });
 
-  test('one stale reading vetoes shrinking, and is not believed for growing', () => {
+  test('one stale reading vetoes shrinking and is ignored for growing', () => {
     const stale = { slots: reading(0.1, 0.1, 46) };
     const decision = decide({ members: [...membersAt(9, 0.1), member('old', null, { usage: stale })] });
     expect(vetoes(decision)).toEqual(['stale_metrics']);
@@ -289,14 +289,14 @@ describe('metrics that are missing or stale', () => {
     expect(decide({ members: hot }).direction).toBe('none');
   });
 
-  test('a resource nobody ever reported is named and has no part', () => {
+  test('a resource that no member reported is listed and does not decide', () => {
     const members = membersAt(10, 0.2).map((one) => ({ ...one, offers: { slots: 4, memoryMiB: 2048 } }));
     const decision = decide({ members });
     expect(decision.usage.unmeasured).toEqual(['memoryMiB']);
     expect(decision.direction).toBe('in');
   });
 
-  test('without any metric nothing moves, whatever the work says', () => {
+  test('without any metric nothing changes, whatever the work is', () => {
     const work = { inFlight: 0, backlog: 0, tasksPerSlotSecond: 1, slotsPerMember: 4 };
     const decision = at(10, null, { work });
     expect(decision).toMatchObject({ direction: 'none', recommendation: 10 });
@@ -304,14 +304,14 @@ describe('metrics that are missing or stale', () => {
     expect(at(5, null)).toMatchObject({ direction: 'none', vetoes: [] });
   });
 
-  test('work that waits at an unknown rate vetoes shrinking', () => {
+  test('waiting work with an unknown service rate vetoes shrinking', () => {
     const work = { inFlight: 0, backlog: 3, tasksPerSlotSecond: 0, slotsPerMember: 4 };
     expect(vetoes(at(10, 0.2, { work }))).toEqual(['unknown_service_rate']);
   });
 });
 
 describe('the flap budget', () => {
-  test('four members an hour: what is left bounds, and nothing left vetoes', () => {
+  test('the flap budget of four members an hour clamps growth and vetoes it when used up', () => {
     const spent = (members: number) => ({ changes: [scaled('out', members, 3599)] });
     expect(at(5, 1.1, spent(2))).toMatchObject({ desired: 7, charged: 2 });
     expect(at(5, 1.1, spent(4)).vetoes).toEqual([{ by: 'flap_budget', spent: 4, untilMs: nowMs + seconds(1) }]);
@@ -319,7 +319,7 @@ describe('the flap budget', () => {
     expect(at(10, 0.2, { changes: [scaled('in', 3, 100)] }).desired).toBe(9);
   });
 
-  test('replacing the dead costs nothing and is no change of direction', () => {
+  test('replacing lost members costs no flap budget and is no reversal', () => {
     const spent = [scaled('in', 4, 600)];
     expect(at(5, 1.1, { changes: spent, unreplaced: 2 })).toMatchObject({ desired: 7, charged: 0 });
     expect(at(5, 1.1, { changes: [scaled('out', 9, 60, 'replacement')] })).toMatchObject({ desired: 9, charged: 4 });
@@ -330,7 +330,7 @@ describe('the flap budget', () => {
     });
   });
 
-  test('one reversal in 30 min', () => {
+  test('only one reversal is allowed in 30 min', () => {
     const turned = [scaled('in', 1, 1700), scaled('out', 1, 1600)];
     // The last went out: going out again is none, going in is the second.
     expect(at(5, 0.9, { changes: turned }).direction).toBe('out');
@@ -350,13 +350,13 @@ describe('a blocked recommendation', () => {
     blocks: [{ direction, desired, untilMs: nowMs + seconds(secondsLeft) }],
   });
 
-  test('is not followed until its time is over', () => {
+  test('a blocked recommendation is not followed until the block ends', () => {
     expect(vetoes(at(5, 0.9, block('out', 7)))).toEqual(['blocked']);
     expect(at(5, 0.9, block('out', 7, 0)).desired).toBe(7);
     expect(at(5, 0.9, block('in', 7)).desired).toBe(7);
   });
 
-  test('growing to another size is another recommendation; shrinking further is not', () => {
+  test('a block on growing holds for one size, a block on shrinking for that size and below', () => {
     expect(at(5, 0.9, block('out', 6)).desired).toBe(7);
     expect(vetoes(at(10, 0.2, block('in', 8)))).toEqual(['blocked']);
     expect(vetoes(at(10, 0.2, block('in', 9)))).toEqual(['blocked']);
@@ -364,7 +364,7 @@ describe('a blocked recommendation', () => {
   });
 });
 
-describe('a size that somebody asks for', () => {
+describe('an explicitly requested size', () => {
   test.each([
     [8, 8, []],
     [10, 10, []],
@@ -382,7 +382,7 @@ describe('a size that somebody asks for', () => {
     expect(decision.victims).toHaveLength(Math.max(0, 5 - desired));
   });
 
-  test('is refused as far as safety forbids it', () => {
+  test('a requested shrink is limited by safety', () => {
     const members = ['a', 'b', 'c', 'd', 'e'].map((id) => member(id, 0.2, { capabilities: id < 'e' ? [id] : [] }));
     const decision = decide({ members, asked: 3, rule: rule({ requiredCapabilities: ['a', 'b', 'c', 'd'] }) });
     expect(decision).toMatchObject({ desired: 4, victims: ['e'], clamps: [{ by: 'safety', from: 3, to: 4 }] });

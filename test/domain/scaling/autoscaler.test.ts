@@ -26,14 +26,14 @@ const expectCalm = ({ changes, sizes }: Run): void => {
 const directions = ({ changes }: Run): string => changes.map(({ direction }) => direction).join(' ');
 
 describe('a constant load', () => {
-  test('changes nothing for a week, though every sample could', () => {
+  test('a constant load changes nothing for a week', () => {
     const minute = { actEverySeconds: 60, sampleSeconds: 60 };
     const run = simulate({ load: () => 13, seconds: 7 * day, start: 5, ...minute }); // u = .65
     expect(run.changes).toEqual([]);
     expect(run.sizes.length).toBe((7 * day) / 60 + 1);
   });
 
-  test('is followed once, in one direction, and then left alone', () => {
+  test('a constant load is followed once, in one direction', () => {
     fc.assert(
       fc.property(
         fc.integer({ min: 0, max: 4 * 10 * slotsPerMember }).map((quarters) => quarters / 4),
@@ -61,23 +61,26 @@ describe('a constant load', () => {
     );
   });
 
-  test('with noise of a tenth is left alone, too', () => {
+  test('a constant load with 10 % noise changes nothing', () => {
     const noise = (second: number): number => ((Math.imul(second, 2_654_435_761) >>> 0) / 2 ** 32 - 0.5) * 0.2;
     const run = simulate({ load: (second) => 13 * (1 + noise(second)), seconds: day, start: 5, actEverySeconds: 15 });
     expect(run.changes).toEqual([]);
   });
 });
 
-describe('a load that swings', () => {
-  test.each([120, 300, 600, 1200])('with a period of %i s is followed once, and its swings are not', (period) => {
-    const load = (second: number): number => 18 + 10 * Math.sin((2 * Math.PI * second) / period);
-    const run = simulate({ load, seconds: hours(8), start: 5, actEverySeconds: 15 });
-    expectCalm(run);
-    expect(run.changes.length).toBeGreaterThan(0);
-    expect(run.changes.filter(({ atMs }) => atMs > hours(3) * 1000)).toEqual([]);
-  });
+describe('an oscillating load', () => {
+  test.each([120, 300, 600, 1200])(
+    'a load with a period of %i s is followed once, its oscillation is not',
+    (period) => {
+      const load = (second: number): number => 18 + 10 * Math.sin((2 * Math.PI * second) / period);
+      const run = simulate({ load, seconds: hours(8), start: 5, actEverySeconds: 15 });
+      expectCalm(run);
+      expect(run.changes.length).toBeGreaterThan(0);
+      expect(run.changes.filter(({ atMs }) => atMs > hours(3) * 1000)).toEqual([]);
+    },
+  );
 
-  test('over a day is followed up and down, within the budget', () => {
+  test('a daily load is followed up and down within the flap budget', () => {
     const load = (second: number): number => 15 + 11 * Math.sin((2 * Math.PI * second) / day);
     const run = simulate({ load, seconds: 2 * day, start: 5 });
     expectCalm(run);
@@ -87,20 +90,20 @@ describe('a load that swings', () => {
     expect(directions(run).replace(/(out|in)( \1)*/g, '$1')).toMatch(/^out in out in( out)?$/);
   });
 
-  test('in spikes of a minute every quarter of an hour moves nothing', () => {
+  test('one-minute spikes every 15 minutes change nothing', () => {
     const load = (second: number): number => ((second + 450) % 900 < 60 ? 20 : 9);
     const run = simulate({ load, seconds: hours(8), start: 5, actEverySeconds: 15 });
     expect(run.changes).toEqual([]);
   });
 
-  test('as a sawtooth of an hour is bounded by budget and reversals', () => {
+  test('an hourly sawtooth load is bounded by flap budget and reversals', () => {
     const load = (second: number): number => 4 + 30 * ((second % 3600) / 3600);
     const run = simulate({ load, seconds: day, start: 3, actEverySeconds: 15 });
     expectCalm(run);
     expect(run.changes.length).toBeGreaterThan(0);
   });
 
-  test('however: bounded, calm, within its budget', () => {
+  test('an arbitrary load keeps sizes bounded and changes within the flap budget', () => {
     const trace = fc.array(fc.tuple(fc.integer({ min: 1, max: 60 }), fc.integer({ min: 0, max: 48 })), {
       minLength: 2,
       maxLength: 12,
@@ -120,7 +123,7 @@ describe('a load that swings', () => {
   });
 });
 
-test('a load that jumps beyond .95 is answered at once, not at the interval', () => {
+test('a load above .95 is answered at once, not at the interval', () => {
   const run = simulate({ load: (second) => (second < 900 ? 12 : 40), seconds: hours(1), start: 5 });
   expect(run.changes[0]).toMatchObject({ direction: 'out', from: 5 });
   expect((run.changes[0]?.atMs ?? 0) / 1000).toBeLessThan(1200);

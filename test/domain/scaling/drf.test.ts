@@ -29,13 +29,13 @@ describe('weighted dominant resource fairness', () => {
     expect(allocation.jain).toBe(1);
   });
 
-  test('a rate is shared as a stock is', () => {
+  test('rates are shared like stocks', () => {
     const claims = [claim('A', { tokensPerMinute: 1000 }), claim('B', { tokensPerMinute: 1000 }, { weight: 3 })];
     const allocation = allocate({ capacity: { tokensPerMinute: 8000 }, claims, headroom: 0 });
     expect(unitsOf(allocation)).toEqual({ A: 2, B: 6 });
   });
 
-  test('headroom is kept from everything but guarantees', () => {
+  test('only guarantees may use the headroom', () => {
     const claims = [claim('A', { slots: 1 }), claim('B', { slots: 1 }, { guaranteed: 8 })];
     // B is brought to 8 first; 9 of 10 may be used, so A has the ninth.
     expect(unitsOf(allocate({ capacity: { slots: 10 }, claims }))).toEqual({ A: 1, B: 8 });
@@ -43,12 +43,12 @@ describe('weighted dominant resource fairness', () => {
     expect(unitsOf(allocate({ capacity: { slots: 10 }, claims: both }))).toEqual({ A: 5, B: 5 });
   });
 
-  test('guarantees that do not all fit are shared as fairly as the rest', () => {
+  test('guarantees that do not all fit are shared fairly', () => {
     const claims = ['A', 'B', 'C'].map((id) => claim(id, { slots: 1 }, { guaranteed: 4 }));
     expect(unitsOf(allocate({ capacity: { slots: 6 }, claims }))).toEqual({ A: 2, B: 2, C: 2 });
   });
 
-  test('what is held stays, also above a quota, above the share and in a pool that was shrunk', () => {
+  test('held units stay above a quota, above the fair share and in a shrunk pool', () => {
     const claims = [
       claim('A', { slots: 1 }, { held: 6, quota: { slots: 4 } }),
       claim('B', { slots: 1 }, { wanted: 3 }),
@@ -62,12 +62,12 @@ describe('weighted dominant resource fairness', () => {
     expect(shareOf(shrunk, 'A').dominantShare).toBeCloseTo(1.2, 12);
   });
 
-  test('what others have taken is not given', () => {
+  test('amounts taken outside the claims are not allocated', () => {
     const input = { capacity: { slots: 10 }, taken: { slots: 7 }, claims: [claim('A', { slots: 1 })], headroom: 0 };
     expect(unitsOf(allocate(input))).toEqual({ A: 3 });
   });
 
-  test('three tenths make three of a tenth: amounts are counted in thousandths', () => {
+  test('0.3 fits three units of 0.1: amounts are counted in thousandths', () => {
     const claims = [claim('A', { cpu: 0.1 })];
     expect(unitsOf(allocate({ capacity: { cpu: 0.3 }, claims, headroom: 0 }))).toEqual({ A: 3 });
     expect(unitsOf(allocate({ capacity: { cpu: 0.2999 }, claims, headroom: 0 }))).toEqual({ A: 2 });
@@ -75,12 +75,12 @@ describe('weighted dominant resource fairness', () => {
     expect(unitsOf(allocate({ capacity: { cpu: 0.002 }, claims: tiny, headroom: 0 }))).toEqual({ A: 2 });
   });
 
-  test('a unit that takes nothing is given without end, and takes nobody anything', () => {
+  test('a unit that takes nothing is granted in full', () => {
     const claims = [claim('A', {}), claim('B', { slots: 0 }), claim('C', { slots: 1 })];
     expect(unitsOf(allocate({ capacity: { slots: 2 }, claims, headroom: 0 }))).toEqual({ A: 1000, B: 1000, C: 2 });
   });
 
-  test('of equal claims the one that has waited longer is served first', () => {
+  test('of equal claims the one that waited longest is served first', () => {
     const claims = [claim('A', { slots: 1 }), claim('Z', { slots: 1 }, { waitingSinceMs: 5 })];
     expect(unitsOf(allocate({ capacity: { slots: 3 }, claims, headroom: 0 }))).toEqual({ A: 1, Z: 2 });
   });
@@ -90,7 +90,7 @@ describe('answers', () => {
   const answers = (input: Parameters<typeof allocate>[0]) =>
     Object.fromEntries(allocate(input).shares.map(({ id, answer }) => [id, answer]));
 
-  test('granted, partial with a place in the queue, queued', () => {
+  test('answers are granted, partial with a queue position, or queued', () => {
     const claims = [
       claim('A', { slots: 1 }, { wanted: 2 }),
       claim('B', { slots: 1 }, { held: 4, wanted: 8 }),
@@ -111,7 +111,7 @@ describe('answers', () => {
     });
   });
 
-  test('headroom is told apart from want of capacity', () => {
+  test('a claim limited by headroom is distinguished from one limited by capacity', () => {
     const claims = [claim('A', { slots: 1 }, { wanted: 10 })];
     expect(answers({ capacity: { slots: 10 }, claims })['A']).toEqual({
       kind: 'partial',
@@ -164,7 +164,7 @@ describe('answers', () => {
     expect(answer).toEqual({ kind: 'denied', why: { reason, resource: expect.toSatisfy(() => true), detail } });
   });
 
-  test('up to its quota it is partial, and waits for nothing', () => {
+  test('a claim limited by its quota is partial without a queue position', () => {
     const claims = [claim('A', { slots: 2 }, { quota: { slots: 5 } })];
     expect(answers({ capacity: { slots: 100 }, claims })['A']).toMatchObject({
       kind: 'partial',
@@ -173,14 +173,14 @@ describe('answers', () => {
     });
   });
 
-  test('capacity that is no number counts as none', () => {
+  test('an invalid capacity counts as none', () => {
     const claims = [claim('A', { slots: 1 })];
     expect(answers({ capacity: { slots: Number.NaN }, claims })['A']).toMatchObject({ why: { reason: 'not_offered' } });
     expect(answers({ capacity: { slots: -5 }, claims })['A']).toMatchObject({ why: { reason: 'not_offered' } });
   });
 });
 
-test("Jain's index compares who waits with who has more, not with who wants little", () => {
+test("Jain's index compares waiting claims with larger ones, not with satisfied small ones", () => {
   const jain = (claims: Claim[]) => allocate({ capacity: { slots: 12 }, claims, headroom: 0 }).jain;
   expect(jain([claim('A', { slots: 1 }, { wanted: 1 }), claim('B', { slots: 1 })])).toBe(1);
   // Held 9 and 3 of 12 by one that waits: (9 + 3)^2 / (2 * (81 + 9)) = 144 / 180
@@ -219,8 +219,8 @@ const plain = problem({ headroom: 0 }).map(({ claims, ...rest }) => ({
 }));
 const takes = (one: Claim, units: number, resource: string): number => units * (one.perUnit[resource] ?? 0);
 
-describe('whatever is claimed of whatever capacity', () => {
-  test('nothing is given over capacity, over the headroom, over a quota or over what is wanted', () => {
+describe('arbitrary claims on arbitrary capacity', () => {
+  test('no allocation exceeds capacity, headroom, quota or the wanted units', () => {
     fc.assert(
       fc.property(problem(), ({ capacity, claims }) => {
         const { shares, free } = allocate({ capacity, claims });
@@ -242,7 +242,7 @@ describe('whatever is claimed of whatever capacity', () => {
     );
   });
 
-  test('no waste: whoever wants more could not have one unit more', () => {
+  test('no waste: a waiting claim could not get one more unit', () => {
     fc.assert(
       fc.property(plain, (input) => {
         const { shares, free } = allocate(input);
@@ -256,7 +256,7 @@ describe('whatever is claimed of whatever capacity', () => {
     );
   });
 
-  test('the answer is granted exactly when everything wanted is there, and positions are 1, 2, 3, …', () => {
+  test('an answer is granted exactly when all wanted units are there, and positions are 1, 2, 3, …', () => {
     fc.assert(
       fc.property(problem(), (input) => {
         const { shares } = allocate(input);
@@ -273,7 +273,7 @@ describe('whatever is claimed of whatever capacity', () => {
     );
   });
 
-  test('sharing incentive: nobody has less than its part by weight, up to the units that are in each other’s way', () => {
+  test('sharing incentive: no claim gets less than its weighted share, up to rounding to units', () => {
     let telling = 0;
     fc.assert(
       fc.property(plain, (input) => {
@@ -296,7 +296,7 @@ describe('whatever is claimed of whatever capacity', () => {
     expect(telling).toBeGreaterThan(50);
   });
 
-  test('envy-free up to one unit: with what another of the same weight has, less one unit, nobody could do more', () => {
+  test("envy-free up to one unit: no claim could do more with an equal-weight claim's share less one unit", () => {
     const equal = plain.map((input) => ({ ...input, claims: input.claims.map((one) => ({ ...one, weight: 1 })) }));
     let compared = 0;
     fc.assert(
@@ -321,7 +321,7 @@ describe('whatever is claimed of whatever capacity', () => {
     expect(compared).toBeGreaterThan(500);
   });
 
-  test('weights are respected: claims that differ in weight only have units in its proportion, up to one unit', () => {
+  test('claims that differ only in weight get units in proportion, up to one unit', () => {
     fc.assert(
       fc.property(
         fc.array(fc.integer({ min: 1, max: 5 }), { minLength: 2, maxLength: 6 }),
@@ -338,7 +338,7 @@ describe('whatever is claimed of whatever capacity', () => {
     );
   });
 
-  test('the order of claims changes nothing', () => {
+  test('the order of claims does not affect the allocation', () => {
     const shuffled = problem().chain((input) =>
       fc.tuple(fc.constant(input), fc.shuffledSubarray(input.claims, { minLength: input.claims.length })),
     );
@@ -356,7 +356,7 @@ describe('whatever is claimed of whatever capacity', () => {
     );
   });
 
-  test('asking again while holding what was given gives nobody less', () => {
+  test('repeating an allocation with the granted units held gives no claim less', () => {
     fc.assert(
       fc.property(problem(), (input) => {
         const first = allocate(input);

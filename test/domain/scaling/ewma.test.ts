@@ -18,30 +18,30 @@ test.each([
 describe('the average', () => {
   const at = (second: number, ratio: number) => ({ atMs: second * 1000, ratio });
 
-  test('is half of the way after one half-life, three quarters after two, however they are divided', () => {
+  test('the average moves half way in one half-life and three quarters in two, however sampled', () => {
     expect(ewmaOf([at(0, 0), at(60, 1)], rules)?.value).toBeCloseTo(0.5, 12);
     expect(ewmaOf([at(0, 0), at(120, 1)], rules)?.value).toBeCloseTo(0.75, 12);
     expect(ewmaOf([at(0, 0), at(7, 1), at(60, 1)], rules)?.value).toBeCloseTo(0.5, 12);
   });
 
-  test('moves by 0.159 of the difference in a sample period: 1 - 2^(-15/60)', () => {
+  test('the average moves by 0.159 of the difference in a sample period', () => {
     const state = ewmaOf([at(0, 0), at(15, 1)], rules);
     expect(state).toEqual({ value: expect.closeTo(0.1591, 4), previous: 0, atMs: 15_000 });
   });
 
-  test('has no previous value after its first sample, and none at all without samples', () => {
+  test('the average has no previous value after one sample and is null without samples', () => {
     expect(ewmaOf([at(5, 0.3)], rules)).toEqual({ value: 0.3, previous: null, atMs: 5000 });
     expect(ewmaOf([], rules)).toBeNull();
   });
 
-  test('ignores a sample that is late or comes twice, and begins anew when the clock was set back', () => {
+  test('the average ignores late and duplicate samples and restarts when the clock was set back', () => {
     const state = { value: 0.5, previous: 0.4, atMs: 100_000 };
     expect(foldSample(state, at(100, 1), rules)).toBe(state);
     expect(foldSample(state, at(55, 1), rules)).toBe(state);
     expect(foldSample(state, at(54, 1), rules)).toEqual({ value: 1, previous: null, atMs: 54_000 });
   });
 
-  test('lies between the lowest and the highest sample, in whatever order they come', () => {
+  test('the average lies between the lowest and the highest sample in any order', () => {
     const samples = fc.uniqueArray(
       fc.record({ atMs: fc.integer({ min: 0, max: 1e7 }), ratio: fc.double({ min: 0, max: 2, noNaN: true }) }),
       { minLength: 1, maxLength: 40, selector: ({ atMs }) => atMs },
@@ -69,6 +69,6 @@ test.each([
   expect(freshness(reading, 1e6, rules)).toBe(expected);
 });
 
-test('no reading is missing, not stale', () => {
+test('an absent reading is missing, not stale', () => {
   expect(freshness(undefined, 0, rules)).toBe('missing');
 });

@@ -10,7 +10,7 @@ const late = member('late', null, { joinedAtMs: nowMs - seconds(60), usage: { sl
 
 const told = (over: Partial<ClusterFacts>): string => explainDecision(assess(facts(over)));
 
-describe('a decision as a sentence', () => {
+describe('explainDecision', () => {
   test.each<[string, Partial<ClusterFacts>, string]>([
     [
       'growing',
@@ -19,7 +19,7 @@ describe('a decision as a sentence', () => {
         'ceil(7.3846) = 8 members; the flap budget of 4 in 3600 s limits 8 to 7.',
     ],
     [
-      'growing by work, and more waited for',
+      'growing by work and unmet capacity',
       {
         work: { inFlight: 12, backlog: 300, tasksPerSlotSecond: 0.05, slotsPerMember: 4 },
         waitedFor: 2,
@@ -29,7 +29,7 @@ describe('a decision as a sentence', () => {
         'ceil(32 / 4) = ceil(8) = 8 members; unmet capacity of 2 makes 5 + 2 = 7 members.',
     ],
     [
-      'growing a second time, while the average still falls',
+      'growing while the average still falls',
       {
         members: [
           ...membersAt(4, null).map(({ id }) => member(id, null, { usage: { slots: reading(0.85, 0.9) } })),
@@ -78,7 +78,7 @@ describe('a decision as a sentence', () => {
   });
 });
 
-test('every calculation in it is right, and its result is what the decision went by', () => {
+test('every calculation in an explanation is correct and matches the decision', () => {
   const amount = fc.integer({ min: 0, max: 20_000 }).map((n) => n / 10_000);
   let checked = 0;
   fc.assert(

@@ -14,7 +14,7 @@ test.each([
   expect(jainIndex(amounts)).toBeCloseTo(expected, 12);
 });
 
-test('is between 1/n and 1, and does not change with the unit', () => {
+test("Jain's index lies between 1/n and 1 and does not depend on the unit", () => {
   const amounts = fc.array(fc.double({ min: 0.001, max: 1000, noNaN: true }), { minLength: 1, maxLength: 30 });
   fc.assert(
     fc.property(amounts, fc.double({ min: 0.001, max: 1000, noNaN: true }), (all, unit) => {

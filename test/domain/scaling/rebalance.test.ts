@@ -20,8 +20,8 @@ const cluster = (
 const plan = (clusters: BalancedCluster[], over: Partial<Parameters<typeof planMoves>[0]> = {}) =>
   planMoves({ clusters, previous: null, ...over });
 
-describe('a move', () => {
-  test('goes from the emptiest to the fullest, with its gain', () => {
+describe('a rebalancing move', () => {
+  test('a move goes from the least to the most used cluster and reports its gain', () => {
     // full: 12 of 12; idle: 4 of 16. After: 12 of 16 = .75, 4 of 12 = .33; gain 1 - .75 / 1
     const { moves, stopped } = plan([cluster('full', 3, 12), cluster('half', 4, 8), cluster('idle', 4, 4)]);
     expect(moves).toEqual([
@@ -50,7 +50,7 @@ describe('a move', () => {
     expect(plan(clusters).moves).toEqual([]);
   });
 
-  test('needs a gain of a twentieth', () => {
+  test('a move needs a gain of 5 %', () => {
     const small = (slots: number) =>
       cluster('b', 4, 0, {
         members: Array.from({ length: 4 }, (_, i) => member(`b-${i}`, null, { offers: { slots } })),
@@ -63,7 +63,7 @@ describe('a move', () => {
     expect(plan([full, small(3.9)]).moves).toEqual([]);
   });
 
-  test('is only of members that may, are ready and are not there already', () => {
+  test('a move takes only allowed, ready members that the taker does not have', () => {
     const full = cluster('full', 3, 12);
     const idle = cluster('idle', 4, 0);
     const mayMove = (agentId: string, clusterId: string) => agentId === 'idle-2' && clusterId === 'full';
@@ -76,7 +76,7 @@ describe('a move', () => {
     ]);
   });
 
-  test('never breaks a hard spread on either side', () => {
+  test('a move never breaks a hard spread', () => {
     const spread = { by: 'host', mode: 'hard' } as const;
     const on = (id: string, hosts: string[], used: number) =>
       cluster(id, 0, used, {
@@ -91,15 +91,15 @@ describe('a move', () => {
   });
 });
 
-describe('a round', () => {
-  test('moves at most a tenth of all members, and each cluster takes part once', () => {
+describe('a rebalancing round', () => {
+  test('a round moves at most a tenth of all members and uses each cluster once', () => {
     const clusters = Array.from({ length: 20 }, (_, index) => cluster(`c${index}`, 4, index < 10 ? 16 : 0));
     const { moves } = plan(clusters);
     expect(moves).toHaveLength(8); // of 80
     expect(new Set(moves.flatMap(({ from, to }) => [from, to])).size).toBe(16);
   });
 
-  test('that changes nothing is stale; after three nothing is moved until usage changes', () => {
+  test('after three stale rounds no member moves until usage changes', () => {
     const clusters = [cluster('full', 3, 12), cluster('idle', 4, 4)];
     let state: RebalanceState | null = null;
     const rounds = Array.from({ length: 6 }, () => {
@@ -113,7 +113,7 @@ describe('a round', () => {
     expect(changed).toMatchObject({ stopped: false, moves: [{ from: 'idle' }], state: { staleRounds: 0 } });
   });
 
-  test('comes to an end under a constant load, and every round makes the fullest emptier or leaves it', () => {
+  test('rebalancing ends under a constant load and never raises the highest usage', () => {
     const fleet = fc.array(fc.tuple(fc.integer({ min: 2, max: 8 }), fc.integer({ min: 0, max: 40 })), {
       minLength: 2,
       maxLength: 12,

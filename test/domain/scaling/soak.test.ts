@@ -40,7 +40,7 @@ test.each<[string, Soak['scores'], Partial<Soak>, string]>([
   expect(verdict(scores, over)).toBe(expected);
 });
 
-test('a rollback goes back once, and blocks the recommendation for 1,800 s', () => {
+test('a failed soak rolls back once and blocks the recommendation for 1,800 s', () => {
   expect(evaluateSoak(soak([0.5, null, 0.9]), 1000, rules)).toEqual({
     verdict: 'roll_back',
     to: 6,
@@ -51,7 +51,7 @@ test('a rollback goes back once, and blocks the recommendation for 1,800 s', () 
   });
 });
 
-test('better scores never turn a pass into a rollback', () => {
+test('higher scores never turn a pass into a rollback', () => {
   const score = fc.double({ min: 0, max: 1, noNaN: true });
   fc.assert(
     fc.property(fc.tuple(score, score, score), fc.option(score), score, (scores, before, more) => {

@@ -16,10 +16,10 @@ const one = (id: string, over: Partial<Victim> = {}): Victim => ({
   ...over,
 });
 
-describe('who leaves first', () => {
+describe('the order of victims', () => {
   const free = rule({ size: { min: 1, desired: 3, max: 10 }, requiredCapabilities: ['ocr', 'plan'] });
 
-  test('unhealthy, then least unique, then duplicate host, then newest', () => {
+  test('victims are unhealthy first, then least unique, then on a shared host, then newest', () => {
     const members = [
       one('planner', { capabilities: ['plan'], joinedAtMs: 9 }),
       one('planner2', { capabilities: ['plan'], joinedAtMs: 9 }),
@@ -34,7 +34,7 @@ describe('who leaves first', () => {
     expect(chooseVictims({ members, rule: free, count: 4 }).ids).toEqual(['ill', 'idle', 'reader3', 'planner']);
   });
 
-  test('what is unique is counted anew after each', () => {
+  test('uniqueness is recounted after each victim', () => {
     const members = ['a', 'b', 'c'].map((id) => one(id, { capabilities: ['ocr'] }));
     const both = [...members, one('d', { capabilities: ['plan'] }), one('e', { capabilities: ['plan'] })];
     expect(chooseVictims({ members: both, rule: free, count: 4 })).toEqual({
@@ -43,15 +43,15 @@ describe('who leaves first', () => {
     });
   });
 
-  test('only the eligible, though all count', () => {
+  test('only eligible members are chosen, but all count toward the rules', () => {
     const members = ['a', 'b', 'c'].map((id) => one(id));
     const chosen = chooseVictims({ members, rule: free, count: 2, eligible: (id) => id === 'c' });
     expect(chosen.ids).toEqual(['c']);
   });
 });
 
-describe('nobody leaves', () => {
-  test('below the minimum', () => {
+describe('refused victims', () => {
+  test('no member leaves below the minimum', () => {
     const members = ['a', 'b', 'c'].map((id) => one(id));
     expect(chooseVictims({ members, rule: rule(), count: 1 })).toEqual({
       ids: [],
@@ -59,7 +59,7 @@ describe('nobody leaves', () => {
     });
   });
 
-  test("who holds the last of a role's minimum", () => {
+  test("the last holder of a role's minimum does not leave", () => {
     const lead = { name: 'lead', capability: 'plan', min: 1, max: 1 };
     const members = [
       one('a', { capabilities: ['plan'], roles: ['lead'], ready: false }),
@@ -69,7 +69,7 @@ describe('nobody leaves', () => {
     expect(chosen.ids).toEqual(['b']);
   });
 
-  test('where a hard spread would break: five on three hosts may be two on one, four may not', () => {
+  test('no member leaves when a hard spread would break', () => {
     const members = ['h1', 'h1', 'h2', 'h2', 'h3'].map((host, index) => one(`m${index}`, { host }));
     const hard = rule({ spread: { by: 'host', mode: 'hard' } });
     expect(chooseVictims({ members, rule: hard, count: 1 })).toEqual({
@@ -80,7 +80,7 @@ describe('nobody leaves', () => {
     expect(chooseVictims({ members, rule: soft, count: 1 }).ids).toEqual(['m0']);
   });
 
-  test('who is ready, where no majority would be left', () => {
+  test('no ready member leaves when no ready majority would remain', () => {
     const members = ['a', 'b', 'c', 'd', 'e'].map((id) => one(id, { ready: id < 'd' }));
     const lead = { name: 'lead', capability: 'plan', min: 2, max: 5 };
     const held = members.map((m) => (m.ready ? m : { ...m, capabilities: ['plan'], roles: ['lead'] }));
@@ -92,13 +92,13 @@ describe('nobody leaves', () => {
   });
 });
 
-test('what is already broken blocks only who would make it worse', () => {
+test('a broken rule blocks only a removal that makes it worse', () => {
   const members = ['a', 'b', 'c', 'd'].map((id) => one(id));
   const broken = rule({ requiredCapabilities: ['nobody'], roles: [{ name: 'lead', capability: 'x', min: 1, max: 1 }] });
   expect(chooseVictims({ members, rule: broken, count: 1 }).ids).toEqual(['a']);
 });
 
-test('whatever the cluster, it is no worse off after each that leaves', () => {
+test('no removal makes a rule worse in an arbitrary cluster', () => {
   const skills = ['ocr', 'plan', 'speak'] as const;
   const members = fc
     .array(

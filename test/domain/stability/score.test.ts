@@ -20,7 +20,7 @@ test('the weights sum to 1', () => {
   expect(Object.values(stabilityWeights).reduce((sum, weight) => sum + weight, 0)).toBeCloseTo(1, 12);
 });
 
-describe('one unplanned loss, not yet replaced, all else perfect', () => {
+describe('the stability score after one unplanned loss, all else perfect', () => {
   test.each([
     [3, 0.829],
     [4, 0.87],
@@ -35,7 +35,7 @@ describe('one unplanned loss, not yet replaced, all else perfect', () => {
     expect(stabilityScore(perfect({ ...loss, members: n - 1 })).score).toBeCloseTo(expected, 3);
   });
 
-  test('and two of ten score .895', () => {
+  test('two unplanned losses of ten score .895', () => {
     const two = perfect({ members: 10, desired: 10, ready: 8, unplannedLosses: 2 });
     expect(stabilityScore(two).score).toBeCloseTo(0.895, 3);
   });
@@ -68,7 +68,7 @@ describe('caps', () => {
     expect(score.caps).toEqual(caps);
   });
 
-  test('a cap that is above the sum holds, and changes nothing', () => {
+  test('a cap above the sum is listed and changes nothing', () => {
     const score = stabilityScore(perfect({ members: 2, ready: 1, desired: 4, unplannedLosses: 3 }));
     expect(score.caps).toEqual(['below_minimum', 'no_quorum']);
     expect(score.sum).toBeGreaterThan(0.5);
@@ -76,19 +76,19 @@ describe('caps', () => {
   });
 });
 
-describe('what is not known', () => {
-  test('nobody looked: the score and its parts are unknown, with the reason', () => {
+describe('an unknown stability score', () => {
+  test('without observations the score and its parts are unknown, with the reason', () => {
     const score = stabilityScore(perfect({ ready: null }));
     expect(score.score).toBeNull();
     expect(score.unknown).toBe('no member has reported within the window');
     expect(score.parts).toEqual({ a: null, m: null, l: null, d: null, b: null });
   });
 
-  test('no members, and none wanted', () => {
+  test('the score is unknown without members and desired members', () => {
     expect(stabilityScore(perfect({ members: 0, ready: 0, desired: 0 })).score).toBeNull();
   });
 
-  test('too little mail and load to measure count as perfect, and it is said', () => {
+  test('too few deliveries and too little load count as perfect and are listed as assumed', () => {
     const quiet = { handOvers: { count: 19, within: 0 }, mail: { sent: 0, dead: 0, redelivered: 0 }, loads: [0.04, 0] };
     const score = stabilityScore(perfect(quiet));
     expect(score.score).toBe(1);
@@ -111,7 +111,7 @@ const anything: fc.Arbitrary<StabilityFacts> = fc
   })
   .map((one) => ({ ...one, ready: Math.min(one.ready, one.members) }));
 
-test('is in [0, 1] and is its weighted parts, unless a cap lowers it', () => {
+test('the score is the weighted sum of its parts in [0, 1] unless a cap lowers it', () => {
   fc.assert(
     fc.property(anything, (one) => {
       const { score, parts, sum, caps } = stabilityScore(one);
@@ -129,7 +129,7 @@ test('is in [0, 1] and is its weighted parts, unless a cap lowers it', () => {
   );
 });
 
-test('never rises with a further loss, a dead letter or a member that is no longer ready', () => {
+test('the score never rises with a loss, a dead letter or a member that is not ready', () => {
   fc.assert(
     fc.property(anything, (one) => {
       const before = stabilityScore(one).score;
