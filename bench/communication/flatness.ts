@@ -64,7 +64,7 @@ async function acked({ communication }: Stores, count: number): Promise<void> {
   const ids = named('recipient', recipients);
   await sql`
     with boxes as (
-      update inboxes set next_sequence = next_sequence + ${each}, room_until = next_sequence + ${each}
+      update inboxes set next_sequence = next_sequence + ${each}, sequence_limit = next_sequence + ${each}
       where agent_id = any(${ids}::text[]) returning no, agent_id, next_sequence - ${each} as first
     ), cursors as (
       insert into inbox_cursors (inbox_no, low_water, leased_up_to)
@@ -77,21 +77,21 @@ async function acked({ communication }: Stores, count: number): Promise<void> {
       from boxes b, generate_series(0, ${each - 1}::bigint) g
       returning no, id
     )
-    insert into settled (inbox_no, sequence, message_no, via, outcome, attempts, lease_token, accepted_at,
+    insert into delivery_history (inbox_no, sequence, message_no, via, outcome, attempts, lease_token, accepted_at,
       first_leased_at, last_leased_at, ended_at)
     select split_part(id, '-', 2)::integer, split_part(id, '-', 3)::bigint, no, 'agent', 'acked', 1,
       gen_random_uuid(), now() - interval '1 hour', now() - interval '1 hour', now() - interval '1 hour',
       now() - interval '1 hour'
     from stored`.execute(communication);
   await sql`vacuum analyze messages`.execute(communication);
-  await sql`vacuum analyze settled`.execute(communication);
+  await sql`vacuum analyze delivery_history`.execute(communication);
 }
 
 /** Mail that nobody has asked for yet, in inboxes of its own. */
 async function waiting({ communication }: Stores, each: number): Promise<void> {
   await sql`
     with boxes as (
-      update inboxes set next_sequence = next_sequence + ${each}, room_until = next_sequence + ${each}
+      update inboxes set next_sequence = next_sequence + ${each}, sequence_limit = next_sequence + ${each}
       where agent_id = any(${others}::text[]) returning no, agent_id, next_sequence - ${each} as first
     ), stored as (
       insert into messages (id, source, kind, address, type, data, body_hash, matched, expires_at)

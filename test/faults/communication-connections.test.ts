@@ -153,7 +153,7 @@ describe('a transaction that idles for 60 s beside the queue', () => {
       await allAcked();
       const { rows } = await sql<{ ms: number }>`
         select extract(epoch from s.first_leased_at - s.accepted_at)::double precision * 1000 as ms
-        from settled s join messages m on m.no = s.message_no where m.id like ${`${name}-%`}`.execute(
+        from delivery_history s join messages m on m.no = s.message_no where m.id like ${`${name}-%`}`.execute(
         lane.stores.communication,
       );
       return percentile(

@@ -229,7 +229,7 @@ describe('mail in flight', () => {
       endConsumers();
       expect(await check(...others, 'dying', sender.id)).toEqual([]);
       const { moved } = await lane.stores.communication
-        .selectFrom('settled')
+        .selectFrom('deliveryHistory')
         .select(({ fn }) => fn.countAll<number>().as('moved'))
         .where('outcome', '=', 're_addressed')
         .executeTakeFirstOrThrow();

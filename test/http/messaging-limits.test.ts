@@ -423,7 +423,7 @@ describe('hostile values in every field', () => {
   it('leave the tables as they were made', async () => {
     const { rows } = await sql<{ n: number }>`
       select count(*) as n from information_schema.tables where table_name in
-      ('messages', 'deliveries', 'settled', 'dead_letters', 'topics', 'subscriptions', 'inboxes')`.execute(
+      ('messages', 'deliveries', 'delivery_history', 'dead_letters', 'topics', 'subscriptions', 'inboxes')`.execute(
       test.databases.communication,
     );
     expect(rows[0]?.n).toBe(7);

@@ -33,7 +33,7 @@ export const damages: Readonly<Record<string, readonly Damage[]>> = {
   ],
   'a delivery is open or ended, never both': [
     {
-      by: `insert into settled (inbox_no, sequence, message_no, via, outcome, attempts, accepted_at)
+      by: `insert into delivery_history (inbox_no, sequence, message_no, via, outcome, attempts, accepted_at)
              select inbox_no, sequence, message_no, via, 're_addressed', attempts, accepted_at
              from deliveries where ${copyOf('moved', 'b')}`,
     },
@@ -54,7 +54,7 @@ export const damages: Readonly<Record<string, readonly Damage[]>> = {
     { by: `update deliveries set attempts = 6 where ${copyOf('waiting', 'c')}` },
   ],
   'nothing is acked that was not handed over': [
-    { by: `update settled set lease_token = null where ${copyOf('all', 'b')}` },
+    { by: `update delivery_history set lease_token = null where ${copyOf('all', 'b')}` },
   ],
   'an agent holds no more deliveries than it may': [
     {
@@ -65,8 +65,8 @@ export const damages: Readonly<Record<string, readonly Damage[]>> = {
   ],
   'a mailbox holds no more than its bound': [
     {
-      by: `select accept_mail('[{"id": "more", "source": "s", "kind": "agent", "type": "t", "single": true}]', '{1}', '{1}',
-             '{60}', '{a}', '{0}', '{1}', '{agent}', '{null}', '{}', '{}', '{}', '{}', '{}', '{}', 1000)`,
+      by: `select accept_messages('[{"id": "more", "source": "s", "kind": "agent", "type": "t", "single": true,
+             "ttlSeconds": 60, "matched": 1}]', '[{"message": 0, "agentId": "a", "via": "agent"}]', '{1}', '{}', 1000)`,
     },
   ],
   'nothing is open below the mark under which a reader does not look': [
@@ -79,14 +79,14 @@ export const damages: Readonly<Record<string, readonly Damage[]>> = {
   'mail is first handed over in the order of its inbox, of each partition key': [
     {
       // The third before the second.
-      by: `insert into settled (inbox_no, sequence, message_no, via, outcome, attempts, lease_token, accepted_at, first_leased_at)
+      by: `insert into delivery_history (inbox_no, sequence, message_no, via, outcome, attempts, lease_token, accepted_at, first_leased_at)
              select inbox_no, sequence, message_no, via, 'acked', 1, gen_random_uuid(), accepted_at, clock_timestamp()
              from deliveries where ${copyOf('in-order-3', 'a')};
            delete from deliveries where ${copyOf('in-order-3', 'a')};
            update inbox_cursors set leased_up_to = 3 where inbox_no = ${inbox('a')}`,
     },
     {
-      by: `update settled set first_leased_at = first_leased_at - interval '1 hour' where ${copyOf('dead', 'c')}`,
+      by: `update delivery_history set first_leased_at = first_leased_at - interval '1 hour' where ${copyOf('dead', 'c')}`,
     },
   ],
   'deliveries that died are dead letters, and no others': [
@@ -171,7 +171,7 @@ export const damages: Readonly<Record<string, readonly Damage[]>> = {
   ],
   'an agent is found by the capabilities it has': [
     { by: `delete from capability_inboxes` },
-    { by: `update inboxes set standing = 'left' where agent_id = 'a'` },
+    { by: `update inboxes set agent_status = 'left' where agent_id = 'a'` },
   ],
   'a message that was accepted is never lost': [
     {
@@ -191,12 +191,12 @@ export const damages: Readonly<Record<string, readonly Damage[]>> = {
   ],
   'nothing is handed over again after its ack was confirmed': [
     {
-      by: `update settled set attempts = 2 where ${copyOf('all', 'b')}`,
+      by: `update delivery_history set attempts = 2 where ${copyOf('all', 'b')}`,
       journal: (told) => [{ ...received(told, 'b', 'all'), attempt: 2, leaseToken: 'another' }],
     },
   ],
   'an ack that was confirmed is on record': [
-    { by: `update settled set lease_token = gen_random_uuid() where ${copyOf('all', 'b')}` },
+    { by: `update delivery_history set lease_token = gen_random_uuid() where ${copyOf('all', 'b')}` },
     {
       journal: (told) => {
         const { agentId, deliveryId, leaseToken } = received(told, 'd', 'all');

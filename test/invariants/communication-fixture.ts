@@ -51,7 +51,7 @@ export async function everyKindOfMail(db: CommunicationDb): Promise<JournalEntry
     [
       message({ ...everybody, id: 'all', epoch: 1, recipients: ['b', 'c', 'd'] }),
       message({ ...role, id: 'moved', recipients: [{ agentId: 'd', via: 'role:r' }] }),
-      message({ id: 'nobody', kind: 'cluster', dead: { reason: 'unknown_cluster', detail: 'There is none' } }),
+      message({ id: 'nobody', kind: 'cluster', deadLetter: { reason: 'unknown_cluster', detail: 'There is none' } }),
       message({ id: 'stranger', recipients: ['stranger'] }),
     ],
     new Map([['cl', 1]]),

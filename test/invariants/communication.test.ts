@@ -46,7 +46,9 @@ describe('the checker of communication', () => {
     const { rows } = await sql<{ kind: string }>`
       select distinct case when s.outcome is not null then s.outcome when d.lease_token is not null then 'held'
         when d.attempts > 0 then 'given back' when d.via = 'retained' then 'retained' else 'waiting' end as kind
-      from deliveries d full join settled s using (inbox_no, sequence) order by 1`.execute(stores.communication);
+      from deliveries d full join delivery_history s using (inbox_no, sequence) order by 1`.execute(
+      stores.communication,
+    );
     const kinds = rows.map(({ kind }) => kind);
     expect(kinds).toEqual(['acked', 'dead', 'given back', 'held', 're_addressed', 'retained', 'waiting']);
     const entries = [...new Set(told.map(({ what }) => what))].sort();

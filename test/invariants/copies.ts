@@ -4,12 +4,12 @@
  */
 export const copies = `(
   select d.inbox_no, d.sequence, d.message_no, d.via, 'open' as state, d.attempts, d.lease_token, d.accepted_at,
-    d.first_leased_at, null::timestamptz as ended_at, d.tries
+    d.first_leased_at, null::timestamptz as ended_at, d.failed_attempts
   from deliveries d
   union all
   select s.inbox_no, s.sequence, s.message_no, s.via, s.outcome, s.attempts, s.lease_token, s.accepted_at,
-    s.first_leased_at, s.ended_at, s.tries
-  from settled s)`;
+    s.first_leased_at, s.ended_at, s.failed_attempts
+  from delivery_history s)`;
 
 /** Those copies that the acceptance of their message made. */
 export const originals = `(select c.* from ${copies} c join messages m on m.no = c.message_no where c.accepted_at = m.time)`;

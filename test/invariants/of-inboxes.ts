@@ -17,7 +17,7 @@ export const ofInboxes: readonly Invariant[] = [
   communication(
     'always',
     'a delivery is open or ended, never both',
-    `select inbox_no, d.sequence, s.outcome from deliveries d join settled s using (inbox_no, sequence)`,
+    `select inbox_no, d.sequence, s.outcome from deliveries d join delivery_history s using (inbox_no, sequence)`,
   ),
   communication(
     'always',
@@ -36,12 +36,12 @@ export const ofInboxes: readonly Invariant[] = [
     ({ bounds }) => sql`
     select inbox_no, sequence, state, attempts, first_leased_at from ${sql.raw(copies)} c
     where attempts > ${bounds.tries} or (attempts = 0) <> (first_leased_at is null)
-      or jsonb_array_length(coalesce(tries, '[]')) > attempts`,
+      or jsonb_array_length(coalesce(failed_attempts, '[]')) > attempts`,
   ),
   communication(
     'always',
     'nothing is acked that was not handed over',
-    `select inbox_no, sequence from settled where outcome = 'acked' and (attempts = 0 or lease_token is null)`,
+    `select inbox_no, sequence from delivery_history where outcome = 'acked' and (attempts = 0 or lease_token is null)`,
   ),
   communication(
     'always',
@@ -94,7 +94,7 @@ export const ofInboxes: readonly Invariant[] = [
   communication(
     'always',
     'deliveries that died are dead letters, and no others',
-    `select inbox_no, sequence, s.outcome, x.no, x.recipient from settled s
+    `select inbox_no, sequence, s.outcome, x.no, x.recipient from delivery_history s
        full join (select * from dead_letters where inbox_no is not null) x using (inbox_no, sequence)
        left join inboxes i on i.no = inbox_no
      where (s.outcome = 'dead') is distinct from (x.no is not null)

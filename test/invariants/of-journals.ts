@@ -64,7 +64,7 @@ export const ofJournals: readonly Invariant[] = [
       select a."agentId", a."deliveryId", r.attempt from j_acked a
       join j_received r on r."inboxNo" = a."inboxNo" and r.sequence = a.sequence
       left join j_received own on own."leaseToken" = a."leaseToken" and own."inboxNo" = a."inboxNo" and own.sequence = a.sequence
-      left join settled s on s.inbox_no = a."inboxNo" and s.sequence = a.sequence
+      left join delivery_history s on s.inbox_no = a."inboxNo" and s.sequence = a.sequence
       where a.confirmed and r.attempt > coalesce(own.attempt, s.attempts)`),
   ),
   communication(
@@ -72,7 +72,7 @@ export const ofJournals: readonly Invariant[] = [
     'an ack that was confirmed is on record',
     withJournals(`
       select a."agentId", a."deliveryId", s.outcome from j_acked a
-      left join settled s on s.inbox_no = a."inboxNo" and s.sequence = a.sequence
+      left join delivery_history s on s.inbox_no = a."inboxNo" and s.sequence = a.sequence
       where a.confirmed and (s.outcome is distinct from 'acked' or s.lease_token::text <> a."leaseToken")`),
   ),
   communication(

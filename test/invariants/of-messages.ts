@@ -21,7 +21,7 @@ export const ofMessages: readonly Invariant[] = [
      select message_no, inbox_no, count(*) from ${copies} c where via = 'retained' group by 1, 2 having count(*) > 1
      union all
      -- Nor does it come back by another way to one who has acked it.
-     select c.message_no, c.inbox_no, c.sequence from settled s join ${copies} c using (message_no, inbox_no)
+     select c.message_no, c.inbox_no, c.sequence from delivery_history s join ${copies} c using (message_no, inbox_no)
      where s.outcome = 'acked' and c.sequence <> s.sequence and c.accepted_at > s.ended_at`,
   ),
   communication(
@@ -53,7 +53,7 @@ export const ofMessages: readonly Invariant[] = [
        select m.no, m.source, m.cluster_id, m.epoch from messages m
        where m.kind = 'cluster' and m.cluster_id is not null and m.epoch is not null
        union all
-       select m.no, m.source, r.key, r.value::integer from messages m, jsonb_each_text(m.routed) r where m.kind = 'clusters'
+       select m.no, m.source, r.key, r.value::integer from messages m, jsonb_each_text(m.cluster_epochs) r where m.kind = 'clusters'
      ), wanted as (
        select distinct s.no, member ->> 'agentId' as agent_id from sent s
        join routing_tables t on t.cluster_id = s.cluster_id and t.epoch = s.epoch, jsonb_array_elements(t.members) member
@@ -75,10 +75,10 @@ export const ofMessages: readonly Invariant[] = [
        select c.message_no, count(*) from ${copies} c join messages m on m.no = c.message_no
        where c.accepted_at <> m.time and c.via <> 'retained' group by 1
      ), moved as (
-       select message_no, count(*) from settled where outcome = 're_addressed' group by 1
+       select message_no, count(*) from delivery_history where outcome = 're_addressed' group by 1
      ), replayed as (
        select x.message_no, count(*), bool_or(x.recipient is null) as may_be_many, bool_or(s.via = 'retained') as was_retained
-       from dead_letters x left join settled s using (inbox_no, sequence) where x.state = 'replayed' group by 1
+       from dead_letters x left join delivery_history s using (inbox_no, sequence) where x.state = 'replayed' group by 1
      )
      select message_no, l.count as later, m.count as moved, r.count as replayed
      from later l full join moved m using (message_no) full join replayed r using (message_no)
@@ -104,7 +104,7 @@ export const ofMessages: readonly Invariant[] = [
      ), judged as (
        select t.*, case t.require when 'none' then 0 when 'any' then 1
          when 'quorum' then (t.matched - t.gone) / 2 + 1 else greatest(1, t.matched - t.gone) end as needed,
-         (select count(*) from settled s where s.message_no = t.message_no and s.outcome = 'acked') as acked_now
+         (select count(*) from delivery_history s where s.message_no = t.message_no and s.outcome = 'acked') as acked_now
        from told t
      )
      select * from judged where matched is null or matched <> acked + dead + gone + pending or delivered > matched

@@ -7,7 +7,7 @@ export const ofTopicsAndRoutes: readonly Invariant[] = [
   communication(
     'always',
     'what is retained belongs to a topic that keeps it',
-    `select r.topic, r.message_no, m.topic as sent_to, t.retention from retained r
+    `select r.topic, r.message_no, m.topic as sent_to, t.retention from retained_messages r
        left join messages m on m.no = r.message_no left join topics t on t.name = r.topic
      where m.topic is distinct from r.topic or coalesce(t.retention ->> 'keep', 'none') = 'none'`,
   ),
@@ -30,7 +30,7 @@ export const ofTopicsAndRoutes: readonly Invariant[] = [
   communication(
     'always',
     'an agent is found by the capabilities it has',
-    `with noted as (select no, unnest(capabilities) as capability from inboxes where standing <> 'left')
+    `with noted as (select no, unnest(capabilities) as capability from inboxes where agent_status <> 'left')
      (select capability, no from noted except select capability, inbox_no from capability_inboxes)
      union all (select capability, inbox_no from capability_inboxes except select capability, no from noted)
      union all select c.agent_id, c.inbox_no from capability_inboxes c join inboxes i on i.no = c.inbox_no

@@ -2,7 +2,7 @@ import { tieBreaker } from '../hash.js';
 
 export interface Candidate {
   readonly agentId: string;
-  readonly standing: 'live' | 'unready' | 'lapsed' | 'left';
+  readonly status: 'live' | 'unready' | 'lapsed' | 'left';
   /** Open deliveries in its inbox. */
   readonly open: number;
 }
@@ -16,11 +16,11 @@ const preference = { live: 0, unready: 1, lapsed: 2, left: 3 } as const;
  * Source: Mitzenmacher, "The Power of Two Choices in Randomized Load Balancing", 2001.
  */
 export function leastOutstandingOfTwo(candidates: readonly Candidate[], draw: string): Candidate | undefined {
-  const best = Math.min(...candidates.map(({ standing }) => preference[standing]));
+  const best = Math.min(...candidates.map(({ status }) => preference[status]));
   if (!(best < preference.left)) return undefined;
   const order = tieBreaker(draw);
   const [first, second] = candidates
-    .filter(({ standing }) => preference[standing] === best)
+    .filter(({ status }) => preference[status] === best)
     .map((candidate) => ({ candidate, rank: order(candidate.agentId) }))
     .sort((a, b) => a.rank - b.rank || (a.candidate.agentId < b.candidate.agentId ? -1 : 1))
     .map(({ candidate }) => candidate);

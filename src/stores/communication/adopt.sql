@@ -1,1 +1,40 @@
 -- Turns the schema of 0003-batches-in-parts, the last of the builds before 0001-initial, into that of 0001-initial.
+drop function route_and_deliver(text, integer, jsonb, jsonb);
+drop function deliver(jsonb, text[]);
+drop function accept_mail(jsonb, text[], integer[], double precision[], text[], integer[], integer[], text[], text[],
+  integer[], text[], text[], integer[], text[], integer[], integer);
+drop function lock_inboxes(text[]);
+drop function make_room(integer[], integer[], integer);
+drop function route_lock(text);
+drop function route_locks();
+drop function lease_mail(text, integer, double precision, integer, integer, integer[]);
+drop function ack_mail(text[], integer[], integer[], bigint[], uuid[]);
+drop function bury(integer[], bigint[], text, text);
+drop function deliver_retained(text, text[]);
+drop function close_inbox(text);
+
+alter table inboxes rename column room_until to sequence_limit;
+alter table inboxes rename column standing to agent_status;
+alter table inboxes rename constraint inboxes_standing_check to inboxes_agent_status_check;
+alter index inboxes_suspended rename to inboxes_not_live;
+
+alter table messages rename column routed to cluster_epochs;
+alter table deliveries rename column tries to failed_attempts;
+
+alter table settled rename to delivery_history;
+alter table delivery_history rename column tries to failed_attempts;
+alter table delivery_history rename constraint settled_pkey to delivery_history_pkey;
+alter table delivery_history rename constraint settled_outcome_check to delivery_history_outcome_check;
+alter index settled_of_message rename to delivery_history_of_message;
+alter index settled_by_time rename to delivery_history_by_time;
+
+alter table dead_letters rename column at to created_at;
+
+alter table retained rename to retained_messages;
+alter table retained_messages rename column at to retained_at;
+alter table retained_messages rename constraint retained_pkey to retained_messages_pkey;
+alter table retained_messages rename constraint retained_topic_fkey to retained_messages_topic_fkey;
+
+create type message_copy as (message_no bigint, single boolean, agent_id text, via text, partition_key text,
+  ttl_seconds double precision, inbox_no integer, sequence bigint, has_room boolean);
+create type acked_delivery as (claim_index integer, cluster_id text, acked_after_ms double precision);

@@ -22,7 +22,7 @@ export interface DeadLetterRow extends Omit<DeadLetterView, 'id' | 'at' | 'ended
 
 const columns = sql<DeadLetterRow>`
   x.no, x.message_no as "messageNo", x.inbox_no as "inboxNo", m.id as "messageId", m.source, m.type, m.address as "to",
-  x.recipient, m.cluster_id as "clusterId", x.reason, x.detail, x.attempts, x.state, x.at, x.ended_at as "endedAt",
+  x.recipient, m.cluster_id as "clusterId", x.reason, x.detail, x.attempts, x.state, x.created_at as at, x.ended_at as "endedAt",
   x.ended_by as "endedBy"`;
 
 export const deadLetterIdOf = (no: number): string => `dead_${no}`;
@@ -76,7 +76,7 @@ export async function replayDeadLetter(
     with boxes as materialized (
       select i.no, i.next_sequence, w.via from unnest(${recipients.map(({ agentId }) => agentId)}::text[],
         ${recipients.map(({ via }) => via)}::text[]) as w (agent_id, via)
-      join inboxes i on i.agent_id = w.agent_id and i.standing <> 'left' order by i.no for update of i
+      join inboxes i on i.agent_id = w.agent_id and i.agent_status <> 'left' order by i.no for update of i
     ), ended as (
       update dead_letters x set state = 'replayed', ended_at = clock_timestamp(), ended_by = ${by}
       where x.no = ${letter.no} and x.state = 'dead' and exists (select 1 from boxes) returning x.no

@@ -27,13 +27,13 @@ export async function inboxStatistics(
     sql<{ clusterId: string; sent: number; redelivered: number }>`
       select m.cluster_id as "clusterId", sum(m.matched)::integer as sent,
         coalesce(sum((select count(*) from deliveries d where d.message_no = m.no and d.attempts > 1)
-          + (select count(*) from settled s where s.message_no = m.no and s.attempts > 1)), 0)::integer as redelivered
+          + (select count(*) from delivery_history s where s.message_no = m.no and s.attempts > 1)), 0)::integer as redelivered
       from messages m where m.time > ${since} and m.cluster_id = any(${ids}) and m.kind <> 'manager'
       group by m.cluster_id`.execute(db),
     sql<{ clusterId: string; dead: number }>`
       select m.cluster_id as "clusterId", count(*)::integer as dead
       from dead_letters l join messages m on m.no = l.message_no
-      where l.at > ${since} and m.cluster_id = any(${ids}) group by m.cluster_id`.execute(db),
+      where l.created_at > ${since} and m.cluster_id = any(${ids}) group by m.cluster_id`.execute(db),
     sql<{ clusterId: string; counts: number[] }>`
       select cluster_id as "clusterId", array_agg(total order by bucket) as counts from (
         select l.cluster_id, c.bucket, sum(c.count)::integer as total

@@ -29,7 +29,7 @@ export async function openInbox(db: CommunicationDb, agentId: string, capabiliti
   await sql`
     with box as (
       insert into inboxes (agent_id, capabilities) values (${agentId}, ${capabilities}::text[])
-      on conflict (agent_id) do update set standing = 'live', lapsed_at = null, capabilities = excluded.capabilities
+      on conflict (agent_id) do update set agent_status = 'live', lapsed_at = null, capabilities = excluded.capabilities
       returning no
     ), gone as (
       delete from capability_inboxes c using box where c.inbox_no = box.no and c.capability <> all(${capabilities}::text[])
@@ -81,8 +81,9 @@ export async function leaseDeliveries(
     select inbox_no as "inboxNo", sequence, attempt, lease_token as "leaseToken", lease_expires_us as "leaseExpiresUs",
       waited_us as "waitedUs", id, source, type, time_us as "timeUs", address as "to", cluster_id as "clusterId", epoch,
       topic, correlation_id as "correlationId", reply_to as "replyTo", partition_key as "partitionKey", data
-    from lease_mail(${agentId}, ${max}, ${rules.leaseSeconds}, ${rules.maxUnacked}, ${rules.tries},
-      ${rules.retryDelaysSeconds}::integer[])`.execute(db),
+    from lease_deliveries(agent => ${agentId}, max_count => ${max}, lease_seconds => ${rules.leaseSeconds},
+      max_leased => ${rules.maxUnacked}, max_attempts => ${rules.tries},
+      retry_delays => ${rules.retryDelaysSeconds}::integer[])`.execute(db),
   );
   // All of one call end at one moment.
   const leaseExpiresAt = rows[0] ? textOf(rows[0].leaseExpiresUs) : '';
@@ -155,17 +156,17 @@ export interface Acked {
  * @returns what each claim, by its place, acked; the others are not the claimant's, or went to another attempt.
  */
 export async function ack(db: CommunicationDb, claims: readonly LeaseClaim[]): Promise<ReadonlyMap<number, Acked>> {
-  const agents = [...new Set(claims.map(({ agentId }) => agentId))];
-  const placeOf = new Map(agents.map((agentId, index) => [agentId, index + 1]));
+  const wanted = claims.map(({ agentId, id, leaseToken }) => ({
+    agentId,
+    ...parseDeliveryId(id),
+    leaseToken: isUuid(leaseToken) ? leaseToken : null,
+  }));
   const { rows } = await retryOnDeadlock(() =>
-    sql<{ place: number; clusterId: string | null; afterMs: number | null }>`
-    select place, cluster_id as "clusterId", after_ms as "afterMs"
-    from ack_mail(${agents}::text[], ${claims.map(({ agentId }) => placeOf.get(agentId))}::integer[],
-      ${keys(claims, 'inboxNo')}::integer[], ${keys(claims, 'sequence')}::bigint[], ${tokens(claims)}::uuid[])`.execute(
-      db,
-    ),
+    sql<Acked & { readonly index: number }>`
+    select claim_index as index, cluster_id as "clusterId", acked_after_ms as "ackedAfterMs"
+    from ack_deliveries(${JSON.stringify(wanted)}::jsonb)`.execute(db),
   );
-  return new Map(rows.map(({ place, clusterId, afterMs }) => [place - 1, { clusterId, ackedAfterMs: afterMs }]));
+  return new Map(rows.map(({ index, ...acked }) => [index, acked]));
 }
 
 /**
@@ -186,7 +187,7 @@ export async function nackDelivery(
         available_at = clock_timestamp() + make_interval(secs => coalesce(${how.delaySeconds ?? null}::double precision,
           (${rules.retryDelaysSeconds}::integer[])[least(d.attempts, ${rules.retryDelaysSeconds.length})]
             * (0.8 + 0.4 * random()))),
-        tries = coalesce(d.tries, '[]') || jsonb_build_object('leasedAt', d.last_leased_at,
+        failed_attempts = coalesce(d.failed_attempts, '[]') || jsonb_build_object('leasedAt', d.last_leased_at,
           'endedAt', clock_timestamp(), 'how', 'nacked', 'reason', ${how.reason ?? null}::text)
       from inboxes i
       where i.no = d.inbox_no and i.agent_id = ${agentId} and d.inbox_no = ${key.inboxNo}
@@ -215,7 +216,7 @@ export async function deadLetterDelivery(
   detail: string,
 ): Promise<number> {
   const { rows } = await sql<{ buried: number }>`
-    select bury(${deliveries.map((d) => d.inboxNo)}::integer[], ${deliveries.map((d) => d.sequence)}::bigint[],
+    select dead_letter_deliveries(${deliveries.map((d) => d.inboxNo)}::integer[], ${deliveries.map((d) => d.sequence)}::bigint[],
       ${reason}, ${detail}) as buried`.execute(db);
   return rows[0]?.buried ?? 0;
 }
@@ -269,7 +270,9 @@ export async function openDeliveries(db: CommunicationDb, clusterId: string): Pr
 /** Which of these agents' inboxes take mail. */
 export async function openInboxesOf(db: CommunicationDb, agentIds: readonly string[]): Promise<string[]> {
   const { rows } = await sql<{ id: string }>`
-    select agent_id as id from inboxes where agent_id = any(${agentIds}::text[]) and standing <> 'left'`.execute(db);
+    select agent_id as id from inboxes where agent_id = any(${agentIds}::text[]) and agent_status <> 'left'`.execute(
+    db,
+  );
   return rows.map(({ id }) => id);
 }
 
@@ -277,20 +280,14 @@ export async function openInboxesOf(db: CommunicationDb, agentIds: readonly stri
 export async function setAgentStatus(
   db: CommunicationDb,
   agentIds: readonly string[],
-  standings: readonly AgentStatus[],
+  statuses: readonly AgentStatus[],
 ): Promise<number> {
   const { numAffectedRows } = await sql`
-    update inboxes i set standing = w.standing,
-      lapsed_at = case when w.standing = 'lapsed' then now() end
-    from unnest(${agentIds}::text[], ${standings}::text[]) as w (id, standing)
-    where i.agent_id = w.id and i.standing <> w.standing and i.standing <> 'left'`.execute(db);
+    update inboxes i set agent_status = w.status,
+      lapsed_at = case when w.status = 'lapsed' then now() end
+    from unnest(${agentIds}::text[], ${statuses}::text[]) as w (id, status)
+    where i.agent_id = w.id and i.agent_status <> w.status and i.agent_status <> 'left'`.execute(db);
   return Number(numAffectedRows ?? 0n);
 }
 
 const isUuid = (text: string): boolean => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(text);
-
-/** Ids and tokens that were never ours match nothing. */
-const keys = (claims: readonly LeaseClaim[], part: keyof DeliveryKey): (number | null)[] =>
-  claims.map(({ id }) => parseDeliveryId(id)?.[part] ?? null);
-const tokens = (claims: readonly LeaseClaim[]): (string | null)[] =>
-  claims.map(({ leaseToken }) => (isUuid(leaseToken) ? leaseToken : null));

@@ -55,18 +55,19 @@ export async function deliveriesOf(db: CommunicationDb, messageNo: number, limit
   const { rows } = await sql<TracedDelivery>`
     select d.*, i.agent_id as recipient from (
       select inbox_no as "inboxNo", sequence, via, attempts, accepted_at as "acceptedAt", last_leased_at as "lastLeasedAt",
-        coalesce(lease_expires_at > now(), false) as "isHeld", null as outcome, null::timestamptz as "endedAt", tries
+        coalesce(lease_expires_at > now(), false) as "isHeld", null as outcome, null::timestamptz as "endedAt",
+        failed_attempts as tries
       from deliveries where message_no = ${messageNo}
       union all
-      select inbox_no, sequence, via, attempts, accepted_at, last_leased_at, false, outcome, ended_at, tries
-      from settled where message_no = ${messageNo}) d
+      select inbox_no, sequence, via, attempts, accepted_at, last_leased_at, false, outcome, ended_at, failed_attempts
+      from delivery_history where message_no = ${messageNo}) d
     join inboxes i on i.no = d."inboxNo" order by d."acceptedAt", i.agent_id limit ${limit}`.execute(db);
   return rows;
 }
 
 export async function deadLettersOf(db: CommunicationDb, messageNo: number): Promise<TracedDeadLetter[]> {
   const { rows } = await sql<TracedDeadLetter>`
-    select recipient, reason, detail, state, at, ended_at as "endedAt", ended_by as "endedBy"
+    select recipient, reason, detail, state, created_at as at, ended_at as "endedAt", ended_by as "endedBy"
     from dead_letters where message_no = ${messageNo} order by no limit 1000`.execute(db);
   return rows;
 }

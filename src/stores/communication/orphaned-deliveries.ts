@@ -19,7 +19,7 @@ const orphanColumns = sql<OrphanedDelivery>`
   m.topic, m.source, case when d.via like 'group:%' then array(
     select h.agent_id from deliveries o join inboxes h on h.no = o.inbox_no where o.message_no = m.no
     union all
-    select h.agent_id from settled o join inboxes h on h.no = o.inbox_no where o.message_no = m.no and o.outcome = 'acked'
+    select h.agent_id from delivery_history o join inboxes h on h.no = o.inbox_no where o.message_no = m.no and o.outcome = 'acked'
   ) else '{}' end as holders`;
 
 /**
@@ -49,7 +49,7 @@ export async function orphanedByAgent(
   const { rows } = await sql<OrphanedDelivery>`
     select ${orphanColumns}
     from inboxes i join deliveries d on d.inbox_no = i.no join messages m on m.no = d.message_no
-    where i.agent_id = ${agentId} and i.standing = 'left' order by d.sequence limit ${limit}`.execute(db);
+    where i.agent_id = ${agentId} and i.agent_status = 'left' order by d.sequence limit ${limit}`.execute(db);
   return rows;
 }
 
@@ -68,7 +68,7 @@ export async function moveDeliveries(
         ${moves.map((m) => m.to)}::text[]) as w (inbox_no, sequence, successor)
     ), boxes as materialized (
       select i.no, i.agent_id, i.next_sequence from inboxes i
-      where i.agent_id in (select successor from wanted) and i.standing <> 'left' order by i.no for update
+      where i.agent_id in (select successor from wanted) and i.agent_status <> 'left' order by i.no for update
     ), held as (
       -- Inboxes first, then deliveries, each in order: nobody waits in a circle.
       select d.inbox_no, d.sequence, b.no as to_no, b.next_sequence from deliveries d
@@ -78,10 +78,10 @@ export async function moveDeliveries(
       delete from deliveries d using held h where d.inbox_no = h.inbox_no and d.sequence = h.sequence
       returning d.*, h.to_no, h.next_sequence
     ), ended as (
-      insert into settled (inbox_no, sequence, message_no, via, outcome, attempts, lease_token, accepted_at,
-        first_leased_at, last_leased_at, tries)
+      insert into delivery_history (inbox_no, sequence, message_no, via, outcome, attempts, lease_token, accepted_at,
+        first_leased_at, last_leased_at, failed_attempts)
       select inbox_no, sequence, message_no, via, 're_addressed', attempts, lease_token, accepted_at, first_leased_at,
-        last_leased_at, tries from gone
+        last_leased_at, failed_attempts from gone
     ), given as (
       insert into deliveries (inbox_no, sequence, message_no, via, partition_key, expires_at)
       select to_no, next_sequence + row_number() over (partition by to_no order by accepted_at, inbox_no, sequence) - 1,

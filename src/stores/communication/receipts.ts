@@ -57,13 +57,13 @@ export async function countReceipts(
     left join lateral (
       select count(*) as open from deliveries d where d.message_no = m.no) o on true
     left join lateral (
-      select count(*) as acked from settled e where e.message_no = m.no and e.outcome = 'acked') s on true
+      select count(*) as acked from delivery_history e where e.message_no = m.no and e.outcome = 'acked') s on true
     left join lateral (
       -- Recipients, not copies: one that was replayed had another before.
       select count(distinct c.inbox_no) as delivered from (
         select inbox_no from deliveries where message_no = m.no and first_leased_at is not null
         union all
-        select inbox_no from settled where message_no = m.no and first_leased_at is not null and outcome <> 're_addressed'
+        select inbox_no from delivery_history where message_no = m.no and first_leased_at is not null and outcome <> 're_addressed'
       ) c) h on true
     left join lateral (
       select count(*) filter (where l.reason not in ('member_removed', 'recipient_left')) as dead,

@@ -9,7 +9,7 @@ export async function deadLetterExpired(db: CommunicationDb, limit: number): Pro
       where d.expires_at <= now() and (d.lease_expires_at is null or d.lease_expires_at <= now())
       order by d.expires_at limit ${limit} for update skip locked
     )
-    select coalesce(bury(array_agg(inbox_no), array_agg(sequence), 'expired',
+    select coalesce(dead_letter_deliveries(array_agg(inbox_no), array_agg(sequence), 'expired',
       'Its time to live was over before it was acked'), 0) as buried from over`.execute(db);
   return rows[0]?.buried ?? 0;
 }
@@ -32,18 +32,18 @@ export async function pruneChunk(
   const chunk = async (query: ReturnType<typeof sql>): Promise<number> =>
     Number((await query.execute(db)).numAffectedRows ?? 0n);
   const settled = await chunk(sql`
-    delete from settled where ctid = any(array(
-      select ctid from settled where ended_at < now() - make_interval(secs => ${retentionSeconds}) limit ${limit}))`);
+    delete from delivery_history where ctid = any(array(
+      select ctid from delivery_history where ended_at < now() - make_interval(secs => ${retentionSeconds}) limit ${limit}))`);
   const letters = await chunk(sql`
     delete from dead_letters where no in (
-      select no from dead_letters where at < now() - make_interval(secs => ${deadLetterRetentionSeconds}) limit ${limit})`);
+      select no from dead_letters where created_at < now() - make_interval(secs => ${deadLetterRetentionSeconds}) limit ${limit})`);
   const messages = await chunk(sql`
     delete from messages where no in (
       select m.no from messages m where m.time < now() - make_interval(secs => ${retentionSeconds})
         and not exists (select 1 from deliveries d where d.message_no = m.no)
-        and not exists (select 1 from settled s where s.message_no = m.no)
+        and not exists (select 1 from delivery_history s where s.message_no = m.no)
         and not exists (select 1 from dead_letters x where x.message_no = m.no)
-        and not exists (select 1 from retained r where r.message_no = m.no)
+        and not exists (select 1 from retained_messages r where r.message_no = m.no)
       limit ${limit})`);
   const others = await chunk(sql`
     with receipts_past as (
@@ -69,7 +69,7 @@ export async function deleteDrainedTopics(db: CommunicationDb): Promise<string[]
 /** Ends the subscriptions of agents whose lease has been lapsed for so long. @returns how many. */
 export async function deleteLapsedSubscriptions(db: CommunicationDb, graceSeconds: number): Promise<number> {
   const { numAffectedRows } = await sql`
-    delete from subscriptions s using inboxes i where i.no = s.inbox_no and i.standing = 'lapsed'
+    delete from subscriptions s using inboxes i where i.no = s.inbox_no and i.agent_status = 'lapsed'
       and i.lapsed_at < now() - make_interval(secs => ${graceSeconds})`.execute(db);
   return Number(numAffectedRows ?? 0n);
 }

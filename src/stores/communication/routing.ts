@@ -79,7 +79,7 @@ export async function closeRoutes(db: CommunicationDb, clusterId: string): Promi
   await sql`
     with closed as (
       insert into routed_clusters (cluster_id, state)
-      select ${clusterId}, 'closed' from pg_advisory_xact_lock(route_locks(), route_lock(${clusterId})) as locked
+      select ${clusterId}, 'closed' from pg_advisory_xact_lock(routing_lock_class(), routing_lock_key(${clusterId})) as locked
       on conflict (cluster_id) do update set state = 'closed'
     )
     delete from routed_members where cluster_id = ${clusterId}`.execute(db);
@@ -116,16 +116,16 @@ export async function clustersOfAgents(
 
 export interface AgentMailbox {
   readonly agentId: string;
-  readonly standing: AgentStatus;
+  readonly status: AgentStatus;
   /** Open deliveries; counting stops at 1,000, which is more than enough to tell who has less. */
   readonly open: number;
 }
 
 export async function mailboxesOf(db: CommunicationDb, agentIds: readonly string[]): Promise<AgentMailbox[]> {
   const { rows } = await sql<AgentMailbox>`
-    select i.agent_id as "agentId", i.standing, (
+    select i.agent_id as "agentId", i.agent_status as status, (
       select count(*) from (select from deliveries d where d.inbox_no = i.no limit 1000) counted) as open
-    from inboxes i where i.agent_id = any(${agentIds}::text[]) and i.standing <> 'left'`.execute(db);
+    from inboxes i where i.agent_id = any(${agentIds}::text[]) and i.agent_status <> 'left'`.execute(db);
   return rows;
 }
 

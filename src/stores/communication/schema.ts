@@ -9,8 +9,8 @@ interface InboxesTable {
   no: Generated<number>;
   agentId: string;
   nextSequence: Generated<number>;
-  roomUntil: Generated<number>;
-  standing: Generated<AgentStatus>;
+  sequenceLimit: Generated<number>;
+  agentStatus: Generated<AgentStatus>;
   lapsedAt: Date | null;
   capabilities: Generated<readonly string[]>;
 }
@@ -30,7 +30,7 @@ interface MessagesTable {
   type: string;
   clusterId: string | null;
   epoch: number | null;
-  routed: Readonly<Record<string, number>> | null;
+  clusterEpochs: Readonly<Record<string, number>> | null;
   topic: string | null;
   partitionKey: string | null;
   correlationId: string | null;
@@ -57,10 +57,10 @@ interface DeliveriesTable {
   acceptedAt: Generated<Date>;
   firstLeasedAt: Date | null;
   lastLeasedAt: Date | null;
-  tries: readonly FailedTry[] | null;
+  failedAttempts: readonly FailedTry[] | null;
 }
 
-interface SettledTable {
+interface DeliveryHistoryTable {
   inboxNo: number;
   sequence: number;
   messageNo: number;
@@ -72,7 +72,7 @@ interface SettledTable {
   firstLeasedAt: Date | null;
   lastLeasedAt: Date | null;
   endedAt: Generated<Date>;
-  tries: readonly FailedTry[] | null;
+  failedAttempts: readonly FailedTry[] | null;
 }
 
 interface DeadLettersTable {
@@ -85,7 +85,7 @@ interface DeadLettersTable {
   detail: string;
   attempts: Generated<number>;
   state: Generated<'dead' | 'replayed' | 'discarded'>;
-  at: Generated<Date>;
+  createdAt: Generated<Date>;
   endedAt: Date | null;
   endedBy: string | null;
 }
@@ -126,10 +126,10 @@ interface SubscriptionsTable {
   createdAt: Generated<Date>;
 }
 
-interface RetainedTable {
+interface RetainedMessagesTable {
   topic: string;
   messageNo: number;
-  at: Generated<Date>;
+  retainedAt: Generated<Date>;
 }
 
 interface RoutedClustersTable {
@@ -169,13 +169,13 @@ export interface CommunicationSchema {
   capabilityInboxes: { capability: string; inbox_no: number; agent_id: string };
   messages: MessagesTable;
   deliveries: DeliveriesTable;
-  settled: SettledTable;
+  deliveryHistory: DeliveryHistoryTable;
   deadLetters: DeadLettersTable;
   receipts: ReceiptsTable;
   batches: BatchesTable;
   topics: TopicsTable;
   subscriptions: SubscriptionsTable;
-  retained: RetainedTable;
+  retainedMessages: RetainedMessagesTable;
   routedClusters: RoutedClustersTable;
   routingTables: RoutingTablesTable;
   routedMembers: RoutedMembersTable;

@@ -84,7 +84,7 @@ export async function deleteTopic(db: CommunicationDb, name: string): Promise<nu
         array_agg(d.sequence order by d.inbox_no, d.sequence) as sequences
       from deliveries d join messages m on m.no = d.message_no where m.topic = ${name}
     )
-    select coalesce(bury(boxes, sequences, 'topic_deleted', ${`The topic "${name}" was deleted by force`}), 0) as buried
+    select coalesce(dead_letter_deliveries(boxes, sequences, 'topic_deleted', ${`The topic "${name}" was deleted by force`}), 0) as buried
     from gone, open`.execute(db);
   return rows[0]?.buried;
 }
@@ -107,7 +107,7 @@ export async function subscriptionsTo(
 ): Promise<MatchedSubscription[]> {
   const pairs = [...patterns].flatMap(([topic, all]) => all.map((pattern) => ({ topic, pattern })));
   const { rows } = await sql<MatchedSubscription>`
-    select w.topic, i.agent_id as "agentId", s.pattern, s.queue_group as "queueGroup", i.standing = 'lapsed' as suspended
+    select w.topic, i.agent_id as "agentId", s.pattern, s.queue_group as "queueGroup", i.agent_status = 'lapsed' as suspended
     from unnest(${pairs.map(({ topic }) => topic)}::text[], ${pairs.map(({ pattern }) => pattern)}::text[])
       as w (topic, pattern)
     join subscriptions s on s.pattern = w.pattern join inboxes i on i.no = s.inbox_no
@@ -153,7 +153,7 @@ async function insertSubscription(
   const { rows } = await sql<SubscriptionRow>`
     with written as (
       insert into subscriptions as s (inbox_no, pattern, queue_group)
-      select no, ${pattern}, ${queueGroup}::text from inboxes where agent_id = ${agentId} and standing <> 'left'
+      select no, ${pattern}, ${queueGroup}::text from inboxes where agent_id = ${agentId} and agent_status <> 'left'
       for share
       on conflict (inbox_no, pattern, coalesce(queue_group, '')) do update set pattern = s.pattern
       returning s.*
@@ -188,7 +188,7 @@ export async function subscriptionsOf(db: CommunicationDb, agentId: string): Pro
 
 type SubscriptionRow = Omit<SubscriptionView, 'createdAt'> & { readonly createdAt: Date };
 const subscriptionColumns = sql<SubscriptionRow>`
-  s.id, i.agent_id as "agentId", s.pattern, s.queue_group as "queueGroup", i.standing = 'lapsed' as suspended,
+  s.id, i.agent_id as "agentId", s.pattern, s.queue_group as "queueGroup", i.agent_status = 'lapsed' as suspended,
   s.created_at as "createdAt"`;
 const subscriptionOf = (row: SubscriptionRow): SubscriptionView => ({ ...row, createdAt: row.createdAt.toISOString() });
 
@@ -199,14 +199,14 @@ export async function pruneRetained(
 ): Promise<void> {
   if (retention.keep === 'duration') {
     await sql`
-      delete from retained where topic = ${name}
-        and at < now() - make_interval(secs => ${retention.seconds}::integer)`.execute(db);
+      delete from retained_messages where topic = ${name}
+        and retained_at < now() - make_interval(secs => ${retention.seconds}::integer)`.execute(db);
     return;
   }
   const count = retention.keep === 'count' ? retention.count : 1;
   await sql`
-    delete from retained where topic = ${name} and message_no in (
-      select message_no from retained where topic = ${name} order by at desc, message_no desc offset ${count})`.execute(
+    delete from retained_messages where topic = ${name} and message_no in (
+      select message_no from retained_messages where topic = ${name} order by retained_at desc, message_no desc offset ${count})`.execute(
     db,
   );
 }
@@ -227,7 +227,7 @@ export async function deliverRetained(
 
 /** Names of topics that retain something. */
 export async function retainingTopics(db: CommunicationDb): Promise<string[]> {
-  const { rows } = await sql<{ name: string }>`select distinct topic as name from retained`.execute(db);
+  const { rows } = await sql<{ name: string }>`select distinct topic as name from retained_messages`.execute(db);
   return rows.map(({ name }) => name);
 }
 
@@ -237,7 +237,7 @@ export async function topicFigures(
   names: readonly string[],
 ): Promise<ReadonlyMap<string, Pick<TopicView, 'retained' | 'pending'>>> {
   const { rows } = await sql<{ name: string; retained: number; pending: number }>`
-    select w.name, (select count(*) from retained r where r.topic = w.name) as retained,
+    select w.name, (select count(*) from retained_messages r where r.topic = w.name) as retained,
       (select count(*) from deliveries d join messages m on m.no = d.message_no where m.topic = w.name) as pending
     from unnest(${names}::text[]) as w (name)`.execute(db);
   return new Map(rows.map(({ name, ...figures }) => [name, figures]));

@@ -22,7 +22,7 @@ const topic: RoutableTopic = {
 const ids = ['a', 'b', 'c', 'd', 'gone', 'source'];
 const directory: Directory = {
   clusters: new Map([['cl', table({ a: ['chief'], b: ['chief', 'scribe'], c: [], source: ['scribe'] })]]),
-  agents: new Map(ids.map((agentId) => [agentId, { agentId, standing: 'live', open: agentId === 'a' ? 9 : 0 }])),
+  agents: new Map(ids.map((agentId) => [agentId, { agentId, status: 'live', open: agentId === 'a' ? 9 : 0 }])),
   capabilities: new Map([['search', ['a', 'd', 'gone']]]),
   topics: new Map([['news', topic]]),
   clustersOf: new Map([['a', ['cl']]]),

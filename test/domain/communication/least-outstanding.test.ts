@@ -6,24 +6,24 @@ const better = ['live', 'unready', 'lapsed', 'left'] as const;
 const candidates = fc.uniqueArray(
   fc.record<Candidate>({
     agentId: fc.oneof(fc.stringMatching(/^[a-z]{1,5}$/), fc.string({ minLength: 1, maxLength: 4 })),
-    standing: fc.constantFrom(...better),
+    status: fc.constantFrom(...better),
     open: fc.nat(20),
   }),
   { selector: ({ agentId }) => agentId, maxLength: 12 },
 );
-const live = (agentId: string, open: number): Candidate => ({ agentId, standing: 'live', open });
+const live = (agentId: string, open: number): Candidate => ({ agentId, status: 'live', open });
 
 describe('leastOutstandingOfTwo', () => {
   it('no candidate is chosen from none, and an agent that left is never chosen', () => {
     expect(leastOutstandingOfTwo([], 'd')).toBeUndefined();
-    expect(leastOutstandingOfTwo([{ agentId: 'a', standing: 'left', open: 0 }], 'd')).toBeUndefined();
+    expect(leastOutstandingOfTwo([{ agentId: 'a', status: 'left', open: 0 }], 'd')).toBeUndefined();
   });
 
   it('an agent with a better status is chosen whatever its open deliveries', () => {
     const all: Candidate[] = [
-      { agentId: 'lapsed', standing: 'lapsed', open: 0 },
-      { agentId: 'unready', standing: 'unready', open: 5 },
-      { agentId: 'live', standing: 'live', open: 900 },
+      { agentId: 'lapsed', status: 'lapsed', open: 0 },
+      { agentId: 'unready', status: 'unready', open: 5 },
+      { agentId: 'live', status: 'live', open: 900 },
     ];
     expect(leastOutstandingOfTwo(all, 'd')?.agentId).toBe('live');
     expect(leastOutstandingOfTwo(all.slice(0, 2), 'd')?.agentId).toBe('unready');
@@ -49,8 +49,8 @@ describe('leastOutstandingOfTwo', () => {
     fc.assert(
       fc.property(candidates, fc.string(), fc.infiniteStream(fc.nat()), (all, draw, noise) => {
         const chosen = leastOutstandingOfTwo(all, draw);
-        const best = better.find((standing) => standing !== 'left' && all.some((one) => one.standing === standing));
-        expect(chosen?.standing).toBe(best);
+        const best = better.find((status) => status !== 'left' && all.some((one) => one.status === status));
+        expect(chosen?.status).toBe(best);
         if (chosen) expect(all).toContainEqual(chosen);
         const shuffled = all
           .map((one) => ({ one, place: noise.next().value ?? 0 }))
@@ -67,7 +67,7 @@ describe('leastOutstandingOfTwo', () => {
       fc.property(candidates, fc.string(), (all, draw) => {
         const chosen = leastOutstandingOfTwo(all, draw);
         if (!chosen) return;
-        const peers = all.filter(({ standing }) => standing === chosen.standing);
+        const peers = all.filter(({ status }) => status === chosen.status);
         const others = peers.filter(({ agentId }) => agentId !== chosen.agentId);
         expect(others.length > 0 && others.every(({ open }) => open < chosen.open)).toBe(false);
       }),

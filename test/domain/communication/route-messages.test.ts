@@ -29,8 +29,8 @@ const directory: Directory = {
   ]),
   agents: new Map(
     allAgents.map((agentId) => {
-      const standing = agentId === 'e' ? ('left' as const) : ('live' as const);
-      return [agentId, { agentId, standing, open: agentId === 'c' ? 5 : 0 }];
+      const status = agentId === 'e' ? ('left' as const) : ('live' as const);
+      return [agentId, { agentId, status, open: agentId === 'c' ? 5 : 0 }];
     }),
   ),
   capabilities: new Map([['search', ['c', 'd', 'e']]]),

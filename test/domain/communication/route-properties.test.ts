@@ -28,7 +28,7 @@ const directory: fc.Arbitrary<Directory> = fc
       }),
     ),
     agents: fc.uniqueArray(
-      fc.record({ agentId, standing: fc.constantFrom('live', 'unready', 'lapsed', 'left'), open: fc.nat(9) }),
+      fc.record({ agentId, status: fc.constantFrom('live', 'unready', 'lapsed', 'left'), open: fc.nat(9) }),
       { selector: (one) => one.agentId },
     ),
     capabilities: fc.dictionary(fc.constantFrom('search', 'write'), fc.subarray(agentIds)),
@@ -177,7 +177,7 @@ describe('routeMessages for arbitrary messages and senders', () => {
       for (const group of ['g', 'h']) {
         const chosen = by(`group:${group}`);
         expect(chosen.length).toBeLessThanOrEqual(1);
-        const able = of(group).filter((id) => (known.agents.get(id)?.standing ?? 'left') !== 'left');
+        const able = of(group).filter((id) => (known.agents.get(id)?.status ?? 'left') !== 'left');
         if (chosen[0] !== undefined) expect(able).toContain(chosen[0]);
         // None only when there is nobody, or when it fell on one who gets the message anyhow.
         else expect(able.length === 0 || able.some((id) => namesOf(route).includes(id))).toBe(true);
@@ -201,7 +201,7 @@ describe('routeMessages for arbitrary messages and senders', () => {
             );
       const ranks = named
         .filter((id) => id !== sender.agentId)
-        .flatMap((id) => (known.agents.has(id) ? [{ id, rank: rank[known.agents.get(id)?.standing ?? 'left'] }] : []))
+        .flatMap((id) => (known.agents.has(id) ? [{ id, rank: rank[known.agents.get(id)?.status ?? 'left'] }] : []))
         .filter((one) => one.rank < 3);
       const best = Math.min(...ranks.map((one) => one.rank));
       expect(found.recipients).toHaveLength(ranks.length > 0 ? 1 : 0);

@@ -258,7 +258,7 @@ describe('recipients that are not there', () => {
     await closeInbox(db, gone);
     const one = message({ recipients: [fresh('nobody')] });
     const many = message({ kind: 'topic', recipients: [here, gone, fresh('nobody')] });
-    const dead = message({ kind: 'topic', dead: { reason: 'unknown_topic', detail: 'There is none' } });
+    const dead = message({ kind: 'topic', deadLetter: { reason: 'unknown_topic', detail: 'There is none' } });
     const outcomes = await accept(db, [one, many, dead]);
     expect(outcomes.map(({ matched }) => matched)).toEqual([0, 1, 0]);
     expect(await storedOf(one.id)).toEqual({ messages: 1, copies: 0, letters: ['unknown_recipient'] });

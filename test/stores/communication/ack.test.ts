@@ -42,7 +42,7 @@ async function holder(
 
 const outcomesOf = async (agentId: string): Promise<string[]> => {
   const { rows } = await sql<{ outcome: string }>`
-    select coalesce(s.outcome, 'open') as outcome from deliveries d full join settled s using (inbox_no, sequence)
+    select coalesce(s.outcome, 'open') as outcome from deliveries d full join delivery_history s using (inbox_no, sequence)
     join inboxes i on i.no = inbox_no where i.agent_id = ${agentId} order by sequence`.execute(db);
   return rows.map(({ outcome }) => outcome);
 };

@@ -39,7 +39,7 @@ export function message({ recipients = [], ...wanted }: Wanted = {}): RoutedMess
     clusterId: null,
     epoch: null,
     hash: createHash('sha256').update(data).digest('hex'),
-    ttl: 3600,
+    ttlSeconds: 3600,
     data,
     single,
     recipients: recipients.map((recipient) =>

@@ -96,7 +96,7 @@ describe('a dead letter', () => {
 
   it('of a message that matched nobody goes to all who are found now, in whatever order they are named', async () => {
     const found = await agents(db, 3);
-    const lost = times(12, () => message({ kind: 'topic', dead: { reason: 'unknown_topic', detail: 'test' } }));
+    const lost = times(12, () => message({ kind: 'topic', deadLetter: { reason: 'unknown_topic', detail: 'test' } }));
     await accept(db, lost);
     const letters = (await listDeadLetters(db, { reason: 'unknown_topic', limit: 100 })).slice(0, 12);
     const given = await Promise.all(

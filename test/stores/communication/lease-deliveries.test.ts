@@ -226,7 +226,7 @@ describe('a try that fails', () => {
     expect(numbers(await take(db, agentId))).toEqual([2]);
     expect(await letters(agentId)).toEqual(['tries_exhausted']);
     const { rows } = await sql<{ hows: readonly string[]; attempts: number }>`
-      select attempts, array(select t ->> 'how' from jsonb_array_elements(tries) t) as hows from settled s
+      select attempts, array(select t ->> 'how' from jsonb_array_elements(failed_attempts) t) as hows from delivery_history s
       join inboxes i on i.no = s.inbox_no where i.agent_id = ${agentId} and outcome = 'dead'`.execute(db);
     expect(rows[0]?.attempts).toBe(5);
     expect(rows[0]?.hows.slice(0, 4)).toEqual(['lease_expired', 'nacked', 'lease_expired', 'nacked']);

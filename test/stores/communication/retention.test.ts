@@ -28,7 +28,15 @@ const times = <Value>(count: number, make: (index: number) => Value): Value[] =>
   Array.from({ length: count }, (_, index) => make(index));
 const sum = (counts: readonly number[]): number => counts.reduce((total, count) => total + count, 0);
 
-const tables = ['messages', 'deliveries', 'settled', 'dead_letters', 'retained', 'receipts', 'batches'] as const;
+const tables = [
+  'messages',
+  'deliveries',
+  'delivery_history',
+  'dead_letters',
+  'retained_messages',
+  'receipts',
+  'batches',
+] as const;
 async function rowsOf(): Promise<Record<string, number>> {
   const { rows } = await sql<{ name: string; rows: number }>`${sql.join(
     tables.map((table) => sql`select ${sql.lit(table)} as name, count(*) as rows from ${sql.table(table)}`),
@@ -41,8 +49,8 @@ async function rowsOf(): Promise<Record<string, number>> {
 const age = async (seconds: number): Promise<void> => {
   const ago = sql`make_interval(secs => ${seconds})`;
   await sql`update messages set time = time - ${ago}`.execute(db);
-  await sql`update settled set ended_at = ended_at - ${ago}`.execute(db);
-  await sql`update dead_letters set at = at - ${ago}`.execute(db);
+  await sql`update delivery_history set ended_at = ended_at - ${ago}`.execute(db);
+  await sql`update dead_letters set created_at = created_at - ${ago}`.execute(db);
   await sql`update receipts set deadline_at = deadline_at - ${ago}`.execute(db);
   await sql`update batches set created_at = created_at - ${ago}`.execute(db);
 };
@@ -56,7 +64,7 @@ describe('expired mail', () => {
     );
     await accept(
       db,
-      times(3, () => message({ recipients: [a], ttl: 1000 })),
+      times(3, () => message({ recipients: [a], ttlSeconds: 1000 })),
     );
     const held = await take(db, a, 5);
     await sql`update deliveries set expires_at = now() - interval '1 ms' where expires_at > now() + interval '2000 s'`.execute(
@@ -118,7 +126,7 @@ describe('what is past its retention', () => {
     }
     expect(deleted.length).toBeGreaterThan(3);
     const left = await rowsOf();
-    expect(left).toMatchObject({ settled: 0, retained: 1, receipts: 1, batches: 1 });
+    expect(left).toMatchObject({ delivery_history: 0, retained_messages: 1, receipts: 1, batches: 1 });
     const { rows } = await sql<{ id: string }>`
       select id from messages m where not exists (select 1 from deliveries d where d.message_no = m.no)
         and not exists (select 1 from dead_letters x where x.message_no = m.no)`.execute(db);
@@ -127,7 +135,13 @@ describe('what is past its retention', () => {
     expect((await accept(db, [kept[0] as (typeof kept)[number]]))[0]?.outcome).toBe('duplicate');
     await age(90_000);
     while ((await pruneChunk(db, { ...rules, limit: 1000 })) > 0);
-    expect(await rowsOf()).toMatchObject({ dead_letters: 0, settled: 0, retained: 1, receipts: 1, batches: 0 });
+    expect(await rowsOf()).toMatchObject({
+      dead_letters: 0,
+      delivery_history: 0,
+      retained_messages: 1,
+      receipts: 1,
+      batches: 0,
+    });
     expect((await accept(db, [kept[1] as (typeof kept)[number]]))[0]?.outcome).toBe('accepted');
   });
 

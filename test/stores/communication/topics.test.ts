@@ -187,8 +187,8 @@ describe('what a topic retains', () => {
     const retention = { keep: 'duration', seconds: 60 } as const;
     const name = await topicThat(retention);
     await publishAll(name, retention, 2);
-    await sql`update retained set at = at - interval '61 seconds' where topic = ${name}
-      and message_no = (select min(message_no) from retained where topic = ${name})`.execute(db);
+    await sql`update retained_messages set retained_at = retained_at - interval '61 seconds' where topic = ${name}
+      and message_no = (select min(message_no) from retained_messages where topic = ${name})`.execute(db);
     await pruneRetained(db, { name, retention });
     expect(await deliverRetained(db, a, [name])).toBe(1);
   });

@@ -1,8 +1,17 @@
--- The manager's own mail: explicit recipients, delivered once however full they are, told in the caller's transaction.
-create or replace function deliver(message jsonb, recipients text[]) returns void language sql as $$
-  select from (select array(select distinct r from unnest(recipients) as r) as agents) w,
-    accept_mail(jsonb_build_array(message || '{"kind": "manager"}'), array[(message -> 'data')::text],
-      array[cardinality(w.agents)], array[604800], w.agents, array_fill(0, array[cardinality(w.agents)]),
-      array(select generate_subscripts(w.agents, 1)), array_fill('manager'::text, array[cardinality(w.agents)]),
-      array_fill(null::text, array[cardinality(w.agents)]), '{}', '{}', '{}', '{}', '{}', '{}', null)
+-- Stores a message of the manager and delivers it to recipients that are named, however full their inboxes are. The same
+-- message again changes nothing. Agents without an inbox are passed over.
+--
+-- message: JSON object {id, source, type, clusterId, epoch, data}.
+-- agents: the recipients; one that occurs twice gets one copy.
+--
+-- Locks: as accept_messages.
+-- Tests: test/stores/communication/accept-messages.test.ts
+create or replace function deliver(message jsonb, agents text[]) returns void language sql as $$
+  select accept_messages(
+    new_messages => jsonb_build_array(message - 'data' || jsonb_build_object(
+      'kind', 'manager', 'single', false, 'ttlSeconds', 604800, 'matched', count(distinct agent))),
+    recipients => coalesce(
+      jsonb_agg(distinct jsonb_build_object('message', 0, 'agentId', agent, 'via', 'manager')) filter (where agent is not null), '[]'),
+    bodies => array[(message -> 'data')::text], epochs => '{}', inbox_limit => null)
+  from unnest(agents) agent
 $$;

@@ -2,21 +2,21 @@ create table inboxes (
   agent_id text primary key,
   no integer generated always as identity unique,
   next_sequence bigint not null default 1,
-  -- Deliveries may be given out below this sequence number before the open ones must be counted again.
-  room_until bigint not null default 0,
-  -- What the clusters' database says of the agent, followed within seconds: a hint for choosing, never a right.
-  standing text not null default 'live' check (standing in ('live', 'unready', 'lapsed', 'left')),
+  -- Sequences below this one may be assigned without counting the open deliveries again.
+  sequence_limit bigint not null default 0,
+  -- Copied from clusters_db within seconds. It helps to choose a recipient and grants nothing.
+  agent_status text not null default 'live' check (agent_status in ('live', 'unready', 'lapsed', 'left')),
   lapsed_at timestamptz,
   capabilities text[] not null default '{}'
 ) with (fillfactor = 75);
-create index inboxes_suspended on inboxes (standing) where standing <> 'live';
+create index inboxes_not_live on inboxes (agent_status) where agent_status <> 'live';
 
--- Where each inbox's reader is. Apart from the inbox, so that a reader and its senders do not wait for each other.
+-- How far each inbox was read. Apart from the inbox, so that a reader and its senders do not wait for each other.
 create table inbox_cursors (
   inbox_no integer primary key references inboxes (no),
-  -- Nothing below is open any more: whoever reads need not step over what was deleted there.
+  -- No delivery below this sequence is open, so that a reader does not step over deleted rows.
   low_water bigint not null default 1,
-  -- Nothing above was ever leased.
+  -- No delivery above this sequence was ever leased.
   leased_up_to bigint not null default 0
 ) with (fillfactor = 50);
 
@@ -29,17 +29,17 @@ create table capability_inboxes (
 create index capability_inboxes_of on capability_inboxes (inbox_no);
 
 create table messages (
-  -- A short name within this database. Never an order: numbers are given out before they are committed.
+  -- Short key within this database. Not an order: numbers are assigned before they are committed.
   no bigint generated always as identity primary key,
   id text not null,
   source text not null,
   kind text not null check (kind in ('manager', 'agent', 'role', 'capability', 'cluster', 'clusters', 'topic')),
   address jsonb,
   type text not null,
-  -- The cluster and the membership epoch it was routed by; for several clusters their epochs stand in routed.
+  -- The cluster and the membership epoch it was routed by. A message to several clusters has their epochs in cluster_epochs.
   cluster_id text,
   epoch integer,
-  routed jsonb,
+  cluster_epochs jsonb,
   topic text,
   partition_key text,
   correlation_id text,
@@ -56,7 +56,7 @@ create index messages_by_time on messages using brin (time);
 
 create table deliveries (
   inbox_no integer not null,
-  -- Given out under the inbox's row lock, so it is dense and in commit order; a serial would be neither.
+  -- Assigned under the inbox's row lock: without gaps and in commit order. A serial would be neither.
   sequence bigint not null,
   message_no bigint not null,
   -- How the recipient was found: agent, manager, member, subscriber, role:…, capability:…, group:…
@@ -70,14 +70,15 @@ create table deliveries (
   accepted_at timestamptz not null default clock_timestamp(),
   first_leased_at timestamptz,
   last_leased_at timestamptz,
-  tries jsonb,
+  failed_attempts jsonb,
   primary key (inbox_no, sequence),
   constraint deliveries_leased_have_a_lease check ((lease_token is null) = (lease_expires_at is null))
 ) with (fillfactor = 60, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
 create index deliveries_of_message on deliveries (message_no);
 create index deliveries_by_expiry on deliveries (expires_at);
 
-create table settled (
+-- Deliveries that have ended, moved here so that the table of open ones stays small.
+create table delivery_history (
   inbox_no integer not null,
   sequence bigint not null,
   message_no bigint not null,
@@ -89,16 +90,16 @@ create table settled (
   first_leased_at timestamptz,
   last_leased_at timestamptz,
   ended_at timestamptz not null default clock_timestamp(),
-  tries jsonb,
+  failed_attempts jsonb,
   primary key (inbox_no, sequence)
 );
-create index settled_of_message on settled (message_no);
-create index settled_by_time on settled using brin (ended_at);
+create index delivery_history_of_message on delivery_history (message_no);
+create index delivery_history_by_time on delivery_history using brin (ended_at);
 
 create table dead_letters (
   no bigint generated always as identity primary key,
   message_no bigint not null,
-  -- Null for a message that matched nobody.
+  -- Null for a message without recipients.
   inbox_no integer,
   sequence bigint,
   recipient text,
@@ -106,7 +107,7 @@ create table dead_letters (
   detail text not null,
   attempts smallint not null default 0,
   state text not null default 'dead' check (state in ('dead', 'replayed', 'discarded')),
-  at timestamptz not null default clock_timestamp(),
+  created_at timestamptz not null default clock_timestamp(),
   ended_at timestamptz,
   ended_by text,
   unique (inbox_no, sequence)
@@ -150,19 +151,21 @@ create table subscriptions (
 );
 create unique index subscriptions_once on subscriptions (inbox_no, pattern, coalesce(queue_group, ''));
 create index subscriptions_by_pattern on subscriptions (pattern);
-create table retained (
+-- What topics keep for agents that subscribe later.
+create table retained_messages (
   topic text not null references topics (name) on delete cascade,
   message_no bigint not null,
-  at timestamptz not null default clock_timestamp(),
+  retained_at timestamptz not null default clock_timestamp(),
   primary key (topic, message_no)
 );
 
--- 'closed' stays for ever: a late attempt of a step cannot open again what its compensation closed.
+-- A closed cluster stays here for ever: a late attempt of a step cannot reopen what its compensation closed.
 create table routed_clusters (
   cluster_id text primary key,
   state text not null check (state in ('open', 'closed')),
   epoch integer not null default 0
 );
+-- Immutable; the cluster's epoch says which one is in force.
 create table routing_tables (
   cluster_id text not null references routed_clusters (cluster_id),
   epoch integer not null,
@@ -170,6 +173,7 @@ create table routing_tables (
   created_at timestamptz not null default now(),
   primary key (cluster_id, epoch)
 );
+-- The members of the routing tables in force.
 create table routed_members (
   cluster_id text not null references routed_clusters (cluster_id),
   agent_id text not null,
@@ -178,6 +182,7 @@ create table routed_members (
 );
 create index routed_members_of on routed_members (agent_id);
 
+-- Histograms of latencies, one a minute.
 create table latencies (
   cluster_id text not null,
   measure text not null check (measure in ('handed_over', 'acked')),
@@ -185,3 +190,8 @@ create table latencies (
   counts integer[] not null,
   primary key (cluster_id, measure, slot)
 );
+
+-- A copy of a message for one recipient, as the steps of accept_messages pass it on.
+create type message_copy as (message_no bigint, single boolean, agent_id text, via text, partition_key text,
+  ttl_seconds double precision, inbox_no integer, sequence bigint, has_room boolean);
+create type acked_delivery as (claim_index integer, cluster_id text, acked_after_ms double precision);

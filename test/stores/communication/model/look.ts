@@ -13,7 +13,7 @@ export async function look(db: CommunicationDb, root: string): Promise<Seen> {
     sql<Seen['copies'][number]>`
       select i.agent_id as "agentId", c.sequence, m.id as "messageId", c.via, c.state, c.attempts from (
         select inbox_no, sequence, message_no, via, 'open' as state, attempts from deliveries
-        union all select inbox_no, sequence, message_no, via, outcome, attempts from settled) c
+        union all select inbox_no, sequence, message_no, via, outcome, attempts from delivery_history) c
       join inboxes i on i.no = c.inbox_no join messages m on m.no = c.message_no
       where i.agent_id like ${`${root}-%`} order by i.agent_id collate "C", c.sequence`.execute(db),
     sql<Letter>`

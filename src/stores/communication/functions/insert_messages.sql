@@ -1,0 +1,30 @@
+-- Inserts messages that are not stored yet. A step of accept_messages, which describes the parameters.
+--
+-- Returns the number of each message; null where one of the same id and source was stored before.
+--
+-- Locks: messages in order of id, so that two calls with the same ids do not deadlock.
+-- Tests: test/stores/communication/accept-messages.test.ts
+create or replace function insert_messages(new_messages jsonb, bodies text[], accepted_at timestamptz)
+returns bigint[] language plpgsql as $$
+declare
+  message_nos bigint[] := array(select nextval('messages_no_seq') from generate_series(1, cardinality(bodies)));
+  inserted integer;
+begin
+  insert into messages (no, id, source, kind, address, type, cluster_id, epoch, cluster_epochs, topic, partition_key,
+    correlation_id, reply_to, data, body_hash, matched, operation_id, time, expires_at)
+  overriding system value
+  select message_nos[m.ordinality], m.id, m.source, m.kind, m."to", m.type, m."clusterId", m.epoch, m."clusterEpochs",
+    m.topic, m."partitionKey", m."correlationId", m."replyTo", bodies[m.ordinality], decode(m.hash, 'hex'),
+    m.matched, m."operationId", accepted_at, accepted_at + make_interval(secs => m."ttlSeconds")
+  from rows from (jsonb_to_recordset(new_messages) as (id text, source text, kind text, "to" jsonb, type text,
+    "clusterId" text, epoch integer, "clusterEpochs" jsonb, topic text, "partitionKey" text, "correlationId" text,
+    "replyTo" text, hash text, matched integer, "operationId" text, "ttlSeconds" double precision)) with ordinality m
+  order by m.id
+  on conflict on constraint messages_once do nothing;
+  get diagnostics inserted = row_count;
+  if inserted < cardinality(message_nos) then
+    message_nos := array(select m.no from unnest(message_nos) with ordinality as given (no, place)
+      left join messages m on m.no = given.no order by given.place);
+  end if;
+  return message_nos;
+end $$;
