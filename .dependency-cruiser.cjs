@@ -88,7 +88,8 @@ const rooms = {
     packages: ['pino', 'pino-pretty', 'prom-client', '@temporalio/worker'],
   },
   'dev-stack': {
-    sentence: "dev-stack imports Node's built-ins and contracts",
+    sentence: 'dev-stack imports execa, compare-versions, @grpc/grpc-js, zod and contracts',
+    packages: ['execa', 'compare-versions', '@grpc/grpc-js', 'zod'],
     rooms: ['contracts'],
   },
 };

@@ -1,12 +1,12 @@
 #!/bin/sh
-# Runs once, when the postgres service makes its data folder: one role and one database for each store and for Temporal,
-# and no role may enter a database that is not its own.
+# Runs once, when the postgres service creates its data folder: creates a role and a database for each store, and a role with
+# two databases for Temporal. No role can connect to the database of another.
 set -eu
 
 create() {
   role=$1 password=$2
   shift 2
-  # The password reaches psql by its environment and is quoted by psql itself, so it may hold any character.
+  # psql reads the password from its environment and quotes it, so it may contain any character.
   ROLE_PASSWORD=$password psql -v ON_ERROR_STOP=1 -U "$POSTGRES_USER" -d postgres -v role="$role" <<'SQL'
 \getenv password ROLE_PASSWORD
 CREATE ROLE :"role" LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD :'password';

@@ -15,7 +15,7 @@ import { parseArgs } from 'node:util';
 import { createHttpClient, type HttpClient } from 'cluster-manager';
 import type { FormationResult, OperationView } from 'cluster-manager/contracts';
 import { endOrphans } from '../src/dev-stack/processes/orphans.js';
-import { lockStateFolder } from '../src/dev-stack/state/owner-lock.js';
+import { lockStateFolder } from '../src/dev-stack/state/state-folder.js';
 import { stateFolder } from '../src/dev-stack/paths.js';
 import { identityOf, isRunning } from '../src/dev-stack/processes/process-identity.js';
 import { startStack, type Stack } from '../src/dev-stack/stack.js';

@@ -1,5 +1,6 @@
-// Makes a fresh clone runnable: dependencies, build, PostgreSQL and Temporal. Runs before start, demo, test and bench,
-// so it uses nothing but Node's own modules, and says nothing when there is nothing to do but name the two servers.
+// Prepares a fresh clone: installs the dependencies, builds, and finds or installs PostgreSQL and Temporal. It runs before
+// start, demo, test and bench, when no dependency may be installed: it uses Node's own modules only. When there is nothing to
+// do it prints only which PostgreSQL and Temporal are used.
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
@@ -25,7 +26,7 @@ const checkNode = () => {
   );
 };
 
-/** Runs a command in the project with our terminal. Everything it prints goes to stderr: stdout may be a caller's JSON. */
+/** Runs a command in the project. What it prints goes to stderr: stdout may be read by a program. */
 const run = (command, args) =>
   new Promise((resolve, reject) => {
     const child = spawn(command, args, { cwd: root, stdio: ['ignore', 2, 2], env: { ...process.env, NODE_ENV: '' } });
@@ -61,12 +62,12 @@ const isRunning = (pid) => {
   }
 };
 
-/** Two npm commands at once must not write node_modules or dist together. */
+/** Holds a lock file during `work`: two npm commands at once must not both write node_modules or dist. */
 const withLock = async (work) => {
-  // Outside the project: npm ci empties node_modules, and the folder may be under version control.
+  // Not in node_modules, which npm ci deletes, nor where git would see it.
   const name = createHash('sha256').update(root).digest('hex').slice(0, 12);
   const lock = join(tmpdir(), `cluster-manager-setup-${name}.lock`);
-  for (let told = false; ;) {
+  for (let isLogged = false; ;) {
     try {
       writeFileSync(lock, String(process.pid), { flag: 'wx' });
       break;
@@ -74,14 +75,14 @@ const withLock = async (work) => {
       if (error.code !== 'EEXIST') throw error;
     }
     const holder = Number(stampOf(lock));
-    // A lock this old belongs to a machine that was switched off: its pid may be anyone's by now.
-    const stale = existsSync(lock) && Date.now() - statSync(lock).mtimeMs > 1_800_000;
-    if (stale || (holder > 0 && !isRunning(holder))) {
+    // After a power failure the pid may belong to another program: a lock this old counts as stale.
+    const isStale = existsSync(lock) && Date.now() - statSync(lock).mtimeMs > 1_800_000;
+    if (isStale || (holder > 0 && !isRunning(holder))) {
       rmSync(lock, { force: true });
       continue;
     }
-    if (!told) say(`setup: waiting for another set-up (pid ${holder || 'unknown'})`);
-    told = true;
+    if (!isLogged) say(`setup: waiting for another setup (pid ${holder || 'unknown'})`);
+    isLogged = true;
     await delay(250);
   }
   const release = () => {
@@ -93,14 +94,14 @@ const withLock = async (work) => {
   release();
 };
 
-/** Whether someone ran npm themselves: its own record in node_modules then has every version of the lock file. */
+/** Whether npm was run by hand: npm's record in node_modules then has every version of the lock file. */
 const isInstalled = () => {
   const record = at('node_modules', '.package-lock.json');
   if (!existsSync(record)) return false;
-  const { packages: there } = JSON.parse(readFileSync(record, 'utf8'));
+  const { packages: installed } = JSON.parse(readFileSync(record, 'utf8'));
   const { packages: wanted } = JSON.parse(readFileSync(at('package-lock.json'), 'utf8'));
   return Object.entries(wanted).every(
-    ([path, { version, optional }]) => path === '' || optional || there[path]?.version === version,
+    ([path, { version, optional }]) => path === '' || optional || installed[path]?.version === version,
   );
 };
 

@@ -8,16 +8,16 @@ export function define(command: Command): void {
 
 async function doctor(_options: object, command: Command): Promise<void> {
   const checks = await checkMachine();
-  const bad = checks.filter((check) => !check.ok);
+  const failed = checks.filter((check) => !check.ok);
   const rows = checks.map(({ part, ok, found, version, from }) => [
     part,
-    ok ? 'ok' : 'missing',
+    ok ? 'ok' : 'failed',
     version ?? '',
     from ? `${found} (${from})` : found,
   ]);
-  show(command, { ok: bad.length === 0, checks }, [
+  show(command, { ok: failed.length === 0, checks }, [
     ...table(['PART', 'STATE', 'VERSION', 'FOUND'], rows),
-    ...(bad.length === 0 ? [] : ['', ...bad.map(({ part, fix }) => `${part}: ${fix ?? 'no fix is known'}`)]),
+    ...(failed.length === 0 ? [] : ['', ...failed.map(({ part, fix }) => `${part}: ${fix ?? 'no remedy is known'}`)]),
   ]);
-  if (bad.length > 0) process.exitCode = 1;
+  if (failed.length > 0) process.exitCode = 1;
 }

@@ -17,7 +17,7 @@ export function define(command: Command): void {
   command
     .option('--port <port>', "the API's port (default: CLUSTER_MANAGER_PORT or 8420)", wholeNumber(1, 65_535))
     .option('--workers <count>', 'worker processes', wholeNumber(1, 64), 1)
-    .option('--show-token', 'print the admin and the enrolment token, too')
+    .option('--show-token', 'also print the admin token and the enrolment token')
     .action(start);
 }
 
@@ -26,7 +26,7 @@ async function start(options: Options, command: Command): Promise<void> {
   const startedMs = Date.now();
   const json = globalsOf(command).json === true;
   const { signal, stopped } = untilStopped();
-  const stack = await begin(options, stateDir, { signal, json });
+  const stack = await startUnlessStopped(options, stateDir, { signal, json });
   if (!stack) return;
   const tokens = join(relative('.', stateDir) || '.', 'secrets.json');
   const secrets = {
@@ -64,8 +64,8 @@ async function start(options: Options, command: Command): Promise<void> {
   if (!json) process.stdout.write('Stopped.\n');
 }
 
-/** @returns undefined when it was stopped while it started, which is what was asked for and no failure. */
-async function begin(
+/** @returns undefined when the user stopped it while it started: that is no failure. */
+async function startUnlessStopped(
   { port, workers }: Options,
   stateDir: string,
   { signal, json }: { readonly signal: AbortSignal; readonly json: boolean },
@@ -100,7 +100,10 @@ function portOf(text: string | undefined): number | undefined {
 const lineOf = (event: StackEvent, json: boolean): string =>
   json ? JSON.stringify(event) : `${event.part.padEnd(10)} ${event.message}`;
 
-/** Follows ctrl-C and a polite kill; a second one ends at once, and what was left running is found at the next start. */
+/**
+ * Resolves at the first SIGINT, SIGTERM or SIGHUP. A second one ends this process at once; the next start ends the processes
+ * that it left running.
+ */
 function untilStopped(): { readonly signal: AbortSignal; readonly stopped: Promise<void> } {
   const controller = new AbortController();
   const stopped = new Promise<void>((resolve) => {

@@ -1,15 +1,28 @@
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { ManagerError } from '../contracts/errors.js';
-import { reserveStackPort, preferredPorts } from './ports/stack-ports.js';
-import { reserveExactPort } from './ports/reserve-port.js';
-import { packageFolder } from './paths.js';
 import type { Launch } from './launch.js';
+import { packageFolder } from './paths.js';
+import { reserveApiPort, reserveStackPort } from './ports/stack-ports.js';
 import type { ProcessSpec } from './processes/supervised-process.js';
 
-const scripts = {
-  worker: join(packageFolder, 'dist', 'worker.js'),
-  server: join(packageFolder, 'dist', 'server.js'),
+type Variables = Readonly<Record<string, string>>;
+
+const scriptOf = (program: 'server' | 'worker'): string => join(packageFolder, 'dist', `${program}.js`);
+
+/**
+ * Checks what the application needs before any service is started.
+ * @returns the API's port, reserved.
+ * @throws ManagerError port_busy when the API's port is in use, service_unavailable when the project is not built.
+ */
+export const prepareApplication = async (launch: Launch): Promise<number> => {
+  const port = await reserveApiPort(launch);
+  const missing = [scriptOf('worker'), scriptOf('server')].find((script) => !existsSync(script));
+  if (missing === undefined) return port;
+  throw new ManagerError(
+    'service_unavailable',
+    `${missing} does not exist: the project is not built. Run: npm run setup`,
+  );
 };
 
 const configFile = (launch: Launch): string => {
@@ -19,94 +32,70 @@ const configFile = (launch: Launch): string => {
   return existsSync(here) ? here : join(packageFolder, 'cluster-manager.yaml');
 };
 
-const apiPort = async (launch: Launch): Promise<number> => {
-  const { apiPort: chosen, ports } = launch.options;
-  if (chosen === undefined && ports === 'free') return reserveStackPort(launch, 'api');
-  const port = chosen ?? preferredPorts.api;
-  const reserved = await reserveExactPort(port);
-  if (!reserved) {
-    throw new ManagerError(
-      'port_busy',
-      `Port ${port} on 127.0.0.1 is in use by another program. Stop it, or choose another port: --port ${port + 1}.`,
-    );
-  }
-  launch.onStopped(reserved.release);
-  return port;
-};
+const answersReady = (port: number): Promise<boolean> =>
+  fetch(`http://127.0.0.1:${port}/readyz`, { signal: AbortSignal.timeout(2_000) }).then(
+    async (response) => {
+      await response.body?.cancel();
+      return response.status === 200;
+    },
+    () => false,
+  );
 
+/** A server or worker as a supervised process. `readyPort` is the loopback port of its `GET /readyz`. */
 const nodeProcess = (
   launch: Launch,
-  name: string,
-  script: string,
-  env: Readonly<Record<string, string>>,
-  isReady: ProcessSpec['isReady'],
-): ProcessSpec => ({
-  name,
-  command: process.execPath,
-  args: [script],
-  env: { ...launch.environment, ...env },
-  cwd: process.cwd(),
-  logFile: join(launch.options.stateDir, 'logs', `${name}.log`),
-  marker: script,
-  stopSignals: ['SIGTERM'],
-  graceMs: 20_000,
-  readyTimeoutMs: 60_000,
-  isReady,
-});
-
-const answersOk = async (url: string): Promise<boolean> => {
-  try {
-    const response = await fetch(url, { signal: AbortSignal.timeout(2_000) });
-    await response.arrayBuffer();
-    return response.status === 200;
-  } catch {
-    return false;
-  }
+  options: {
+    readonly name: string;
+    readonly program: 'server' | 'worker';
+    readonly env: Variables;
+    readonly readyPort: number;
+  },
+): ProcessSpec => {
+  const script = scriptOf(options.program);
+  return {
+    name: options.name,
+    command: process.execPath,
+    args: [script],
+    env: { ...launch.environment, ...options.env },
+    cwd: process.cwd(),
+    logFile: join(launch.options.stateDir, 'logs', `${options.name}.log`),
+    marker: script,
+    stopSignals: ['SIGTERM'],
+    graceMs: 20_000,
+    readyTimeoutMs: 60_000,
+    isReady: () => answersReady(options.readyPort),
+  };
 };
 
-/**
- * What the application needs before anything is started, so that a refusal costs no start.
- * @returns the API's port, claimed.
- * @throws ManagerError port_busy when the API's port is taken, service_unavailable when the build has not run.
- */
-export const prepareApplication = async (launch: Launch): Promise<number> => {
-  const port = await apiPort(launch);
-  for (const script of Object.values(scripts)) {
-    if (existsSync(script)) continue;
-    throw new ManagerError('service_unavailable', `${script} is not there: the build has not run. Run: npm run setup`);
-  }
-  return port;
+const workerProcess = async (launch: Launch, name: string, env: Variables): Promise<ProcessSpec> => {
+  const metricsPort = await reserveStackPort(launch, 'workerMetrics');
+  const readyPort = await reserveStackPort(launch, 'workerHealth');
+  const ports = { WORKER_METRICS_PORT: String(metricsPort), CLUSTER_MANAGER_WORKER_HEALTH_PORT: String(readyPort) };
+  return nodeProcess(launch, { name, program: 'worker', env: { ...env, ...ports }, readyPort });
 };
 
 /** Starts the workers and the HTTP server, all at once. */
 export const startApplication = async (
   launch: Launch,
   port: number,
-  data: Readonly<Record<string, string>>,
-): Promise<{ readonly env: Readonly<Record<string, string>>; readonly urls: { readonly api: string } }> => {
-  const url = `http://127.0.0.1:${port}`;
-  const env: Record<string, string> = {
+  data: Variables,
+): Promise<{ readonly env: Variables; readonly urls: { readonly api: string } }> => {
+  const { environment, secrets, options } = launch;
+  const env: Variables = {
     CLUSTER_MANAGER_CONFIG: configFile(launch),
-    CLUSTER_MANAGER_ADMIN_TOKEN: launch.environment['CLUSTER_MANAGER_ADMIN_TOKEN'] || launch.secrets.adminToken,
-    CLUSTER_MANAGER_ENROLMENT_TOKEN:
-      launch.environment['CLUSTER_MANAGER_ENROLMENT_TOKEN'] || launch.secrets.enrolmentToken,
+    CLUSTER_MANAGER_ADMIN_TOKEN: environment['CLUSTER_MANAGER_ADMIN_TOKEN'] || secrets.adminToken,
+    CLUSTER_MANAGER_ENROLMENT_TOKEN: environment['CLUSTER_MANAGER_ENROLMENT_TOKEN'] || secrets.enrolmentToken,
   };
-  const serverEnv = { ...data, ...env, CLUSTER_MANAGER_HOST: '127.0.0.1', CLUSTER_MANAGER_PORT: String(port) };
-  const specs = [nodeProcess(launch, 'server', scripts.server, serverEnv, () => answersOk(`${url}/readyz`))];
-  for (let number = 1; number <= (launch.options.workers ?? 1); number++) {
-    const metricsPort = String(await reserveStackPort(launch, 'workerMetrics'));
-    const healthPort = String(await reserveStackPort(launch, 'workerHealth'));
-    const workerEnv = {
-      ...data,
-      ...env,
-      CLUSTER_MANAGER_WORKER_HEALTH_PORT: healthPort,
-      WORKER_METRICS_PORT: metricsPort,
-    };
-    const isReady = (): Promise<boolean> => answersOk(`http://127.0.0.1:${healthPort}/readyz`);
-    specs.push(nodeProcess(launch, `worker-${number}`, scripts.worker, workerEnv, isReady));
+  const common = { ...data, ...env };
+  const serverEnv = { ...common, CLUSTER_MANAGER_HOST: '127.0.0.1', CLUSTER_MANAGER_PORT: String(port) };
+  const specs = [nodeProcess(launch, { name: 'server', program: 'server', env: serverEnv, readyPort: port })];
+  for (let number = 1; number <= (options.workers ?? 1); number++) {
+    specs.push(await workerProcess(launch, `worker-${number}`, common));
   }
   const starts = specs.map((spec) => launch.start(spec));
+  // Waits for all even when one fails: otherwise the clean-up would miss a process that still starts.
   await Promise.allSettled(starts);
   await Promise.all(starts);
+  const url = `http://127.0.0.1:${port}`;
   return { env: { ...env, CLUSTER_MANAGER_URL: url }, urls: { api: url } };
 };

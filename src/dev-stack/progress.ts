@@ -1,28 +1,26 @@
-import type { reporterFor } from './report.js';
+import type { Log } from './report.js';
 
-/** A person gets a line this often while something long goes on. */
-const intervalMs = 15_000;
+const logIntervalMs = 15_000;
 
 /**
- * Tells at intervals how far a long task is.
- * @param describe the words for now, without the elapsed time.
- * @returns a function that ends it.
+ * Shows how far a long task is: on a terminal one line that is rewritten every second, else a log line every 15 seconds.
+ * @param describe the present progress, without the elapsed time.
+ * @returns a function that stops it.
  */
-export const showProgress = (say: ReturnType<typeof reporterFor>, describe: () => string): (() => void) => {
+export const showProgress = (log: Log, describe: () => string): (() => void) => {
   const startedMs = performance.now();
-  const elapsed = (): string => {
+  const line = (): string => {
     const seconds = Math.round((performance.now() - startedMs) / 1000);
-    return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, '0')}`;
+    return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, '0')} ${describe()}`;
   };
-  // On a terminal one line is rewritten every second; a log gets a whole line now and then.
-  const rewrites = process.stderr.isTTY === true;
-  const timer = setInterval(
-    () =>
-      rewrites ? process.stderr.write(`\r\u001b[2K  ${elapsed()} ${describe()}`) : say(`${elapsed()} ${describe()}`),
-    rewrites ? 1_000 : intervalMs,
-  );
+  if (!process.stderr.isTTY) {
+    const timer = setInterval(() => log(line()), logIntervalMs);
+    return () => clearInterval(timer);
+  }
+  const clearLine = '\r\u001b[2K';
+  const timer = setInterval(() => process.stderr.write(`${clearLine}  ${line()}`), 1_000);
   return () => {
     clearInterval(timer);
-    if (rewrites) process.stderr.write('\r\u001b[2K');
+    process.stderr.write(clearLine);
   };
 };

@@ -1,4 +1,4 @@
-/** One line of what the launcher does, for a person: which part, what happened, when (RFC 3339 UTC). */
+/** One line about what the development stack does: which part, what happened, when (RFC 3339 UTC). */
 export interface StackEvent {
   readonly at: string;
   readonly part: string;
@@ -8,8 +8,12 @@ export interface StackEvent {
 
 export type Report = (event: StackEvent) => void;
 
-/** A reporter bound to one part, so that callers give only the message. */
-export const reporterFor =
-  (part: string, report: Report | undefined) =>
-  (message: string, level: StackEvent['level'] = 'info'): void =>
+export type Log = (message: string, level?: StackEvent['level']) => void;
+
+/** A logger for one part of the stack. */
+export const logFor =
+  (part: string, report: Report | undefined): Log =>
+  (message, level = 'info') =>
     report?.({ at: new Date().toISOString(), part, message, level });
+
+export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

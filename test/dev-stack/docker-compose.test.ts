@@ -27,19 +27,19 @@ const compose = parse(readFileSync(at('docker-compose.yml'), 'utf8'), { merge: t
   readonly services: Readonly<Record<string, Service>>;
 };
 const services = Object.entries(compose.services);
-const ours = services.filter(([, { build }]) => build !== undefined);
+const own = services.filter(([, { build }]) => build !== undefined);
 const dockerfile = readFileSync(at('Dockerfile'), 'utf8');
 
-it('runs PostgreSQL, Temporal with its UI, a worker and the server', () => {
+it('Docker Compose runs PostgreSQL, Temporal with its UI, a worker and the server', () => {
   expect(services.map(([name]) => name)).toEqual(['postgres', 'temporal', 'temporal-ui', 'worker', 'server']);
 });
 
-describe.each(services)('service %s', (_name, service) => {
+describe.each(services)('Docker Compose service %s', (_name, service) => {
   it('has an image of a fixed version', () => {
     expect(service.image).toMatch(/:\d+\.\d+(\.\d+)?(-\w+)?$/);
   });
 
-  it('tells whether it is healthy, and waits for the health of what it uses', () => {
+  it('has a health check, and starts after the services that it uses are healthy', () => {
     expect(service.healthcheck?.test[0]).toBe('CMD');
     for (const [other, { condition }] of Object.entries(service.depends_on ?? {})) {
       expect(compose.services[other]).toBeDefined();
@@ -51,7 +51,7 @@ describe.each(services)('service %s', (_name, service) => {
     for (const port of service.ports ?? []) expect(port).toMatch(/^127\.0\.0\.1:\d+:\d+$/);
   });
 
-  it('carries no secret in the file', () => {
+  it('has no secret in the file', () => {
     const secret = Object.entries(service.environment ?? {}).filter(([name]) => /PASSWORD|PWD|TOKEN$/.test(name));
     for (const [name, value] of secret) expect(value, name).toMatch(/^\$\{\w+:\?set it in \.env\}$/);
     const url = Object.entries(service.environment ?? {}).filter(([name]) => name.endsWith('DATABASE_URL'));
@@ -59,7 +59,7 @@ describe.each(services)('service %s', (_name, service) => {
       expect(value, name).toMatch(/^postgres:\/\/(\w+):\$\{\w+:\?set it in \.env\}@postgres:5432\/\1$/);
   });
 
-  it('mounts only files that are here', () => {
+  it('mounts only files that exist', () => {
     const files = (service.volumes ?? [])
       .map((volume) => volume.split(':')[0] ?? '')
       .filter((path) => path.startsWith('.'));
@@ -67,8 +67,8 @@ describe.each(services)('service %s', (_name, service) => {
   });
 });
 
-describe.each(ours)('our service %s', (_name, service) => {
-  it('runs a program that the build makes', () => {
+describe.each(own)('Docker Compose service %s of this project', (_name, service) => {
+  it('runs a program that the build produces', () => {
     const script = service.command?.at(-1) ?? '';
     expect(script).toMatch(/^dist\/\w+\.js$/);
     expect(existsSync(at(`src/${basename(script, '.js')}.ts`)), script).toBe(true);
@@ -80,7 +80,7 @@ describe.each(ours)('our service %s', (_name, service) => {
     expect(known).toEqual(expect.arrayContaining(Object.keys(service.environment ?? {})));
   });
 
-  it('has a health check that runs, and fails when nothing answers', () => {
+  it('has a health check that fails when nothing answers', () => {
     const [, command = '', ...args] = service.healthcheck?.test ?? [];
     expect(command).toBe('node');
     const closed = args.map((arg) => arg.replace(/127\.0\.0\.1:\d+/, '127.0.0.1:1'));
@@ -89,12 +89,12 @@ describe.each(ours)('our service %s', (_name, service) => {
   });
 });
 
-it('runs the Temporal server that the local stack runs', () => {
+it('Docker Compose runs the same Temporal server version as npm start', () => {
   expect(temporalCliVersion).toBe('v1.5.1');
   expect(compose.services['temporal']?.image).toBe('temporalio/auto-setup:1.29.1');
 });
 
-it('copies into the image only files that are here and that .dockerignore lets in', () => {
+it('the Dockerfile copies only files that exist and that .dockerignore includes', () => {
   const sources = [...dockerfile.matchAll(/^COPY (?!--from)(.+) \S+$/gm)].flatMap(([, list]) => list?.split(' ') ?? []);
   const allowed = readFileSync(at('.dockerignore'), 'utf8').split('\n');
   expect(sources).toContain('package-lock.json');
@@ -105,7 +105,7 @@ it('copies into the image only files that are here and that .dockerignore lets i
 });
 
 it.skipIf(!findOnPath('psql', process.env['PATH']))(
-  'makes roles that enter their own databases only, whatever characters their passwords hold',
+  'create-databases.sh creates roles that can connect to their own databases only, with any characters in their passwords',
   async () => {
     const stack = await startStack({ stateDir: temporaryFolder(), ports: 'free', services: 'data', durable: false });
     onTestFinished(() => stack.stop());
@@ -119,7 +119,7 @@ it.skipIf(!findOnPath('psql', process.env['PATH']))(
     await client.end();
     const password = `it's "quoted" $HOME \\ :'x' ü`;
     execFileSync('sh', [at('docker/create-databases.sh')], {
-      stdio: ['ignore', 'ignore', 'inherit'],
+      stdio: ['ignore', 'ignore', 'pipe'],
       env: {
         PATH: process.env['PATH'],
         PGHOST: admin.hostname,
@@ -132,7 +132,7 @@ it.skipIf(!findOnPath('psql', process.env['PATH']))(
         TEMPORAL_DB_PASSWORD: password,
       },
     });
-    const enters = async (user: string, database: string): Promise<boolean> => {
+    const canConnect = async (user: string, database: string): Promise<boolean> => {
       const one = new pg.Client({ host: admin.hostname, port: Number(admin.port), user, password, database });
       const entered = await one.connect().then(
         () => true,
@@ -155,7 +155,7 @@ it.skipIf(!findOnPath('psql', process.env['PATH']))(
     const entered: Record<string, readonly string[]> = {};
     for (const role of ['clusters_db', 'communication_db', 'resources_db', 'temporal']) {
       const open: string[] = [];
-      for (const database of databases) if (await enters(role, database)) open.push(database);
+      for (const database of databases) if (await canConnect(role, database)) open.push(database);
       entered[role] = open;
     }
     expect(entered).toEqual({

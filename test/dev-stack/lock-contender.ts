@@ -1,10 +1,10 @@
-// One of several that want the same state folder at the same moment; holds it until its input is closed.
+// One of several processes that lock the same state folder at the same moment; holds the lock until its input is closed.
 import { existsSync } from 'node:fs';
-import { lockStateFolder } from '../../src/dev-stack/state/owner-lock.js';
+import { lockStateFolder } from '../../src/dev-stack/state/state-folder.js';
 
 const [stateDir = '', starter = ''] = process.argv.slice(2);
 process.stdout.write('waiting\n');
-// Spins on purpose: a timer would spread the contenders over milliseconds.
+// A busy loop on purpose: with a timer the processes would start milliseconds apart.
 while (!existsSync(starter));
 try {
   lockStateFolder(stateDir);

@@ -14,7 +14,7 @@ import { collector, temporaryFolder } from './support.js';
 
 const script = fileURLToPath(new URL('./manager-process.ts', import.meta.url));
 
-/** Starts a manager in a process of its own. @returns it and its children, once all are ready. */
+/** Starts a manager in another process. @returns it and its children, when all are ready. */
 const startManager = async (
   stateDir: string,
   ending = '',
@@ -31,7 +31,7 @@ const startManager = async (
   throw new Error(`The manager ended before it was ready: ${errors}`);
 };
 
-it('a killed manager leaves servers behind, and the next one ends them before it starts its own', async () => {
+it('the servers that a killed manager left running are ended by the next manager before it starts its own', async () => {
   const stateDir = temporaryFolder();
   const { manager, children } = await startManager(stateDir);
   expect(children).toHaveLength(2);
@@ -43,20 +43,20 @@ it('a killed manager leaves servers behind, and the next one ends them before it
   const stack = await startStack({ stateDir, ports: 'free', services: 'data', durable: false, report });
   onTestFinished(() => stack.stop());
   expect(children.filter(isRunning)).toEqual([]);
-  const told = events.filter(({ message }) => message.includes('left')).map(({ message }) => message);
-  expect(told).toHaveLength(2);
-  for (const { pid } of children) expect(told.join()).toContain(`pid ${pid}`);
+  const reported = events.filter(({ message }) => message.includes('died')).map(({ message }) => message);
+  expect(reported).toHaveLength(2);
+  for (const { pid } of children) expect(reported.join()).toContain(`pid ${pid}`);
   expect(stack.processes().every(({ pid }) => !children.some((child) => child.pid === pid))).toBe(true);
 });
 
-it.each(['exit', 'throw'])('a manager that ends by %s without stopping takes its servers with it', async (ending) => {
+it.each(['exit', 'throw'])('a manager that ends by %s without stopping ends its servers', async (ending) => {
   const stateDir = temporaryFolder();
   const { manager, children } = await startManager(stateDir, ending);
   if (manager.exitCode === null) await once(manager, 'exit');
   await vi.waitFor(() => expect(children.filter(isRunning)).toEqual([]), { timeout: 15_000 });
 });
 
-it("a process that was given a dead child's pid is left alone", async () => {
+it('a process that has the pid of a dead child is not ended', async () => {
   const stateDir = temporaryFolder();
   const bystander = spawn('sleep', ['60'], { stdio: 'ignore' });
   onTestFinished(() => void bystander.kill('SIGKILL'));
@@ -64,13 +64,13 @@ it("a process that was given a dead child's pid is left alone", async () => {
   const identity = identityOf(pid);
   if (!identity) throw new Error('sleep did not start');
   const records = openChildRecords(stateDir);
-  records.remember({ pid, startTime: '1', name: 'postgres', marker: '60' });
-  records.remember({ ...identity, name: 'temporal', marker: join(stateDir, 'temporal.sqlite') });
+  records.add({ pid, startTime: '1', name: 'postgres', marker: '60' });
+  records.add({ ...identity, name: 'temporal', marker: join(stateDir, 'temporal.sqlite') });
   await endOrphans(stateDir, undefined);
   expect(isRunning(identity)).toBe(true);
 });
 
-it('a list of children that is damaged is refused, not ignored', async () => {
+it('a damaged list of child processes is refused, not ignored', async () => {
   const stateDir = temporaryFolder();
   writeFileSync(join(stateDir, 'children.json'), '{"children":[{"pid":"all"}]}');
   await expect(endOrphans(stateDir, undefined)).rejects.toMatchObject({ code: 'state_folder_corrupt' });

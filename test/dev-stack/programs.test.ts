@@ -6,7 +6,6 @@ import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { buildTemporal } from '../../src/dev-stack/temporal/build.js';
 import { downloadTemporal } from '../../src/dev-stack/temporal/download.js';
-import { compareVersions } from '../../src/dev-stack/find-program.js';
 import { findPostgres } from '../../src/dev-stack/postgres/programs.js';
 import { cachedTemporalCli, findTemporal } from '../../src/dev-stack/temporal/programs.js';
 import { refusalOf, temporaryFolder, writeProgram } from './support.js';
@@ -30,41 +29,41 @@ const serve = async (answer: Parameters<typeof createServer>[1]): Promise<string
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 };
 
-describe('PostgreSQL programs', () => {
-  it('come from POSTGRES_BIN_DIR before any other place', async () => {
+describe('PostgreSQL', () => {
+  it('is taken from POSTGRES_BIN_DIR before any other place', async () => {
     const root = temporaryFolder();
     const chosen = fakePostgres(join(root, 'chosen'), '17.4 (Debian 17.4-1)');
     const onPath = fakePostgres(join(root, 'path'), '16.2');
     const { found } = await findPostgres({ POSTGRES_BIN_DIR: chosen, PATH: onPath });
-    expect(found).toMatchObject({ folder: chosen, version: '17.4', major: 17 });
+    expect(found).toMatchObject({ path: chosen, version: '17.4' });
   });
 
-  it('are refused by name when POSTGRES_BIN_DIR cannot be used', async () => {
+  it('is refused with the reason when POSTGRES_BIN_DIR cannot be used', async () => {
     const folder = temporaryFolder();
     const refusal = await refusalOf(findPostgres({ POSTGRES_BIN_DIR: folder }));
     expect(refusal.code).toBe('invalid_configuration');
-    expect(refusal.message).toContain(`${folder}/postgres is not there`);
+    expect(refusal.message).toContain(`${folder}/postgres does not exist`);
   });
 
-  it('on PATH are found through a link, with initdb beside the real file', async () => {
+  it('on PATH is found through a link, with initdb in the folder of the real file', async () => {
     const root = temporaryFolder();
     const real = fakePostgres(join(root, 'real'), '16.2');
     const linked = join(root, 'bin');
     writeProgram(join(linked, 'other'), 'exit 0');
     symlinkSync(join(real, 'postgres'), join(linked, 'postgres'));
-    expect((await findPostgres({ PATH: linked })).found).toMatchObject({ folder: real, version: '16.2' });
+    expect((await findPostgres({ PATH: linked })).found).toMatchObject({ path: real, version: '16.2' });
   });
 
-  it('of another major version than the data are passed over, with the reason', async () => {
+  it('of another major version than the data is skipped, with the reason', async () => {
     const folder = fakePostgres(temporaryFolder(), '13.9');
     const { attempts } = await findPostgres({ PATH: folder, CLUSTER_MANAGER_CACHE: folder }, 99);
     expect(attempts[0]).toEqual({ way: 'postgres on PATH', reason: `version 13.9 in ${folder} is older than 14` });
-    expect(attempts.slice(1).every(({ reason }) => /written by 99|is not there/.test(reason))).toBe(true);
+    expect(attempts.slice(1).every(({ reason }) => /written by 99|does not exist/.test(reason))).toBe(true);
   });
 });
 
 describe('the Temporal CLI', () => {
-  it('comes from TEMPORAL_CLI_PATH, then PATH, then the cache', async () => {
+  it('is taken from TEMPORAL_CLI_PATH, then PATH, then the cache', async () => {
     const root = temporaryFolder();
     const environment = { PATH: join(root, 'bin'), CLUSTER_MANAGER_CACHE: join(root, 'cache') };
     fakeTemporal(cachedTemporalCli(environment), '1.29.1');
@@ -74,21 +73,21 @@ describe('the Temporal CLI', () => {
     const chosen = fakeTemporal(join(root, 'own', 'cli'), '1.30.0');
     expect((await findTemporal({ ...environment, TEMPORAL_CLI_PATH: chosen })).found).toMatchObject({
       path: chosen,
-      serverVersion: '1.30.0',
+      version: '1.30.0',
     });
   });
 
-  it('on PATH is passed over when its server is too old', async () => {
+  it('on PATH is skipped when its server is too old: versions are compared as numbers', async () => {
     const root = temporaryFolder();
     const environment = { PATH: join(root, 'bin'), CLUSTER_MANAGER_CACHE: join(root, 'cache') };
     fakeTemporal(join(root, 'bin', 'temporal'), '1.9.0');
     fakeTemporal(cachedTemporalCli(environment), '1.29.1');
     const { found, attempts } = await findTemporal(environment);
     expect(found?.path).toBe(cachedTemporalCli(environment));
-    expect(attempts[0]?.reason).toContain('carries server 1.9.0, older than 1.28.0');
+    expect(attempts[0]?.reason).toContain('contains server 1.9.0, older than 1.28.0');
   });
 
-  it('is refused by name when TEMPORAL_CLI_PATH does not run', async () => {
+  it('is refused with its own error message when TEMPORAL_CLI_PATH does not run', async () => {
     const broken = writeProgram(join(temporaryFolder(), 'cli'), 'echo "no such library" >&2; exit 127');
     const refusal = await refusalOf(findTemporal({ TEMPORAL_CLI_PATH: broken }));
     expect(refusal.code).toBe('invalid_configuration');
@@ -97,7 +96,7 @@ describe('the Temporal CLI', () => {
 });
 
 describe('the download of the Temporal CLI', () => {
-  it('puts the program in place and leaves nothing beside it', async () => {
+  it('puts the program in place and leaves no other file', async () => {
     const root = temporaryFolder();
     fakeTemporal(join(root, 'made', 'temporal'), '1.29.1');
     execFileSync('tar', ['-czf', join(root, 'cli.tar.gz'), '-C', join(root, 'made'), 'temporal']);
@@ -107,18 +106,18 @@ describe('the download of the Temporal CLI', () => {
       response.end(isArchive ? readFileSync(join(root, 'cli.tar.gz')) : JSON.stringify(info));
     });
     const target = join(root, 'cache', 'temporal');
-    await downloadTemporal({ target, origin, say: () => undefined });
+    await downloadTemporal({ target, origin, version: 'v1.5.1', log: () => undefined });
     expect(readdirSync(join(root, 'cache'))).toEqual(['temporal']);
-    expect((await findTemporal({ TEMPORAL_CLI_PATH: target })).found?.serverVersion).toBe('1.29.1');
+    expect((await findTemporal({ TEMPORAL_CLI_PATH: target })).found?.version).toBe('1.29.1');
   });
 
-  it('gives up when no byte comes', async () => {
+  it('fails when no byte arrives in time', async () => {
     const root = temporaryFolder();
     const origin = await serve(() => undefined);
     const target = join(root, 'temporal');
-    await expect(downloadTemporal({ target, origin, stallMs: 100, say: () => undefined })).rejects.toThrow(
-      'no progress for 0.1 s',
-    );
+    await expect(
+      downloadTemporal({ target, origin, stallMs: 100, version: 'v1.5.1', log: () => undefined }),
+    ).rejects.toThrow('no progress for 0.1 s');
     expect(existsSync(target)).toBe(false);
   });
 
@@ -132,17 +131,17 @@ describe('the download of the Temporal CLI', () => {
         );
     });
     const target = join(root, 'temporal');
-    await expect(downloadTemporal({ target, origin, stallMs: 100, say: () => undefined })).rejects.toThrow(
-      'no progress',
-    );
+    await expect(
+      downloadTemporal({ target, origin, stallMs: 100, version: 'v1.5.1', log: () => undefined }),
+    ).rejects.toThrow('no progress');
     expect(readdirSync(root)).toEqual([]);
   });
 
-  it('says why there is no connection', async () => {
+  it('fails with the reason when there is no connection', async () => {
     const target = join(temporaryFolder(), 'temporal');
-    await expect(downloadTemporal({ target, origin: 'http://127.0.0.1:9', say: () => undefined })).rejects.toThrow(
-      /ECONNREFUSED|bad port/,
-    );
+    await expect(
+      downloadTemporal({ target, origin: 'http://127.0.0.1:9', version: 'v1.5.1', log: () => undefined }),
+    ).rejects.toThrow(/ECONNREFUSED|bad port/);
   });
 });
 
@@ -151,20 +150,24 @@ describe('building the Temporal CLI', () => {
     const root = temporaryFolder();
     writeProgram(join(root, 'go'), 'echo go1.24.4');
     await expect(
-      buildTemporal({ target: join(root, 'temporal'), environment: { PATH: root }, say: () => undefined }),
+      buildTemporal({
+        target: join(root, 'temporal'),
+        environment: { PATH: root },
+        version: 'v1.5.1',
+        log: () => undefined,
+      }),
     ).rejects.toThrow('Go 1.24.4 is older than 1.25');
   });
 
   it('is refused without Go', async () => {
     const root = temporaryFolder();
     await expect(
-      buildTemporal({ target: join(root, 'temporal'), environment: { PATH: root }, say: () => undefined }),
+      buildTemporal({
+        target: join(root, 'temporal'),
+        environment: { PATH: root },
+        version: 'v1.5.1',
+        log: () => undefined,
+      }),
     ).rejects.toThrow('Go is not on PATH');
   });
-});
-
-it('compares versions by number, not by letter', () => {
-  expect(compareVersions('1.9.0', '1.29.1')).toBe(-1);
-  expect(compareVersions('1.29', '1.29.0')).toBe(0);
-  expect(compareVersions('18', '9.6')).toBe(1);
 });

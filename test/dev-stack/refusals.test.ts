@@ -14,7 +14,7 @@ const listen = async (server: Server | ReturnType<typeof createHttp2Server>): Pr
   return (server.address() as AddressInfo).port;
 };
 
-/** A start that is refused leaves no owner and no process behind. */
+/** A start that is refused leaves no lock and no process. */
 const refusedStart = async (stateDir: string, env: Readonly<Record<string, string>> = {}) => {
   const { events, report } = collector();
   const refusal = await refusalOf(startStack({ stateDir, ports: 'free', services: 'data', env, report }));
@@ -23,8 +23,8 @@ const refusedStart = async (stateDir: string, env: Readonly<Record<string, strin
   return refusal;
 };
 
-describe('a state folder', () => {
-  it('that is a file is refused', async () => {
+describe('startStack refuses a state folder', () => {
+  it('that is a file', async () => {
     const path = join(temporaryFolder(), 'state');
     writeFileSync(path, 'a file');
     expect(await refusalOf(startStack({ stateDir: path, services: 'data' }))).toMatchObject({
@@ -38,7 +38,7 @@ describe('a state folder', () => {
     ['secrets.json', '{"adminToken":"short"}'],
     ['versions.json', '{"postgres":["15"]}'],
     ['children.json', '[]'],
-  ])('with a damaged %s (%s) is refused and left as it is', async (name, text) => {
+  ])('with a damaged %s (%s), and does not change it', async (name, text) => {
     const stateDir = temporaryFolder();
     writeFileSync(join(stateDir, name), text);
     const refusal = await refusedStart(stateDir);
@@ -48,7 +48,7 @@ describe('a state folder', () => {
     expect(readFileSync(join(stateDir, name), 'utf8')).toBe(text);
   });
 
-  it('whose postgres folder holds something else is refused', async () => {
+  it('whose postgres folder contains something else', async () => {
     const stateDir = temporaryFolder();
     mkdirSync(join(stateDir, 'postgres'));
     writeFileSync(join(stateDir, 'postgres', 'photo.jpg'), '');
@@ -58,7 +58,7 @@ describe('a state folder', () => {
     });
   });
 
-  it('written by another PostgreSQL major is refused, naming both ways out', async () => {
+  it('written by another major version of PostgreSQL, with both versions in the message', async () => {
     const stateDir = temporaryFolder();
     mkdirSync(join(stateDir, 'postgres', 'global'), { recursive: true });
     writeFileSync(join(stateDir, 'postgres', 'PG_VERSION'), '15\n');
@@ -72,7 +72,7 @@ describe('a state folder', () => {
     expect(refusal.message).toContain('written by 15');
   });
 
-  it('whose Temporal data was written by a newer server is refused', async () => {
+  it('whose Temporal data was written by a newer server', async () => {
     const stateDir = temporaryFolder();
     mkdirSync(join(stateDir, 'temporal'));
     const file = join(stateDir, 'temporal', 'temporal.sqlite');
@@ -84,7 +84,7 @@ describe('a state folder', () => {
     expect(readFileSync(file, 'utf8')).toContain('xxx');
   });
 
-  it('whose Temporal data is something else is refused', async () => {
+  it('whose Temporal data file contains something else', async () => {
     const stateDir = temporaryFolder();
     mkdirSync(join(stateDir, 'temporal'));
     writeFileSync(join(stateDir, 'temporal', 'temporal.sqlite'), 'a letter to a friend');
@@ -95,15 +95,15 @@ describe('a state folder', () => {
   });
 });
 
-describe('a service named by the environment', () => {
-  it('that no Temporal server answers at is refused, naming the address', async () => {
+describe('startStack refuses an external service', () => {
+  it('when no Temporal server answers at the address, which the message names', async () => {
     const refusal = await refusedStart(temporaryFolder(), { TEMPORAL_ADDRESS: '127.0.0.1:9' });
     expect(refusal.code).toBe('service_unavailable');
     expect(refusal.message).toContain('TEMPORAL_ADDRESS=127.0.0.1:9');
     expect(refusal.message).toContain('ECONNREFUSED');
   });
 
-  it('that is an old Temporal server is refused, naming both versions', async () => {
+  it('that is an old Temporal server, with both versions in the message', async () => {
     const server = createHttp2Server((_request, response) => {
       response.writeHead(200, { 'content-type': 'application/grpc' });
       response.write(Buffer.from([0, 0, 0, 0, 8, 0x0a, 6, ...Buffer.from('1.20.4')]));
@@ -117,7 +117,7 @@ describe('a service named by the environment', () => {
     expect(refusal.message).toContain('1.28.0');
   });
 
-  it('that is no PostgreSQL server is refused, naming host and port and not the password', async () => {
+  it('that is no PostgreSQL server, with host and port but not the password in the message', async () => {
     const port = await listen(createServer((socket) => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n')));
     const refusal = await refusedStart(temporaryFolder(), { DATABASE_URL: `postgres://u:hush@127.0.0.1:${port}/` });
     expect(refusal.code).toBe('service_unavailable');
@@ -125,15 +125,15 @@ describe('a service named by the environment', () => {
     expect(refusal.message).not.toContain('hush');
   });
 
-  it('for one of three databases only is refused, naming the others', async () => {
+  it('for one of three databases only, with the names of the others in the message', async () => {
     const refusal = await refusedStart(temporaryFolder(), { CLUSTERS_DATABASE_URL: 'postgres://u:p@127.0.0.1/x' });
     expect(refusal.code).toBe('invalid_configuration');
     expect(refusal.message).toContain('COMMUNICATION_DATABASE_URL and RESOURCES_DATABASE_URL is not set');
   });
 });
 
-describe('a port', () => {
-  it('that the API is to have and another program holds is refused before anything starts', async () => {
+describe('ports', () => {
+  it('a busy API port is refused before anything starts', async () => {
     const port = await listen(createServer());
     const { events, report } = collector();
     const stateDir = temporaryFolder();
@@ -145,7 +145,7 @@ describe('a port', () => {
     expect(existsSync(join(stateDir, 'postgres'))).toBe(false);
   });
 
-  it('that is preferred and busy gives way to the next', async () => {
+  it('the next free port is reserved when the preferred one is in use', async () => {
     const first = await reservePort();
     const second = await reservePort(first.port);
     expect(second.port).toBeGreaterThan(first.port);
@@ -153,7 +153,7 @@ describe('a port', () => {
     second.release();
   });
 
-  it('once claimed is not given to another stack, though nothing listens on it', async () => {
+  it('a reserved port is not given to another stack, though nothing listens on it', async () => {
     const held = await reservePort();
     expect(await reserveExactPort(held.port)).toBeUndefined();
     held.release();
@@ -162,16 +162,16 @@ describe('a port', () => {
     again?.release();
   });
 
-  it('is below those that the kernel hands out, and differs between many claims at once', async () => {
-    const claims = await Promise.all(Array.from({ length: 20 }, () => reservePort()));
-    const ports = claims.map(({ port }) => port);
+  it('many reservations at once get different ports, all below those that the kernel gives to connections', async () => {
+    const reservations = await Promise.all(Array.from({ length: 20 }, () => reservePort()));
+    const ports = reservations.map(({ port }) => port);
     expect(new Set(ports).size).toBe(20);
     expect(Math.max(...ports)).toBeLessThan(30_000);
-    for (const claim of claims) claim.release();
+    for (const reservation of reservations) reservation.release();
   });
 });
 
-it('a start that is aborted ends what it had started', async () => {
+it('a start that is aborted ends the processes that it had started', async () => {
   const stateDir = temporaryFolder();
   const abort = new AbortController();
   const { events, report } = collector();

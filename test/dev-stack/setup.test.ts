@@ -1,6 +1,15 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import ts from 'typescript';
@@ -8,7 +17,7 @@ import { afterAll, beforeAll, beforeEach, expect, it, onTestFinished } from 'vit
 import { packageFolder } from '../../src/dev-stack/paths.js';
 import { temporaryFolder, writeProgram } from './support.js';
 
-/** The launcher as the build makes it, made once: what these tests ask is when a build runs, not what the compiler does. */
+/** The development stack as the build makes it, built once: these tests are about when a build runs, not about the compiler. */
 const built = mkdtempSync(join(tmpdir(), 'cluster-manager-test-'));
 
 beforeAll(() => {
@@ -30,8 +39,11 @@ beforeAll(() => {
 
 afterAll(() => rmSync(built, { recursive: true, force: true }));
 
-/** A small project with the real set-up script, and stand-ins for npm, the compiler and the two servers. */
+/** A small project with the real setup script, and stand-ins for npm, the compiler and the two servers. */
 let project: string;
+
+/** What the development stack imports before it asks a Temporal server. */
+const libraries = ['compare-versions', 'execa', 'zod'];
 
 const compiler = `
   import fs from 'node:fs';
@@ -43,18 +55,22 @@ const compiler = `
 
 beforeEach(() => {
   project = temporaryFolder();
-  const write = (path: string, text: string): void => {
-    mkdirSync(dirname(join(project, path)), { recursive: true });
-    writeFileSync(join(project, path), text);
+  const place = (...path: readonly string[]): string => {
+    mkdirSync(dirname(join(project, ...path)), { recursive: true });
+    return join(project, ...path);
   };
+  const write = (path: string, text: string): void => writeFileSync(place(path), text);
   for (const path of ['scripts/setup.mjs', 'tsconfig.json', 'tsconfig.build.json']) {
     write(path, readFileSync(join(packageFolder, path), 'utf8'));
   }
-  // The last step of a build: counts its runs.
+  write('scripts/copy-sql.mjs', '');
+  // The last step of a build: counts the builds.
   write('scripts/build-workflows.mjs', `import fs from 'node:fs'; fs.appendFileSync('builds', 'b');`);
   write('src/main.ts', '');
   write('package.json', '{"name":"project","version":"1.0.0","type":"module"}');
   write('package-lock.json', '{"name":"project","version":"1.0.0","lockfileVersion":3,"packages":{}}');
+  for (const name of libraries)
+    symlinkSync(join(packageFolder, 'node_modules', name), place('node_modules', name), 'dir');
   write('node_modules/typescript/bin/tsc', compiler);
   write('node_modules/typescript/package.json', '{"name":"typescript","type":"module"}');
 });
@@ -64,7 +80,7 @@ const environment = (changes: Readonly<Record<string, string>> = {}): NodeJS.Pro
   writeProgram(join(bin, 'postgres'), 'echo "postgres (PostgreSQL) 17.4"');
   writeProgram(join(bin, 'initdb'), 'exit 0');
   const cli = writeProgram(join(bin, 'temporal'), 'echo "temporal version 1.5.1 (Server 1.29.1, UI 2.42.1)"');
-  // Stands in for npm: installing nothing is right for a lock file that names nothing.
+  // Stands in for npm: there is nothing to install from an empty lock file.
   const npm = join(bin, 'npm.js');
   writeFileSync(npm, `import fs from 'node:fs'; fs.appendFileSync('installs', process.argv[2]);`);
   return { PATH: process.env['PATH'], POSTGRES_BIN_DIR: bin, TEMPORAL_CLI_PATH: cli, npm_execpath: npm, ...changes };
@@ -82,7 +98,7 @@ const run = (env = environment()) => {
 const read = (name: string): string =>
   existsSync(join(project, name)) ? readFileSync(join(project, name), 'utf8') : '';
 
-it('installs and builds once, and then only names the two servers', () => {
+it('setup installs and builds once, and prints only the two servers when there is nothing to do', () => {
   const first = run();
   expect(first.status, first.stderr).toBe(0);
   expect(first.stdout).toBe('');
@@ -98,7 +114,7 @@ it('installs and builds once, and then only names the two servers', () => {
   expect([read('installs'), read('builds')]).toEqual(['cici', 'bb']);
 });
 
-it('takes the word of an npm that was run by hand, as long as its versions are those of the lock file', () => {
+it('setup does not install again after npm was run by hand, if the versions are those of the lock file', () => {
   const lock = (version: string): string =>
     `{"name":"project","version":"1.0.0","lockfileVersion":3,"packages":{"":{},"node_modules/a":{"version":"${version}"}}}`;
   writeFileSync(join(project, 'package-lock.json'), lock('1.0.0'));
@@ -110,7 +126,7 @@ it('takes the word of an npm that was run by hand, as long as its versions are t
   expect(read('installs')).toBe('ci');
 });
 
-it('fails on a program that does not compile, and does not take the last build for this one', () => {
+it('setup fails while the source does not compile, though an earlier build exists', () => {
   run();
   const broken = join(project, 'src/broken.ts');
   writeFileSync(broken, 'export const n: number = "text";');
@@ -123,13 +139,13 @@ it('fails on a program that does not compile, and does not take the last build f
   expect(run().status).toBe(0);
 });
 
-it('names a program that was chosen and cannot be used', () => {
+it('setup fails with the reason when TEMPORAL_CLI_PATH cannot be used', () => {
   const { status, stderr } = run(environment({ TEMPORAL_CLI_PATH: '/no/such/temporal' }));
   expect(status).toBe(1);
-  expect(stderr).toContain('TEMPORAL_CLI_PATH=/no/such/temporal cannot be used: /no/such/temporal is not there');
+  expect(stderr).toContain('TEMPORAL_CLI_PATH=/no/such/temporal cannot be used: /no/such/temporal does not exist');
 });
 
-it('builds once when two commands begin at the same time', async () => {
+it('two setups at the same time build once', async () => {
   const env = environment();
   const both = [1, 2].map(() => spawn(process.execPath, ['scripts/setup.mjs'], { cwd: project, env, stdio: 'ignore' }));
   onTestFinished(() => both.forEach((one) => one.kill('SIGKILL')));
@@ -138,7 +154,7 @@ it('builds once when two commands begin at the same time', async () => {
   expect([read('installs'), read('builds')]).toEqual(['ci', 'b']);
 });
 
-it('goes on after a set-up that was killed while it held the lock', async () => {
+it('a setup runs after another one was killed while it held the lock', async () => {
   const env = environment();
   const first = spawn(process.execPath, ['scripts/setup.mjs'], {
     cwd: project,
@@ -151,7 +167,7 @@ it('goes on after a set-up that was killed while it held the lock', async () => 
   expect(run(env).status).toBe(0);
 });
 
-it('has a lock file that names every platform, without which npm ci refuses to install', () => {
+it('package-lock.json names the optional packages of every platform, without which npm ci refuses to install', () => {
   interface Package {
     readonly optionalDependencies?: Readonly<Record<string, string>>;
   }

@@ -35,7 +35,7 @@ afterAll(async () => {
   rmSync(stateDir, { recursive: true, force: true });
 });
 
-describe('the databases', () => {
+describe('the databases of a stack', () => {
   const databases = {
     CLUSTERS_DATABASE_URL: 'clusters_db',
     COMMUNICATION_DATABASE_URL: 'communication_db',
@@ -43,7 +43,7 @@ describe('the databases', () => {
   } as const;
 
   it.each(Object.entries(databases))(
-    '%s lets its role in, who is no superuser and may create tables',
+    '%s: its role can connect and create tables, and is no superuser',
     async (name, database) => {
       const [row] = await query(
         stack.env[name],
@@ -54,7 +54,7 @@ describe('the databases', () => {
     },
   );
 
-  it.each(Object.keys(databases))('%s opens no other database', async (name) => {
+  it.each(Object.keys(databases))('%s: its role can connect to no other database', async (name) => {
     const own = new URL(stack.env[name] ?? '');
     const others = ['clusters_db', 'communication_db', 'resources_db', 'postgres', 'template1'].filter(
       (database) => `/${database}` !== own.pathname,
@@ -67,13 +67,13 @@ describe('the databases', () => {
     }
   });
 
-  it('refuse a wrong password', async () => {
+  it('a wrong password is refused', async () => {
     const url = new URL(stack.env['CLUSTERS_DATABASE_URL'] ?? '');
     url.password = 'guess';
     await expect(query(url.href, 'select 1')).rejects.toMatchObject({ code: '28P01' });
   });
 
-  it('lose nothing that was committed when the server is killed', async () => {
+  it('committed rows survive a kill of the server', async () => {
     const url = stack.env['CLUSTERS_DATABASE_URL'];
     await query(url, 'create table kept (n int)');
     await query(url, 'insert into kept values (7)');
@@ -88,7 +88,7 @@ describe('the databases', () => {
   });
 });
 
-describe('Temporal', () => {
+describe('the Temporal server of a stack', () => {
   it('answers again at the same address after a kill', async () => {
     const address = stack.env['TEMPORAL_ADDRESS'] ?? '';
     const before = await temporalServerVersion(address);
@@ -114,7 +114,7 @@ describe('Temporal', () => {
   });
 });
 
-describe('secrets', () => {
+describe('the secrets of a stack', () => {
   it('are in no command line', () => {
     const secrets = readFileSync(join(stateDir, 'secrets.json'), 'utf8').match(/[\w-]{40,}/g) ?? [];
     expect(secrets.length).toBeGreaterThanOrEqual(6);
@@ -130,7 +130,7 @@ describe('secrets', () => {
     for (const secret of secrets) for (const log of logs) expect(log).not.toContain(secret);
   });
 
-  it('and the state folder are closed to other users', () => {
+  it('and its state folder are closed to other users', () => {
     const modeOf = (name: string): string => (statSync(join(stateDir, name)).mode & 0o777).toString(8);
     expect(modeOf('.')).toBe('700');
     expect(modeOf('postgres')).toBe('700');
@@ -138,20 +138,20 @@ describe('secrets', () => {
   });
 });
 
-describe('one state folder', () => {
-  it('has one manager: a second is refused, naming the first', async () => {
+describe('a running stack', () => {
+  it('is the only one on its state folder: a second is refused with the pid of the first', async () => {
     const refusal = await refusalOf(startStack({ stateDir, ports: 'free', services: 'data' }));
     expect(refusal.code).toBe('state_folder_busy');
     expect(refusal.message).toContain(`pid ${process.pid}`);
     expect(await query(stack.env['CLUSTERS_DATABASE_URL'], 'select 1 as one')).toEqual([{ one: 1 }]);
   });
 
-  it('tells a command in another terminal where the stack is', () => {
+  it('is found by a command in another terminal', () => {
     const running = readRunningStack(stateDir);
     expect(running).toMatchObject({ pid: process.pid, urls: stack.urls, env: stack.env });
   });
 
-  it('runs nothing after stop, and starts again on the same data', async () => {
+  it('leaves no process after stop, and starts again on the same data', async () => {
     const children = stack
       .processes()
       .map(({ pid }) => identityOf(pid))
@@ -170,7 +170,7 @@ describe('one state folder', () => {
     expect(await query(stack.env['CLUSTERS_DATABASE_URL'], 'select n from kept')).toEqual([{ n: 7 }]);
   });
 
-  it('refuses a name that it does not run', async () => {
+  it('refuses to signal a process that it does not run', async () => {
     expect(() => stack.signal('worker-9', 'SIGKILL')).toThrow('no process worker-9; it has');
   });
 });

@@ -1,4 +1,4 @@
-import { appendFileSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
 import { openChildRecords } from '../../src/dev-stack/processes/orphans.js';
@@ -21,7 +21,7 @@ const supervised = (program: string, changes: Partial<ProcessSpec> = {}) => {
     stopSignals: ['SIGTERM'],
     graceMs: 5_000,
     readyTimeoutMs: 10_000,
-    isReady: async ({ logSinceStart }) => logSinceStart().includes('ready'),
+    isReady: async () => readyPid(folder) !== undefined,
     ...changes,
   };
   const process_ = new SupervisedProcess(spec, openChildRecords(folder), report);
@@ -30,49 +30,59 @@ const supervised = (program: string, changes: Partial<ProcessSpec> = {}) => {
 };
 
 const forever = 'setInterval(() => {}, 1e6);';
+const becomeReady = "require('fs').writeFileSync('ready', String(process.pid));";
 
-it('is ready when its own log of this run says so', async () => {
-  const { part, folder } = supervised(`console.log('ready'); ${forever}`);
-  writeFileSync(join(folder, 'part.log'), 'ready, said an earlier run\n');
-  await part.start();
-  expect(readFileSync(join(folder, 'part.log'), 'utf8')).toBe('ready, said an earlier run\nready\n');
+/** The pid that the running program wrote when it became ready. */
+const readyPid = (folder: string): number | undefined => {
+  const file = join(folder, 'ready');
+  return existsSync(file) ? identityOf(Number(readFileSync(file, 'utf8')))?.pid : undefined;
+};
+
+it('a failed start quotes the log of this run only, and the log of earlier runs is kept', async () => {
+  const { part, folder } = supervised(`console.error('of this run'); process.exit(4)`);
+  writeFileSync(join(folder, 'part.log'), 'of an earlier run\n');
+  const refusal = await refusalOf(part.start());
+  expect(refusal.message).toContain('of this run');
+  expect(refusal.message).not.toContain('of an earlier run');
+  expect(readFileSync(join(folder, 'part.log'), 'utf8')).toBe('of an earlier run\nof this run\n');
 });
 
-it('waits for the successor after a signal that ends it', async () => {
-  const { part, events } = supervised(`console.log('ready'); ${forever}`);
+it('after a signal that ends a process, waitReady waits for the process that replaces it', async () => {
+  const { part, events } = supervised(`${becomeReady} ${forever}`);
   await part.start();
   const pid = part.signal('SIGKILL');
   await part.waitReady();
   expect(part.status()).toMatchObject({ restarts: 1 });
   expect(part.status().pid).not.toBe(pid);
   expect(events.map(({ level, message }) => `${level} ${message.replace(/\d+ ms/g, 'N ms')}`)).toContain(
-    'warn was ended by SIGKILL after N ms; starting it again in N ms',
+    'warn was ended by SIGKILL after N ms; restarting in N ms',
   );
 });
 
-it('stays the same process after a signal that it handles', async () => {
-  const { part } = supervised(`process.on('SIGHUP', () => {}); console.log('ready'); ${forever}`);
+it('a process that handles a signal is not restarted', async () => {
+  const { part } = supervised(`process.on('SIGHUP', () => {}); ${becomeReady} ${forever}`);
   await part.start();
   const pid = part.signal('SIGHUP');
   await part.waitReady();
   expect(part.status()).toMatchObject({ restarts: 0, pid });
 });
 
-it('waits longer before each further start of a process that keeps ending', async () => {
+it('a process that keeps ending is restarted after a longer wait each time', async () => {
   const { part, events, folder } = supervised(
     `const fs = require('fs');
      if (fs.existsSync('broken')) process.exit(3);
-     console.log('ready'); ${forever}`,
+     ${becomeReady} ${forever}`,
   );
   await part.start();
   writeFileSync(join(folder, 'broken'), '');
   part.signal('SIGKILL');
-  const waits = (): readonly string[] => events.flatMap(({ message }) => /again in (\d+) ms/.exec(message)?.[1] ?? []);
+  const waits = (): readonly string[] =>
+    events.flatMap(({ message }) => /restarting in (\d+) ms/.exec(message)?.[1] ?? []);
   await expect.poll(waits, { timeout: 10_000 }).toEqual(['100', '200', '400', '800']);
   expect(events.some(({ message }) => message.startsWith('ended with exit code 3'))).toBe(true);
 });
 
-it('refuses a first start that fails, with the end of the log, and runs nothing then', async () => {
+it('a first start that fails is refused with the end of the log and leaves no process', async () => {
   const { part, folder } = supervised(`console.error('no such table'); process.exit(4)`);
   const refusal = await refusalOf(part.start());
   expect(refusal.code).toBe('service_unavailable');
@@ -81,23 +91,23 @@ it('refuses a first start that fails, with the end of the log, and runs nothing 
   expect(readFileSync(join(folder, 'children.json'), 'utf8')).not.toContain('part');
 });
 
-it('refuses a program that is not there', async () => {
+it('a start is refused when the program does not exist', async () => {
   const { part } = supervised('', { command: '/no/such/program' });
   expect((await refusalOf(part.start())).message).toMatch(/could not be started.*ENOENT/);
 });
 
-it('refuses a process that never becomes ready, and ends it', async () => {
+it('a process that does not become ready in time is refused and ended', async () => {
   const { part, folder } = supervised(`require('fs').writeFileSync('pid', String(process.pid)); ${forever}`, {
     readyTimeoutMs: 3_000,
   });
   expect((await refusalOf(part.start())).message).toContain('was not ready within 3000 ms');
-  // It may still be a zombie for a moment: ended, and not yet collected.
+  // For a moment it may be a zombie, which has ended.
   const identity = identityOf(Number(readFileSync(join(folder, 'pid'), 'utf8')));
   expect(identity !== undefined && isRunning(identity)).toBe(false);
 });
 
-it('kills what does not end in its time', async () => {
-  const { part, events } = supervised(`process.on('SIGTERM', () => {}); console.log('ready'); ${forever}`, {
+it('a process that ignores its stop signal is killed after its grace time', async () => {
+  const { part, events } = supervised(`process.on('SIGTERM', () => {}); ${becomeReady} ${forever}`, {
     graceMs: 200,
   });
   await part.start();
@@ -107,8 +117,8 @@ it('kills what does not end in its time', async () => {
   expect(events.at(-1)?.message).toBe('still runs 200 ms after SIGTERM');
 });
 
-it('sets a large log aside', async () => {
-  const { part, folder } = supervised(`console.log('ready'); ${forever}`);
+it('a log above 16 MiB is renamed before the start', async () => {
+  const { part, folder } = supervised(`${becomeReady} ${forever}`);
   appendFileSync(join(folder, 'part.log'), Buffer.alloc(17 * 1024 * 1024, 'x'));
   await part.start();
   expect(statSync(join(folder, 'part.log')).size).toBeLessThan(100);

@@ -6,14 +6,14 @@ import { ManagerError } from '../../src/contracts/errors.js';
 import type { ErrorCode } from '../../src/contracts/errors.js';
 import type { StackEvent } from '../../src/dev-stack/report.js';
 
-/** A folder that is gone after the test. */
+/** A folder that is removed after the test. */
 export const temporaryFolder = (): string => {
   const folder = mkdtempSync(join(tmpdir(), 'cluster-manager-test-'));
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
   return folder;
 };
 
-/** Puts an executable shell script in place. */
+/** Writes an executable shell script. @returns its path. */
 export const writeProgram = (path: string, script: string): string => {
   mkdirSync(dirname(path), { recursive: true });
   writeFileSync(path, `#!/bin/sh\n${script}\n`);
@@ -21,7 +21,7 @@ export const writeProgram = (path: string, script: string): string => {
   return path;
 };
 
-/** The refusal that a promise ends in. */
+/** The ManagerError that a promise is rejected with. */
 export const refusalOf = async (promise: Promise<unknown>): Promise<{ code: ErrorCode; message: string }> => {
   const error = await promise.then(
     () => undefined,
@@ -31,7 +31,7 @@ export const refusalOf = async (promise: Promise<unknown>): Promise<{ code: Erro
   throw new Error(`expected a ManagerError, got ${String(error)}`, { cause: error });
 };
 
-/** Collects what the launcher reports. */
+/** Collects what the stack reports. */
 export const collector = (): { readonly events: StackEvent[]; readonly report: (event: StackEvent) => void } => {
   const events: StackEvent[] = [];
   return { events, report: (event) => events.push(event) };

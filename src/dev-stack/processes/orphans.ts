@@ -1,59 +1,53 @@
 import { join } from 'node:path';
+import { z } from 'zod';
+import { logFor, type Report } from '../report.js';
 import { readJsonFile, writeJsonFile } from '../state/json-file.js';
-import { waitForEnd, isRunning, signalProcess, usesPath } from './process-identity.js';
-import type { ProcessIdentity } from './process-identity.js';
-import { reporterFor } from '../report.js';
-import type { Report } from '../report.js';
+import { isRunning, processIdentity, signalProcess, usesPath, waitForEnd } from './process-identity.js';
 
-/** A child as it is written down, so that the next manager can find it should this one die first. */
-export interface ChildRecord extends ProcessIdentity {
-  readonly name: string;
-  /** The file or folder it works on. */
-  readonly marker: string;
-}
+/** A child process as recorded on disk, so that the next manager finds it when this one dies first. */
+const childRecord = z.object({
+  ...processIdentity.shape,
+  name: z.string(),
+  /** The file or folder that it uses. */
+  marker: z.string(),
+});
+
+export type ChildRecord = Readonly<z.output<typeof childRecord>>;
 
 export interface ChildRecords {
-  remember(child: ChildRecord): void;
-  forget(name: string): void;
+  add(child: ChildRecord): void;
+  remove(name: string): void;
 }
 
 const recordsFile = (stateDir: string): string => join(stateDir, 'children.json');
 
-const isRecords = (value: object): value is { readonly children: readonly ChildRecord[] } =>
-  'children' in value &&
-  Array.isArray(value.children) &&
-  value.children.every(
-    (child: Partial<ChildRecord>) => Number.isInteger(child.pid) && typeof child.startTime === 'string',
-  );
-
-/** The state folder's list of running children, rewritten whole at each change. */
+/** The state folder's list of running children, written whole at each change. */
 export const openChildRecords = (stateDir: string): ChildRecords => {
   const children = new Map<string, ChildRecord>();
   const save = (): void => writeJsonFile(recordsFile(stateDir), { children: [...children.values()] });
   save();
   return {
-    remember: (child) => {
+    add: (child) => {
       children.set(child.name, child);
       save();
     },
-    forget: (name) => {
+    remove: (name) => {
       if (children.delete(name)) save();
     },
   };
 };
 
 /**
- * Ends what a manager that died left running on this folder. A process counts as one of its children only when pid,
- * start time and the folder it works on all agree: pids are reused, and names are shared with other people's servers.
+ * Ends the processes that a manager which died left running on this folder. A process is taken for one of its children only
+ * when pid, start time and the file or folder that it uses all agree: pids are reused, and other servers have the same names.
  */
 export const endOrphans = async (stateDir: string, report: Report | undefined): Promise<void> => {
-  const say = reporterFor('manager', report);
-  const known =
-    readJsonFile<{ readonly children: readonly ChildRecord[] }>(recordsFile(stateDir), isRecords)?.children ?? [];
-  const orphans = known.filter((child) => isRunning(child) && usesPath(child.pid, child.marker));
-  // Last started first: workers before the servers that they use.
+  const log = logFor('manager', report);
+  const recorded = readJsonFile(recordsFile(stateDir), z.object({ children: z.array(childRecord) }))?.children ?? [];
+  const orphans = recorded.filter((child) => isRunning(child) && usesPath(child.pid, child.marker));
+  // In reverse order of their start: workers end before the servers that they use.
   for (const orphan of orphans.toReversed()) {
-    say(`a manager that died left ${orphan.name} running (pid ${orphan.pid}); ending it`, 'warn');
+    log(`an earlier manager died and left ${orphan.name} running (pid ${orphan.pid}): ending it`, 'warn');
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGKILL'] as const) {
       if (!signalProcess(orphan, signal) || (await waitForEnd(orphan, 5_000))) break;
     }

@@ -1,19 +1,18 @@
-import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { z } from 'zod';
+import type { Log } from '../report.js';
 import { hasCode } from '../state/json-file.js';
-import { identityOf, isRunning } from './process-identity.js';
-import type { ProcessIdentity } from './process-identity.js';
+import { identityOf, isRunning, processIdentity } from './process-identity.js';
 
-export interface Claim extends ProcessIdentity {
-  readonly startedAt: string;
-}
+const lockHolder = z.object({ ...processIdentity.shape, startedAt: z.string().catch('unknown') });
 
-const parseClaim = (text: string): Claim | undefined => {
+export type LockHolder = z.output<typeof lockHolder>;
+
+const parseHolder = (text: string | undefined): LockHolder | undefined => {
   try {
-    const value: unknown = JSON.parse(text);
-    if (typeof value !== 'object' || value === null) return undefined;
-    const { pid, startTime, startedAt } = value as Partial<Claim>;
-    if (typeof pid !== 'number' || typeof startTime !== 'string') return undefined;
-    return { pid, startTime, startedAt: typeof startedAt === 'string' ? startedAt : 'unknown' };
+    return lockHolder.parse(JSON.parse(text ?? ''));
   } catch {
     return undefined;
   }
@@ -29,14 +28,14 @@ const readText = (path: string): string | undefined => {
 };
 
 /**
- * Takes the file at `path` for this process until `releaseFile`. A claim whose process has ended counts as free.
- * @returns undefined when taken, else the live holder.
+ * Takes the lock file at `path` for this process, until `releasePidLock`. The lock of a process that has ended is free.
+ * @returns undefined when the lock was taken, else the process that holds it.
  */
-export const claimFile = (path: string): Claim | undefined => {
+export const acquirePidLock = (path: string): LockHolder | undefined => {
   const self = identityOf(process.pid);
-  if (!self) throw new Error(`This process ${process.pid} cannot be found in the system's process table.`);
+  if (!self) throw new Error(`Process ${process.pid} is not in the system's process table.`);
   const draft = `${path}.${process.pid}.${Math.random().toString(36).slice(2)}`;
-  // Written beside and then linked, because a file created in place could be read before it is filled.
+  // Written under another name and then linked: a file created in place could be read before it is complete.
   writeFileSync(draft, `${JSON.stringify({ ...self, startedAt: new Date().toISOString() })}\n`, { mode: 0o600 });
   try {
     for (;;) {
@@ -48,17 +47,17 @@ export const claimFile = (path: string): Claim | undefined => {
       }
       const seen = readText(path);
       if (seen === undefined) continue;
-      const holder = parseClaim(seen);
+      const holder = parseHolder(seen);
       if (holder && isRunning(holder)) return holder;
-      discardStale(path, seen);
+      removeStaleLock(path, seen);
     }
   } finally {
     rmSync(draft, { force: true });
   }
 };
 
-/** Removes a dead holder's claim; if another process renewed it meanwhile, that one gets its claim back. */
-const discardStale = (path: string, seen: string): void => {
+/** Removes the lock of a process that has ended. Another process that took it in the meantime gets it back. */
+const removeStaleLock = (path: string, seen: string): void => {
   const aside = `${path}.${process.pid}.stale`;
   try {
     renameSync(path, aside);
@@ -69,8 +68,24 @@ const discardStale = (path: string, seen: string): void => {
   rmSync(aside, { force: true });
 };
 
-/** Gives the claim up, if it is this process's own. */
-export const releaseFile = (path: string): void => {
-  const holder = parseClaim(readText(path) ?? '');
+/** Gives the lock up if this process holds it. */
+export const releasePidLock = (path: string): void => {
+  const holder = parseHolder(readText(path));
   if (holder?.pid === process.pid && isRunning(holder)) rmSync(path, { force: true });
+};
+
+/** Waits for the lock, runs `work` and gives the lock up. */
+export const withPidLock = async <Result>(path: string, work: () => Promise<Result>, log: Log): Promise<Result> => {
+  mkdirSync(dirname(path), { recursive: true });
+  let loggedPid = 0;
+  for (let holder = acquirePidLock(path); holder; holder = acquirePidLock(path)) {
+    if (holder.pid !== loggedPid) log(`waiting for process ${holder.pid}, which holds ${path}`);
+    loggedPid = holder.pid;
+    await delay(500);
+  }
+  try {
+    return await work();
+  } finally {
+    releasePidLock(path);
+  }
 };

@@ -1,12 +1,12 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync, readlinkSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
+import { z } from 'zod';
 
-/** A process, told apart from a later one that was given the same pid. */
-export interface ProcessIdentity {
-  readonly pid: number;
-  readonly startTime: string;
-}
+/** A process. The start time tells it apart from a later process with the same pid. */
+export const processIdentity = z.object({ pid: z.int(), startTime: z.string() });
+
+export type ProcessIdentity = Readonly<z.output<typeof processIdentity>>;
 
 const ps = (pid: number, column: string): string | undefined => {
   try {
@@ -16,11 +16,11 @@ const ps = (pid: number, column: string): string | undefined => {
   }
 };
 
-/** When the process began, in the system's own notation; undefined when it has ended (a zombie has ended). */
+/** When the process started, in the system's own notation; undefined when it has ended. A zombie has ended. */
 export const startTimeOf = (pid: number): string | undefined => {
   if (process.platform !== 'linux') return ps(pid, 'stat')?.startsWith('Z') ? undefined : ps(pid, 'lstart');
   try {
-    // The command name may hold spaces and brackets: the fields begin after its last bracket.
+    // The command name may contain spaces and brackets: the other fields begin after its last bracket.
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     return fields[0] === 'Z' || fields[0] === 'X' ? undefined : fields[19];
@@ -36,7 +36,7 @@ export const identityOf = (pid: number): ProcessIdentity | undefined => {
 
 export const isRunning = (identity: ProcessIdentity): boolean => startTimeOf(identity.pid) === identity.startTime;
 
-/** Whether the process works on this file or folder: named in its command line, or its working folder. */
+/** Whether the process uses this file or folder: its command line names it, or it is its working folder. */
 export const usesPath = (pid: number, path: string): boolean => {
   if (process.platform !== 'linux') return ps(pid, 'command')?.includes(path) ?? false;
   try {
@@ -47,7 +47,7 @@ export const usesPath = (pid: number, path: string): boolean => {
   }
 };
 
-/** Waits until the process has ended. @returns false when it still runs after `timeoutMs`. */
+/** Waits for the process to end. @returns false when it still runs after `timeoutMs`. */
 export const waitForEnd = async (identity: ProcessIdentity, timeoutMs: number): Promise<boolean> => {
   const deadline = performance.now() + timeoutMs;
   while (isRunning(identity)) {
@@ -57,7 +57,7 @@ export const waitForEnd = async (identity: ProcessIdentity, timeoutMs: number): 
   return true;
 };
 
-/** Sends a signal to exactly this process. @returns false when it had already ended. */
+/** Sends a signal to this process and to no later one with its pid. @returns false when it had already ended. */
 export const signalProcess = (identity: ProcessIdentity, signal: NodeJS.Signals): boolean => {
   if (!isRunning(identity)) return false;
   try {

@@ -1,37 +1,35 @@
-import { spawn } from 'node:child_process';
-import type { ChildProcess } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ManagerError } from '../../contracts/errors.js';
-import { logSize, readLogFrom, setLargeLogAside } from './log-file.js';
+import { logFor, type Log, type Report } from '../report.js';
+import { logSize, logTail, rotateLargeLog } from './log-file.js';
 import type { ChildRecords } from './orphans.js';
-import { waitForEnd, identityOf, signalProcess } from './process-identity.js';
-import type { ProcessIdentity } from './process-identity.js';
-import { reporterFor } from '../report.js';
-import type { Report } from '../report.js';
+import { identityOf, signalProcess, waitForEnd, type ProcessIdentity } from './process-identity.js';
 
-/** What to run and how to know that it is ready. */
+/** What to run, and how to know that it is ready. */
 export interface ProcessSpec {
   readonly name: string;
   readonly command: string;
   readonly args: readonly string[];
-  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly env: NodeJS.ProcessEnv;
   readonly cwd: string;
   readonly user?: { readonly uid: number; readonly gid: number };
-  /** A folder handed to the process open as file descriptor 3. */
+  /** A folder that the process receives open as file descriptor 3. */
   readonly folder?: string;
   readonly logFile: string;
-  /** The file or folder that this process works on: tells it apart from every other after a crash. */
+  /** The file or folder that this process uses: identifies it after a crash of the manager. */
   readonly marker: string;
-  /** Sent in this order on stop, each given `graceMs`; SIGKILL follows the last. */
+  /** Sent in this order on stop, each followed by a wait of `graceMs`; SIGKILL follows the last. */
   readonly stopSignals: readonly NodeJS.Signals[];
   readonly graceMs: number;
   readonly readyTimeoutMs: number;
-  readonly isReady: (process: { readonly logSinceStart: () => string }) => Promise<boolean>;
+  readonly isReady: () => Promise<boolean>;
 }
 
 export interface ProcessStatus {
   readonly name: string;
+  /** 0 while the process is between two runs. */
   readonly pid: number;
   readonly restarts: number;
   readonly startedAt: string;
@@ -39,15 +37,16 @@ export interface ProcessStatus {
 
 const firstBackoffMs = 100;
 const longestBackoffMs = 10_000;
-/** A process that ran this long is taken as healthy: its next end starts the backoff anew. */
+/** A process that ran this long counts as healthy: its next restart has the first backoff. */
 const healthyAfterMs = 10_000;
+const pollMs = 25;
 const endingSignals = new Set<NodeJS.Signals>(['SIGKILL', 'SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGABRT', 'SIGSEGV']);
 
-/** One child process that is started again whenever it ends, until it is stopped. */
+/** A child process that is restarted whenever it ends, until it is stopped. */
 export class SupervisedProcess {
   readonly #spec: ProcessSpec;
   readonly #records: ChildRecords;
-  readonly #say: ReturnType<typeof reporterFor>;
+  readonly #log: Log;
   #child: ChildProcess | undefined;
   #identity: ProcessIdentity | undefined;
   #startedAt = new Date(0);
@@ -56,14 +55,14 @@ export class SupervisedProcess {
   #logOffset = 0;
   #ready = false;
   #stopping = false;
-  /** From the first time it was ready: an end before that is the caller's error, later ones are repaired. */
+  /** True from the first time that it was ready: an earlier end fails `start`, a later one is followed by a restart. */
   #supervised = false;
-  #lastEnd = '';
+  #exitReason = '';
 
   constructor(spec: ProcessSpec, records: ChildRecords, report: Report | undefined) {
     this.#spec = spec;
     this.#records = records;
-    this.#say = reporterFor(spec.name, report);
+    this.#log = logFor(spec.name, report);
   }
 
   status(): ProcessStatus {
@@ -75,47 +74,30 @@ export class SupervisedProcess {
     };
   }
 
-  /** Starts it and waits until it is ready. @throws ManagerError service_unavailable, with the end of its log. */
+  /** Starts the process and waits until it is ready. @throws ManagerError service_unavailable, with the end of its log. */
   async start(): Promise<void> {
-    setLargeLogAside(this.#spec.logFile);
+    rotateLargeLog(this.#spec.logFile);
     this.#spawn();
     const first = this.#child;
-    const deadline = performance.now() + this.#spec.readyTimeoutMs;
-    while (!(await this.#probe())) {
-      const late = performance.now() > deadline;
-      if (this.#child === first && !late) {
-        await delay(25);
-        continue;
-      }
-      if (this.#stopping)
-        throw new ManagerError('service_unavailable', `${this.#spec.name} was stopped while it started.`);
-      const what = late ? `was not ready within ${this.#spec.readyTimeoutMs} ms` : this.#lastEnd;
-      const tail = this.#logTail(8);
+    try {
+      await this.#waitUntilReady(() => this.#child !== first);
+    } catch (error) {
       await this.stop();
-      throw new ManagerError(
-        'service_unavailable',
-        `${this.#spec.name} ${what}. The end of its log ${this.#spec.logFile}:\n${tail || '(empty)'}`,
-      );
+      throw error;
     }
     this.#supervised = true;
-    this.#say(`ready in ${Date.now() - this.#startedAt.getTime()} ms (pid ${this.#identity?.pid})`);
+    this.#log(`ready in ${Date.now() - this.#startedAt.getTime()} ms (pid ${this.#identity?.pid})`);
   }
 
-  /** Waits until the process, or the one that replaces it, answers. @throws ManagerError service_unavailable after the spec's time. */
-  async waitReady(): Promise<void> {
-    const deadline = performance.now() + this.#spec.readyTimeoutMs;
-    while (!(await this.#probe())) {
-      if (performance.now() > deadline || this.#stopping) {
-        throw new ManagerError(
-          'service_unavailable',
-          `${this.#spec.name} did not become ready (${this.#lastEnd || 'it still runs'}). The end of its log ${this.#spec.logFile}:\n${this.#logTail(8)}`,
-        );
-      }
-      await delay(25);
-    }
+  /** Waits until the process, or the one that replaces it, is ready. @throws ManagerError service_unavailable. */
+  waitReady(): Promise<void> {
+    return this.#waitUntilReady(() => false);
   }
 
-  /** Sends a signal; the process counts as not ready until its successor is, when the signal ends it. @returns the pid, 0 when it was not running. */
+  /**
+   * Sends a signal. After a signal that ends the process, `waitReady` waits for the process that replaces it.
+   * @returns the pid, 0 when the process was not running.
+   */
   signal(signal: NodeJS.Signals): number {
     const identity = this.#identity;
     if (!identity || !signalProcess(identity, signal)) return 0;
@@ -126,96 +108,100 @@ export class SupervisedProcess {
     return identity.pid;
   }
 
-  /** Ends the process for good: its stop signals in order, then SIGKILL. */
+  /** Ends the process and does not restart it: its stop signals in order, then SIGKILL. */
   async stop(): Promise<void> {
     this.#stopping = true;
-    const child = this.#child;
-    const pid = child?.pid;
+    const pid = this.#child?.pid;
     const identity = pid === undefined ? undefined : identityOf(pid);
     if (identity) {
       for (const signal of [...this.#spec.stopSignals, 'SIGKILL'] as const) {
-        if (!signalProcess(identity, signal)) break;
-        if (await waitForEnd(identity, this.#spec.graceMs)) break;
-        this.#say(`still runs ${this.#spec.graceMs} ms after ${signal}`, 'warn');
+        if (!signalProcess(identity, signal) || (await waitForEnd(identity, this.#spec.graceMs))) break;
+        this.#log(`still runs ${this.#spec.graceMs} ms after ${signal}`, 'warn');
       }
     }
-    this.#records.forget(this.#spec.name);
+    this.#records.remove(this.#spec.name);
   }
 
-  /** For the moment in which this process itself ends: no waiting is possible any more. */
+  /** For this process's own exit, when waiting is no longer possible. */
   signalAtExit(): void {
     this.#stopping = true;
-    const signal = this.#spec.stopSignals[0] ?? 'SIGTERM';
-    if (this.#child?.exitCode === null) this.#child.kill(signal);
+    if (this.#child?.exitCode === null) this.#child.kill(this.#spec.stopSignals[0] ?? 'SIGTERM');
   }
 
   #spawn(): void {
     const spec = this.#spec;
     this.#logOffset = logSize(spec.logFile);
     const log = openSync(spec.logFile, 'a', 0o600);
-    const folder = spec.folder === undefined ? undefined : openSync(spec.folder, 'r');
+    const folder = spec.folder === undefined ? [] : [openSync(spec.folder, 'r')];
     try {
-      // A session of its own: ctrl-C reaches only the manager, which then stops its children in their order.
+      // In a session of its own: ctrl-C reaches only the manager, which then stops its children in order.
       const child = spawn(spec.command, spec.args, {
         cwd: spec.cwd,
-        env: spec.env as NodeJS.ProcessEnv,
+        env: spec.env,
         detached: true,
-        stdio: folder === undefined ? ['ignore', log, log] : ['ignore', log, log, folder],
+        stdio: ['ignore', log, log, ...folder],
         ...spec.user,
       });
       this.#child = child;
       this.#ready = false;
       this.#startedAt = new Date();
       this.#identity = child.pid === undefined ? undefined : identityOf(child.pid);
-      if (this.#identity) this.#records.remember({ ...this.#identity, name: spec.name, marker: spec.marker });
-      let ended = false;
-      const end = (reason: string): void => {
-        if (ended) return;
-        ended = true;
-        this.#onEnd(reason);
+      if (this.#identity) this.#records.add({ ...this.#identity, name: spec.name, marker: spec.marker });
+      const onEnd = (reason: string): void => {
+        // An error may be followed by an exit or not.
+        if (this.#child === child) this.#onEnd(reason);
       };
-      child.once('error', (error) => end(`could not be started: ${error.message}`));
-      child.once('exit', (code, signal) => end(signal ? `was ended by ${signal}` : `ended with exit code ${code}`));
+      child.once('error', (error) => onEnd(`could not be started: ${error.message}`));
+      child.once('exit', (code, signal) => onEnd(signal ? `was ended by ${signal}` : `ended with exit code ${code}`));
     } finally {
-      closeSync(log);
-      if (folder !== undefined) closeSync(folder);
+      for (const descriptor of [log, ...folder]) closeSync(descriptor);
     }
   }
 
   #onEnd(reason: string): void {
     const ranMs = Date.now() - this.#startedAt.getTime();
-    this.#lastEnd = reason;
+    this.#exitReason = reason;
     this.#child = undefined;
     this.#identity = undefined;
     this.#ready = false;
     if (this.#stopping || !this.#supervised) return;
     if (ranMs > healthyAfterMs) this.#backoffMs = firstBackoffMs;
-    this.#say(`${reason} after ${ranMs} ms; starting it again in ${this.#backoffMs} ms`, 'warn');
-    const wait = this.#backoffMs;
-    this.#backoffMs = Math.min(this.#backoffMs * 2, longestBackoffMs);
+    const backoffMs = this.#backoffMs;
+    this.#backoffMs = Math.min(backoffMs * 2, longestBackoffMs);
+    this.#log(`${reason} after ${ranMs} ms; restarting in ${backoffMs} ms`, 'warn');
     setTimeout(() => {
       if (this.#stopping) return;
       this.#restarts++;
       this.#spawn();
-    }, wait);
+    }, backoffMs);
   }
 
-  async #probe(): Promise<boolean> {
+  async #waitUntilReady(hasFailed: () => boolean): Promise<void> {
+    const { name, readyTimeoutMs, logFile } = this.#spec;
+    const deadline = performance.now() + readyTimeoutMs;
+    while (!(await this.#checkReady())) {
+      const isLate = performance.now() > deadline;
+      if (!isLate && !this.#stopping && !hasFailed()) {
+        await delay(pollMs);
+        continue;
+      }
+      if (this.#stopping) throw new ManagerError('service_unavailable', `${name} was stopped before it was ready.`);
+      const reason = isLate
+        ? `was not ready within ${readyTimeoutMs} ms (${this.#exitReason || 'it still runs'})`
+        : this.#exitReason;
+      throw new ManagerError(
+        'service_unavailable',
+        `${name} ${reason}. The end of its log ${logFile}:\n${logTail(logFile, this.#logOffset, 8) || '(empty)'}`,
+      );
+    }
+  }
+
+  async #checkReady(): Promise<boolean> {
     if (this.#ready) return true;
     const identity = this.#identity;
-    if (!identity || this.#stopping) return false;
-    const answers = await this.#spec.isReady({ logSinceStart: () => this.#logSinceStart() });
-    // Another process may have taken its place while we asked.
-    if (!answers || this.#identity !== identity) return false;
-    this.#ready = true;
-    return true;
-  }
-
-  #logSinceStart(): string {
-    return readLogFrom(this.#spec.logFile, this.#logOffset);
-  }
-
-  #logTail(lines: number): string {
-    return this.#logSinceStart().trimEnd().split('\n').slice(-lines).join('\n');
+    if (!identity || this.#stopping || !(await this.#spec.isReady())) return false;
+    // A new process may have replaced this one during the check.
+    this.#ready = this.#identity === identity;
+    return this.#ready;
   }
 }

@@ -1,12 +1,13 @@
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
+import type { z } from 'zod';
 import { ManagerError } from '../../contracts/errors.js';
 
-/** Whether an error thrown by node:fs carries this code. */
+/** Whether an error of node:fs has one of these codes. */
 export const hasCode = (error: unknown, ...codes: readonly string[]): boolean =>
   error instanceof Error && 'code' in error && codes.includes(String(error.code));
 
-/** Writes readable by this user alone, whole or not at all: a reader or a crash never sees half a file. */
+/** Writes a file that only this user can read, completely or not at all: a reader or a crash never sees half of it. */
 export const writeJsonFile = (path: string, value: unknown): void => {
   const draft = `${path}.${process.pid}.draft`;
   writeFileSync(draft, `${JSON.stringify(value, null, 2)}\n`, { mode: 0o600 });
@@ -15,34 +16,35 @@ export const writeJsonFile = (path: string, value: unknown): void => {
 
 /**
  * Reads one of the state folder's files.
- * @returns undefined when there is no such file.
- * @throws ManagerError state_folder_corrupt when it is there and is not a JSON object that `accepts`.
+ * @returns undefined when the file does not exist.
+ * @throws ManagerError state_folder_corrupt when it cannot be read, is not JSON or does not fit the schema.
  */
-export const readJsonFile = <Shape>(
-  path: string,
-  accepts: (value: object) => value is object & Shape,
-): Shape | undefined => {
+export const readJsonFile = <Value>(path: string, schema: z.ZodType<Value>): Value | undefined => {
+  const corrupt = (what: string, cause: unknown): ManagerError =>
+    corruptStateFolder(dirname(path), `${path} ${what}`, cause);
   let text: string;
   try {
     text = readFileSync(path, 'utf8');
   } catch (error) {
     if (hasCode(error, 'ENOENT')) return undefined;
-    throw corruptStateFolder(dirname(path), `${path} cannot be read`, error);
+    throw corrupt('cannot be read', error);
   }
+  let value: unknown;
   try {
-    const value: unknown = JSON.parse(text);
-    if (typeof value === 'object' && value !== null && accepts(value)) return value;
+    value = JSON.parse(text);
   } catch (error) {
-    throw corruptStateFolder(dirname(path), `${path} is not JSON`, error);
+    throw corrupt('is not JSON', error);
   }
-  throw corruptStateFolder(dirname(path), `${path} does not have the expected fields`);
+  const parsed = schema.safeParse(value);
+  if (!parsed.success) throw corrupt('does not have the expected fields', parsed.error);
+  return parsed.data;
 };
 
-/** The refusal for a state folder that this program did not write, or that was damaged. */
+/** The refusal of a state folder that this program did not write, or that is damaged. */
 export const corruptStateFolder = (folder: string, seen: string, cause?: unknown): ManagerError =>
   new ManagerError(
     'state_folder_corrupt',
     `${seen}. Nothing was changed. Restore the state folder ${folder} from a copy, or move it away ` +
-      `(mv ${folder} ${folder}.old) to begin with an empty one.`,
+      `(mv ${folder} ${folder}.old) to start with an empty one.`,
     { cause },
   );

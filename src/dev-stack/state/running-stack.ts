@@ -1,27 +1,23 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { z } from 'zod';
+import { isRunning, processIdentity } from '../processes/process-identity.js';
 import { readJsonFile, writeJsonFile } from './json-file.js';
-import { isRunning } from '../processes/process-identity.js';
-import type { ProcessIdentity } from '../processes/process-identity.js';
+
+const runningStack = z.object({
+  ...processIdentity.shape,
+  urls: z.object({ api: z.string().exactOptional(), temporalUi: z.string().exactOptional() }),
+  env: z.record(z.string(), z.string()),
+});
 
 /** What a command in another terminal needs to reach a running stack. The file holds the admin token: mode 0600. */
-export interface RunningStack extends ProcessIdentity {
-  readonly urls: { readonly api?: string; readonly temporalUi?: string };
-  readonly env: Readonly<Record<string, string>>;
-}
+export type RunningStack = z.output<typeof runningStack>;
 
 const stackFile = (stateDir: string): string => join(stateDir, 'stack.json');
 
-const isRunningStack = (value: object): value is RunningStack => {
-  const { pid, startTime, urls, env } = value as Partial<RunningStack>;
-  return (
-    typeof pid === 'number' && typeof startTime === 'string' && typeof urls === 'object' && typeof env === 'object'
-  );
-};
-
-/** The stack that runs on this state folder now, undefined when none does. @throws ManagerError state_folder_corrupt. */
+/** The stack that runs on this state folder, undefined when none does. @throws ManagerError state_folder_corrupt. */
 export const readRunningStack = (stateDir: string): RunningStack | undefined => {
-  const stack = readJsonFile<RunningStack>(stackFile(stateDir), isRunningStack);
+  const stack = readJsonFile(stackFile(stateDir), runningStack);
   return stack && isRunning(stack) ? stack : undefined;
 };
 

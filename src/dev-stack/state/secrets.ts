@@ -1,33 +1,28 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
+import { z } from 'zod';
 import { readJsonFile, writeJsonFile } from './json-file.js';
 
-/** What the launcher makes up once a state folder: kept in a file of mode 0600, passed on by environment only. */
-export interface Secrets {
-  readonly postgres: {
-    readonly postgres: string;
-    readonly clusters_db: string;
-    readonly communication_db: string;
-    readonly resources_db: string;
-  };
-  readonly adminToken: string;
-  readonly enrolmentToken: string;
-}
+const secret = z.string().min(21);
+
+const secretsSchema = z.object({
+  /** The password of each role. */
+  postgres: z.object({ postgres: secret, clusters_db: secret, communication_db: secret, resources_db: secret }),
+  adminToken: secret,
+  enrolmentToken: secret,
+});
+
+/** Generated once for a state folder, kept in a file of mode 0600 and passed to processes by their environment only. */
+export type Secrets = Readonly<z.output<typeof secretsSchema>>;
 
 const random256 = (): string => randomBytes(32).toString('base64url');
 
-const isSecrets = (value: object): value is Secrets => {
-  const { postgres, adminToken, enrolmentToken } = value as Partial<Secrets>;
-  const passwords = [postgres?.postgres, postgres?.clusters_db, postgres?.communication_db, postgres?.resources_db];
-  return [...passwords, adminToken, enrolmentToken].every((word) => typeof word === 'string' && word.length > 20);
-};
-
-/** The folder's secrets, made on first use. @throws ManagerError state_folder_corrupt. */
+/** The state folder's secrets, generated on first use. @throws ManagerError state_folder_corrupt. */
 export const loadSecrets = (stateDir: string): Secrets => {
   const path = join(stateDir, 'secrets.json');
-  const known = readJsonFile<Secrets>(path, isSecrets);
-  if (known) return known;
-  const fresh: Secrets = {
+  const existing = readJsonFile(path, secretsSchema);
+  if (existing) return existing;
+  const secrets: Secrets = {
     postgres: {
       postgres: random256(),
       clusters_db: random256(),
@@ -37,6 +32,6 @@ export const loadSecrets = (stateDir: string): Secrets => {
     adminToken: `cmt_${random256()}`,
     enrolmentToken: `cmt_${random256()}`,
   };
-  writeJsonFile(path, fresh);
-  return fresh;
+  writeJsonFile(path, secrets);
+  return secrets;
 };

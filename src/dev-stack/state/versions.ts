@@ -1,19 +1,17 @@
 import { join } from 'node:path';
+import { z } from 'zod';
 import { readJsonFile, writeJsonFile } from './json-file.js';
 
+const version = z.string().regex(/^\d+(\.\d+)*$/);
+
+const versionsSchema = z.object({ postgres: version.optional(), temporalServer: version.optional() });
+
 /** Which versions last wrote the state folder's data. */
-export interface Versions {
-  readonly postgres?: string;
-  readonly temporalServer?: string;
-}
+export type Versions = z.output<typeof versionsSchema>;
 
 const versionsFile = (stateDir: string): string => join(stateDir, 'versions.json');
 
-const isVersions = (value: object): value is Versions =>
-  Object.values(value).every((version) => typeof version === 'string' && /^\d+(\.\d+)*$/.test(version));
+export const readVersions = (stateDir: string): Versions => readJsonFile(versionsFile(stateDir), versionsSchema) ?? {};
 
-export const readVersions = (stateDir: string): Versions =>
-  readJsonFile<Versions>(versionsFile(stateDir), isVersions) ?? {};
-
-export const stampVersion = (stateDir: string, version: Versions): void =>
-  writeJsonFile(versionsFile(stateDir), { ...readVersions(stateDir), ...version });
+export const saveVersion = (stateDir: string, written: Versions): void =>
+  writeJsonFile(versionsFile(stateDir), { ...readVersions(stateDir), ...written });

@@ -1,84 +1,71 @@
 import { createWriteStream } from 'node:fs';
 import { chmod, mkdir, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { Readable, Transform } from 'node:stream';
+import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { z } from 'zod';
 import { showProgress } from '../progress.js';
-import { temporalCliVersion } from './programs.js';
+import type { Log } from '../report.js';
 import { runCommand } from '../run-command.js';
-import type { reporterFor } from '../report.js';
 
 interface DownloadOptions {
-  /** Where the program is to be. */
+  /** Where to put the program. */
   readonly target: string;
-  readonly say: ReturnType<typeof reporterFor>;
-  /** The address that answers with the archive's own, as the Temporal SDKs ask it. */
+  readonly version: string;
+  readonly log: Log;
+  /** Answers with the address of the archive, as it does to the Temporal SDKs. */
   readonly origin?: string;
-  /** Given up after this long without a byte. */
+  /** The download fails after this long without a byte. */
   readonly stallMs?: number;
 }
 
-interface DownloadInfo {
-  readonly archiveUrl: string;
-  readonly fileToExtract: string;
-}
-
-const isDownloadInfo = (value: unknown): value is DownloadInfo =>
-  typeof value === 'object' &&
-  value !== null &&
-  typeof (value as Partial<DownloadInfo>).archiveUrl === 'string' &&
-  typeof (value as Partial<DownloadInfo>).fileToExtract === 'string';
+const downloadInfo = z.object({ archiveUrl: z.string(), fileToExtract: z.string() });
 
 /**
- * Fetches the official Temporal CLI archive and puts its program in place, whole or not at all.
- * @throws Error that says why: no connection, no progress for `stallMs`, or an answer of another kind.
+ * Downloads the official Temporal CLI and puts it in place, completely or not at all.
+ * @throws Error that says why: no connection, no progress for `stallMs`, or an unexpected answer.
  */
 export const downloadTemporal = async (options: DownloadOptions): Promise<void> => {
-  const { target, say, origin = 'https://temporal.download', stallMs = 20_000 } = options;
+  const { target, version, log, origin = 'https://temporal.download', stallMs = 20_000 } = options;
   const stall = new AbortController();
-  const arm = (): NodeJS.Timeout =>
-    setTimeout(() => stall.abort(new Error(`no progress for ${stallMs / 1000} s`)), stallMs);
-  let timer = arm();
-  const alive = (): void => {
-    clearTimeout(timer);
-    timer = arm();
-  };
+  const { signal } = stall;
+  const timer = setTimeout(() => stall.abort(new Error(`no progress for ${stallMs / 1000} s`)), stallMs);
   const folder = `${target}.${process.pid}.download`;
   let receivedBytes = 0;
-  const endProgress = showProgress(say, () => `downloading the Temporal CLI: ${Math.round(receivedBytes / 1e6)} MB`);
+  const stopProgress = showProgress(log, () => `downloading the Temporal CLI: ${Math.round(receivedBytes / 1e6)} MB`);
   try {
     await mkdir(folder, { recursive: true });
     const platform = process.platform === 'win32' ? 'windows' : process.platform;
     const arch = process.arch === 'x64' ? 'amd64' : process.arch;
     const query = new URLSearchParams({ arch, platform, format: 'tar.gz' });
-    const answer = await fetch(`${origin}/cli/${temporalCliVersion}?${query}`, { signal: stall.signal });
+    const answer = await fetch(`${origin}/cli/${version}?${query}`, { signal });
     if (!answer.ok) throw new Error(`${origin} answered ${answer.status}`);
-    const info: unknown = await answer.json();
-    if (!isDownloadInfo(info)) throw new Error(`${origin} answered something other than an archive's address`);
-    alive();
-    const archive = await fetch(info.archiveUrl, { signal: stall.signal });
-    if (!archive.ok || !archive.body) throw new Error(`${info.archiveUrl} answered ${archive.status}`);
-    const count = new Transform({
-      transform(chunk: Buffer, _encoding, done) {
+    const info = downloadInfo.safeParse(await answer.json());
+    if (!info.success) throw new Error(`${origin} did not answer with the address of an archive`);
+    const { archiveUrl, fileToExtract } = info.data;
+    timer.refresh();
+    const archive = await fetch(archiveUrl, { signal });
+    if (!archive.ok || !archive.body) throw new Error(`${archiveUrl} answered ${archive.status}`);
+    const count = async function* (chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+      for await (const chunk of chunks) {
         receivedBytes += chunk.length;
-        alive();
-        done(null, chunk);
-      },
-    });
+        timer.refresh();
+        yield chunk;
+      }
+    };
     const file = join(folder, 'archive.tar.gz');
-    await pipeline(Readable.fromWeb(archive.body), count, createWriteStream(file), { signal: stall.signal });
-    const { code, stderr } = await runCommand('tar', ['-xzf', file, '-C', folder, info.fileToExtract]);
-    if (code !== 0) throw new Error(`the archive could not be unpacked: ${stderr.trim()}`);
-    await chmod(join(folder, info.fileToExtract), 0o755);
+    await pipeline(Readable.fromWeb(archive.body), count, createWriteStream(file), { signal });
+    await runCommand('tar', ['-xzf', file, '-C', folder, fileToExtract]);
+    await chmod(join(folder, fileToExtract), 0o755);
     await mkdir(dirname(target), { recursive: true });
-    await rename(join(folder, info.fileToExtract), target);
+    await rename(join(folder, fileToExtract), target);
   } catch (error) {
-    // fetch says only "fetch failed"; the reason is in its cause.
-    if (stall.signal.aborted) throw stall.signal.reason;
+    if (signal.aborted) throw signal.reason;
+    // fetch itself says only "fetch failed".
     throw error instanceof Error && error.cause instanceof Error ? error.cause : error;
   } finally {
     clearTimeout(timer);
-    endProgress();
+    stopProgress();
     await rm(folder, { recursive: true, force: true });
   }
 };

@@ -1,71 +1,72 @@
 import { join } from 'node:path';
-import { ManagerError } from '../../contracts/errors.js';
+import { compareVersions } from 'compare-versions';
+import { findOnPath, findOrInstallProgram, findProgram, readVersion } from '../find-program.js';
+import type { Program, SearchResult } from '../find-program.js';
 import { cacheFolder } from '../paths.js';
-import { compareVersions, findOnPath, isExecutable, notRunnable } from '../find-program.js';
-import type { Attempt } from '../find-program.js';
-import { runCommand } from '../run-command.js';
+import { logFor, type Report } from '../report.js';
+import { buildTemporal } from './build.js';
+import { downloadTemporal } from './download.js';
 
-type Environment = Readonly<Record<string, string | undefined>>;
-
-/** The version that is downloaded or built: the last whose module can be installed by name, later ones carry a `replace`. */
+/** The version that is downloaded or built: the last whose module Go can install by name; later ones contain a `replace`. */
 export const temporalCliVersion = 'v1.5.1';
-/** Update-with-start, which the client relies on, is part of servers from here on. */
+/** The first server with update-with-start, which the client uses. */
 export const oldestTemporalServer = '1.28.0';
 
-/** A Temporal CLI that can be run here; its version is that of the server inside it. */
-export interface TemporalCli {
-  readonly path: string;
-  readonly serverVersion: string;
-  readonly from: string;
-}
+const allowed = `a Temporal CLI with server ${oldestTemporalServer} or later`;
 
 /** Where a downloaded or built CLI is kept. */
-export const cachedTemporalCli = (environment: Environment): string =>
+export const cachedTemporalCli = (environment: NodeJS.ProcessEnv): string =>
   join(cacheFolder(environment), `temporal-cli-${temporalCliVersion}-${process.platform}-${process.arch}`);
 
-/** What a CLI says of itself, or why it cannot be used. */
-export const inspectTemporal = async (way: string, path: string): Promise<TemporalCli | Attempt> => {
-  if (!isExecutable(path)) return { way, reason: notRunnable(path) };
-  try {
-    const { stdout, stderr } = await runCommand(path, ['--version'], { timeoutMs: 20_000 });
-    const serverVersion = /Server (\d+\.\d+\.\d+)/.exec(stdout)?.[1];
-    if (!serverVersion) return { way, reason: `${path} --version said: ${(stdout || stderr).trim().slice(0, 200)}` };
-    if (compareVersions(serverVersion, oldestTemporalServer) < 0) {
-      return { way, reason: `${path} carries server ${serverVersion}, older than ${oldestTemporalServer}` };
-    }
-    return { path, serverVersion, from: `${way} (${path})` };
-  } catch (error) {
-    return { way, reason: error instanceof Error ? error.message : String(error) };
-  }
+const inspect = async (path: string): Promise<string> => {
+  const version = await readVersion(path, /Server (\d+\.\d+\.\d+)/);
+  if (compareVersions(version, oldestTemporalServer) >= 0) return version;
+  throw new Error(`${path} contains server ${version}, older than ${oldestTemporalServer}`);
 };
 
 /**
- * Finds a Temporal CLI: TEMPORAL_CLI_PATH, then PATH, then the cache.
- * @throws ManagerError invalid_configuration when TEMPORAL_CLI_PATH is set and cannot be used: a choice is not replaced silently.
+ * Finds a Temporal CLI: TEMPORAL_CLI_PATH, then PATH, then the cache. Its version is that of the server in it.
+ * @throws ManagerError invalid_configuration when TEMPORAL_CLI_PATH is set and cannot be used.
  */
-export const findTemporal = async (
-  environment: Environment,
-): Promise<{ readonly found?: TemporalCli; readonly attempts: readonly Attempt[] }> => {
-  const chosen = environment['TEMPORAL_CLI_PATH'];
-  if (chosen) {
-    const result = await inspectTemporal('TEMPORAL_CLI_PATH', chosen);
-    if ('path' in result) return { found: result, attempts: [] };
-    throw new ManagerError(
-      'invalid_configuration',
-      `TEMPORAL_CLI_PATH=${chosen} cannot be used: ${result.reason}. Point it at a Temporal CLI with server ${oldestTemporalServer} or later, or unset it.`,
-    );
+export const findTemporal = (environment: NodeJS.ProcessEnv): Promise<SearchResult> =>
+  findProgram({
+    environment,
+    variable: 'TEMPORAL_CLI_PATH',
+    allowed,
+    places: [
+      { way: 'temporal on PATH', path: findOnPath('temporal', environment['PATH']) },
+      { way: 'the cache', path: cachedTemporalCli(environment) },
+    ],
+    inspect,
+  });
+
+/**
+ * A Temporal CLI for this machine, downloaded or built into the cache when there is none.
+ * @returns undefined when TEMPORAL_ADDRESS names an external server.
+ * @throws ManagerError service_unavailable that names each method tried.
+ */
+export const ensureTemporal = async (
+  environment: NodeJS.ProcessEnv,
+  report: Report | undefined,
+): Promise<Program | undefined> => {
+  const log = logFor('temporal', report);
+  const address = environment['TEMPORAL_ADDRESS'];
+  if (address) {
+    log(`external server at TEMPORAL_ADDRESS=${address}`);
+    return undefined;
   }
-  const attempts: Attempt[] = [];
-  const onPath = findOnPath('temporal', environment['PATH']);
-  if (!onPath) attempts.push({ way: 'temporal on PATH', reason: 'not there' });
-  for (const [way, path] of [
-    ['temporal on PATH', onPath],
-    ['our cache folder', cachedTemporalCli(environment)],
-  ] as const) {
-    if (!path) continue;
-    const result = await inspectTemporal(way, path);
-    if ('path' in result) return { found: result, attempts };
-    attempts.push(result);
-  }
-  return { attempts };
+  const target = cachedTemporalCli(environment);
+  const program = await findOrInstallProgram({
+    name: 'Temporal CLI',
+    find: () => findTemporal(environment),
+    methods: [
+      { way: 'the official download', install: () => downloadTemporal({ target, version: temporalCliVersion, log }) },
+      { way: 'go install', install: () => buildTemporal({ target, version: temporalCliVersion, environment, log }) },
+    ],
+    lockFile: `${target}.lock`,
+    advice: `Install ${allowed} or Go 1.25, or set TEMPORAL_CLI_PATH to a CLI or TEMPORAL_ADDRESS to a running server.`,
+    log,
+  });
+  log(`server ${program.version} from ${program.from}`);
+  return program;
 };
