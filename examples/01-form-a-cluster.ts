@@ -1,17 +1,18 @@
 /**
- * An orchestrator in TypeScript: three agents join, a cluster is formed through Temporal, and each member says who is in.
+ * An orchestrator in TypeScript: three agents register, a cluster is formed through Temporal, and each member prints the
+ * member list that it received.
  *
  *   npm start                                              in one terminal
  *   node --import tsx examples/01-form-a-cluster.ts        in another
  *
- * Elsewhere than on this machine, set TEMPORAL_ADDRESS, CLUSTER_MANAGER_URL and CLUSTER_MANAGER_ENROLMENT_TOKEN.
+ * For a manager on another machine set TEMPORAL_ADDRESS, CLUSTER_MANAGER_URL and CLUSTER_MANAGER_ENROLMENT_TOKEN.
  */
 import { connectClusterManager } from 'cluster-manager';
-import { createAgent } from 'cluster-manager/agent';
-import { ManagerError } from 'cluster-manager/contracts';
-import { whereTheManagerIs } from './support/where-the-manager-is.js';
+import { createAgent, type Agent } from 'cluster-manager/agent';
+import { managerAddress } from './support/manager-address.js';
+import { runWithAgents } from './support/run-example.js';
 
-const { url, enrolmentToken, temporalAddress } = whereTheManagerIs();
+const { url, enrolmentToken, temporalAddress } = managerAddress();
 // The manager's id in cluster-manager.yaml, which is its Temporal task queue.
 const managerId = process.argv[2] ?? 'cluster-manager-1';
 
@@ -25,19 +26,15 @@ const agents = ['translator-1', 'translator-2', 'reviewer-1'].map((id) =>
   }),
 );
 
-try {
-  await Promise.all(agents.map((agent) => agent.start()));
-  const everyMemberKnows = Promise.all(
-    agents.map(
-      (agent) =>
-        new Promise<string>((resolve) =>
-          agent.on('joined', ({ cluster }) =>
-            resolve(`${agent.id} joined ${cluster.name}: ${cluster.members.map(({ agentId }) => agentId).join(', ')}`),
-          ),
-        ),
+const memberListOf = (agent: Agent): Promise<string> =>
+  new Promise((resolve) =>
+    agent.on('joined', ({ cluster }) =>
+      resolve(`${agent.id} joined ${cluster.name}: ${cluster.members.map(({ agentId }) => agentId).join(', ')}`),
     ),
   );
 
+await runWithAgents(agents, async () => {
+  const memberLists = Promise.all(agents.map(memberListOf));
   const manager = await connectClusterManager({ address: temporalAddress, namespace: 'default', managerId });
   try {
     const cluster = await manager.formCluster({
@@ -47,15 +44,8 @@ try {
       spread: { by: 'host', mode: 'hard' },
     });
     console.log(`formed ${cluster.clusterId}, epoch ${cluster.epoch}, coordinator ${cluster.coordinator}`);
-    for (const line of await everyMemberKnows) console.log(line);
+    for (const line of await memberLists) console.log(line);
   } finally {
     await manager.close();
   }
-} catch (error) {
-  // A refusal has a stable code and says what to do; anything else is a fault.
-  if (!(error instanceof ManagerError)) throw error;
-  console.error(`${error.code}: ${error.message}`);
-  process.exitCode = 1;
-} finally {
-  await Promise.all(agents.map((agent) => agent.leave()));
-}
+});

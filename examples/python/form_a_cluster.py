@@ -1,11 +1,11 @@
-"""An orchestrator in Python: forms a cluster through Temporal alone, with one JSON object.
+"""An orchestrator in Python: forms a cluster with one JSON object and nothing but a Temporal client.
 
     python3 -m venv .venv && .venv/bin/pip install -r examples/python/requirements.txt
     .venv/bin/python examples/python/form_a_cluster.py --name translators --capability translate --size 3
 
-Needs a manager that runs (npm start) and agents that are registered. The address comes from TEMPORAL_ADDRESS, the
-namespace from TEMPORAL_NAMESPACE. Prints the result as JSON. Exit code: 0 formed, 2 the request is not valid,
-6 refused or undone, 69 Temporal is not there.
+Needs a running manager (npm start) and registered agents. The address comes from TEMPORAL_ADDRESS, the namespace from
+TEMPORAL_NAMESPACE. Prints the result as JSON. Exit code: 0 formed, 2 invalid request, 6 refused or compensated, 69 Temporal
+does not answer.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from temporalio.exceptions import ApplicationError, FailureError
 
 
 async def form_cluster(client: Client, task_queue: str, request: dict) -> dict:
-    """Starts the workflow, or joins the one that runs for the same requestId, and waits for its result."""
+    """Starts the workflow, or attaches to the running one with the same requestId, and waits for its result."""
     return await client.execute_workflow(
         "formCluster",
         request,
@@ -33,14 +33,14 @@ async def form_cluster(client: Client, task_queue: str, request: dict) -> dict:
 
 
 def refusal_of(error: WorkflowFailureError) -> ApplicationError | None:
-    """The refusal at the root of a failed workflow: its `type` is stable, its details list every problem."""
+    """The refusal at the root of a workflow failure. Its `type` is stable; its details list every problem."""
     cause: BaseException | None = error.cause
     while isinstance(cause, FailureError) and not isinstance(cause, ApplicationError):
         cause = cause.cause
     return cause if isinstance(cause, ApplicationError) else None
 
 
-def explain(refusal: ApplicationError) -> None:
+def print_refusal(refusal: ApplicationError) -> None:
     problems = refusal.details[0] if refusal.details else []
     if not problems:
         print(f"{refusal.type}: {refusal.message}", file=sys.stderr)
@@ -54,8 +54,8 @@ async def main() -> int:
     parser = argparse.ArgumentParser(description="Forms a cluster of registered agents.")
     parser.add_argument("--name", required=True)
     parser.add_argument("--capability", action="append", default=[], help="may be repeated")
-    parser.add_argument("--size", type=int, help="how many members; default: the least the manager allows")
-    parser.add_argument("--request-id", default=f"op_{uuid.uuid4()}", help="the same id again: the same cluster")
+    parser.add_argument("--size", type=int, help="number of members; default: the minimum of the manager")
+    parser.add_argument("--request-id", default=f"op_{uuid.uuid4()}", help="the same id gives the same cluster")
     parser.add_argument("--manager", default="cluster-manager-1", help="the manager's id, which is its task queue")
     options = parser.parse_args()
 
@@ -79,7 +79,7 @@ async def main() -> int:
         refusal = refusal_of(error)
         if refusal is None:
             raise
-        explain(refusal)
+        print_refusal(refusal)
         return 2 if refusal.type == "InvalidRequest" else 6
     print(json.dumps(result, indent=2))
     return 0
@@ -89,5 +89,5 @@ if __name__ == "__main__":
     code = asyncio.run(main())
     sys.stdout.flush()
     sys.stderr.flush()
-    # The SDK's native threads may outlive the interpreter's teardown, which then crashes now and then: leave without it.
+    # Exits without the interpreter's teardown, which sometimes crashes while native threads of the SDK still run.
     os._exit(code)

@@ -1,11 +1,10 @@
-"""An agent in Python with the standard library only: it registers, takes its mail and answers it.
+"""An agent in Python with the standard library only: it registers, receives messages and replies to them.
 
     python3 examples/python/inbox.py --id echo-1 --capability echo --messages 3
 
-What it is sent it sends back as "echo.reply" to whom the message says, or to the sender. It leaves after so many
-messages, or when none came for --patience seconds. The address comes from CLUSTER_MANAGER_URL, the enrolment token from
-CLUSTER_MANAGER_ENROLMENT_TOKEN. Prints one JSON object a line. Exit code: 0 done, 3 the token is refused, 69 the manager
-is not there.
+It sends the data of each message back as an "echo.reply". It leaves after --messages messages, or when it received none for
+--patience seconds. The address comes from CLUSTER_MANAGER_URL, the enrolment token from CLUSTER_MANAGER_ENROLMENT_TOKEN.
+Prints one JSON object a line. Exit code: 0 done, 3 registration refused, 69 the manager does not answer.
 """
 
 import argparse
@@ -22,7 +21,7 @@ import urllib.request
 
 
 class Refused(Exception):
-    """What the manager refused, with its stable code."""
+    """A refusal of the manager, with its stable code."""
 
     def __init__(self, status: int, code: str, detail: str):
         super().__init__(f"{code}: {detail}")
@@ -31,14 +30,14 @@ class Refused(Exception):
 
 
 class Manager:
-    """The calls that one agent makes."""
+    """The HTTP calls of one agent."""
 
     def __init__(self, url: str, token: str):
         self.url = url.rstrip("/")
         self.token = token
 
     def call(self, method: str, path: str, body: dict | None = None, timeout: float = 15) -> dict:
-        """One call, again while nothing answers. All calls here may be made twice: the second changes nothing."""
+        """Makes a call and retries it while the manager does not answer. Every call of this agent is idempotent."""
         for attempt in range(8):
             try:
                 return self._once(method, path, body, timeout)
@@ -69,24 +68,24 @@ class Manager:
             raise Refused(error.code, problem.get("code", "unknown"), problem.get("detail", error.reason)) from None
 
 
-def say(event: str, **facts: object) -> None:
-    print(json.dumps({"event": event, **facts}), flush=True)
+def log(event: str, **fields: object) -> None:
+    print(json.dumps({"event": event, **fields}), flush=True)
 
 
-def beat(manager: Manager, own: str, every: float, stopped: threading.Event) -> None:
-    """Renews the lease until told to stop. A tenth more or less, so that a fleet does not beat as one."""
+def send_heartbeats(manager: Manager, agent_path: str, every: float, stopped: threading.Event) -> None:
+    """Renews the lease until stopped. The period varies by a tenth, so that agents do not send heartbeats together."""
     while not stopped.wait(every * random.uniform(0.9, 1.1)):
         try:
-            manager.call("POST", f"{own}/heartbeat", {})
+            manager.call("POST", f"{agent_path}/heartbeat", {})
         except (Refused, OSError) as error:
-            say("error", message=str(error))
+            log("error", message=str(error))
 
 
 def echo(message: dict) -> dict:
-    """The reply. Its id is derived from the message, so that one sent twice after a crash is delivered once."""
-    name = f"{message['source']}\n{message['id']}".encode()
+    """The reply. Its id is derived from the message: sent again after a crash, it is delivered once."""
+    key = f"{message['source']}\n{message['id']}".encode()
     return {
-        "id": f"re_{hashlib.sha256(name).hexdigest()[:40]}",
+        "id": f"re_{hashlib.sha256(key).hexdigest()[:40]}",
         "to": {"agent": message["replyTo"] or message["source"]},
         "correlationId": message["correlationId"] or message["id"],
         "type": "echo.reply",
@@ -94,23 +93,23 @@ def echo(message: dict) -> dict:
     }
 
 
-def take_mail(manager: Manager, own: str, wanted: int, patience: float) -> int:
-    """Handles `wanted` messages, or as many as come before patience ends. Returns how many."""
+def handle_messages(manager: Manager, agent_path: str, wanted: int, patience: float) -> int:
+    """Handles up to `wanted` messages; gives up after `patience` seconds without one. Returns how many it handled."""
     handled = 0
     last = time.monotonic()
     while handled < wanted and time.monotonic() - last < patience:
         wait = max(0, min(20, int(patience - (time.monotonic() - last))))
         query = urllib.parse.urlencode({"max": min(10, wanted - handled), "waitSeconds": wait})
-        deliveries = manager.call("GET", f"{own}/inbox?{query}", timeout=wait + 10)["deliveries"]
+        deliveries = manager.call("GET", f"{agent_path}/inbox?{query}", timeout=wait + 10)["deliveries"]
         for delivery in deliveries:
             message = delivery["message"]
-            say("message", id=message["id"], source=message["source"], type=message["type"], data=message["data"])
-            # Mail of the manager itself, such as cluster.joined, asks for no answer.
+            log("message", id=message["id"], source=message["source"], type=message["type"], data=message["data"])
+            # Messages of the manager itself, such as cluster.joined, ask for no reply.
             if not message["type"].startswith("cluster."):
                 result = manager.call("POST", "/v1/messages", {"messages": [echo(message)]})["results"][0]
-                say("replied", **result)
+                log("replied", **result)
                 handled += 1
-            # Only what was dealt with is acked. What is not comes again when its lease has run out.
+            # An unacked message is redelivered when its lease has expired.
             ack = {"leaseToken": delivery["leaseToken"]}
             manager.call("POST", f"/v1/deliveries/{urllib.parse.quote(delivery['id'])}/ack", ack)
             last = time.monotonic()
@@ -118,16 +117,16 @@ def take_mail(manager: Manager, own: str, wanted: int, patience: float) -> int:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="An agent that echoes its mail.")
+    parser = argparse.ArgumentParser(description="An agent that echoes its messages.")
     parser.add_argument("--id", required=True)
     parser.add_argument("--capability", action="append", default=[], help="may be repeated")
-    parser.add_argument("--messages", type=int, default=3, help="leaves after so many")
-    parser.add_argument("--patience", type=float, default=60, help="leaves after so many seconds without one")
+    parser.add_argument("--messages", type=int, default=3, help="leaves after this many")
+    parser.add_argument("--patience", type=float, default=60, help="leaves after this many seconds without a message")
     options = parser.parse_args()
 
     url = os.environ.get("CLUSTER_MANAGER_URL", "http://127.0.0.1:8420")
     manager = Manager(url, os.environ.get("CLUSTER_MANAGER_ENROLMENT_TOKEN", ""))
-    own = f"/v1/agents/{urllib.parse.quote(options.id)}"
+    agent_path = f"/v1/agents/{urllib.parse.quote(options.id)}"
     try:
         registered = manager.call("POST", "/v1/agents", {"id": options.id, "capabilities": options.capability})
     except Refused as refusal:
@@ -136,21 +135,21 @@ def main() -> int:
     except OSError as error:
         print(f"The manager at {url} cannot be reached; start it with npm start ({error})", file=sys.stderr)
         return 69
-    # The agent's own token, shown this once: from here on everything is said with it.
+    # The agent's own token is returned only here. All further calls use it.
     manager.token = registered["token"]
-    say("registered", incarnation=registered["agent"]["incarnation"])
+    log("registered", incarnation=registered["agent"]["incarnation"])
 
     stopped = threading.Event()
-    beating = threading.Thread(
-        target=beat, args=(manager, own, registered["heartbeatSeconds"], stopped), daemon=True
+    heartbeats = threading.Thread(
+        target=send_heartbeats, args=(manager, agent_path, registered["heartbeatSeconds"], stopped), daemon=True
     )
-    beating.start()
+    heartbeats.start()
     try:
-        handled = take_mail(manager, own, options.messages, options.patience)
+        handled = handle_messages(manager, agent_path, options.messages, options.patience)
     finally:
         stopped.set()
-        manager.call("DELETE", own)
-    say("left", handled=handled)
+        manager.call("DELETE", agent_path)
+    log("left", handled=handled)
     return 0
 
 

@@ -1,7 +1,7 @@
 import { createAgent, type Agent, type Reply } from 'cluster-manager/agent';
-import type { ManagerAddress } from './agent-fleet.js';
+import type { ManagerAccess } from './agent-processes.js';
 
-/** What is said in the debate goes by topic; who speaks next, counsel and votes go by request and reply. */
+/** The data of a message on the debate's topic. */
 export interface Statement {
   readonly side: string;
   readonly speaker: string;
@@ -11,30 +11,30 @@ export interface Statement {
 
 export interface Side {
   readonly name: string;
-  /** What its members are able to do: by this they are found, whoever they are. */
+  /** The capability of its members: messages are addressed to it rather than to an agent's id. */
   readonly capability: string;
   readonly members: readonly string[];
   readonly arguments: readonly (readonly [text: string, weight: number])[];
 }
 
-/** A debater has no model behind it: it knows a few arguments, asks a team-mate for one, and listens. */
-export function createDebater(id: string, side: Side, topic: string, { url, enrolmentToken }: ManagerAddress): Agent {
+/** A debater needs no language model: it knows its side's arguments, asks a team-mate which to use, and listens. */
+export function createDebater(id: string, side: Side, topic: string, { url, enrolmentToken }: ManagerAccess): Agent {
   const agent = createAgent({ id, url, token: enrolmentToken, capabilities: [side.capability], host: `host-of-${id}` });
   const heard: Statement[] = [];
+  const own: Statement[] = [];
 
   const speak = async (): Promise<Reply> => {
     const [cluster] = agent.clusters();
-    // Any other member will do. This handler waits for the reply, which is not held up by it.
+    // Goes to any other member of the cluster. This handler may wait for the reply: replies are not queued behind it.
     const to = { capability: side.capability, ...(cluster ? { cluster: cluster.id } : {}) };
-    const said = [...heard, ...own].map(({ text }) => text);
-    const counsel = await agent.request(to, { type: 'debate.counsel', data: { said } }, { timeoutMs: 20_000 });
-    const [text, weight] = counsel.data as Side['arguments'][number];
+    const used = [...heard, ...own].map(({ text }) => text);
+    const advice = await agent.request(to, { type: 'debate.advice', data: { used } }, { timeoutMs: 20_000 });
+    const [text, weight] = advice.data as Side['arguments'][number];
     const statement: Statement = { side: side.name, speaker: id, text, weight };
     own.push(statement);
     await agent.publish(topic, { type: 'debate.statement', data: statement });
-    return { type: 'debate.spoke', data: { counsellor: counsel.source } };
+    return { type: 'debate.spoke', data: { adviser: advice.source } };
   };
-  const own: Statement[] = [];
 
   agent.onMessage(async (message): Promise<Reply | void> => {
     switch (message.type) {
@@ -43,21 +43,21 @@ export function createDebater(id: string, side: Side, topic: string, { url, enro
         return;
       case 'debate.your-turn':
         return speak();
-      case 'debate.counsel': {
-        const { said } = message.data as { readonly said: readonly string[] };
-        const fresh = side.arguments.find(([text]) => !said.includes(text)) ?? side.arguments[0];
-        return { type: 'debate.counsel', data: fresh };
+      case 'debate.advice': {
+        const { used } = message.data as { readonly used: readonly string[] };
+        const unused = side.arguments.find(([text]) => !used.includes(text)) ?? side.arguments[0];
+        return { type: 'debate.advice', data: unused };
       }
       case 'debate.vote':
-        return { type: 'debate.vote', data: { heard: heard.length, for: convincedBy([...heard, ...own]) } };
+        return { type: 'debate.vote', data: { heard: heard.length, for: strongestSide([...heard, ...own]) } };
     }
   });
   return agent;
 }
 
-/** The side whose statements weigh most in all. */
-function convincedBy(statements: readonly Statement[]): string {
+/** The side whose statements have the highest total weight. */
+function strongestSide(statements: readonly Statement[]): string {
   const weights = new Map<string, number>();
   for (const { side, weight } of statements) weights.set(side, (weights.get(side) ?? 0) + weight);
-  return [...weights].sort(([, a], [, b]) => b - a)[0]?.[0] ?? 'nobody';
+  return [...weights].sort(([, a], [, b]) => b - a)[0]?.[0] ?? 'neither side';
 }

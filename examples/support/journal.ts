@@ -1,26 +1,26 @@
 import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
 
 /*
- * What clients saw, in their own words: one JSON object a line, appended and never changed. A line is written before the
- * client goes on, so that a killed client has told everything it knew. Anybody can write it, in any language.
+ * A journal records what one client sent, received and acked: one JSON object a line, appended and never changed. A line is
+ * written before the client goes on, so that the journal of a killed client is complete.
  */
 
 /** One attempt to send. Attempts of one message have the same source, id and order. */
 export interface SentEntry {
   readonly what: 'sent';
-  /** RFC 3339, when the answer was there. */
+  /** When the answer arrived, RFC 3339. */
   readonly at: string;
-  /** Who the server says sends: an agent's id, or `/<role>/<token id>`. */
+  /** The sender as the server names it: an agent's id, or `/<role>/<token id>`. */
   readonly source: string;
   readonly id: string;
-  /** `unknown`: no answer came, it may be stored or not. */
+  /** `unknown`: no answer arrived; the message may be stored or not. */
   readonly outcome: 'accepted' | 'refused' | 'unknown';
   readonly matched?: number;
-  /** Rises with each message that was sent after the one before was accepted. Without it no order is claimed. */
+  /** Grows with each message that was sent after the previous one was accepted. Absent when the sender kept no order. */
   readonly order?: number;
 }
 
-/** One hand-over, written before the work begins. */
+/** One receipt of a delivery, written before it is handled. */
 export interface ReceivedEntry {
   readonly what: 'received';
   readonly at: string;
@@ -39,13 +39,13 @@ export interface AckedEntry {
   readonly agentId: string;
   readonly deliveryId: string;
   readonly leaseToken: string;
-  /** The answer said so. False: it was refused, or no answer came. */
+  /** Whether the server confirmed it. False: it was refused, or no answer arrived. */
   readonly confirmed: boolean;
 }
 
 export type JournalEntry = SentEntry | ReceivedEntry | AckedEntry;
 
-/** An entry before it is dated. */
+/** An entry without its time. */
 export type JournalFact = JournalEntry extends infer Entry
   ? Entry extends JournalEntry
     ? Omit<Entry, 'at'>
@@ -53,7 +53,7 @@ export type JournalFact = JournalEntry extends infer Entry
   : never;
 
 export interface Journal {
-  /** Appends an entry, dated now; it is in the file when this returns. */
+  /** Appends an entry with the present time; it is in the file when this returns. */
   write(fact: JournalFact): void;
   close(): void;
 }
@@ -82,13 +82,13 @@ const fields: Readonly<Record<JournalEntry['what'], Readonly<Record<string, 'str
 };
 
 /**
- * Reads journals, one after the other. The last line of a file may be torn: its writer was killed.
+ * Reads journals, one after the other. The last line of a file may be incomplete, because its writer was killed.
  * @throws Error that names the file, the line and what is wrong with it.
  */
 export function readJournals(paths: readonly string[]): JournalEntry[] {
   return paths.flatMap((path) => {
     const lines = readFileSync(path, 'utf8').split('\n');
-    // What follows the last line break is empty, or torn.
+    // After the last line break is nothing, or an incomplete line.
     return lines.slice(0, -1).map((line, index) => parseEntry(line, `${path}:${index + 1}`));
   });
 }
@@ -98,37 +98,37 @@ function parseEntry(line: string, where: string): JournalEntry {
   try {
     entry = JSON.parse(line);
   } catch (cause) {
-    throw new Error(`${where} is no JSON: ${line.slice(0, 100)}`, { cause });
+    throw new Error(`${where} is not JSON: ${line.slice(0, 100)}`, { cause });
   }
   const record = (typeof entry === 'object' && entry !== null ? entry : {}) as Readonly<Record<string, unknown>>;
-  const wanted = fields[record['what'] as JournalEntry['what']] as (typeof fields)['sent'] | undefined;
-  if (!wanted)
-    throw new Error(`${where}: "what" is ${JSON.stringify(record['what'])}; sent, received and acked are known`);
-  for (const [name, type] of Object.entries(wanted)) {
+  const expected = fields[record['what'] as JournalEntry['what']] as (typeof fields)['sent'] | undefined;
+  if (!expected)
+    throw new Error(`${where}: "what" is ${JSON.stringify(record['what'])}; it must be sent, received or acked`);
+  for (const [name, type] of Object.entries(expected)) {
     if (typeof record[name] !== type) throw new Error(`${where}: "${name}" must be a ${type}: ${line.slice(0, 200)}`);
   }
   return record as unknown as JournalEntry;
 }
 
-/** What a story about a run can say of the messages that were accepted in it. */
+/** Counts of the messages that were accepted in one run. */
 export interface JournalFigures {
   /** Messages with at least one accepted attempt. */
   readonly accepted: number;
-  /** What they add up to, one for each recipient that they matched. */
+  /** Their deliveries: one for each recipient that a message matched. */
   readonly deliveries: number;
-  /** Deliveries that were handed over at least once. */
+  /** Deliveries that were received at least once. */
   readonly received: number;
   /** Deliveries whose ack was confirmed. */
   readonly acked: number;
-  /** Deliveries that are neither acked nor, if nobody is at work any more, ever will be. */
+  /** Deliveries without a confirmed ack. Those are lost once no client runs any more. */
   readonly lost: number;
-  /** Deliveries that were handed over more than once before their ack was confirmed, as may happen. */
+  /** Deliveries that were received more than once before their ack was confirmed, which is allowed. */
   readonly repeated: number;
-  /** Hand-overs of anything at all after its ack was confirmed, which must not happen. */
+  /** Receipts of a delivery after its ack was confirmed, which must not happen. */
   readonly afterAck: number;
 }
 
-/** @param entries of one agent in the order in which it wrote them. */
+/** @param entries those of one agent in the order in which it wrote them. */
 export function journalFigures(entries: readonly JournalEntry[]): JournalFigures {
   const matched = new Map<string, number>();
   for (const entry of entries) {
@@ -137,7 +137,7 @@ export function journalFigures(entries: readonly JournalEntry[]): JournalFigures
       matched.set(key, Math.max(matched.get(key) ?? 0, entry.matched ?? 0));
     }
   }
-  const handOvers = new Map<string, number>();
+  const receipts = new Map<string, number>();
   const messages = new Map<string, string>();
   const acked = new Set<string>();
   let afterAck = 0;
@@ -145,19 +145,19 @@ export function journalFigures(entries: readonly JournalEntry[]): JournalFigures
     if (entry.what === 'acked' && entry.confirmed) acked.add(entry.deliveryId);
     if (entry.what !== 'received') continue;
     if (acked.has(entry.deliveryId)) afterAck++;
-    else handOvers.set(entry.deliveryId, (handOvers.get(entry.deliveryId) ?? 0) + 1);
+    else receipts.set(entry.deliveryId, (receipts.get(entry.deliveryId) ?? 0) + 1);
     messages.set(entry.deliveryId, keyOf(entry.source, entry.messageId));
   }
-  const ours = [...messages].flatMap(([id, key]) => (matched.has(key) ? [{ id, key }] : []));
+  const known = [...messages].flatMap(([id, key]) => (matched.has(key) ? [{ id, key }] : []));
   const ackedOf = new Map<string, number>();
-  for (const { id, key } of ours) if (acked.has(id)) ackedOf.set(key, (ackedOf.get(key) ?? 0) + 1);
+  for (const { id, key } of known) if (acked.has(id)) ackedOf.set(key, (ackedOf.get(key) ?? 0) + 1);
   return {
     accepted: matched.size,
     deliveries: sum([...matched.values()]),
-    received: ours.length,
+    received: known.length,
     acked: sum([...ackedOf.values()]),
     lost: sum([...matched].map(([key, count]) => Math.max(0, count - (ackedOf.get(key) ?? 0)))),
-    repeated: ours.filter(({ id }) => (handOvers.get(id) ?? 0) > 1).length,
+    repeated: known.filter(({ id }) => (receipts.get(id) ?? 0) > 1).length,
     afterAck,
   };
 }

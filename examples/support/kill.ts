@@ -1,24 +1,25 @@
 import type { Stack } from '../../src/dev-stack/stack.js';
 
-export interface Kill {
+export interface Restart {
   readonly pid: number;
   readonly newPid: number;
-  readonly killedMs: number;
-  readonly backMs: number;
+  /** Unix time, ms. */
+  readonly killedAtMs: number;
+  readonly restartMs: number;
 }
 
-/** Ends a process of the stack with SIGKILL, at once. @throws Error when it was not running. */
-export function kill(stack: Stack, name: string): { readonly pid: number; back(): Promise<Kill> } {
+/** Sends SIGKILL to a process of the stack. @throws Error when it is not running. */
+export function kill(stack: Stack, name: string): { readonly pid: number; restarted(): Promise<Restart> } {
   const pid = stack.signal(name, 'SIGKILL');
-  const killedMs = Date.now();
-  if (pid === 0) throw new Error(`${name} was not running when it should have been killed`);
+  const killedAtMs = Date.now();
+  if (pid === 0) throw new Error(`${name} is not running, so it cannot be killed`);
   return {
     pid,
-    /** Waits until its supervisor has it back. */
-    back: async () => {
+    /** Waits until the supervisor has restarted it. */
+    restarted: async () => {
       await stack.waitReady(name);
       const newPid = stack.processes().find((process) => process.name === name)?.pid ?? 0;
-      return { pid, newPid, killedMs, backMs: Date.now() - killedMs };
+      return { pid, newPid, killedAtMs, restartMs: Date.now() - killedAtMs };
     },
   };
 }

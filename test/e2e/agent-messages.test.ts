@@ -18,7 +18,7 @@ const agents: Agent[] = [];
 
 beforeAll(async () => {
   manager = await startManager({ leaseSeconds: 6, heartbeatSeconds: 1 });
-  // Short leases and retries, taken up while it runs.
+  // Short leases and retries, applied while the manager runs.
   const settings = join(manager.stateDir, 'cluster-manager.yaml');
   writeFileSync(
     settings,
@@ -38,8 +38,8 @@ interface Seen {
   readonly errors: Error[];
 }
 
-/** An agent that notes what it gets. It leaves after the test. */
-async function joined(options: Partial<AgentOptions> & { readonly id: string }): Promise<Seen> {
+/** A started agent that records the messages it receives. It leaves after the test. */
+async function startAgent(options: Partial<AgentOptions> & { readonly id: string }): Promise<Seen> {
   const agent = createAgent({ url: manager.url, token: manager.enrolmentToken, ...options });
   const seen: Seen = { agent, got: [], attempts: [], errors: [] };
   agent.onMessage((message, { attempt }) => {
@@ -67,9 +67,9 @@ const acked = (id: string, of: number) =>
 const numbers = (seen: Seen): unknown[] => seen.got.map(({ data }) => data);
 
 describe.each(['stream', 'poll'] as const)('agents that receive by %s', (receive) => {
-  it('send each other messages, which arrive in order and are acked', async () => {
-    const ada = await joined({ id: `ada-${receive}`, receive });
-    const bo = await joined({ id: `bo-${receive}`, receive });
+  it('send messages, which are delivered in order and acked', async () => {
+    const ada = await startAgent({ id: `ada-${receive}`, receive });
+    const bo = await startAgent({ id: `bo-${receive}`, receive });
     const { id, ...sent } = await ada.agent.send({ to: { agent: bo.agent.id }, type: 'test.hello', data: 0 });
     expect(sent).toEqual({ accepted: true, matched: 1 });
     const results = await ada.agent.sendMany(
@@ -84,10 +84,10 @@ describe.each(['stream', 'poll'] as const)('agents that receive by %s', (receive
     expect([...ada.errors, ...bo.errors]).toEqual([]);
   });
 
-  it('ask and answer, within a handler too, and end with a word where nobody answers', async () => {
-    const asker = await joined({ id: `asker-${receive}`, receive });
-    const relay = await joined({ id: `relay-${receive}`, receive });
-    const sage = await joined({ id: `sage-${receive}`, receive, capabilities: [`wisdom-${receive}`] });
+  it('request and reply, also within a handler, and fail with not_found without a recipient', async () => {
+    const asker = await startAgent({ id: `asker-${receive}`, receive });
+    const relay = await startAgent({ id: `relay-${receive}`, receive });
+    const sage = await startAgent({ id: `sage-${receive}`, receive, capabilities: [`wisdom-${receive}`] });
     sage.agent.onMessage(({ data }) => ({ type: 'answer', data: `${String(data)}: 42` }));
     relay.agent.onMessage(async ({ data }) => {
       const reply = await relay.agent.request({ capability: `wisdom-${receive}` }, { type: 'question', data });
@@ -104,9 +104,9 @@ describe.each(['stream', 'poll'] as const)('agents that receive by %s', (receive
 });
 
 describe('a request', () => {
-  it('gets its reply although more waits for the handler than the desk holds', async () => {
-    const busy = await joined({ id: 'busy', batchSize: 5 });
-    const helper = await joined({ id: 'helper' });
+  it('receives its reply although more messages than a batch wait for the handler', async () => {
+    const busy = await startAgent({ id: 'busy', batchSize: 5 });
+    const helper = await startAgent({ id: 'helper' });
     helper.agent.onMessage(() => ({ type: 'helped', data: null }));
     const done: string[] = [];
     busy.agent.onMessage(async ({ id }) => {
@@ -125,9 +125,9 @@ describe('a request', () => {
     expect(busy.errors).toEqual([]);
   });
 
-  it('that gave up has its late reply among the dead letters', async () => {
-    const hasty = await joined({ id: 'hasty' });
-    const slow = await joined({ id: 'slow' });
+  it('that timed out has its late reply dead-lettered', async () => {
+    const hasty = await startAgent({ id: 'hasty' });
+    const slow = await startAgent({ id: 'slow' });
     let answer = (): void => undefined;
     slow.agent.onMessage(async () => {
       await new Promise<void>((resolve) => (answer = resolve));
@@ -145,8 +145,8 @@ describe('a request', () => {
 });
 
 describe('clusters and topics', () => {
-  it('a broadcast reaches every other member', async () => {
-    const members = await Promise.all(['c1', 'c2', 'c3'].map((id) => joined({ id, capabilities: ['choir'] })));
+  it('a broadcast is delivered to every other member', async () => {
+    const members = await Promise.all(['c1', 'c2', 'c3'].map((id) => startAgent({ id, capabilities: ['choir'] })));
     const formed = await manager.api.request(
       { type: 'FORMATION', name: 'choir', requiredCapabilities: ['choir'], size: { min: 3, desired: 3, max: 3 } },
       { waitSeconds: 30 },
@@ -160,10 +160,10 @@ describe('clusters and topics', () => {
     expect(members[1]?.got[0]).toMatchObject({ source: 'c1', clusterId, epoch: 1 });
   });
 
-  it('a topic reaches its subscribers by pattern, one of each group, and who comes later hears the last word', async () => {
-    const owner = await joined({ id: 'owner' });
-    const all = await joined({ id: 'all' });
-    const groups = await Promise.all(['g1', 'g2'].map((id) => joined({ id })));
+  it('a topic delivers to matching subscriptions, to one member of each queue group, and its last message to a later subscriber', async () => {
+    const owner = await startAgent({ id: 'owner' });
+    const all = await startAgent({ id: 'all' });
+    const groups = await Promise.all(['g1', 'g2'].map((id) => startAgent({ id })));
     await owner.agent.createTopic({ name: 'orders.eu', retention: { keep: 'last' } });
     await all.agent.subscribe('orders.>');
     for (const { agent } of groups) await agent.subscribe('orders.eu', { queueGroup: 'workers' });
@@ -174,7 +174,7 @@ describe('clusters and topics', () => {
     await waitFor('all orders', () => all.got.length === 10 && groups.flatMap(numbers).length === 10);
     expect(numbers(all)).toEqual(tens);
     expect(new Set(groups.flatMap(numbers))).toEqual(new Set(tens));
-    const late = await joined({ id: 'late' });
+    const late = await startAgent({ id: 'late' });
     expect(await late.agent.subscribe('orders.eu')).toMatchObject({ retained: 1 });
     await waitFor('the last order', () => late.got.length === 1);
     expect(numbers(late)).toEqual([9]);
@@ -188,9 +188,9 @@ describe('clusters and topics', () => {
     });
   });
 
-  it('a subscription outlives a registration that was lost', async () => {
-    const owner = await joined({ id: 'teller' });
-    const reader = await joined({ id: 'listener', registerAgainWithinMs: 100 });
+  it('a subscription is renewed when the agent registers again', async () => {
+    const owner = await startAgent({ id: 'teller' });
+    const reader = await startAgent({ id: 'listener', registerAgainWithinMs: 100 });
     await owner.agent.createTopic({ name: 'news' });
     await reader.agent.subscribe('news');
     const again = new Promise<void>((resolve) => reader.agent.on('registered', () => resolve()));
@@ -206,9 +206,9 @@ describe('clusters and topics', () => {
 });
 
 describe('a handler', () => {
-  it('that throws gets the message again, unless the error is final: then it is a dead letter with the reason', async () => {
-    const sender = await joined({ id: 'giver' });
-    const taker = await joined({ id: 'taker' });
+  it('that throws has the message redelivered, or dead-lettered with the reason when the error is final', async () => {
+    const sender = await startAgent({ id: 'giver' });
+    const taker = await startAgent({ id: 'taker' });
     const seen: [unknown, number][] = [];
     taker.agent.onMessage(({ data }, { attempt }) => {
       seen.push([data, attempt]);
@@ -228,9 +228,9 @@ describe('a handler', () => {
     expect((await wayOf(again.id)).hops.map(({ what, detail }) => [what, detail]).join('\n')).toContain('not today');
   });
 
-  it('that takes longer than the lease keeps its message, and those that wait for it are kept, too', async () => {
-    const sender = await joined({ id: 'impatient' });
-    const thinker = await joined({ id: 'thinker' });
+  it('that runs longer than the lease keeps its message and those queued behind it', async () => {
+    const sender = await startAgent({ id: 'impatient' });
+    const thinker = await startAgent({ id: 'thinker' });
     const seen: [unknown, number][] = [];
     let finish = (): void => undefined;
     thinker.agent.onMessage(async ({ data }, { attempt }) => {
@@ -256,9 +256,9 @@ describe('a handler', () => {
 });
 
 describe('when the server is killed while messages flow', () => {
-  it('none is lost, none is handled twice, and those of a key stay in order', async () => {
-    const senders = await Promise.all(['s1', 's2', 's3'].map((id) => joined({ id })));
-    const reader = await joined({ id: 'reader', concurrency: 2 });
+  it('no message is lost or handled twice, and those of one partition key stay in order', async () => {
+    const senders = await Promise.all(['s1', 's2', 's3'].map((id) => startAgent({ id })));
+    const reader = await startAgent({ id: 'reader', concurrency: 2 });
     const each = 40;
     let accepted = 0;
     const flows = senders.map(async ({ agent }, at) => {
@@ -278,14 +278,14 @@ describe('when the server is killed while messages flow', () => {
     const all = Array.from({ length: each }, (_, n) => n);
     for (const [at, { agent }] of senders.entries()) {
       const from = reader.got.filter(({ source }) => source === agent.id).map(({ data }) => Number(data));
-      // Without a key, what was on its way when the server went away comes after what followed it.
+      // Without a key, a message that was in flight at the kill may be delivered after its successors.
       expect(at === 0 ? from : from.sort((a, b) => a - b)).toEqual(all);
     }
-    await waitFor('all acks', async () => (await openMail('reader')) === 0);
+    await waitFor('all acks', async () => (await openDeliveries('reader')) === 0);
   }, 120_000);
 });
 
-async function openMail(agentId: string): Promise<number> {
+async function openDeliveries(agentId: string): Promise<number> {
   const { rows } = await sql<{ open: number }>`
     select count(*) as open from deliveries d join inboxes i on i.no = d.inbox_no where i.agent_id = ${agentId}`.execute(
     manager.databases.communication,
@@ -293,9 +293,9 @@ async function openMail(agentId: string): Promise<number> {
   return Number(rows[0]?.open);
 }
 
-describe('the example in Python', () => {
-  it('takes its mail, answers it over plain HTTP and leaves', async () => {
-    const asker = await joined({ id: 'ts-asker' });
+describe('the Python agent', () => {
+  it('receives messages, replies over plain HTTP and leaves', async () => {
+    const asker = await startAgent({ id: 'ts-asker' });
     const running = promisify(execFile)(
       'python3',
       [join(root, 'examples/python/inbox.py'), '--id', 'echo-1', '--capability', 'echo', '--messages', '2'],
@@ -324,8 +324,8 @@ describe('the example in Python', () => {
   });
 });
 
-describe('the debate', () => {
-  it('tells its story, ends by itself and leaves nothing behind', async () => {
+describe('the debate example', () => {
+  it('prints the debate, exits, and leaves no cluster, topic or agent', async () => {
     const { stdout } = await promisify(execFile)(
       process.execPath,
       ['--import', 'tsx', join(root, 'examples/02-debate.ts'), manager.id],
@@ -341,9 +341,9 @@ describe('the debate', () => {
     );
     const lines = stdout.trim().split('\n');
     expect(lines.filter((line) => /^ {2}\w+ \((one service|many services)\): /.test(line))).toHaveLength(4);
-    expect(lines.filter((line) => /^ {4}by the counsel of \w+$/.test(line))).toHaveLength(4);
-    expect(lines.filter((line) => /^ {2}\w+ heard [234] statements and votes for /.test(line))).toHaveLength(6);
-    expect(lines.at(-1)).toMatch(/^one service it is, with 6 of 6 votes$/);
+    expect(lines.filter((line) => /^ {4}suggested by \w+$/.test(line))).toHaveLength(4);
+    expect(lines.filter((line) => /^ {2}\w+ heard [234] statements and votes for "/.test(line))).toHaveLength(6);
+    expect(lines.at(-1)).toMatch(/^"one service" wins with 6 of 6 votes$/);
     const { clusters } = await manager.api.clusters({ state: 'active' });
     expect(clusters.map(({ name }) => name)).not.toContain('one service');
     const { topics } = (await read('/v1/topics')) as { topics: { name: string }[] };

@@ -17,7 +17,7 @@ afterEach(async () => {
 
 type Seen = { [Name in keyof AgentEvents]: AgentEvents[Name][] };
 
-/** An agent whose events are noted in order. It leaves after the test. */
+/** An agent whose events are recorded in order. It leaves after the test. */
 function makeAgent(options: Partial<AgentOptions> & { readonly id: string }): { agent: Agent; seen: Seen } {
   const agent = createAgent({ url: manager.url, token: manager.enrolmentToken, ...options });
   const seen: Seen = {
@@ -54,28 +54,28 @@ const send = (id: string, type: string, to: string): Promise<void> =>
     [to],
   );
 
-describe('an agent that lives', () => {
-  it('registers and renews its lease by heartbeats, which carry its figures', async () => {
-    const { agent, seen } = makeAgent({ id: 'beating', capabilities: ['beat'], resources: { slots: 4 }, host: 'h1' });
+describe('a registered agent', () => {
+  it('renews its lease by heartbeats, which report its figures', async () => {
+    const { agent, seen } = makeAgent({ id: 'renewing', capabilities: ['renew'], resources: { slots: 4 }, host: 'h1' });
     await agent.start();
     expect(seen.registered).toEqual([{ incarnation: 1, leaseSeconds: 6, again: false }]);
     expect(agent.status()).toMatchObject({ state: 'registered', readiness: 'ready', incarnation: 1 });
-    const first = await manager.api.agent('beating');
+    const first = await manager.api.agent('renewing');
     agent.report({ load: 0.5, inboxDepth: 3 });
     agent.setReadiness('busy');
     const later = await waitFor('a renewed lease with the figures', async () => {
-      const now = await manager.api.agent('beating');
+      const now = await manager.api.agent('renewing');
       return now.liveness.leaseExpiresAt > first.liveness.leaseExpiresAt && now.readiness.load === 0.5 && now;
     });
     expect(later).toMatchObject({ host: 'h1', readiness: { state: 'busy', load: 0.5, inboxDepth: 3 } });
     await waitFor('a second renewal', async () => {
-      const now = await manager.api.agent('beating');
+      const now = await manager.api.agent('renewing');
       return now.liveness.leaseExpiresAt > later.liveness.leaseExpiresAt;
     });
     expect(seen.error).toEqual([]);
   });
 
-  it('drains without leaving, and leaves without being lost', async () => {
+  it('drains without leaving, and leaves without being counted as lost', async () => {
     const { agent } = makeAgent({ id: 'leaver' });
     await agent.start();
     await agent.drain();
@@ -85,7 +85,7 @@ describe('an agent that lives', () => {
     expect(agent.status().state).toBe('stopped');
   });
 
-  it('does not undo a drain that an operator asked for', async () => {
+  it('does not undo a drain that an operator requested', async () => {
     const { agent } = makeAgent({ id: 'drained' });
     await agent.start();
     const { liveness } = await manager.api.drainAgent('drained');
@@ -98,7 +98,7 @@ describe('an agent that lives', () => {
 });
 
 describe('an agent in clusters', () => {
-  it('hears of its cluster with the whole member list, and of its end', async () => {
+  it('receives the member list of its cluster, and an event when the cluster is dissolved', async () => {
     const three = ['m1', 'm2', 'm3'].map((id) => makeAgent({ id, capabilities: ['mesh'] }));
     await Promise.all(three.map(({ agent }) => agent.start()));
     const accepted = await form('mesh', 'mesh');
@@ -120,7 +120,7 @@ describe('an agent in clusters', () => {
     }
   });
 
-  it('learns of a cluster from its heartbeat when the message went to an earlier process', async () => {
+  it('finds its cluster by a heartbeat when an earlier process received the message', async () => {
     const three = ['e1', 'e2', 'e3'].map((id) => makeAgent({ id, capabilities: ['earlier'] }));
     await Promise.all(three.map(({ agent }) => agent.start()));
     const { clusterId } = await manager.api.waitForOperation((await form('earlier', 'earlier')).id);
@@ -132,7 +132,7 @@ describe('an agent in clusters', () => {
     expect(agent.clusters().map(({ id }) => id)).toEqual([clusterId]);
   });
 
-  it('answers invitations; one that declines is replaced by the next who accepts', async () => {
+  it('answers invitations, and is replaced by an alternate when it declines', async () => {
     const willing = ['w1', 'w2', 'w3'].map((id) => makeAgent({ id, capabilities: ['asked'], acceptance: 'ask' }));
     const asked: string[] = [];
     for (const { agent } of willing) {
@@ -149,16 +149,16 @@ describe('an agent in clusters', () => {
     expect(new Set(asked)).toEqual(new Set([ended.clusterId]));
   });
 
-  it('declines what nobody handles, and the formation is undone', async () => {
-    const deaf = ['d1', 'd2', 'd3'].map((id) => makeAgent({ id, capabilities: ['deaf'], acceptance: 'ask' }));
-    await Promise.all(deaf.map(({ agent }) => agent.start()));
+  it('declines invitations without a handler, and the formation is compensated', async () => {
+    const without = ['d1', 'd2', 'd3'].map((id) => makeAgent({ id, capabilities: ['deaf'], acceptance: 'ask' }));
+    await Promise.all(without.map(({ agent }) => agent.start()));
     const ended = await manager.api.waitForOperation((await form('deaf', 'deaf')).id);
     expect(ended).toMatchObject({ state: 'compensated', error: { code: 'invitations_declined' } });
   });
 });
 
-describe('mail', () => {
-  it('is handed over in order, once, and acked', async () => {
+describe('a message to an agent', () => {
+  it('is handled once, in order, and acked', async () => {
     const { agent } = makeAgent({ id: 'reader' });
     const got: string[] = [];
     agent.onMessage(({ id }) => void got.push(id));
@@ -169,7 +169,7 @@ describe('mail', () => {
     await waitFor('their acks', async () => (await openDeliveries('reader')) === 0);
   });
 
-  it('comes again after its lease when the handler threw, and does not hold up the next', async () => {
+  it('is redelivered when the handler throws, and does not delay the next message', async () => {
     const { agent, seen } = makeAgent({ id: 'thrower' });
     const got: [string, number][] = [];
     agent.onMessage(({ id }, { attempt }) => {
@@ -197,7 +197,7 @@ describe('mail', () => {
     await waitFor('its ack', async () => (await openDeliveries('thrower')) === 0);
   });
 
-  it('that nobody handles stays unacked and is said to be an error', async () => {
+  it('without a handler stays unacked and emits an error', async () => {
     const { agent, seen } = makeAgent({ id: 'mute' });
     await agent.start();
     await send('mute-1', 'test.hello', 'mute');
@@ -225,22 +225,22 @@ const inboxOf = async (agentId: string): Promise<number> => {
   return no;
 };
 
-describe('an agent in trouble', () => {
-  it('is refused at the start with the manager’s own code', async () => {
+describe('an agent after a failure', () => {
+  it("rejects start() with the code of the manager's refusal", async () => {
     const wrong = makeAgent({ id: 'wrong', token: `cmt_${'x'.repeat(43)}` });
     await expect(wrong.agent.start()).rejects.toMatchObject({ code: 'unauthenticated' });
     expect(wrong.agent.status().state).toBe('stopped');
     expect(() => makeAgent({ id: 'not an id' })).toThrow(expect.objectContaining({ code: 'invalid_request' }));
   });
 
-  it('can be stopped while it still looks for the manager', async () => {
+  it('can be stopped while it waits for the manager', async () => {
     const { agent } = makeAgent({ id: 'early', url: 'http://127.0.0.1:9' });
     const started = agent.start();
     await agent.stop();
     await expect(started).rejects.toMatchObject({ code: 'cancelled' });
   });
 
-  it('registers again when its token was revoked', async () => {
+  it('registers again when its token is revoked', async () => {
     const { agent, seen } = makeAgent({ id: 'removed' });
     await agent.start();
     await manager.api.removeAgent('removed');
@@ -249,28 +249,28 @@ describe('an agent in trouble', () => {
     expect((await manager.api.agent('removed')).liveness.state).toBe('alive');
   });
 
-  it('goes on after the server was killed and came back, and takes its mail', async () => {
+  it('reconnects after the server was killed and restarted, and receives messages', async () => {
     const { agent, seen } = makeAgent({ id: 'survivor' });
     const got: string[] = [];
     agent.onMessage(({ id }) => void got.push(id));
     await agent.start();
     expect(manager.stack.signal('server', 'SIGKILL')).toBeGreaterThan(0);
-    await waitFor('the agent to notice', () => seen.error.length > 0);
+    await waitFor('an error event', () => seen.error.length > 0);
     await manager.stack.waitReady('server');
-    await waitFor('the connection to be back', () => seen.reconnected.length > 0 || seen.registered.length > 1);
+    await waitFor('the agent to reconnect', () => seen.reconnected.length > 0 || seen.registered.length > 1);
     expect(agent.status().state).toBe('registered');
     await send('after-restart', 'test.hello', 'survivor');
-    await waitFor('mail', () => got.includes('after-restart'));
+    await waitFor('the message', () => got.includes('after-restart'));
   });
 
-  it('fences itself when its lease has lapsed, and registers again when the manager is back', async () => {
+  it('fences itself when its lease has expired, and registers again when the manager answers', async () => {
     const { agent, seen } = makeAgent({ id: 'fenced' });
     const got: { id: string; state: string }[] = [];
     agent.onMessage(({ id }) => void got.push({ id, state: agent.status().state }));
     await agent.start();
     manager.stack.signal('server', 'SIGSTOP');
     try {
-      await waitFor('the lease to lapse', () => seen['lost-lease'].length > 0);
+      await waitFor('the lease to expire', () => seen['lost-lease'].length > 0);
       expect(agent.status().state).toBe('unavailable');
       expect(seen['lost-lease'][0]?.silentMs).toBeGreaterThanOrEqual(6000);
       await send('while-away', 'test.hello', 'fenced');
@@ -279,7 +279,7 @@ describe('an agent in trouble', () => {
     }
     await waitFor('the second registration', () => seen.registered.length === 2);
     expect(seen.registered[1]).toMatchObject({ again: true });
-    await waitFor('what was kept for it', () => got.length > 0);
+    await waitFor('the message sent meanwhile', () => got.length > 0);
     expect(got).toEqual([{ id: 'while-away', state: 'registered' }]);
   });
 });

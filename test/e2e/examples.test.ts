@@ -18,14 +18,14 @@ const example = (name: string, args: readonly string[], env: Readonly<Record<str
   });
 };
 
-describe('the examples', () => {
+describe('the TypeScript example', () => {
   let manager: TestManager;
   beforeAll(async () => {
     manager = await startManager();
   });
   afterAll(() => manager?.stop());
 
-  it('01: an orchestrator in TypeScript forms a cluster, and each member says who is in', async () => {
+  it('01-form-a-cluster forms a cluster, and each member prints the member list', async () => {
     const env = {
       CLUSTER_MANAGER_URL: manager.url,
       CLUSTER_MANAGER_ENROLMENT_TOKEN: manager.enrolmentToken,
@@ -40,7 +40,7 @@ describe('the examples', () => {
 });
 
 describe('npm run demo', () => {
-  it('tells a short story of real processes, recovers after each kill, loses no message, and leaves no process', async () => {
+  it('recovers after each kill, loses no message, prints at most 64 lines and leaves no process', async () => {
     const home = mkdtempSync(join(tmpdir(), 'cluster-manager-demo-'));
     try {
       const { stdout } = await example('demo.ts', ['--json'], { CLUSTER_MANAGER_HOME: home }, 230_000);
@@ -60,7 +60,6 @@ describe('npm run demo', () => {
       expect(deliveries).toBeGreaterThan(accepted ?? 0);
       expect(acked).toBe(deliveries);
       expect(figures['seconds']).toBeGreaterThan(0);
-      // Three clusters, two kinds of talk, three kills, a growth and a shrink: about eight lines a chapter.
       expect(lines.length).toBeLessThanOrEqual(64);
       expect(figures['scaling']).toEqual({ grownTo: 5, shrunkTo: 4, granted: true });
       expect(stdout.match(/\/workflows\/scaling%2Fop_/g)).toHaveLength(2);

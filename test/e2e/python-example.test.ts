@@ -15,41 +15,41 @@ const requirements = join(folder, 'requirements.txt');
 
 /**
  * Python with the example's requirements, in a virtual environment that is kept for the next run.
- * @returns its path, or why there is none here.
+ * @returns its path, or why it is not available.
  */
 async function python(): Promise<{ readonly path: string } | { readonly missing: string }> {
   const digest = createHash('sha256').update(readFileSync(requirements)).digest('hex').slice(0, 12);
   const home = join(cacheFolder(), `python-example-${digest}`);
   const path = join(home, 'bin', 'python');
   if (existsSync(join(home, 'complete'))) return { path };
-  const making = `${home}.${process.pid}`;
+  const unfinished = `${home}.${process.pid}`;
   try {
     await exec('python3', ['-c', 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))']);
   } catch {
-    return { missing: 'python3 (3.10 or later) with venv is not here' };
+    return { missing: 'python3 (3.10 or later) with venv is not installed' };
   }
   try {
     mkdirSync(cacheFolder(), { recursive: true });
     rmSync(home, { recursive: true, force: true });
-    await exec('python3', ['-m', 'venv', making]);
+    await exec('python3', ['-m', 'venv', unfinished]);
     const pip = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '-r', requirements];
-    await exec(join(making, 'bin', 'python'), pip, { timeout: 100_000 });
-    mkdirSync(join(making, 'complete'));
-    renameSync(making, home);
+    await exec(join(unfinished, 'bin', 'python'), pip, { timeout: 100_000 });
+    mkdirSync(join(unfinished, 'complete'));
+    renameSync(unfinished, home);
     return { path };
   } catch (error) {
-    rmSync(making, { recursive: true, force: true });
+    rmSync(unfinished, { recursive: true, force: true });
     return { missing: `temporalio could not be installed from PyPI: ${String(error).split('\n')[0]}` };
   }
 }
 
 const found = await python();
 const missing = 'missing' in found ? found.missing : undefined;
-// In CI a missing Python is a failure: the example would rot unseen.
+// In CI a missing Python is a failure, so that the example stays tested.
 const skipped = missing !== undefined && !process.env['CI'];
 if (skipped) console.warn(`The Python example is not tested: ${missing}`);
 
-describe.skipIf(skipped)('the Python example', () => {
+describe.skipIf(skipped)('the Python orchestrator', () => {
   let manager: TestManager;
   let agents: Agent[] = [];
 
@@ -78,7 +78,7 @@ describe.skipIf(skipped)('the Python example', () => {
     }
   };
 
-  it('forms a cluster with one JSON object, and the same request id gives the same result', async () => {
+  it('forms a cluster with one JSON object, and returns the same result for the same request id', async () => {
     const args = ['--name', 'translators', '--capability', 'translate', '--size', '3', '--request-id', 'from-python'];
     const first = await run(...args);
     expect(first.code, first.stderr).toBe(0);
@@ -91,13 +91,13 @@ describe.skipIf(skipped)('the Python example', () => {
     expect(JSON.parse(again.stdout)).toEqual(result);
   });
 
-  it('tells every problem of a request that is not valid, by its stable failure type', async () => {
+  it('prints the stable failure type and every problem of an invalid request', async () => {
     const refused = await run('--name', 'x', '--capability', 'not a name', '--size', '99');
     expect(refused.code).toBe(2);
     expect(refused.stderr).toMatch(/^InvalidRequest:\n {2}requiredCapabilities\.0: /);
   });
 
-  it('tells what the fleet lacks', async () => {
+  it('prints which capability no agent has', async () => {
     const refused = await run('--name', 'x', '--capability', 'fly');
     expect(refused.code).toBe(6);
     expect(refused.stderr).toMatch(/^InsufficientAgents: .*fly/);

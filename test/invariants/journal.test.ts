@@ -58,7 +58,7 @@ it('passes over the last line of a writer that was killed, and no other', () => 
   appendFileSync(path, '{"what":"sent","id"');
   expect(readJournals([path])).toHaveLength(1);
   appendFileSync(path, '\n');
-  expect(() => readJournals([path])).toThrow(`${path}:2 is no JSON`);
+  expect(() => readJournals([path])).toThrow(`${path}:2 is not JSON`);
 });
 
 it.each([
