@@ -1,7 +1,7 @@
 import {
   pruneDecisions,
   pruneAllocations,
-  pruneHoldings,
+  pruneQuotas,
   pruneLedger,
   pruneCapacityRequests,
   pruneHolds,
@@ -35,7 +35,7 @@ export async function pruneResources({ resources }: Resources): Promise<void> {
   await inChunks(() => pruneHolds(resources, old));
   await inChunks(() => pruneAllocations(resources, old));
   await inChunks(() => pruneLedger(resources, old));
-  await inChunks(() => pruneHoldings(resources, { limit: chunk }));
+  await inChunks(() => pruneQuotas(resources, { limit: chunk }));
 }
 
 async function inChunks(trim: () => Promise<number>): Promise<void> {

@@ -65,16 +65,16 @@ it('10,000 conflicting allocations over 64 connections never commit more than th
       });
       seen[answer.state] += 1;
       if (answer.state === 'granted') held.push(...answer.grants.map(({ id }) => id));
-      if (held.length > 4 || roll(2) === 0) await releaseAllocation(db, { grantIds: held.splice(0) });
+      if (held.length > 4 || roll(2) === 0) await releaseAllocation(db, { allocationIds: held.splice(0) });
     }
-    await releaseAllocation(db, { grantIds: held });
+    await releaseAllocation(db, { allocationIds: held });
   };
   const sample = async (): Promise<void> => {
     while (left > 0) {
       const { rows } = await sql<{ over: number; differ: number }>`
         select (select count(*) from pool_capacities where used > capacity or used < 0) as over,
           (select count(*) from pool_capacities c where c.used <> coalesce(
-            (select sum(amount) from grants g where g.pool = c.pool and g.resource = c.resource and g.state = 'held'), 0))
+            (select sum(amount) from allocations g where g.pool = c.pool and g.resource = c.resource and g.state = 'held'), 0))
             as differ`.execute(stores.resources);
       expect(rows[0]).toEqual({ over: 0, differ: 0 });
       await expireAllocations(stores.resources, 10);
@@ -88,6 +88,8 @@ it('10,000 conflicting allocations over 64 connections never commit more than th
   expect(seen.looks).toBeGreaterThan(10);
   expect(await ledgerDifferences(db)).toEqual([]);
   const { rows } = await sql`select 1 from pool_capacities where used <> 0
-    union all select 1 from holdings where held <> 0 union all select 1 from ledger having sum(delta) <> 0`.execute(db);
+    union all select 1 from quotas where allocated <> 0 union all select 1 from allocation_ledger having sum(delta) <> 0`.execute(
+    db,
+  );
   expect(rows).toEqual([]);
 }, 120_000);

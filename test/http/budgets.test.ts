@@ -168,7 +168,7 @@ describe('a budget', () => {
       400,
       'invalid_request',
     ]);
-    const { rows } = await sql`select from reservations where budget_id = 'b-bad'`.execute(test.databases.resources);
+    const { rows } = await sql`select from holds where budget_id = 'b-bad'`.execute(test.databases.resources);
     expect(rows).toHaveLength(0);
   });
 });

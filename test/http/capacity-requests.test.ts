@@ -84,7 +84,7 @@ describe('a request to the orchestrator', () => {
     expect(refusal(await answer('none', 'grant'))).toEqual([404, 'not_found']);
     expect((await test.call('GET', '/v1/resource-requests/rr_none_0', { token: test.tokens.admin })).status).toBe(404);
     await open('late');
-    await sql`update resource_requests set deadline_at = now() - interval '1 second' where id = 'rr_late_0'`.execute(
+    await sql`update capacity_requests set deadline_at = now() - interval '1 second' where id = 'rr_late_0'`.execute(
       test.databases.resources,
     );
     const late = await answer('late', 'grant');
@@ -114,7 +114,7 @@ describe('a request to the orchestrator', () => {
   });
 
   it('takes any text that can be stored as it is', async () => {
-    const hostile = `'); drop table resource_requests; -- \u001b[2J<script>\u202e${'🙈'.repeat(10)}`;
+    const hostile = `'); drop table capacity_requests; -- \u001b[2J<script>\u202e${'🙈'.repeat(10)}`;
     await open('hostile', { reason: hostile });
     const denied = requestOf(await answer('hostile', 'deny', { body: { reason: hostile } }));
     expect(denied).toMatchObject({ reason: hostile, answerReason: hostile, state: 'denied' });

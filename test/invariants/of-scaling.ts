@@ -14,11 +14,11 @@ async function readScaling({ clusters: inClusters, resources }: Stores) {
       .where('joinedAt', 'is not', null)
       .execute(),
     inClusters.selectFrom('memberships').select(['leftBy as by', 'agentId']).where('leftBy', 'is not', null).execute(),
-    sql<{ clusterId: string; id: string }>`select cluster_id, id::text from grants where state = 'held'`.execute(
+    sql<{ clusterId: string; id: string }>`select cluster_id, id::text from allocations where state = 'held'`.execute(
       resources,
     ),
     sql<{ clusterId: string; id: string; operationId: string }>`
-      select cluster_id, id, operation_id from resource_requests where state = 'open'`.execute(resources),
+      select cluster_id, id, operation_id from capacity_requests where state = 'open'`.execute(resources),
     sql<{ id: string; operationId: string }>`
       select id, operation_id from decisions where outcome is null and operation_id is not null`.execute(resources),
     sql<{ by: string; direction: 'out' | 'in'; members: number }>`

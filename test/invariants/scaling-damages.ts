@@ -7,31 +7,31 @@ export const damages: Readonly<Record<string, { readonly in: 'clusters' | 'resou
   },
   'a pool is used as much as its ledger adds up to': {
     in: 'resources',
-    by: `alter table ledger disable trigger append_only; update ledger set delta = delta + 1 where delta > 0`,
+    by: `alter table allocation_ledger disable trigger append_only; update allocation_ledger set delta = delta + 1 where delta > 0`,
   },
   'a pool is used as much as its held grants take': {
     in: 'resources',
-    by: `update grants set pool = 'other' where state = 'held'`,
+    by: `update allocations set pool = 'other' where state = 'held'`,
   },
   'a cluster holds what its held grants take': {
     in: 'resources',
-    by: `update holdings set held = held + 1`,
+    by: `update quotas set allocated = allocated + 1`,
   },
   'a cluster holds no more than its quota': {
     in: 'resources',
-    by: `alter table holdings drop constraint held_within_quota; update holdings set quota = 5`,
+    by: `alter table quotas drop constraint allocated_within_quota; update quotas set quota = 5`,
   },
   'a grant was taken once and ended at most once, as its state says': {
     in: 'resources',
-    by: `update grants set state = 'expired' where state = 'released'`,
+    by: `update allocations set state = 'expired' where state = 'released'`,
   },
   'a request for grants was answered once, and as a whole': {
     in: 'resources',
-    by: `update grant_requests set answer = '{"short": []}' where id = 'held'`,
+    by: `update allocation_requests set answer = '{"short": []}' where id = 'held'`,
   },
   'a budget reserves what its open reservations take': {
     in: 'resources',
-    by: `insert into reservations (id, budget_id, amount, lease_expires_at) values ('odd', 'b', 1, now())`,
+    by: `insert into holds (id, budget_id, amount, lease_expires_at) values ('odd', 'b', 1, now())`,
   },
   'a budget is what its ledger adds up to': {
     in: 'resources',
@@ -78,10 +78,10 @@ export const damages: Readonly<Record<string, { readonly in: 'clusters' | 'resou
   },
   'a request to the orchestrator is open only while its operation runs': {
     in: 'resources',
-    by: `update resource_requests set state = 'open', answered_at = null`,
+    by: `update capacity_requests set state = 'open', answered_at = null`,
   },
   'grants are held, and requests open, for clusters that are there': {
     in: 'resources',
-    by: `update grants set cluster_id = 'cl_nowhere'; update holdings set cluster_id = 'cl_nowhere'`,
+    by: `update allocations set cluster_id = 'cl_nowhere'; update quotas set cluster_id = 'cl_nowhere'`,
   },
 };

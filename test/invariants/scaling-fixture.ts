@@ -62,12 +62,12 @@ export async function everythingScaled(stores: TestDatabases): Promise<void> {
       leaseSeconds: 600,
     });
     if (requestId !== 'ended' || answer.state !== 'granted') continue;
-    await releaseAllocation(resources, { grantIds: answer.grants.map(({ id }) => id) });
+    await releaseAllocation(resources, { allocationIds: answer.grants.map(({ id }) => id) });
   }
 
   await putBudget(resources, { id: 'b', clusterId, resource: 'usd', limit: 100 });
-  for (const reservationId of ['open', 'spent', 'unused']) {
-    await placeHold(resources, { budgetId: 'b', reservationId, amount: 10, leaseSeconds: 600 });
+  for (const holdId of ['open', 'spent', 'unused']) {
+    await placeHold(resources, { budgetId: 'b', holdId, amount: 10, leaseSeconds: 600 });
   }
   await commitHold(resources, 'spent', 8);
   await releaseHold(resources, 'unused');

@@ -37,8 +37,8 @@ describe('the checker of scaling', () => {
 
   it('has changes, grants and reservations of every kind before it, so that it finds nothing for no other reason', async () => {
     const { rows } = await sql<{ kind: string }>`
-      select 'grant ' || state as kind from grants union select 'reservation ' || state from reservations
-      union select 'change ' || direction from scaling_changes union select 'request ' || state from resource_requests
+      select 'grant ' || state as kind from allocations union select 'reservation ' || state from holds
+      union select 'change ' || direction from scaling_changes union select 'request ' || state from capacity_requests
       order by 1`.execute(stores.resources);
     expect(rows.map(({ kind }) => kind)).toEqual([
       'change in',

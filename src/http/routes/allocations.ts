@@ -99,7 +99,7 @@ export function grantRoutes(api: Api, deps: ApiDeps): void {
 
   api.openapi(giveBack, async (c) => {
     const { id } = await visible(c, c.req.valid('param').id);
-    await releaseAllocation(deps.resources, { grantIds: [id] });
+    await releaseAllocation(deps.resources, { allocationIds: [id] });
     return c.json({ grant: viewOf(await visible(c, id)) }, 200);
   });
 }

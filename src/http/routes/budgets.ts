@@ -104,7 +104,13 @@ export function budgetRoutes(api: Api, deps: ApiDeps): void {
     await requireMember(deps, c.var.principal, budget.clusterId, missing);
     const { reservationId = `rsv_${uuidv7()}`, amount, leaseSeconds } = c.req.valid('json');
     const reservedBy = c.var.principal.agentId;
-    const done = await placeHold(deps.resources, { budgetId, reservationId, amount, leaseSeconds, reservedBy });
+    const done = await placeHold(deps.resources, {
+      budgetId,
+      holdId: reservationId,
+      amount,
+      leaseSeconds,
+      reservedBy,
+    });
     return c.json(answerOf(done), 200);
   });
 

@@ -66,4 +66,8 @@ export function resourceRoutes(api: Api, deps: ApiDeps): void {
   });
 }
 
-const entryOf = ({ at, ...rest }: LedgerEntry) => ({ ...rest, at: at.toISOString() });
+const entryOf = ({ at, allocationId, ...entry }: LedgerEntry) => ({
+  ...entry,
+  grantId: allocationId,
+  at: at.toISOString(),
+});

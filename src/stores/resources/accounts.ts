@@ -1,19 +1,19 @@
 import { sql } from 'kysely';
+import { ManagerError } from '../../contracts/errors.js';
+import { json } from '../expressions.js';
+import { requireAmount } from './amounts.js';
 import type { ResourcesDb } from './schema.js';
 
 /** Opens a cluster's resource account once. An account that was closed stays closed. */
 export async function openAccount(
   db: ResourcesDb,
-  account: {
-    readonly clusterId: string;
-    readonly weight: number;
-    readonly perMember: Readonly<Record<string, number>>;
-  },
+  { clusterId, weight, perMember }: { clusterId: string; weight: number; perMember: Readonly<Record<string, number>> },
 ): Promise<void> {
-  await sql`
-    insert into accounts (cluster_id, state, weight, per_member)
-    values (${account.clusterId}, 'open', ${account.weight}, ${JSON.stringify(account.perMember)}::jsonb)
-    on conflict (cluster_id) do nothing`.execute(db);
+  await db
+    .insertInto('accounts')
+    .values({ clusterId, state: 'open', weight, perMember: json(perMember) })
+    .onConflict((conflict) => conflict.doNothing())
+    .execute();
 }
 
 /** Closes a cluster's account for good, whether or not it was ever open. */
@@ -25,9 +25,26 @@ export async function closeAccount(db: ResourcesDb, clusterId: string): Promise<
   );
 }
 
-export async function findAccount(
+export const findAccount = (
   db: ResourcesDb,
   clusterId: string,
-): Promise<{ readonly state: 'open' | 'closed'; readonly weight: number } | undefined> {
-  return db.selectFrom('accounts').select(['state', 'weight']).where('clusterId', '=', clusterId).executeTakeFirst();
+): Promise<{ readonly state: 'open' | 'closed'; readonly weight: number } | undefined> =>
+  db.selectFrom('accounts').select(['state', 'weight']).where('clusterId', '=', clusterId).executeTakeFirst();
+
+/**
+ * Twice the weight is twice the share where clusters compete.
+ * @throws ManagerError `invalid_request`, `not_found`, `state_conflict` for an account that is closed.
+ */
+export async function setWeight(db: ResourcesDb, clusterId: string, weight: number): Promise<void> {
+  requireAmount('weight', weight, { aboveZero: true });
+  const account = await db
+    .updateTable('accounts')
+    .set({ weight: sql`case when state = 'open' then ${weight} else weight end` })
+    .where('clusterId', '=', clusterId)
+    .returning('state')
+    .executeTakeFirst();
+  if (!account) throw new ManagerError('not_found', `Cluster "${clusterId}" has no resource account; form it first`);
+  if (account.state === 'closed') {
+    throw new ManagerError('state_conflict', `The account of cluster "${clusterId}" is closed: it was dissolved`);
+  }
 }

@@ -4,9 +4,8 @@ import { ManagerError } from '../../contracts/errors.js';
 const largest = 1e12;
 
 /**
- * Amounts are kept in thousandths. One that is above 0 but would be kept as 0 is refused with the others that make no
- * sense.
- * @throws ManagerError `invalid_request` for what is not 0 to 1e12, or not above 0 where it must be.
+ * Amounts are stored in thousandths, so the least amount above 0 is 0.001.
+ * @throws ManagerError `invalid_request` when the amount is not 0 to 1e12, or not above 0 where it must be.
  */
 export function requireAmount(name: string, amount: number, { aboveZero = false } = {}): void {
   const least = aboveZero ? 0.001 : 0;
@@ -29,3 +28,6 @@ export function requireSeconds(name: string, seconds: number): void {
     },
   );
 }
+
+/** To thousandths, as amounts are stored. */
+export const roundAmount = (amount: number): number => Math.round(amount * 1000) / 1000;

@@ -4,7 +4,7 @@ import { inTransaction } from '../database.js';
 import { requireAmount } from './amounts.js';
 import type { ResourcesDb } from './schema.js';
 
-/** What a cluster may use up in all: tokens, usd. What is used does not come back. */
+/** How much a cluster may use up in all: tokens, usd. What is used does not come back. */
 export interface BudgetRow {
   readonly id: string;
   readonly clusterId: string;
@@ -12,30 +12,40 @@ export interface BudgetRow {
   readonly limit: number;
   readonly reserved: number;
   readonly committed: number;
-  /** Spent beyond the limit: nothing is hidden, and nothing more can be reserved against it. */
+  /** Spent beyond the limit: it is reported, and nothing more can be held while it lasts. */
   readonly overdrawn: number;
   /** limit - reserved - committed - overdrawn, at least 0. */
   readonly left: number;
 }
 
-const columns = sql<BudgetRow>`
-  b.id, b.cluster_id as "clusterId", b.resource, b.limit_amount as limit, b.reserved, b.committed, b.overdrawn,
-  greatest(0, b.limit_amount - b.reserved - b.committed - b.overdrawn) as left`;
+const columns = [
+  'id',
+  'clusterId',
+  'resource',
+  'limitAmount as limit',
+  'reserved',
+  'committed',
+  'overdrawn',
+  sql<number>`greatest(0, limit_amount - reserved - committed - overdrawn)`.as('left'),
+] as const;
+
+const noSuchBudget = (id: string): ManagerError => new ManagerError('not_found', `There is no budget "${id}"`);
 
 /**
- * Writes a budget, or changes its limit.
+ * Creates a budget, or changes its limit.
  * @throws ManagerError `state_conflict` below what is reserved and spent, or when the id is another cluster's or resource's.
  */
 export async function putBudget(
   db: ResourcesDb,
-  budget: Pick<BudgetRow, 'id' | 'clusterId' | 'resource' | 'limit'>,
+  { id, clusterId, resource, limit }: Pick<BudgetRow, 'id' | 'clusterId' | 'resource' | 'limit'>,
 ): Promise<BudgetRow> {
-  const { id, clusterId, resource, limit } = budget;
   requireAmount('limit', limit);
   return inTransaction(db, async (tx) => {
-    await sql`
-      insert into budgets (id, cluster_id, resource, limit_amount) values (${id}, ${clusterId}, ${resource}, ${limit})
-      on conflict (id) do nothing`.execute(tx);
+    await tx
+      .insertInto('budgets')
+      .values({ id, clusterId, resource, limitAmount: limit })
+      .onConflict((conflict) => conflict.column('id').doNothing())
+      .execute();
     const known = await lockBudget(tx, id);
     if (known.clusterId !== clusterId || known.resource !== resource) {
       throw new ManagerError(
@@ -50,44 +60,48 @@ export async function putBudget(
           'set at least their sum',
       );
     }
-    const { rows } = await sql<BudgetRow>`
-      update budgets b set limit_amount = ${limit} where b.id = ${id} returning ${columns}`.execute(tx);
-    return rows[0] ?? known;
+    return tx
+      .updateTable('budgets')
+      .set({ limitAmount: limit })
+      .where('id', '=', id)
+      .returning(columns)
+      .executeTakeFirstOrThrow();
   });
 }
 
 /** @throws ManagerError `not_found`. */
-export async function lockBudget(tx: ResourcesDb, id: string): Promise<BudgetRow> {
-  const { rows } = await sql<BudgetRow>`select ${columns} from budgets b where b.id = ${id} for no key update`.execute(
-    tx,
-  );
-  if (!rows[0]) throw new ManagerError('not_found', `There is no budget "${id}"`);
-  return rows[0];
-}
+export const lockBudget = (tx: ResourcesDb, id: string): Promise<BudgetRow> =>
+  tx
+    .selectFrom('budgets')
+    .select(columns)
+    .where('id', '=', id)
+    .forNoKeyUpdate()
+    .executeTakeFirstOrThrow(() => noSuchBudget(id));
 
-export async function findBudget(db: ResourcesDb, id: string): Promise<BudgetRow | undefined> {
-  const { rows } = await sql<BudgetRow>`select ${columns} from budgets b where b.id = ${id}`.execute(db);
-  return rows[0];
-}
+export const findBudget = (db: ResourcesDb, id: string): Promise<BudgetRow | undefined> =>
+  db.selectFrom('budgets').select(columns).where('id', '=', id).executeTakeFirst();
 
 /** The budgets of a cluster by id. @param page.after the last id of the page before. */
-export async function budgetsOf(
+export const budgetsOf = (
   db: ResourcesDb,
   clusterId: string,
   { after = '', limit }: { readonly after?: string; readonly limit: number },
-): Promise<BudgetRow[]> {
-  const { rows } = await sql<BudgetRow>`
-    select ${columns} from budgets b where b.cluster_id = ${clusterId} and b.id > ${after} order by b.id limit ${limit}
-  `.execute(db);
-  return rows;
-}
+): Promise<BudgetRow[]> =>
+  db
+    .selectFrom('budgets')
+    .select(columns)
+    .where('clusterId', '=', clusterId)
+    .where('id', '>', after)
+    .orderBy('id')
+    .limit(limit)
+    .execute();
 
-/** Changes a locked budget, with the entry that says why. */
-export async function book(
+/** Changes a locked budget, and writes the ledger entry that explains it. */
+export async function changeBudget(
   tx: ResourcesDb,
   entry: {
     readonly budgetId: string;
-    readonly reservationId: string;
+    readonly holdId: string;
     readonly reserved?: number;
     readonly committed?: number;
     readonly overdrawn?: number;
@@ -95,28 +109,32 @@ export async function book(
   },
 ): Promise<BudgetRow> {
   const { budgetId, reserved = 0, committed = 0, overdrawn = 0 } = entry;
-  await sql`
-    insert into budget_ledger (budget_id, reservation_id, reserved, committed, overdrawn, reason)
-    values (${budgetId}, ${entry.reservationId}, ${reserved}, ${committed}, ${overdrawn}, ${entry.reason})`.execute(tx);
-  const { rows } = await sql<BudgetRow>`
-    update budgets b set reserved = b.reserved + ${reserved}::numeric, committed = b.committed + ${committed}::numeric,
-      overdrawn = b.overdrawn + ${overdrawn}::numeric
-    where b.id = ${budgetId} returning ${columns}`.execute(tx);
-  if (!rows[0]) throw new ManagerError('not_found', `There is no budget "${budgetId}"`);
-  return rows[0];
+  await tx
+    .insertInto('budgetLedger')
+    .values({ ...entry, reserved, committed, overdrawn })
+    .execute();
+  return tx
+    .updateTable('budgets')
+    .set({
+      reserved: sql`reserved + ${reserved}::numeric`,
+      committed: sql`committed + ${committed}::numeric`,
+      overdrawn: sql`overdrawn + ${overdrawn}::numeric`,
+    })
+    .where('id', '=', budgetId)
+    .returning(columns)
+    .executeTakeFirstOrThrow(() => noSuchBudget(budgetId));
 }
 
-/** Budgets whose numbers are not the sums of their entries, or whose reserved amount is not that of open reservations. */
+/** Budgets whose amounts are not the sums of their entries, or whose reserved amount is not that of their open holds. */
 export async function budgetDifferences(db: ResourcesDb): Promise<{ readonly budgetId: string }[]> {
   const { rows } = await sql<{ budgetId: string }>`
-    select b.id as "budgetId" from budgets b
+    select b.id as budget_id from budgets b
     left join (select budget_id, sum(reserved) as reserved, sum(committed) as committed, sum(overdrawn) as overdrawn
       from budget_ledger group by 1) l on l.budget_id = b.id
-    left join (select budget_id, sum(amount) as open from reservations where state = 'open' group by 1) r
-      on r.budget_id = b.id
+    left join (select budget_id, sum(amount) as open from holds where state = 'open' group by 1) h on h.budget_id = b.id
     where (b.reserved, b.committed, b.overdrawn)
         <> (coalesce(l.reserved, 0), coalesce(l.committed, 0), coalesce(l.overdrawn, 0))
-      or b.reserved <> coalesce(r.open, 0)
+      or b.reserved <> coalesce(h.open, 0)
     order by b.id limit 1000`.execute(db);
   return rows;
 }

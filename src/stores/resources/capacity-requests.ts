@@ -1,125 +1,147 @@
-import { sql } from 'kysely';
 import { ManagerError } from '../../contracts/errors.js';
+import { deletePast, json, now, secondsFromNow, type Retention } from '../expressions.js';
 import { requireSeconds } from './amounts.js';
-import type { ResourcesDb } from './schema.js';
+import type { ResourcesDb, Row } from './schema.js';
 
-export type CapacityRequestState = 'open' | 'granted' | 'denied' | 'expired';
+const columns = [
+  'no',
+  'id',
+  'clusterId',
+  'operationId',
+  'round',
+  'need',
+  'reason',
+  'state',
+  'openedAt',
+  'deadlineAt',
+  'answeredAt',
+  'answeredBy',
+  'answer',
+] as const;
 
-/** What a cluster asks the orchestrator for, because the fleet cannot give it. */
-export interface NewCapacityRequest {
-  /** `rr_…` */
-  readonly id: string;
-  readonly clusterId: string;
-  readonly operationId: string;
-  /** An operation asks once a round. */
-  readonly round: number;
-  /** What is needed: JSON. */
-  readonly need: unknown;
-  readonly reason: string;
+/** What a cluster asks the orchestrator for, because the registered agents cannot give it. */
+export type CapacityRequestRow = Row<'capacityRequests', typeof columns>;
+
+export type CapacityRequestState = CapacityRequestRow['state'];
+
+export interface NewCapacityRequest extends Pick<
+  CapacityRequestRow,
+  'id' | 'clusterId' | 'operationId' | 'round' | 'need' | 'reason'
+> {
   readonly deadlineSeconds: number;
 }
 
-export interface CapacityRequestRow extends Omit<NewCapacityRequest, 'deadlineSeconds'> {
-  readonly no: number;
-  readonly state: CapacityRequestState;
-  readonly openedAt: Date;
-  readonly deadlineAt: Date;
-  readonly answeredAt: Date | null;
-  readonly answeredBy: string | null;
-  readonly answer: unknown;
-}
-
-const columns = sql<CapacityRequestRow>`
-  r.no, r.id, r.cluster_id as "clusterId", r.operation_id as "operationId", r.round, r.need, r.reason, r.state,
-  r.opened_at as "openedAt", r.deadline_at as "deadlineAt", r.answered_at as "answeredAt", r.answered_by as "answeredBy",
-  r.answer`;
-
 /**
- * Opens a request. An operation that asks again in the same round finds the one it opened, as it is now.
- * @throws ManagerError `idempotency_conflict` when the id, or the operation's round, stands for another request.
+ * Opens a request. An operation that asks again in the same round gets the one that it opened, as it is now.
+ * @throws ManagerError `idempotency_conflict` when the id, or the operation's round, is that of another request.
  */
-export async function openCapacityRequest(db: ResourcesDb, request: NewCapacityRequest): Promise<CapacityRequestRow> {
-  requireSeconds('deadlineSeconds', request.deadlineSeconds);
-  await sql`
-    insert into resource_requests (id, cluster_id, operation_id, round, need, reason, deadline_at)
-    values (${request.id}, ${request.clusterId}, ${request.operationId}, ${request.round},
-      ${JSON.stringify(request.need)}::jsonb, ${request.reason},
-      clock_timestamp() + make_interval(secs => ${request.deadlineSeconds}))
-    on conflict do nothing`.execute(db);
-  const { rows } = await sql<CapacityRequestRow>`
-    select ${columns} from resource_requests r
-    where (r.operation_id = ${request.operationId} and r.round = ${request.round}) or r.id = ${request.id}`.execute(db);
-  const { clusterId, operationId, round } = request;
+export async function openCapacityRequest(
+  db: ResourcesDb,
+  { deadlineSeconds, need, ...request }: NewCapacityRequest,
+): Promise<CapacityRequestRow> {
+  requireSeconds('deadlineSeconds', deadlineSeconds);
+  const { id, clusterId, operationId, round } = request;
+  await db
+    .insertInto('capacityRequests')
+    .values({ ...request, need: json(need), deadlineAt: secondsFromNow(deadlineSeconds) })
+    .onConflict((conflict) => conflict.doNothing())
+    .execute();
+  const rows = await db
+    .selectFrom('capacityRequests')
+    .select(columns)
+    .where((either) =>
+      either.or([
+        either.and([either('operationId', '=', operationId), either('round', '=', round)]),
+        either('id', '=', id),
+      ]),
+    )
+    .execute();
   const own = rows.find((row) => row.operationId === operationId && row.round === round && row.clusterId === clusterId);
   if (own) return own;
   const [other] = rows;
-  if (!other) throw new Error(`Resource request ${request.id} was not written`);
+  if (!other) throw new Error(`Capacity request ${id} was not written`);
   throw new ManagerError(
     'idempotency_conflict',
-    `Resource request "${request.id}" of cluster "${clusterId}", operation "${operationId}", round ${round}, cannot be ` +
+    `Resource request "${id}" of cluster "${clusterId}", operation "${operationId}", round ${round}, cannot be ` +
       `opened: "${other.id}" is of cluster "${other.clusterId}", operation "${other.operationId}", round ${other.round}. ` +
       'Send the same again, or use a new id',
   );
 }
 
-export async function findCapacityRequest(db: ResourcesDb, id: string): Promise<CapacityRequestRow | undefined> {
-  const { rows } = await sql<CapacityRequestRow>`
-    select ${columns} from resource_requests r where r.id = ${id}`.execute(db);
-  return rows[0];
-}
+export const findCapacityRequest = (db: ResourcesDb, id: string): Promise<CapacityRequestRow | undefined> =>
+  db.selectFrom('capacityRequests').select(columns).where('id', '=', id).executeTakeFirst();
 
 /**
  * Answers an open request before its deadline. The same answer by the same party again is confirmed.
- * @throws ManagerError `not_found`; `state_conflict` when it was answered otherwise, or its deadline is over.
+ * @throws ManagerError `not_found`; `state_conflict` when it has another answer, or its deadline has passed.
  */
 export async function saveCapacityAnswer(
   db: ResourcesDb,
   id: string,
   given: { readonly state: 'granted' | 'denied'; readonly by: string; readonly answer: unknown },
 ): Promise<CapacityRequestRow> {
-  const answer = sql`${JSON.stringify(given.answer)}::jsonb`;
-  const { rows } = await sql<CapacityRequestRow>`
-    update resource_requests r set state = ${given.state}, answered_at = clock_timestamp(), answered_by = ${given.by},
-      answer = ${answer}
-    where r.id = ${id} and r.state = 'open' and r.deadline_at > clock_timestamp() returning ${columns}`.execute(db);
-  if (rows[0]) return rows[0];
-  const { rows: known } = await sql<CapacityRequestRow & { same: boolean }>`
-    select ${columns}, coalesce(r.state = ${given.state} and r.answered_by = ${given.by} and r.answer = ${answer}, false)
-      as same
-    from resource_requests r where r.id = ${id}`.execute(db);
-  if (!known[0]) throw new ManagerError('not_found', `There is no resource request "${id}"; list those that are open`);
-  const { same, ...request } = known[0];
-  if (same) return request;
+  const answer = json(given.answer);
+  const saved = await db
+    .updateTable('capacityRequests')
+    .set({ state: given.state, answeredAt: now, answeredBy: given.by, answer })
+    .where('id', '=', id)
+    .where('state', '=', 'open')
+    .where('deadlineAt', '>', now)
+    .returning(columns)
+    .executeTakeFirst();
+  if (saved) return saved;
+  const known = await db
+    .selectFrom('capacityRequests')
+    .select(columns)
+    .select((known) => known('answer', '=', answer).as('isSameAnswer'))
+    .where('id', '=', id)
+    .executeTakeFirst();
+  if (!known) throw new ManagerError('not_found', `There is no resource request "${id}"; list those that are open`);
+  const { isSameAnswer, ...request } = known;
+  if (isSameAnswer && request.state === given.state && request.answeredBy === given.by) return request;
   throw new ManagerError(
     'state_conflict',
-    `Resource request "${id}" ${whatHappened(request)}; it is not answered twice. ` +
+    `Resource request "${id}" ${endOf(request)}; it is not answered twice. ` +
       'If the cluster still lacks something, it asks in a new request',
   );
 }
 
-const whatHappened = ({ state, answeredAt, answeredBy, deadlineAt }: CapacityRequestRow): string =>
+const endOf = ({ state, answeredAt, answeredBy, deadlineAt }: CapacityRequestRow): string =>
   state === 'open' || state === 'expired'
     ? `expired at ${(answeredAt ?? deadlineAt).toISOString()}`
     : `was ${state} by ${answeredBy} at ${answeredAt?.toISOString()}`;
 
-/** Ends requests that nobody answered in time, a chunk at a time. @returns their ids. */
+/** Expires requests whose deadline has passed, at most `limit`. @returns their ids. */
 export async function expireCapacityRequests(db: ResourcesDb, limit: number): Promise<string[]> {
-  const { rows } = await sql<{ id: string }>`
-    with late as (
-      select id from resource_requests where state = 'open' and deadline_at <= clock_timestamp()
-      order by deadline_at limit ${limit} for update skip locked
+  const expired = await db
+    .with('late', (query) =>
+      query
+        .selectFrom('capacityRequests')
+        .select('id')
+        .where('state', '=', 'open')
+        .where('deadlineAt', '<=', now)
+        .orderBy('deadlineAt')
+        .limit(limit)
+        .forUpdate()
+        .skipLocked(),
     )
-    update resource_requests r set state = 'expired', answered_at = clock_timestamp() from late where r.id = late.id
-    returning r.id`.execute(db);
-  return rows.map(({ id }) => id);
+    .updateTable('capacityRequests')
+    .from('late')
+    .set({ state: 'expired', answeredAt: now })
+    .whereRef('capacityRequests.id', '=', 'late.id')
+    .returning('capacityRequests.id')
+    .execute();
+  return expired.map(({ id }) => id);
 }
 
-/** Ends what an operation that is over still asks for: an answer would change nothing any more. */
+/** Expires the open requests of an operation that has ended: an answer would change nothing. */
 export async function withdrawCapacityRequests(db: ResourcesDb, operationId: string): Promise<void> {
-  await sql`
-    update resource_requests set state = 'expired', answered_at = clock_timestamp(),
-      answer = '{"reason": "the operation that asked is over"}'
-    where operation_id = ${operationId} and state = 'open'`.execute(db);
+  await db
+    .updateTable('capacityRequests')
+    .set({ state: 'expired', answeredAt: now, answer: json({ reason: 'the operation that asked is over' }) })
+    .where('operationId', '=', operationId)
+    .where('state', '=', 'open')
+    .execute();
 }
 
 export interface CapacityRequestFilter {
@@ -131,26 +153,19 @@ export interface CapacityRequestFilter {
 }
 
 /** Newest first. */
-export async function listCapacityRequests(
+export const listCapacityRequests = (
   db: ResourcesDb,
-  filter: CapacityRequestFilter,
-): Promise<CapacityRequestRow[]> {
-  const { rows } = await sql<CapacityRequestRow>`
-    select ${columns} from resource_requests r
-    where (${filter.state ?? null}::text is null or r.state = ${filter.state ?? null})
-      and (${filter.clusterId ?? null}::text is null or r.cluster_id = ${filter.clusterId ?? null})
-      and (${filter.before ?? null}::bigint is null or r.no < ${filter.before ?? null})
-    order by r.no desc limit ${filter.limit}`.execute(db);
-  return rows;
-}
+  { state, clusterId, before, limit }: CapacityRequestFilter,
+): Promise<CapacityRequestRow[]> =>
+  db
+    .selectFrom('capacityRequests')
+    .select(columns)
+    .$if(state !== undefined, (query) => query.where('state', '=', state ?? 'open'))
+    .$if(clusterId !== undefined, (query) => query.where('clusterId', '=', clusterId ?? ''))
+    .$if(before !== undefined, (query) => query.where('no', '<', before ?? 0))
+    .orderBy('no', 'desc')
+    .limit(limit)
+    .execute();
 
-/** Deletes requests that ended so long ago, a chunk at a time. @returns how many. */
-export async function pruneCapacityRequests(
-  db: ResourcesDb,
-  { keepSeconds, limit }: { readonly keepSeconds: number; readonly limit: number },
-): Promise<number> {
-  const { numAffectedRows } = await sql`
-    delete from resource_requests where no = any(array(select no from resource_requests
-      where answered_at < now() - make_interval(secs => ${keepSeconds}) limit ${limit}))`.execute(db);
-  return Number(numAffectedRows ?? 0n);
-}
+export const pruneCapacityRequests = (db: ResourcesDb, retention: Retention): Promise<number> =>
+  deletePast(db, 'capacityRequests', 'answeredAt', retention);

@@ -1,69 +1,66 @@
 import { sql } from 'kysely';
 import { ManagerError } from '../../contracts/errors.js';
-import type { ResourcesDb } from './schema.js';
+import { deletePast, json, type Retention } from '../expressions.js';
+import type { ResourcesDb, Row } from './schema.js';
 
-/** A decision about a cluster's size, with everything it followed from. */
-export interface NewDecision {
-  /** `dec_…` */
-  readonly id: string;
-  readonly clusterId: string;
-  readonly operationId: string | null;
-  /** 0, or how often the operation decided before. */
-  readonly round: number;
+const columns = [
+  'no',
+  'id',
+  'clusterId',
+  'operationId',
+  'round',
+  'at',
+  'decision',
+  'facts',
+  'sentence',
+  'outcome',
+  'outcomeDetail',
+] as const;
+
+/** A decision about a cluster's size, with the facts it was made from and what became of it. */
+export type DecisionRow = Row<'decisions', typeof columns>;
+
+export interface NewDecision extends Omit<DecisionRow, 'no' | 'at' | 'outcome' | 'outcomeDetail'> {
   readonly atMs: number;
-  /** As it was decided, and what it was decided on: JSON. */
-  readonly decision: unknown;
-  readonly facts: unknown;
-  /** The decision as a person reads it. */
-  readonly sentence: string;
 }
 
-export interface DecisionRow extends Omit<NewDecision, 'atMs'> {
-  readonly no: number;
-  readonly at: Date;
-  /** What became of it; null while that is open. */
-  readonly outcome: string | null;
-  readonly outcomeDetail: unknown;
-}
-
-const columns = sql<DecisionRow>`
-  d.no, d.id, d.cluster_id as "clusterId", d.operation_id as "operationId", d.round, d.at, d.decision, d.facts, d.sentence,
-  d.outcome, d.outcome_detail as "outcomeDetail"`;
-
-/** Writes a decision once: the same id again changes nothing. @returns the one that is written. */
-export async function saveDecision(db: ResourcesDb, decision: NewDecision): Promise<DecisionRow> {
-  const { rows } = await sql<DecisionRow>`
-    insert into decisions as d (id, cluster_id, operation_id, round, at, decision, facts, sentence)
-    values (${decision.id}, ${decision.clusterId}, ${decision.operationId}, ${decision.round},
-      ${new Date(decision.atMs)}, ${JSON.stringify(decision.decision)}::jsonb, ${JSON.stringify(decision.facts)}::jsonb,
-      ${decision.sentence})
-    on conflict (id) do nothing returning ${columns}`.execute(db);
-  const saved = rows[0] ?? (await findDecision(db, decision.id));
-  if (!saved) throw new Error(`Decision ${decision.id} was not written`);
+/** Saves a decision once: the same id again changes nothing. @returns the saved one. */
+export async function saveDecision(
+  db: ResourcesDb,
+  { atMs, decision, facts, ...columnsAsGiven }: NewDecision,
+): Promise<DecisionRow> {
+  const saved =
+    (await db
+      .insertInto('decisions')
+      .values({ ...columnsAsGiven, at: new Date(atMs), decision: json(decision), facts: json(facts) })
+      .onConflict((conflict) => conflict.column('id').doNothing())
+      .returning(columns)
+      .executeTakeFirst()) ?? (await findDecision(db, columnsAsGiven.id));
+  if (!saved) throw new Error(`Decision ${columnsAsGiven.id} was not written`);
   return saved;
 }
 
-export async function findDecision(db: ResourcesDb, id: string): Promise<DecisionRow | undefined> {
-  const { rows } = await sql<DecisionRow>`select ${columns} from decisions d where d.id = ${id}`.execute(db);
-  return rows[0];
-}
+export const findDecision = (db: ResourcesDb, id: string): Promise<DecisionRow | undefined> =>
+  db.selectFrom('decisions').select(columns).where('id', '=', id).executeTakeFirst();
 
-/** Newest first. @param page.before only decisions before this one: the `no` of the last one of the page before. */
-export async function listDecisions(
+/** Newest first. @param page.before the `no` of the last decision of the page before. */
+export const listDecisions = (
   db: ResourcesDb,
   clusterId: string,
   { before, limit }: { readonly before?: number; readonly limit: number },
-): Promise<DecisionRow[]> {
-  const { rows } = await sql<DecisionRow>`
-    select ${columns} from decisions d where d.cluster_id = ${clusterId}
-      and (${before ?? null}::bigint is null or d.no < ${before ?? null})
-    order by d.no desc limit ${limit}`.execute(db);
-  return rows;
-}
+): Promise<DecisionRow[]> =>
+  db
+    .selectFrom('decisions')
+    .select(columns)
+    .where('clusterId', '=', clusterId)
+    .$if(before !== undefined, (query) => query.where('no', '<', before ?? 0))
+    .orderBy('no', 'desc')
+    .limit(limit)
+    .execute();
 
 /**
- * Says what became of a decision. The first outcome stays.
- * @throws ManagerError `not_found`; `state_conflict` when it had another one.
+ * Records what became of a decision. The first outcome stays.
+ * @throws ManagerError `not_found`; `state_conflict` when it has another outcome.
  */
 export async function recordOutcome(
   db: ResourcesDb,
@@ -71,25 +68,46 @@ export async function recordOutcome(
   outcome: string,
   detail: unknown = null,
 ): Promise<DecisionRow> {
-  const { rows } = await sql<DecisionRow>`
-    update decisions d set outcome = ${outcome}, outcome_detail = ${JSON.stringify(detail)}::jsonb
-    where d.id = ${id} and d.outcome is null returning ${columns}`.execute(db);
-  const saved = rows[0] ?? (await findDecision(db, id));
+  const saved =
+    (await db
+      .updateTable('decisions')
+      .set({ outcome, outcomeDetail: json(detail) })
+      .where('id', '=', id)
+      .where('outcome', 'is', null)
+      .returning(columns)
+      .executeTakeFirst()) ?? (await findDecision(db, id));
   if (!saved) throw new ManagerError('not_found', `There is no decision "${id}"`);
   if (saved.outcome === outcome) return saved;
   throw new ManagerError(
     'state_conflict',
-    `Decision "${id}" already ended as ${saved.outcome}; an outcome is said once, and "${outcome}" changes nothing`,
+    `Decision "${id}" already ended as ${saved.outcome}; the first outcome stays, and "${outcome}" changes nothing`,
   );
 }
 
-/** Deletes old decisions, a chunk at a time. @returns how many. */
-export async function pruneDecisions(
-  db: ResourcesDb,
-  { keepSeconds, limit }: { readonly keepSeconds: number; readonly limit: number },
-): Promise<number> {
-  const { numAffectedRows } = await sql`
-    delete from decisions where no = any(array(select no from decisions
-      where at < now() - make_interval(secs => ${keepSeconds}) order by at limit ${limit}))`.execute(db);
-  return Number(numAffectedRows ?? 0n);
+/** A cluster that wants more members than it has. */
+export interface OpenClaim {
+  readonly clusterId: string;
+  readonly weight: number;
+  readonly perMember: Readonly<Record<string, number>>;
+  readonly quota: Readonly<Record<string, number>>;
+  /** Members in all. */
+  readonly desired: number;
+  readonly since: Date;
 }
+
+/** Decisions to grow that have no outcome yet, with their accounts: the clusters that compete for what is free. */
+export async function openClaims(db: ResourcesDb, { limit }: { readonly limit: number }): Promise<OpenClaim[]> {
+  const { rows } = await sql<OpenClaim>`
+    select d.cluster_id, a.weight, a.per_member, (d.decision ->> 'desired')::integer as desired, d.at as since,
+      coalesce((select json_object_agg(q.resource, q.quota) from quotas q
+        where q.cluster_id = d.cluster_id and q.quota is not null), '{}') as quota
+    from (select distinct on (cluster_id) * from decisions
+      where outcome is null and operation_id is not null and decision ->> 'direction' = 'out' and at > now() - interval '7 days'
+      order by cluster_id, at desc) d
+    join accounts a on a.cluster_id = d.cluster_id and a.state = 'open'
+    order by d.at limit ${limit}`.execute(db);
+  return rows;
+}
+
+export const pruneDecisions = (db: ResourcesDb, retention: Retention): Promise<number> =>
+  deletePast(db, 'decisions', 'at', retention);

@@ -1,13 +1,10 @@
 import type { DatabaseSchema } from '../schema-files.js';
 
 export * from './accounts.js';
-export * from './claims.js';
 export { budgetDifferences, budgetsOf, findBudget, putBudget } from './budgets.js';
 export * from './decisions.js';
-export * from './find-allocation.js';
 export * from './allocations.js';
 export * from './ledger.js';
-export * from './ledger-sums.js';
 export * from './pools.js';
 export * from './quotas.js';
 export * from './capacity-requests.js';

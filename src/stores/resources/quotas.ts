@@ -4,16 +4,18 @@ import { inTransaction } from '../database.js';
 import { requireAmount } from './amounts.js';
 import type { ResourcesDb } from './schema.js';
 
-/** What a cluster holds of a resource in all pools together, and the most it may; null is no bound. */
+/** How much of a resource a cluster holds from all pools together, and the most it may hold; null is no limit. */
 export interface QuotaRow {
   readonly resource: string;
   readonly quota: number | null;
   readonly held: number;
 }
 
+const columns = ['resource', 'quota', 'allocated as held'] as const;
+
 /**
- * Makes the quotas of a cluster what is given; a resource that is not named has none any more.
- * @throws ManagerError `state_conflict` when one would be below what is held.
+ * Sets the quotas of a cluster: a resource that is not named has none any more.
+ * @throws ManagerError `state_conflict` when a quota would be below what is held.
  */
 export async function setQuotas(
   db: ResourcesDb,
@@ -22,67 +24,54 @@ export async function setQuotas(
 ): Promise<QuotaRow[]> {
   for (const [resource, amount] of Object.entries(amounts)) requireAmount(`quotas.${resource}`, amount);
   return inTransaction(db, async (tx) => {
-    const resources = Object.keys(amounts).sort();
     await sql`
-      insert into holdings (cluster_id, resource) select ${clusterId}, unnest(${resources}::text[]) on conflict do nothing
-    `.execute(tx);
-    const { rows } = await sql<QuotaRow>`
-      select resource, quota, held from holdings where cluster_id = ${clusterId} order by resource for no key update
-    `.execute(tx);
-    const short = rows.filter(
-      ({ resource, held }) => Object.hasOwn(amounts, resource) && (amounts[resource] ?? 0) < held,
-    );
-    if (short.length > 0) {
+      insert into quotas (cluster_id, resource) select ${clusterId}, unnest(${Object.keys(amounts).sort()}::text[])
+      on conflict do nothing`.execute(tx);
+    const rows = await tx
+      .selectFrom('quotas')
+      .select(columns)
+      .where('clusterId', '=', clusterId)
+      .orderBy('resource')
+      .forNoKeyUpdate()
+      .execute();
+    const tooLow = rows
+      .filter(({ resource, held }) => Object.hasOwn(amounts, resource) && (amounts[resource] ?? 0) < held)
+      .map(({ resource, held }) => `${resource} would be ${amounts[resource]}, but ${held} is held`);
+    if (tooLow.length > 0) {
       throw new ManagerError(
         'state_conflict',
-        `The quotas of cluster "${clusterId}" cannot be so low: ` +
-          short
-            .map(({ resource, held }) => `${resource} would be ${amounts[resource]}, but ${held} is held`)
-            .join('; ') +
-          '. Release grants first, or set at least what is held',
+        `The quotas of cluster "${clusterId}" cannot be so low: ${tooLow.join('; ')}. ` +
+          'Release grants first, or set at least what is held',
       );
     }
     await sql`
-      update holdings set quota = (${JSON.stringify(amounts)}::jsonb ->> resource)::numeric where cluster_id = ${clusterId}
+      update quotas set quota = (${JSON.stringify(amounts)}::jsonb ->> resource)::numeric where cluster_id = ${clusterId}
     `.execute(tx);
     return quotasOf(tx, clusterId);
   });
 }
 
-/** By resource: those with a quota, and those of which something is held. */
-export async function quotasOf(db: ResourcesDb, clusterId: string): Promise<QuotaRow[]> {
-  const { rows } = await sql<QuotaRow>`
-    select resource, quota, held from holdings where cluster_id = ${clusterId} and (quota is not null or held > 0)
-    order by resource`.execute(db);
-  return rows;
-}
+/** The resources of a cluster that have a quota or of which it holds something, by name. */
+export const quotasOf = (db: ResourcesDb, clusterId: string): Promise<QuotaRow[]> =>
+  db
+    .selectFrom('quotas')
+    .select(columns)
+    .where('clusterId', '=', clusterId)
+    .where((either) => either.or([either('quota', 'is not', null), either('allocated', '>', 0)]))
+    .orderBy('resource')
+    .execute();
 
 /**
- * Deletes what is kept of clusters that are granted nothing more and hold nothing, a chunk at a time. Not those of an open
- * account, which may be about to hold something.
- * @returns how many; as many as `limit` means that there may be more.
+ * Deletes the quotas of closed accounts that hold nothing. Those of open accounts stay: an allocation may be about to use
+ * them.
+ * @returns how many; `limit` means that there may be more.
  */
-export async function pruneHoldings(db: ResourcesDb, { limit }: { readonly limit: number }): Promise<number> {
+export async function pruneQuotas(db: ResourcesDb, { limit }: { readonly limit: number }): Promise<number> {
   const { numAffectedRows } = await sql`
     with past as (
-      select h.cluster_id, h.resource from holdings h join accounts a on a.cluster_id = h.cluster_id
-      where a.state = 'closed' and h.held = 0 limit ${limit} for update of h skip locked
+      select q.cluster_id, q.resource from quotas q join accounts a on a.cluster_id = q.cluster_id
+      where a.state = 'closed' and q.allocated = 0 limit ${limit} for update of q skip locked
     )
-    delete from holdings h using past where h.cluster_id = past.cluster_id and h.resource = past.resource`.execute(db);
+    delete from quotas q using past where q.cluster_id = past.cluster_id and q.resource = past.resource`.execute(db);
   return Number(numAffectedRows ?? 0n);
-}
-
-/**
- * Twice the weight is twice the share where clusters compete.
- * @throws ManagerError `invalid_request`, `not_found`, `state_conflict` for an account that is closed.
- */
-export async function setWeight(db: ResourcesDb, clusterId: string, weight: number): Promise<void> {
-  requireAmount('weight', weight, { aboveZero: true });
-  const { rows } = await sql<{ state: string }>`
-    update accounts set weight = case when state = 'open' then ${weight} else weight end
-    where cluster_id = ${clusterId} returning state`.execute(db);
-  if (!rows[0]) throw new ManagerError('not_found', `Cluster "${clusterId}" has no resource account; form it first`);
-  if (rows[0].state === 'closed') {
-    throw new ManagerError('state_conflict', `The account of cluster "${clusterId}" is closed: it was dissolved`);
-  }
 }

@@ -1,4 +1,5 @@
 import { sql } from 'kysely';
+import { deletePast, type Retention } from '../expressions.js';
 import type { ResourcesDb } from './schema.js';
 
 /** A stability score with what it is made of. */
@@ -13,32 +14,28 @@ export interface ScoreRow {
   readonly unknown: string | null;
 }
 
-/** Saves scores of many clusters in one statement; one of the same moment is there already. */
+/** Saves scores of many clusters in one statement; a second one of the same moment is ignored. */
 export async function saveScores(db: ResourcesDb, scores: readonly ScoreRow[]): Promise<void> {
   const rows = scores.map((one) => ({ ...one, at: new Date(one.atMs).toISOString() }));
   await sql`
-    insert into scores (cluster_id, at, score, parts, caps, assumed, unknown)
+    insert into stability_scores (cluster_id, at, score, parts, caps, assumed, unknown)
     select s."clusterId", s.at, s.score, s.parts, s.caps, s.assumed, s.unknown
     from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as s ("clusterId" text, at timestamptz,
       score double precision, parts jsonb, caps text[], assumed text[], unknown text)
     on conflict do nothing`.execute(db);
 }
 
-/** The last so many scores of a cluster, oldest first. */
+/** The last `count` scores of a cluster, oldest first. */
 export async function lastScores(db: ResourcesDb, clusterId: string, count: number): Promise<ScoreRow[]> {
-  const { rows } = await sql<ScoreRow>`
-    select cluster_id as "clusterId", (extract(epoch from at) * 1000)::bigint as "atMs", score, parts, caps, assumed, unknown
-    from scores where cluster_id = ${clusterId} order by at desc limit ${count}`.execute(db);
-  return rows.reverse();
+  const rows = await db
+    .selectFrom('stabilityScores')
+    .select(['clusterId', 'score', 'parts', 'caps', 'assumed', 'unknown', 'at'])
+    .where('clusterId', '=', clusterId)
+    .orderBy('at', 'desc')
+    .limit(count)
+    .execute();
+  return rows.map(({ at, ...score }) => ({ ...score, atMs: at.getTime() })).reverse();
 }
 
-/** Deletes old scores, a chunk at a time. @returns how many. */
-export async function pruneScores(
-  db: ResourcesDb,
-  { keepSeconds, limit }: { readonly keepSeconds: number; readonly limit: number },
-): Promise<number> {
-  const { numAffectedRows } = await sql`
-    delete from scores where ctid = any(array(select ctid from scores
-      where at < now() - make_interval(secs => ${keepSeconds}) limit ${limit}))`.execute(db);
-  return Number(numAffectedRows ?? 0n);
-}
+export const pruneScores = (db: ResourcesDb, retention: Retention): Promise<number> =>
+  deletePast(db, 'stabilityScores', 'at', retention);

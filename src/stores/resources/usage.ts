@@ -1,4 +1,5 @@
 import { sql } from 'kysely';
+import { deletePast, secondsAgo, type Retention } from '../expressions.js';
 import { requireAmount } from './amounts.js';
 import type { ResourcesDb } from './schema.js';
 
@@ -17,7 +18,7 @@ export interface UsageReading {
   /** Smoothed amount, and the one of the slot before; null when there was none. */
   readonly value: number;
   readonly previous: number | null;
-  /** As it was last told. */
+  /** As it was last reported. */
   readonly amount: number;
   readonly atMs: number;
   readonly samples: number;
@@ -27,19 +28,19 @@ export interface UsageRules {
   readonly halfLifeSeconds: number;
   /** One sample of each slot counts: the latest. */
   readonly slotSeconds: number;
-  /** A sample older than the newest by more than this says that a clock was set back, and the average begins anew. */
+  /** A sample older than the newest by more than this means that a clock was set back: the average starts again. */
   readonly staleAfterSeconds: number;
 }
 
 const defaultRules: UsageRules = { halfLifeSeconds: 60, slotSeconds: 15, staleAfterSeconds: 45 };
 
-/** Readings of one agent and resource are added up for so long in one row. */
+/** The readings of an agent and resource within this time share one row. */
 const rollupSeconds = 300;
 
 /**
- * Folds samples into the averages and the roll-ups, all in one statement. An amount that comes Δ seconds after the one
- * before weighs 1 - 2^(-Δ / half-life). Of several samples of one agent and resource in a call the latest counts; one that
- * is not newer than what is known changes nothing, so a report that is sent again counts once.
+ * Adds samples to the averages and the roll-ups in one statement. A sample that comes Δ seconds after the one before has
+ * the weight 1 - 2^(-Δ / half-life). Of several samples of one agent and resource in a call the latest counts; one that is
+ * not newer than the latest known is ignored, so a report that is sent again counts once.
  * @throws ManagerError `invalid_request` for an amount that is not 0 to 1e12, or a time that is none.
  */
 export async function recordUsage(
@@ -89,50 +90,47 @@ export async function recordUsage(
       set sum = r.sum + excluded.sum, count = r.count + 1, max = greatest(r.max, excluded.max)`.execute(db);
 }
 
-/** The newest readings of agents; an agent that told nothing has none. */
-export async function usageOf(db: ResourcesDb, agentIds: readonly string[]): Promise<UsageReading[]> {
-  const { rows } = await sql<UsageReading>`
-    select agent_id as "agentId", resource, value, previous, amount, last_at as "atMs", samples from usage_latest
-    where agent_id = any(${[...agentIds]}::text[]) order by agent_id, resource`.execute(db);
-  return rows;
-}
+/** The newest readings of agents; an agent that reported nothing has none. */
+export const usageOf = (db: ResourcesDb, agentIds: readonly string[]): Promise<UsageReading[]> =>
+  db
+    .selectFrom('usageLatest')
+    .select(['agentId', 'resource', 'value', 'previous', 'amount', 'lastAt as atMs', 'samples'])
+    .where(sql<boolean>`agent_id = any(${[...agentIds]}::text[])`)
+    .orderBy('agentId')
+    .orderBy('resource')
+    .execute();
 
 export interface UsageRollup {
   readonly agentId: string;
   readonly resource: string;
   readonly from: Date;
-  /** Of the amounts that were told. */
+  /** Of the amounts that were reported. */
   readonly mean: number;
   readonly max: number;
   readonly count: number;
 }
 
-/** What an agent used in the last so many seconds, in steps of five minutes, oldest first. */
-export async function usageHistory(
+/** What an agent used in the last `seconds`, in steps of five minutes, oldest first. */
+export const usageHistory = (
   db: ResourcesDb,
   agentId: string,
   { seconds, limit }: { readonly seconds: number; readonly limit: number },
-): Promise<UsageRollup[]> {
-  const { rows } = await sql<UsageRollup>`
-    select agent_id as "agentId", resource, slot as "from", sum / count as mean, max, count from usage_rollups
-    where agent_id = ${agentId} and slot > now() - make_interval(secs => ${seconds})
-    order by slot, resource limit ${limit}`.execute(db);
-  return rows;
-}
+): Promise<UsageRollup[]> =>
+  db
+    .selectFrom('usageRollups')
+    .select(['agentId', 'resource', 'slot as from', 'max', 'count', sql<number>`sum / count`.as('mean')])
+    .where('agentId', '=', agentId)
+    .where('slot', '>', secondsAgo(seconds))
+    .orderBy('slot')
+    .orderBy('resource')
+    .limit(limit)
+    .execute();
 
-/**
- * Deletes what is older, a bounded chunk of each table.
- * @returns rows deleted; `limit` or more means that there may be more.
- */
-export async function pruneUsage(
-  db: ResourcesDb,
-  { keepSeconds, limit }: { readonly keepSeconds: number; readonly limit: number },
-): Promise<number> {
-  const rollups = await sql`
-    delete from usage_rollups where ctid = any(array(select ctid from usage_rollups
-      where slot < now() - make_interval(secs => ${keepSeconds}) limit ${limit}))`.execute(db);
-  const latest = await sql`
+/** @returns rows deleted; `limit` or more means that there may be more. */
+export async function pruneUsage(db: ResourcesDb, retention: Retention): Promise<number> {
+  const { keepSeconds, limit } = retention;
+  const { numAffectedRows } = await sql`
     delete from usage_latest where ctid = any(array(select ctid from usage_latest
       where last_at < (extract(epoch from now()) - ${keepSeconds}) * 1000 limit ${limit}))`.execute(db);
-  return Number((rollups.numAffectedRows ?? 0n) + (latest.numAffectedRows ?? 0n));
+  return (await deletePast(db, 'usageRollups', 'slot', retention)) + Number(numAffectedRows ?? 0n);
 }

@@ -30,7 +30,7 @@ afterAll(async () => {
 
 const usedOf = async (name: string) => (await findPool(db, name))?.resources['tokens']?.used;
 const stateOf = async (id: number) =>
-  (await sql<{ state: string }>`select state from grants where id = ${id}`.execute(db)).rows[0]?.state;
+  (await sql<{ state: string }>`select state from allocations where id = ${id}`.execute(db)).rows[0]?.state;
 
 describe('taking', () => {
   it('grants all that is asked for', async () => {
@@ -126,7 +126,7 @@ describe('taking', () => {
     await expect(allocate(db, request(clusterId, name, amount))).rejects.toMatchObject({ code: 'invalid_request' });
     await granted(db, request(clusterId, name, 1));
     await expect(
-      sql`update grants set amount = ${String(amount)}::numeric where cluster_id = ${clusterId}`.execute(db),
+      sql`update allocations set amount = ${String(amount)}::numeric where cluster_id = ${clusterId}`.execute(db),
     ).rejects.toThrow(/violates check|overflow/);
   });
 
@@ -144,10 +144,10 @@ describe('a grant', () => {
     const [clusterId, name] = [await cluster(db), await pool(db, { tokens: 10 })];
     const [grant] = await granted(db, request(clusterId, name, 4));
     const id = grant?.id ?? 0;
-    const ended = await Promise.all(times(10, () => releaseAllocation(db, { grantIds: [id] })));
+    const ended = await Promise.all(times(10, () => releaseAllocation(db, { allocationIds: [id] })));
     expect(ended.flat()).toEqual([id]);
     expect(await usedOf(name)).toBe(0);
-    expect(await releaseAllocation(db, { grantIds: [id, 999_999_999] })).toEqual([]);
+    expect(await releaseAllocation(db, { allocationIds: [id, 999_999_999] })).toEqual([]);
     expect(await extendAllocations(db, [id], 60)).toEqual([]);
   });
 
@@ -163,7 +163,7 @@ describe('a grant', () => {
     expect(await expireAllocations(db, 2)).toEqual([]);
     expect(await Promise.all(ids.map(stateOf))).toEqual(['held', 'expired', 'expired', 'expired', 'held']);
     expect(await usedOf(name)).toBe(8);
-    expect(await releaseAllocation(db, { grantIds: ids })).toEqual([ids[0], ids[4]]);
+    expect(await releaseAllocation(db, { allocationIds: ids })).toEqual([ids[0], ids[4]]);
   });
 
   it('is in one state only when release and expiry come at once', async () => {
@@ -173,7 +173,7 @@ describe('a grant', () => {
       .map(({ id }) => id);
     await lapse(db, ids);
     const ended = await Promise.all([
-      ...ids.map((id) => releaseAllocation(db, { grantIds: [id] })),
+      ...ids.map((id) => releaseAllocation(db, { allocationIds: [id] })),
       ...times(5, () => expireAllocations(db, 10)),
       releaseAllocation(db, { clusterId }),
     ]);
@@ -185,8 +185,8 @@ describe('a grant', () => {
     const [clusterId, name] = [await cluster(db), await pool(db, { tokens: 100 })];
     const [kept] = await granted(db, request(clusterId, name, 1));
     const [gone] = await granted(db, request(clusterId, name, 2));
-    await releaseAllocation(db, { grantIds: [gone?.id ?? 0] });
-    await sql`update grant_requests set at = at - interval '1 hour' where cluster_id = ${clusterId}`.execute(db);
+    await releaseAllocation(db, { allocationIds: [gone?.id ?? 0] });
+    await sql`update allocation_requests set at = at - interval '1 hour' where cluster_id = ${clusterId}`.execute(db);
     expect(await pruneAllocations(db, { keepSeconds: 1800, limit: 100 })).toBe(1);
     expect(await stateOf(kept?.id ?? 0)).toBe('held');
     expect(await stateOf(gone?.id ?? 0)).toBeUndefined();

@@ -36,10 +36,10 @@ const budgetOf = async (limit: number): Promise<string> => {
   await putBudget(db, { id, clusterId: 'cl-1', resource: 'usd', limit });
   return id;
 };
-const aside = async (budgetId: string, amount: number, reservationId = fresh('res')): Promise<string> =>
-  (await placeHold(db, { budgetId, reservationId, amount, leaseSeconds: 60 })).reservation.id;
+const aside = async (budgetId: string, amount: number, holdId = fresh('res')): Promise<string> =>
+  (await placeHold(db, { budgetId, holdId, amount, leaseSeconds: 60 })).reservation.id;
 const lapse = (id: string) =>
-  sql`update reservations set lease_expires_at = clock_timestamp() - interval '1 ms' where id = ${id}`.execute(db);
+  sql`update holds set lease_expires_at = clock_timestamp() - interval '1 ms' where id = ${id}`.execute(db);
 
 describe('a reservation', () => {
   it('sets aside what is left, and says what is left when it cannot', async () => {

@@ -52,7 +52,7 @@ export async function granted(
 
 /** Ends the leases of these grants as if their time had run out. */
 export async function lapse(db: ResourcesDb, ids: readonly number[]): Promise<void> {
-  await sql`update grants set lease_expires_at = clock_timestamp() - interval '1 ms' where id = any(${[...ids]})`.execute(
+  await sql`update allocations set lease_expires_at = clock_timestamp() - interval '1 ms' where id = any(${[...ids]})`.execute(
     db,
   );
 }

@@ -34,7 +34,7 @@ const asking = (over: Partial<NewCapacityRequest> = {}): NewCapacityRequest => (
 });
 const grant = { state: 'granted', by: 'orchestrator', answer: { agents: ['a', 'b'] } } as const;
 const pastDeadline = (ids: readonly string[]) =>
-  sql`update resource_requests set deadline_at = clock_timestamp() - interval '1 ms' where id = any(${[...ids]})`.execute(
+  sql`update capacity_requests set deadline_at = clock_timestamp() - interval '1 ms' where id = any(${[...ids]})`.execute(
     db,
   );
 const refused = (detail: string) => ({ code: 'state_conflict', message: expect.stringContaining(detail) as string });
@@ -124,7 +124,7 @@ it('requests are listed newest first by state and cluster, and trimmed when they
     ids[2],
     ids[0],
   ]);
-  await sql`update resource_requests set answered_at = now() - interval '1 day' where id = ${ids[1]}`.execute(db);
+  await sql`update capacity_requests set answered_at = now() - interval '1 day' where id = ${ids[1]}`.execute(db);
   expect(await pruneCapacityRequests(db, { keepSeconds: 3600, limit: 10 })).toBe(1);
   expect(await listCapacityRequests(db, { clusterId, limit: 5 })).toHaveLength(3);
 });

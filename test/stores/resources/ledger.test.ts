@@ -32,9 +32,9 @@ it('entries are listed newest first, a page at a time', async () => {
 });
 
 it.each([
-  ['changed', sql`update ledger set delta = 0`],
-  ['deleted', sql`delete from ledger`],
-  ['emptied', sql`truncate ledger`],
+  ['changed', sql`update allocation_ledger set delta = 0`],
+  ['deleted', sql`delete from allocation_ledger`],
+  ['emptied', sql`truncate allocation_ledger`],
   ['changed, of budgets', sql`update budget_ledger set reserved = 0`],
 ])('is never %s', async (_how, statement) => {
   await expect(statement.execute(db)).rejects.toThrow(/never changed or deleted/);
@@ -45,7 +45,7 @@ it('entries of grants that ended go by retention, in chunks; of what is held all
   while ((await pruneLedger(db, { keepSeconds: -60, limit: 100 })) > 0);
   for (const amount of [1, 2, 3]) {
     const [grant] = await granted(db, request(clusterId, name, amount));
-    await releaseAllocation(db, { grantIds: [grant?.id ?? 0] });
+    await releaseAllocation(db, { allocationIds: [grant?.id ?? 0] });
   }
   await granted(db, request(clusterId, name, 4));
   expect(await pruneLedger(db, { keepSeconds: 3600, limit: 2 })).toBe(0);
@@ -54,7 +54,7 @@ it('entries of grants that ended go by retention, in chunks; of what is held all
   expect(await pruneLedger(db, { keepSeconds: -60, limit: 2 })).toBe(1);
   expect(await listLedger(db, { pool: name, limit: 10 })).toMatchObject([{ delta: 4 }]);
   expect(await ledgerDifferences(db)).toEqual([]);
-  await expect(sql`delete from ledger`.execute(db)).rejects.toThrow(/never changed or deleted/);
+  await expect(sql`delete from allocation_ledger`.execute(db)).rejects.toThrow(/never changed or deleted/);
 });
 
 it('names the pool whose books do not agree', async () => {
@@ -64,6 +64,6 @@ it('names the pool whose books do not agree', async () => {
   await sql`update pool_capacities set used = 3 where pool = ${name}`.execute(db);
   expect(await ledgerDifferences(db)).toEqual([{ pool: name, resource: 'tokens', used: 3, ledger: 4, granted: 4 }]);
   await sql`update pool_capacities set used = 4 where pool = ${name}`.execute(db);
-  await sql`update grants set state = 'released', ended_at = now() where id = ${grant?.id}`.execute(db);
+  await sql`update allocations set state = 'released', ended_at = now() where id = ${grant?.id}`.execute(db);
   expect(await ledgerDifferences(db)).toEqual([{ pool: name, resource: 'tokens', used: 4, ledger: 4, granted: 0 }]);
 });

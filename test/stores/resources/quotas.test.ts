@@ -8,7 +8,7 @@ import {
   setQuotas,
   setWeight,
   allocate,
-  pruneHoldings,
+  pruneQuotas,
   type ResourcesDb,
 } from '../../../src/stores/resources/index.js';
 import { createTestDatabases, type TestDatabases } from '../../support/database.js';
@@ -67,7 +67,7 @@ it('what is kept of a cluster goes in chunks when its account is closed and it h
   const [gone, open] = [await cluster(db), await cluster(db)];
   const kept = async () => {
     const { rows } = await sql<{ clusterId: string; resource: string }>`
-      select cluster_id as "clusterId", resource from holdings where cluster_id in (${gone}, ${open}) order by 2, 1
+      select cluster_id as "clusterId", resource from quotas where cluster_id in (${gone}, ${open}) order by 2, 1
     `.execute(db);
     return rows.map(({ clusterId, resource }) => `${clusterId === gone ? 'gone' : 'open'} ${resource}`);
   };
@@ -76,14 +76,14 @@ it('what is kept of a cluster goes in chunks when its account is closed and it h
   await granted(db, request(open, name, 1, { amounts: wanted }));
   await releaseAllocation(db, { clusterId: open });
   await setQuotas(db, gone, { b: 5, d: 5 });
-  expect(await pruneHoldings(db, { limit: 10 })).toBe(0);
+  expect(await pruneQuotas(db, { limit: 10 })).toBe(0);
 
   await closeAccount(db, gone);
-  await releaseAllocation(db, { grantIds: held.filter(({ resource }) => resource !== 'c').map(({ id }) => id) });
-  expect([await pruneHoldings(db, { limit: 2 }), await pruneHoldings(db, { limit: 2 })]).toEqual([2, 1]);
+  await releaseAllocation(db, { allocationIds: held.filter(({ resource }) => resource !== 'c').map(({ id }) => id) });
+  expect([await pruneQuotas(db, { limit: 2 }), await pruneQuotas(db, { limit: 2 })]).toEqual([2, 1]);
   expect(await kept()).toEqual(['open a', 'open b', 'gone c', 'open c']);
   await releaseAllocation(db, { clusterId: gone });
-  expect(await pruneHoldings(db, { limit: 2 })).toBe(1);
+  expect(await pruneQuotas(db, { limit: 2 })).toBe(1);
   expect(await kept()).toEqual(['open a', 'open b', 'open c']);
 });
 

@@ -158,7 +158,7 @@ it('many clusters are read at once, each with its own', async () => {
 
 it('what is old goes in chunks, what is new stays', async () => {
   const clusterId = fresh('cl');
-  await sql`truncate recommendations, scaling_changes, blocks`.execute(db);
+  await sql`truncate recommendations, scaling_changes, scaling_blocks`.execute(db);
   const old = Date.now() - 10_000_000;
   await recordRecommendations(
     db,

@@ -1,4 +1,4 @@
--- 'closed' stays for ever: a late attempt of a step cannot open again what its compensation closed.
+-- 'closed' is final: a late attempt of a step cannot open an account again after its compensation closed it.
 create table accounts (
   cluster_id text primary key,
   state text not null check (state in ('open', 'closed')),
@@ -23,29 +23,29 @@ create table pool_capacities (
   constraint pool_never_overcommitted check (used >= 0 and used <= capacity)
 );
 
--- What a cluster holds of a resource in all pools together, and the most it may; no quota is no bound.
-create table holdings (
+-- How much of a resource is allocated to a cluster from all pools together, and the most that may be. Null is no limit.
+create table quotas (
   cluster_id text not null,
   resource text not null,
-  held numeric(18, 3) not null default 0 check (held >= 0 and held <= 1e15),
+  allocated numeric(18, 3) not null default 0 check (allocated >= 0 and allocated <= 1e15),
   quota numeric(18, 3) check (quota >= 0 and quota <= 1e12),
   primary key (cluster_id, resource),
-  constraint held_within_quota check (held <= quota)
+  constraint allocated_within_quota check (allocated <= quota)
 );
 
--- A request and its answer, so that the same one again takes nothing.
-create table grant_requests (
+-- A request and its answer: the same request again takes nothing.
+create table allocation_requests (
   id text primary key,
   cluster_id text not null,
   content jsonb not null,
   answer jsonb,
   at timestamptz not null default clock_timestamp()
 );
-create index grant_requests_by_age on grant_requests (at);
+create index allocation_requests_by_age on allocation_requests (at);
 
-create table grants (
+create table allocations (
   id bigint generated always as identity primary key,
-  request_id text not null references grant_requests (id),
+  request_id text not null references allocation_requests (id),
   cluster_id text not null,
   operation_id text not null,
   pool text not null,
@@ -57,26 +57,26 @@ create table grants (
   ended_at timestamptz,
   check ((state = 'held') = (ended_at is null))
 );
-create index grants_of_request on grants (request_id);
-create index grants_held_by_cluster on grants (cluster_id, id) where state = 'held';
-create index grants_held_of_pool on grants (pool, resource, id) where state = 'held';
-create index grants_held_by_lease on grants (lease_expires_at) where state = 'held';
+create index allocations_of_request on allocations (request_id);
+create index allocations_held_by_cluster on allocations (cluster_id, id) where state = 'held';
+create index allocations_held_of_pool on allocations (pool, resource, id) where state = 'held';
+create index allocations_held_by_lease on allocations (lease_expires_at) where state = 'held';
 
-create table ledger (
+create table allocation_ledger (
   no bigint generated always as identity primary key,
   pool text not null,
   resource text not null,
   cluster_id text not null,
   delta numeric(18, 3) not null check (delta between -1e12 and 1e12),
   reason text not null,
-  grant_id bigint not null,
+  allocation_id bigint not null,
   at timestamptz not null default clock_timestamp(),
-  unique (grant_id, reason)
+  unique (allocation_id, reason)
 );
-create index ledger_of_cluster on ledger (cluster_id, no);
-create index ledger_of_pool on ledger (pool, no);
-create index ledger_ended on ledger (at) where delta < 0;
-create index ledger_sums on ledger (pool, resource) include (delta);
+create index allocation_ledger_of_cluster on allocation_ledger (cluster_id, no);
+create index allocation_ledger_of_pool on allocation_ledger (pool, no);
+create index allocation_ledger_ended on allocation_ledger (at) where delta < 0;
+create index allocation_ledger_sums on allocation_ledger (pool, resource) include (delta);
 
 create table budgets (
   id text primary key,
@@ -85,18 +85,18 @@ create table budgets (
   limit_amount numeric(18, 3) not null check (limit_amount >= 0 and limit_amount <= 1e12),
   reserved numeric(18, 3) not null default 0 check (reserved >= 0),
   committed numeric(18, 3) not null default 0 check (committed >= 0),
-  -- Spent beyond the limit. It stands against the budget until the limit is raised.
+  -- Spent beyond the limit. It counts against the budget until the limit is raised.
   overdrawn numeric(18, 3) not null default 0 check (overdrawn >= 0 and overdrawn <= 1e15),
   constraint budget_within_limit check (reserved + committed <= limit_amount)
 );
 create index budgets_of_cluster on budgets (cluster_id, id);
 
-create table reservations (
+create table holds (
   id text primary key,
   budget_id text not null references budgets (id),
   amount numeric(18, 3) not null check (amount > 0 and amount <= 1e12),
   state text not null default 'open' check (state in ('open', 'committed', 'released', 'expired')),
-  -- What was really used, and how much of it was beyond the limit.
+  -- What was used, and how much of it was beyond the limit.
   actual numeric(18, 3) check (actual >= 0 and actual <= 1e12),
   overdrawn numeric(18, 3) not null default 0,
   -- The agent or orchestrator that reserved: an agent that has left the cluster can still report what it spent.
@@ -106,13 +106,13 @@ create table reservations (
   ended_at timestamptz,
   check ((state = 'open') = (ended_at is null))
 );
-create index reservations_by_end on reservations (ended_at);
-create index reservations_open_by_lease on reservations (lease_expires_at) where state = 'open';
+create index holds_by_end on holds (ended_at);
+create index holds_open_by_lease on holds (lease_expires_at) where state = 'open';
 
 create table budget_ledger (
   no bigint generated always as identity primary key,
   budget_id text not null,
-  reservation_id text not null,
+  hold_id text not null,
   reserved numeric(18, 3) not null,
   committed numeric(18, 3) not null,
   overdrawn numeric(18, 3) not null,
@@ -122,12 +122,12 @@ create table budget_ledger (
 create index budget_ledger_by_age on budget_ledger (at);
 create index budget_ledger_sums on budget_ledger (budget_id) include (reserved, committed, overdrawn);
 
--- The newest reading of each resource of each agent, smoothed. Within a slot the latest sample stands for all.
+-- The newest reading of each resource of each agent, smoothed. Only the latest sample of a slot counts.
 create table usage_latest (
   agent_id text not null,
   resource text not null,
   value double precision not null check (value >= 0 and value <= 1e12),
-  -- Value and time of the slot before, which the present slot is folded into.
+  -- Value and time of the slot before: the present slot's sample is averaged into them.
   previous double precision,
   previous_at bigint,
   amount double precision not null check (amount >= 0 and amount <= 1e12),
@@ -185,7 +185,7 @@ create table scaling_changes (
 create index scaling_changes_of_cluster on scaling_changes (cluster_id, at);
 create index scaling_changes_by_age on scaling_changes (at);
 
-create table blocks (
+create table scaling_blocks (
   cluster_id text not null,
   direction text not null check (direction in ('out', 'in')),
   desired integer not null check (desired >= 0),
@@ -193,9 +193,9 @@ create table blocks (
   reason text not null,
   primary key (cluster_id, direction, desired)
 );
-create index blocks_by_age on blocks (until);
+create index scaling_blocks_by_age on scaling_blocks (until);
 
-create table resource_requests (
+create table capacity_requests (
   no bigint generated always as identity unique,
   id text primary key,
   cluster_id text not null,
@@ -212,10 +212,10 @@ create table resource_requests (
   unique (operation_id, round),
   check ((state = 'open') = (answered_at is null))
 );
-create index resource_requests_of_cluster on resource_requests (cluster_id, no);
-create index resource_requests_open on resource_requests (deadline_at) where state = 'open';
+create index capacity_requests_of_cluster on capacity_requests (cluster_id, no);
+create index capacity_requests_open on capacity_requests (deadline_at) where state = 'open';
 
-create table scores (
+create table stability_scores (
   cluster_id text not null,
   at timestamptz not null,
   score double precision check (score >= 0 and score <= 1),
@@ -226,4 +226,4 @@ create table scores (
   primary key (cluster_id, at),
   check ((score is null) = (unknown is not null))
 );
-create index scores_by_age on scores (at);
+create index stability_scores_by_age on stability_scores (at);
