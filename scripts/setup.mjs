@@ -1,5 +1,5 @@
 // Prepares a fresh clone: installs the dependencies, builds, and finds or installs PostgreSQL and Temporal. It runs before
-// start, demo, test and bench, when no dependency may be installed: it uses Node's own modules only. When there is nothing to
+// start, demo, test and bench, before the dependencies are installed: it uses Node's own modules only. When there is nothing to
 // do it prints only which PostgreSQL and Temporal are used.
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
