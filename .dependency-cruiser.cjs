@@ -28,20 +28,21 @@ const rooms = {
     types: ['config', 'telemetry'],
   },
   operations: {
-    sentence: 'operations imports uuid, contracts, client, messaging and stores; config and telemetry as types',
-    packages: ['uuid', 'hono'],
-    rooms: ['contracts', 'client', 'messaging', 'stores', 'http'],
+    sentence: 'operations imports uuid, contracts, client and stores; config and telemetry as types',
+    packages: ['uuid'],
+    rooms: ['contracts', 'client', 'stores'],
     types: ['config', 'telemetry'],
   },
   messaging: {
     sentence: 'messaging imports uuid, contracts, domain and stores; zod, config and telemetry as types',
     packages: ['uuid', 'zod'],
-    rooms: ['contracts', 'domain', 'stores', 'http'],
+    rooms: ['contracts', 'domain', 'stores'],
     types: ['config', 'telemetry'],
   },
   maintenance: {
-    sentence: 'maintenance imports contracts, messaging, operations and stores; client, config and telemetry as types',
-    rooms: ['contracts', 'messaging', 'operations', 'stores', 'http'],
+    sentence:
+      'maintenance imports contracts, domain, messaging, operations and stores; client, config and telemetry as types',
+    rooms: ['contracts', 'domain', 'messaging', 'operations', 'stores'],
     types: ['client', 'config', 'telemetry'],
   },
   stores: {
@@ -163,7 +164,9 @@ module.exports = {
       name: 'no Temporal worker in the server',
       severity: 'error',
       comment: "the server never loads Temporal's native worker library",
-      from: { path: '^src/((start-)?server\\.ts$|http/|client/|agent/|dashboard/)' },
+      from: {
+        path: '^src/((start-)?server\\.ts$|register-manager\\.ts$|reloadable-config\\.ts$|http/|maintenance/|messaging/|operations/|client/|agent/|dashboard/)',
+      },
       to: {
         path: ['node_modules/@temporalio/worker/', '^src/telemetry/temporal-runtime'],
         dependencyTypesNot: ['type-only'],

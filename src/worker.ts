@@ -61,7 +61,7 @@ async function run(config: ManagerConfig, logger: Logger): Promise<void> {
       communication: stores.communication,
       resources: stores.resources,
       settings: config,
-      ...(config.communication.wakeUps ? { wake: wakeUps.tell } : {}),
+      ...(config.communication.wakeUps ? { notify: wakeUps.tell } : {}),
     }),
     ...workflowSource(),
     ...workerOptions,

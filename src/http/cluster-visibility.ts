@@ -1,11 +1,10 @@
 import type { ClusterView } from '../contracts/clusters.js';
 import { ManagerError } from '../contracts/errors.js';
-import { clusterView, findAgent, type Principal } from '../stores/clusters/index.js';
-import type { ApiDeps } from './deps.js';
+import { clusterView, findAgent, type ClustersDb, type Principal } from '../stores/clusters/index.js';
 
 /** @throws ManagerError `not_found`, for an agent also when it is not a member. */
 export async function visibleCluster(
-  { clusters }: Pick<ApiDeps, 'clusters'>,
+  { clusters }: { readonly clusters: ClustersDb },
   { agentId }: Principal,
   id: string,
 ): Promise<ClusterView> {
@@ -19,7 +18,7 @@ export async function visibleCluster(
  * @throws ManagerError `missing`, the refusal of what is not there at all.
  */
 export async function requireMember(
-  { clusters }: Pick<ApiDeps, 'clusters'>,
+  { clusters }: { readonly clusters: ClustersDb },
   { agentId }: Principal,
   clusterId: string,
   missing: ManagerError,

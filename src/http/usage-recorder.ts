@@ -1,20 +1,11 @@
 import type { ManagerConfig } from '../config/index.js';
-import { unknownAgents, type ClustersDb } from '../stores/clusters/index.js';
-import { recordUsage, type ResourcesDb, type UsageRules, type UsageSample } from '../stores/resources/index.js';
 import { GroupCommit } from '../messaging/group-commit.js';
+import { unknownAgents, type ClustersDb } from '../stores/clusters/index.js';
+import { recordUsage, usageRulesOf, type ResourcesDb, type UsageSample } from '../stores/resources/index.js';
 
-const atOnce = 5000;
-/** As many sample periods old, a reading says nothing any more. */
-const staleAfterPeriods = 3;
+const maxItemsPerStatement = 5000;
 
-/** How samples are smoothed and kept, by whichever way they come. */
-export const usageRulesOf = ({ scaling }: Pick<ManagerConfig, 'scaling'>): UsageRules => ({
-  halfLifeSeconds: scaling.halfLifeSeconds,
-  slotSeconds: scaling.samplePeriodSeconds,
-  staleAfterSeconds: staleAfterPeriods * scaling.samplePeriodSeconds,
-});
-
-/** Reports that arrive while a statement is on its way share the next one: a statement for many agents costs little more than for one. */
+/** Stores usage samples. Reports that arrive while a statement runs share the next one: its cost hardly grows with its rows. */
 export const usageRecorder = (
   resources: ResourcesDb,
   config: () => Pick<ManagerConfig, 'scaling'>,
@@ -22,11 +13,11 @@ export const usageRecorder = (
   new GroupCommit(async (samples) => {
     await recordUsage(resources, samples, usageRulesOf(config()));
     return samples.map(() => true);
-  }, atOnce);
+  }, maxItemsPerStatement);
 
-/** Whether agents are there, asked for many reports at once. */
+/** Whether agents of these ids are registered, asked for many reports in one query. */
 export const agentExistence = (clusters: ClustersDb): GroupCommit<string, boolean> =>
   new GroupCommit(async (ids) => {
     const unknown = new Set(await unknownAgents(clusters, [...new Set(ids)]));
     return ids.map((id) => !unknown.has(id));
-  }, atOnce);
+  }, maxItemsPerStatement);

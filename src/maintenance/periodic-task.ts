@@ -1,37 +1,36 @@
 import type { Logger } from '../telemetry/index.js';
 
-/** Work that is done now and then until it is stopped; never twice at once. */
 export interface PeriodicTask {
-  /** Ends it, after the run in progress. */
-  stop(): Promise<void>;
+  /** A verb phrase for the log. */
+  readonly name: string;
+  /** From the end of a run to the start of the next. */
+  readonly periodMs: number;
+  readonly run: () => Promise<unknown>;
 }
 
-export function startPeriodicTask(
-  periodMs: number,
-  what: string,
-  work: () => Promise<unknown>,
-  logger: Logger,
-): PeriodicTask {
-  let stopped = false;
+/**
+ * Runs a task now and then periodically, never twice at once. A failed run is logged; the next one tries again.
+ * @returns a function that stops the task after the run in progress.
+ */
+export function startPeriodicTask({ name, periodMs, run }: PeriodicTask, logger: Logger): () => Promise<void> {
+  let isStopped = false;
   let timer: NodeJS.Timeout | undefined;
-  let running: Promise<void> = Promise.resolve();
-  const run = async (): Promise<void> => {
+  let running = Promise.resolve();
+  const runAndSchedule = async (): Promise<void> => {
     try {
-      await work();
+      await run();
     } catch (err) {
-      logger.warn({ err, what }, 'periodic work failed and will be tried again');
+      logger.warn({ err, task: name }, 'a periodic task failed and will be tried again');
     }
-    if (!stopped) timer = setTimeout(start, periodMs);
+    if (!isStopped) timer = setTimeout(start, periodMs);
   };
   const start = (): void => {
-    running = run();
+    running = runAndSchedule();
   };
   start();
-  return {
-    stop: async () => {
-      stopped = true;
-      clearTimeout(timer);
-      await running;
-    },
+  return async () => {
+    isStopped = true;
+    clearTimeout(timer);
+    await running;
   };
 }

@@ -1,32 +1,28 @@
 import { reportedUsage } from '../stores/clusters/index.js';
-import { recordUsage } from '../stores/resources/index.js';
-import type { ApiDeps } from '../http/deps.js';
-import { usageRulesOf } from '../http/usage-recorder.js';
+import { recordUsage, usageRulesOf } from '../stores/resources/index.js';
+import type { MaintenanceDeps } from './deps.js';
 
 const page = 5_000;
-/** A run looks at so many agents at most, and the next one goes on from there. */
-const pagesAtMost = 20;
+const maxPagesPerRun = 20;
 
 /**
- * Takes what members told of their usage by heartbeat as samples, once a period. Any number of servers may do it at once:
- * of several samples of one period the last counts.
+ * Stores the usage that members reported by heartbeat as samples, once a sample period. Servers may do it at the same
+ * time: of several samples of one period the last counts. @returns a run; a run that reaches its limit of pages is
+ * continued by the next.
  */
 export function usageSampler({
   clusters,
   resources,
   config,
-}: Pick<ApiDeps, 'clusters' | 'resources' | 'config'>): () => Promise<void> {
+}: Pick<MaintenanceDeps, 'clusters' | 'resources' | 'config'>): () => Promise<void> {
   let after = '';
   let dueMs = 0;
   return async () => {
-    const { samplePeriodSeconds } = config().scaling;
     if (after === '' && Date.now() < dueMs) return;
-    if (after === '') dueMs = Date.now() + samplePeriodSeconds * 1_000 - 50;
-    for (let pages = 0; pages < pagesAtMost; pages += 1) {
+    if (after === '') dueMs = Date.now() + config().scaling.samplePeriodSeconds * 1_000 - 50;
+    for (let pages = 0; pages < maxPagesPerRun; pages += 1) {
       const { told, last } = await reportedUsage(clusters, { after, limit: page });
-      if (told.length > 0) {
-        await recordUsage(resources, told, usageRulesOf(config()));
-      }
+      if (told.length > 0) await recordUsage(resources, told, usageRulesOf(config()));
       after = last ?? '';
       if (after === '') return;
     }

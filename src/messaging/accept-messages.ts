@@ -84,7 +84,8 @@ function draftOf({ message, sender, operationId }: Envelope): Draft {
 
 async function acceptDrafts(deps: MessagingDeps, drafts: readonly Draft[]): Promise<MessageResult[]> {
   if (drafts.length === 0) return [];
-  const { communication: db, settings } = deps;
+  const { communication: db } = deps;
+  const settings = deps.settings();
   for (let look = 1; ; look += 1) {
     const directory = await readDirectory(
       db,
@@ -112,7 +113,7 @@ async function acceptDrafts(deps: MessagingDeps, drafts: readonly Draft[]): Prom
         `The routing tables of ${[...epochs.keys()].join(', ')} changed ${looks} times while they were used`,
       );
     }
-    deps.wake([...new Set(routed.flatMap(({ recipients }) => recipients.map(({ agentId }) => agentId)))]);
+    deps.notify([...new Set(routed.flatMap(({ recipients }) => recipients.map(({ agentId }) => agentId)))]);
     await trimTopics(deps, routed);
     let next = 0;
     return drafts.map((draft, index) => {

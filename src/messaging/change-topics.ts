@@ -86,7 +86,7 @@ export async function subscribe(
   }
   if (!subscription) throw new ManagerError('not_found', `There is no agent "${agentId}", or it has left`);
   const retained = wanted.retained && queueGroup === null ? await deliverRetained(db, agentId, taken) : 0;
-  if (retained > 0) deps.wake([agentId]);
+  if (retained > 0) deps.notify([agentId]);
   return { subscription, retained };
 }
 

@@ -1,38 +1,46 @@
-import { recordDelivery } from '../stores/clusters/index.js';
+import { recordDelivery, type ClustersDb } from '../stores/clusters/index.js';
 import { leaseDeliveries, type Leased } from '../stores/communication/index.js';
-import type { ApiDeps } from '../http/deps.js';
+import type { Logger } from '../telemetry/index.js';
+import type { ServerMessaging } from './open-messaging.js';
 
-/** A delivery on its way out, as JSON text. */
+export interface DeliveryDeps extends Pick<ServerMessaging, 'communication' | 'settings' | 'latencies'> {
+  readonly clusters: ClustersDb;
+  readonly logger: Logger;
+}
+
+/** A leased delivery as the JSON text that is sent to the agent. */
 export interface SerializedDelivery {
   readonly id: string;
   readonly text: string;
 }
 
 /**
- * Leases an agent's next mail, and notes that it was handed over and how long that took.
- * @param atMost deliveries that may be held at a time, when that is less than the configured bound.
+ * Leases the next deliveries of an agent's inbox, and records the time from acceptance to the first delivery.
+ * @param maxUnacked deliveries that the agent may hold unacked, when that is less than the configured limit.
  */
 export async function deliverNext(
-  deps: ApiDeps,
+  { clusters, communication, settings, latencies, logger }: DeliveryDeps,
   agentId: string,
   max: number,
-  atMost?: number,
+  maxUnacked = Number.POSITIVE_INFINITY,
 ): Promise<SerializedDelivery[]> {
-  const { communication: rules } = deps.config();
-  const maxUnacked = Math.min(rules.maxUnacked, atMost ?? rules.maxUnacked);
-  const leased = await leaseDeliveries(deps.communication, agentId, max, { ...rules, maxUnacked });
+  const rules = settings();
+  const leased = await leaseDeliveries(communication, agentId, max, {
+    ...rules,
+    maxUnacked: Math.min(rules.maxUnacked, maxUnacked),
+  });
   if (leased.length === 0) return [];
   for (const { clusterId, handedOverAfterMs } of leased) {
-    if (handedOverAfterMs !== null) deps.latencies.observe('handed_over', clusterId, handedOverAfterMs);
+    if (handedOverAfterMs !== null) latencies.observe('handed_over', clusterId, handedOverAfterMs);
   }
-  // The mail is on its way: the note behind `reachability` must not keep it, nor lose it by failing.
-  recordDelivery(deps.clusters, [agentId]).catch((err: unknown) =>
-    deps.logger.warn({ err, agentId }, 'hand-over could not be noted'),
+  // Not awaited: the deliveries are leased, and the record of reachability must neither delay nor fail them.
+  recordDelivery(clusters, [agentId]).catch((err: unknown) =>
+    logger.warn({ err, agentId }, 'a delivery was not recorded for reachability'),
   );
   return leased.map((one) => ({ id: one.delivery.id, text: textOf(one) }));
 }
 
-/** The data goes out as the text it came in as: parsing a body and writing it again would be most of the work. */
+/** The data is sent as the text in which it was stored: parsing and serializing it again would be most of the work. */
 function textOf({ delivery, data }: Leased): string {
   const { message, ...head } = delivery;
   return `${JSON.stringify(head).slice(0, -1)},"message":${JSON.stringify(message).slice(0, -1)},"data":${data}}}`;

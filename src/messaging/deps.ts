@@ -1,16 +1,21 @@
 import type { CommunicationSettings } from '../config/index.js';
 import type { CommunicationDb } from '../stores/communication/index.js';
 
-/** What the short way is made with, by the server as by the worker. */
+/** The dependencies of everything that accepts, routes or moves messages, in the server as in the worker. */
 export interface MessagingDeps {
   readonly communication: CommunicationDb;
-  readonly settings: CommunicationSettings;
-  /** Told after a commit who has mail now: a hint that spares waiting, never needed for it to arrive. */
-  readonly wake: (agentIds: readonly string[]) => void;
+  /** The settings in force. */
+  readonly settings: () => CommunicationSettings;
+  /**
+   * Called after a commit with the agents that have new deliveries. Delivery never depends on it: it only reduces
+   * latency.
+   */
+  readonly notify: (agentIds: readonly string[]) => void;
 }
 
-/** Who sends: `source` is what recipients see. */
+/** The sender of a message. */
 export interface MessageSender {
+  /** What recipients see: an agent's id, or a path that no agent's id can be. */
   readonly source: string;
   /** Null for operators and for the manager itself. */
   readonly agentId: string | null;

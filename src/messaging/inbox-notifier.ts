@@ -41,7 +41,7 @@ export class InboxNotifier {
   }
 
   /** These agents may have mail; `*` stands for all. */
-  wake(agentIds: readonly string[]): void {
+  notify(agentIds: readonly string[]): void {
     this.#moment += 1;
     if (agentIds.includes(allAgents) || this.#hinted.size + agentIds.length > rememberedAtMost) {
       this.#hinted.clear();

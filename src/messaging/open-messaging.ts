@@ -1,62 +1,74 @@
 import type { ManagerConfig } from '../config/index.js';
 import type { MessageResult } from '../contracts/messages.js';
-import { acceptMessages, type Envelope } from './accept-messages.js';
-import type { MessagingDeps } from './deps.js';
 import { ack, openNotifications, type CommunicationDb, type LeaseClaim } from '../stores/communication/index.js';
 import type { Logger, Metrics } from '../telemetry/index.js';
-import type { ApiDeps } from '../http/deps.js';
+import { acceptMessages, type Envelope } from './accept-messages.js';
+import type { MessagingDeps } from './deps.js';
 import { GroupCommit } from './group-commit.js';
-import { LatencyRecorder } from './latency-recorder.js';
 import { InboxNotifier } from './inbox-notifier.js';
+import { LatencyRecorder } from './latency-recorder.js';
 
-const lookMs = 500;
-const lookWithoutHintsMs = 100;
-const atOnce = 1000;
+const pollMs = 500;
+const pollWithoutNotificationsMs = 100;
+const maxItemsPerCommit = 1000;
 
-/** The parts of the server that messages go through. */
-export interface MessagingParts extends Pick<ApiDeps, 'mail' | 'messages' | 'acks' | 'latencies' | 'messaging'> {
-  readonly close: () => Promise<void>;
+/** The messaging of one server. */
+export interface ServerMessaging extends MessagingDeps {
+  /** Accepts messages in a shared transaction. @returns a result for each, in the order given. */
+  readonly accept: (envelopes: readonly Envelope[]) => Promise<MessageResult[]>;
+  /** Acknowledges deliveries in a shared transaction. @returns for each claim, in the order given, whether it was acked. */
+  readonly acknowledge: (claims: readonly LeaseClaim[]) => Promise<boolean[]>;
+  readonly notifier: InboxNotifier;
+  readonly latencies: LatencyRecorder;
 }
 
+/** Opens the messaging of a server: group commits, notifications between servers, latencies. */
 export function openMessaging(
   communication: CommunicationDb,
   config: () => ManagerConfig,
   { serverId, logger, metrics }: { readonly serverId: string; readonly logger: Logger; readonly metrics: Metrics },
-): MessagingParts {
-  const mail = new InboxNotifier(communication, logger, () =>
-    config().communication.wakeUps ? lookMs : lookWithoutHintsMs,
+): ServerMessaging & { readonly close: () => Promise<void> } {
+  const settings = () => config().communication;
+  const notifier = new InboxNotifier(communication, logger, () =>
+    settings().wakeUps ? pollMs : pollWithoutNotificationsMs,
   );
   const latencies = new LatencyRecorder(communication, metrics);
-  const { wakeUps } = config().communication;
-  const others = openNotifications(communication, {
+  const otherServers = openNotifications(communication, {
     id: serverId,
-    ...(wakeUps ? { url: config().databases.communication, onMail: (agentIds) => mail.wake(agentIds) } : {}),
-    onTrouble: (err) => logger.warn({ err }, 'wake-ups between servers are interrupted; mail arrives a little later'),
+    ...(settings().wakeUps
+      ? { url: config().databases.communication, onMail: (agentIds) => notifier.notify(agentIds) }
+      : {}),
+    onTrouble: (err) => logger.warn({ err }, 'notifications between servers are interrupted; deliveries take longer'),
   });
-  const wake = (agentIds: readonly string[]): void => {
-    if (!config().communication.wakeUps) return;
-    mail.wake(agentIds);
-    others.tell(agentIds);
+  const notify = (agentIds: readonly string[]): void => {
+    if (!settings().wakeUps) return;
+    notifier.notify(agentIds);
+    otherServers.tell(agentIds);
   };
-  const messaging = (): MessagingDeps => ({ communication, settings: config().communication, wake });
+  const messages = new GroupCommit<Envelope, MessageResult>(
+    (envelopes) => acceptMessages({ communication, settings, notify }, envelopes),
+    maxItemsPerCommit,
+  );
   const acks = new GroupCommit<LeaseClaim, boolean>(async (claims) => {
     const acked = await ack(communication, claims);
     for (const { clusterId, ackedAfterMs } of acked.values()) {
       if (ackedAfterMs !== null) latencies.observe('acked', clusterId, ackedAfterMs);
     }
-    // A stream that holds as much as it may goes on when something is acked.
-    mail.wake([...new Set(claims.map(({ agentId }) => agentId))]);
-    return claims.map((_claim, place) => acked.has(place));
-  }, atOnce);
+    // A stream at its limit of unacked deliveries can lease more now.
+    notifier.notify([...new Set(claims.map(({ agentId }) => agentId))]);
+    return claims.map((_claim, index) => acked.has(index));
+  }, maxItemsPerCommit);
   return {
-    mail,
+    communication,
+    settings,
+    notify,
+    accept: (envelopes) => messages.add(envelopes),
+    acknowledge: (claims) => acks.add(claims),
+    notifier,
     latencies,
-    messaging,
-    acks,
-    messages: new GroupCommit<Envelope, MessageResult>((envelopes) => acceptMessages(messaging(), envelopes), atOnce),
     close: async () => {
-      mail.close();
-      await others.close();
+      notifier.close();
+      await otherServers.close();
       await latencies.flush().catch((err: unknown) => logger.warn({ err }, 'the last latencies were not stored'));
     },
   };

@@ -53,7 +53,7 @@ async function reAddress(
             'Its recipient went away before the ack, and nobody stands in for it',
           )
         : 0;
-    deps.wake([...new Set(moves.map(({ to }) => to))]);
+    deps.notify([...new Set(moves.map(({ to }) => to))]);
     moved += movedNow;
     buried += buriedNow;
     // Others work on the same mail: what could not be changed now is theirs, or the next look's.

@@ -16,7 +16,7 @@ export async function replayDeadLetter(deps: MessagingDeps, letter: DeadLetterRo
   const matched =
     recipients.length === 0
       ? undefined
-      : await replay(deps.communication, letter, recipients, { by, ttlSeconds: deps.settings.ttlSeconds });
+      : await replay(deps.communication, letter, recipients, { by, ttlSeconds: deps.settings().ttlSeconds });
   if (matched === undefined || matched === 0) {
     throw new ManagerError(
       'state_conflict',
@@ -25,7 +25,7 @@ export async function replayDeadLetter(deps: MessagingDeps, letter: DeadLetterRo
         : `Dead letter dead_${letter.no} was ${letter.state} already`,
     );
   }
-  deps.wake(recipients.map(({ agentId }) => agentId));
+  deps.notify(recipients.map(({ agentId }) => agentId));
   return matched;
 }
 

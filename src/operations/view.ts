@@ -3,29 +3,28 @@ import type { ManagerConfig } from '../config/index.js';
 import type { OperationView, StepView } from '../contracts/operations.js';
 import { communicationSteps, formationSteps, scalingSteps } from '../contracts/steps.js';
 import { stepsOf, type OperationRow, type StepRow } from '../stores/clusters/index.js';
-import type { ApiDeps } from '../http/deps.js';
-import { withinLimit } from '../http/availability.js';
+import type { OperationsDeps } from './deps.js';
+import { hasEnded } from './wait.js';
+import { withinLimit } from './within-limit.js';
 
 type Pending = NonNullable<Awaited<ReturnType<ClusterManagerClient['progress']>>>['pending'];
 
 const progressLimitMs = 2000;
 
-export const hasEnded = ({ state }: Pick<OperationRow, 'state'>): boolean => state !== 'running' && state !== 'queued';
-
-/** An operation as callers see it: its row, its finished steps, and, while it runs, what Temporal has in flight. */
-export async function operationViewOf(deps: ApiDeps, row: OperationRow): Promise<OperationView> {
+/** An operation as callers see it: its row, its finished steps and, while it runs, the steps that Temporal has in flight. */
+export async function operationViewOf(deps: OperationsDeps, row: OperationRow): Promise<OperationView> {
   const [steps, pending] = await Promise.all([stepsOf(deps.clusters, row.id), pendingOf(deps, row)]);
   return toOperationView(deps.config(), row, steps, pending);
 }
 
-/** Temporal's part is an addition: while it is away the row and its steps are still the truth. */
-async function pendingOf({ client, logger }: ApiDeps, row: OperationRow): Promise<Pending> {
+/** Steps in flight are optional: while Temporal is away, the row and its finished steps are shown without them. */
+async function pendingOf({ client, logger }: OperationsDeps, row: OperationRow): Promise<Pending> {
   if (hasEnded(row)) return [];
   try {
     const progress = await withinLimit(client.progress(row.workflowId), progressLimitMs, 'Temporal did not answer');
     return progress?.pending ?? [];
   } catch (err) {
-    logger.warn({ err, operationId: row.id }, 'progress could not be read');
+    logger.warn({ err, operationId: row.id }, 'the progress of an operation could not be read');
     return [];
   }
 }
@@ -52,7 +51,7 @@ export function toOperationView(
   };
 }
 
-/** Null when it is not known where the Temporal UI is. */
+/** A workflow's page in the Temporal UI; null when the configuration does not say where the UI is. */
 export const temporalUrl = ({ temporal }: ManagerConfig, workflowId: string): string | null =>
   temporal.uiUrl === undefined
     ? null
@@ -73,7 +72,7 @@ function stepViews(row: OperationRow, rows: readonly StepRow[], pending: Pending
   return names.map((name) => stepView(name, rows, pending));
 }
 
-/** A queued operation goes through a step once a round: the last round is the one shown. */
+/** A queued operation runs a step once in each round; the last round is shown. */
 function stepView(name: string, rows: readonly StepRow[], pending: Pending): StepView {
   const done = rows.filter(({ step }) => step === name).reduce<StepRow | undefined>(later, undefined);
   const undone = rows.some(({ step }) => step === `undo:${name}`);

@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import { resumeAbandonedOperations } from '../../src/maintenance/operation-rescuer.js';
+import { resumeAbandonedOperations } from '../../src/operations/resume.js';
 import { connectTemporal } from '../../src/client/connect.js';
 import { clusterView, findOperation } from '../../src/stores/clusters/index.js';
 import { waitFor } from '../support/wait-for.js';
@@ -165,13 +165,8 @@ describe('a scaling whose workflow was terminated', () => {
         await waitFor('the drain', async () => (await membersOf(lane, clusterId, 'leaving')).length === 2);
         await terminate(workflowId);
         await letTimePass(operationId);
-        const logger = { info: () => undefined, warn: () => undefined };
-        const swept = await resumeAbandonedOperations({
-          clusters: lane.stores.clusters,
-          client: lane.manager,
-          logger: logger as unknown as Parameters<typeof resumeAbandonedOperations>[0]['logger'],
-        });
-        expect(swept).toEqual([operationId]);
+        const { resumed } = await resumeAbandonedOperations({ clusters: lane.stores.clusters, client: lane.manager });
+        expect(resumed).toEqual([operationId]);
         await lane.settle();
         expect(await findOperation(lane.stores.clusters, operationId)).toMatchObject({
           state: 'completed',

@@ -63,7 +63,12 @@ describe('a formation request that is not valid gets 400 and nothing is written'
     ],
     ['deadline over its limit', { name: 'x', deadlineSeconds: 3601 }, ['deadlineSeconds'], /3600/],
     ['malformed id', { name: 'x', requestId: '../etc' }, ['requestId'], /letters/],
-    ['an id of the manager’s own', { name: 'x', requestId: 'op_dissolve_cl_1' }, ['requestId'], /manager's own/],
+    [
+      'an id of the manager’s own',
+      { name: 'x', requestId: 'op_dissolve_cl_1' },
+      ['requestId'],
+      /reserved for the manager/,
+    ],
     ['NUL', { name: 'a\0b' }, ['name'], /NUL/],
     ['half a surrogate pair', { name: 'a\ud800b' }, ['name'], /surrogate/],
     ['prototype', JSON.parse('{"name":"x","__proto__":{"admin":true}}') as object, ['__proto__'], /not a known field/],
@@ -240,10 +245,10 @@ describe('paths, queries and names', () => {
   });
 
   it('tells nothing of its inside when it fails, but the log does', async () => {
-    const original = test.deps.heartbeats.beat.bind(test.deps.heartbeats);
-    test.deps.heartbeats.beat = () => Promise.reject(new Error('select secret from /var/lib/place'));
+    const original = test.deps.agents.heartbeats.beat.bind(test.deps.agents.heartbeats);
+    test.deps.agents.heartbeats.beat = () => Promise.reject(new Error('select secret from /var/lib/place'));
     const answer = await test.call('POST', '/v1/agents/x/heartbeat', { token: test.tokens.admin, body: {} });
-    test.deps.heartbeats.beat = original;
+    test.deps.agents.heartbeats.beat = original;
     expect([answer.status, problemOf(answer).code]).toEqual([500, 'internal']);
     expect(JSON.stringify(answer.body)).not.toMatch(/secret|\/var|select|at /);
     const requestId = answer.headers.get('x-request-id') ?? 'none';

@@ -69,7 +69,7 @@ describe('a budget', () => {
     await put('b-lease', 10);
     const { id } = reserved(await reserve('b-lease', 8, { leaseSeconds: 1 })).reservation;
     await waitFor('the end of the lease', async () => {
-      await expireLeases(test.deps);
+      await expireLeases(test.maintenance);
       const { body } = await test.call('GET', `/v1/budgets?clusterId=${clusterId}`, { token: member });
       return (body as { budgets: BudgetView[] }).budgets.find((one) => one.id === 'b-lease')?.left === 10;
     });

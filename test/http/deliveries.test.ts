@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { expireMessagesAndSubscriptions } from '../../src/maintenance/message-cleaner.js';
+import { expireMessagesAndSubscriptions } from '../../src/maintenance/message-expirer.js';
 import type { DeliveryView } from '../../src/contracts/inbox.js';
 import type { DeadLetterView } from '../../src/contracts/messages.js';
 import { waitFor } from '../support/wait-for.js';
@@ -31,7 +31,7 @@ const again = (agentId: string, token: string) =>
   });
 
 async function whileLeasesAreShort<Result>(work: () => Promise<Result>): Promise<Result> {
-  const { leaseSeconds } = test.deps.config().communication;
+  const { leaseSeconds } = test.deps.request.config().communication;
   mail.tune({ leaseSeconds: 1 });
   try {
     return await work();
@@ -240,7 +240,7 @@ describe('time to live', () => {
     await mail.send(test.tokens.admin, { id: 'short', to: { agent: 't1' }, ttlSeconds: 1 });
     await mail.send(test.tokens.admin, { id: 'long', to: { agent: 't1' } });
     const letter = await waitFor('its time to be over', async () => {
-      await expireMessagesAndSubscriptions(test.deps);
+      await expireMessagesAndSubscriptions(test.maintenance);
       return (await mail.deadLetters('?recipient=t1'))[0];
     });
     expect(letter).toMatchObject({ messageId: 'short', reason: 'expired', attempts: 0 });
@@ -250,7 +250,7 @@ describe('time to live', () => {
   it('does not take mail out of the hands of one who works on it', async () => {
     const { token, delivery } = await held('t2', { ttlSeconds: 1 });
     await waitFor('its time to be over', async () => Date.parse((await mail.way('to-t2')).expiresAt) < Date.now() - 50);
-    await expireMessagesAndSubscriptions(test.deps);
+    await expireMessagesAndSubscriptions(test.maintenance);
     expect(await mail.deadLetters('?recipient=t2')).toEqual([]);
     expect((await mail.settle(token, delivery)).status).toBe(200);
   });

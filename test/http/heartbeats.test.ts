@@ -49,8 +49,8 @@ describe('heartbeats', () => {
     );
     expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]));
     // One a window, however long the machine takes for 500 requests.
-    const windows = (performance.now() - startedAtMs) / test.deps.config().heartbeatWindowMs;
-    expect((await flushesOf(test.deps.metrics)).count).toBeLessThan(windows + 2);
+    const windows = (performance.now() - startedAtMs) / test.deps.request.config().heartbeatWindowMs;
+    expect((await flushesOf(test.deps.request.metrics)).count).toBeLessThan(windows + 2);
   });
 
   it('goes at once after quiet, and waits for the window after that', async () => {

@@ -304,7 +304,7 @@ describe.each([{ wakeUps: true }, { wakeUps: false }])('messages, with wake-ups:
 
     it('refuses the manager’s own id to agents, so that its mail cannot be imitated', async () => {
       for (const token of [test.tokens.enrolment, test.tokens.admin, test.tokens.orchestrator]) {
-        const answer = await test.call('POST', '/v1/agents', { token, body: { id: test.deps.config().id } });
+        const answer = await test.call('POST', '/v1/agents', { token, body: { id: test.deps.request.config().id } });
         expect([answer.status, codeOf(answer)]).toEqual([409, 'state_conflict']);
       }
     });

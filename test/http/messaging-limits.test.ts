@@ -183,7 +183,7 @@ describe('what the settings turned off', () => {
   it('is refused with capability_disabled, and mail that is there can still be read and acked', async () => {
     const token = await test.register('off-1');
     await mail.send(test.tokens.admin, { to: { agent: 'off-1' } });
-    const { capabilities } = test.deps.config();
+    const { capabilities } = test.deps.request.config();
     test.configure({ capabilities: ['cluster_management'] });
     for (const who of [token, test.tokens.orchestrator, test.tokens.admin]) {
       const outcomes = await attempts(who, 'off-1');
@@ -196,7 +196,7 @@ describe('what the settings turned off', () => {
 
   it('is refused with relationship_refused to the party that is not listed, and to no other', async () => {
     const token = await test.register('off-2');
-    const { relationships } = test.deps.config();
+    const { relationships } = test.deps.request.config();
     for (const [listed, refused, taken] of [
       ['orchestrator', token, test.tokens.orchestrator],
       ['all_agents', test.tokens.orchestrator, token],

@@ -131,7 +131,7 @@ describe('a grant', () => {
     await put('llm-l', { tpm: 100 });
     const [grant] = takenOf(await take('llm-l', 40, { leaseSeconds: 1 })).grants;
     const ended = await waitFor('the end of the lease', async () => {
-      await expireLeases(test.deps);
+      await expireLeases(test.maintenance);
       return (await poolOf('llm-l')).resources['tpm']?.used === 0;
     });
     expect(ended).toBe(true);
@@ -241,10 +241,10 @@ describe('quotas', () => {
     await take('llm-parting', 30, { token: own.member, cluster: own.clusterId });
     const read = async (cluster: string) =>
       quotasOf(await test.call('GET', `/v1/quotas/${cluster}`, { token: test.tokens.viewer }));
-    await pruneResources(test.deps);
+    await pruneResources(test.maintenance);
     expect((await read(own.clusterId)).resources).toHaveLength(2);
     await fleet.dissolve(own.clusterId);
-    await pruneResources(test.deps);
+    await pruneResources(test.maintenance);
     expect(await read(own.clusterId)).toMatchObject({ state: 'closed', resources: [] });
     expect((await read(clusterId)).resources).toContainEqual({ resource: 'rpm', quota: 5, held: 0 });
   });

@@ -2,7 +2,7 @@ import { createServer, type AddressInfo } from 'node:net';
 import { Client, Connection } from '@temporalio/client';
 import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { resumeAbandonedOperations } from '../../src/maintenance/operation-rescuer.js';
+import { rescueOperations } from '../../src/maintenance/operation-rescuer.js';
 import { createClusterManagerClient } from '../../src/client/index.js';
 import type { OperationView } from '../../src/contracts/operations.js';
 import { endOperation, findOperation } from '../../src/stores/clusters/index.js';
@@ -25,7 +25,7 @@ const rows = async (): Promise<number> =>
 
 /** A workflow that Temporal knows and that nothing works on: its task queue has no worker. */
 const isStarted = async (id: string): Promise<boolean> =>
-  (await test.deps.client.progress(`formation/${id}`))?.running === true;
+  (await test.deps.operations.client.progress(`formation/${id}`))?.running === true;
 
 describe('POST /v1/requests', () => {
   it('stores the operation, starts its workflow and answers 202 with where to look', async () => {
@@ -106,7 +106,7 @@ describe('POST /v1/requests', () => {
   it('refuses what the settings turned off, and writes nothing', async () => {
     const before = await rows();
     const token = await test.register('outsider');
-    const settings = test.deps.config();
+    const settings = test.deps.request.config();
     test.configure({ relationships: ['orchestrator'] });
     expect(codeOf(await ask(body('x'), { token }))).toBe('relationship_refused');
     test.configure({ relationships: ['all_agents'] });
@@ -131,7 +131,7 @@ const freePort = (): Promise<number> =>
 describe('while Temporal is away', () => {
   it('says 503, keeps the request, and the sweep starts it afterwards', async () => {
     const nowhere = new Client({ connection: Connection.lazy({ address: `127.0.0.1:${await freePort()}` }) });
-    const client = createClusterManagerClient(nowhere, test.deps.client.managerId);
+    const client = createClusterManagerClient(nowhere, test.deps.operations.client.managerId);
     const away = await startTestApi({ databases: test.databases, client });
     const request = body('kept', { requestId: 'kept-1' });
     const answer = await away.call('POST', '/v1/requests', { token: test.tokens.orchestrator, body: request });
@@ -151,7 +151,7 @@ describe('while Temporal is away', () => {
     await sql`update operations set created_at = created_at - interval '11 seconds' where id = 'kept-1'`.execute(
       test.databases.clusters,
     );
-    expect(await resumeAbandonedOperations(test.deps)).toContain('kept-1');
+    expect(await rescueOperations(test.maintenance)).toContain('kept-1');
     expect(await isStarted('kept-1')).toBe(true);
   });
 });
@@ -233,7 +233,7 @@ describe('clusters', () => {
     expect(first).toMatchObject({ id: 'op_dissolve_cl_end', type: 'DISSOLUTION', clusterId: 'cl_end' });
     const again = operationOf(await dissolve('cl_end', { body: { drainSeconds: 0 } }));
     expect(again.id).toBe(first.id);
-    expect((await test.deps.client.progress('dissolution/cl_end'))?.running).toBe(true);
+    expect((await test.deps.operations.client.progress('dissolution/cl_end'))?.running).toBe(true);
   });
 
   it('can be dissolved again when the first try failed', async () => {

@@ -4,13 +4,12 @@ import { inject } from 'vitest';
 import { z } from 'zod';
 import { createApi } from '../../src/http/app.js';
 import type { Api, ApiDeps } from '../../src/http/deps.js';
-import { HeartbeatBatcher } from '../../src/http/heartbeat-batcher.js';
 import { listen } from '../../src/http/listen.js';
 import { openMessaging } from '../../src/messaging/open-messaging.js';
-import { agentExistence, usageRecorder } from '../../src/http/usage-recorder.js';
-import { PrincipalCache } from '../../src/http/middleware/principal-cache.js';
+import { openApiDeps } from '../../src/http/open-api-deps.js';
+import type { MaintenanceDeps } from '../../src/maintenance/deps.js';
 import { ensureSearchAttributes } from '../../src/client/ensure-search-attributes.js';
-import { createClusterManagerClient } from '../../src/client/index.js';
+import { createClusterManagerClient, type ClusterManagerClient } from '../../src/client/index.js';
 import { loadConfig, type ManagerConfig } from '../../src/config/index.js';
 import { problem } from '../../src/contracts/problem.js';
 import { insertToken, newToken } from '../../src/stores/clusters/index.js';
@@ -35,6 +34,8 @@ export interface Call {
 export interface TestApi {
   readonly api: Api;
   readonly deps: ApiDeps;
+  /** The dependencies of the periodic tasks, none of which runs. */
+  readonly maintenance: MaintenanceDeps;
   readonly databases: TestDatabases;
   readonly url: string;
   readonly tokens: {
@@ -57,7 +58,7 @@ export interface TestApi {
 export async function startTestApi(
   options: {
     readonly databases?: TestDatabases;
-    readonly client?: ApiDeps['client'];
+    readonly client?: ClusterManagerClient;
     /** In place of the settings file's own, from the start on. */
     readonly communication?: Partial<ManagerConfig['communication']>;
     readonly streamPingMs?: number;
@@ -83,26 +84,15 @@ export async function startTestApi(
     logger,
     metrics,
   });
-  const deps: ApiDeps = {
-    ...databases,
-    client: options.client ?? createClusterManagerClient(new Client({ connection, namespace }), managerId),
-    config: () => config,
-    applyConfig: () => Promise.resolve([]),
-    logger,
-    metrics,
-    heartbeats: new HeartbeatBatcher(
-      databases.clusters,
-      () => ({ leaseSeconds: config.leaseSeconds, windowMs: config.heartbeatWindowMs }),
-      metrics,
-    ),
-    ...messaging,
-    usage: usageRecorder(databases.resources, () => config),
-    agentsKnown: agentExistence(databases.clusters),
-    principals: new PrincipalCache(databases.clusters),
-    streamPingMs: options.streamPingMs ?? 15_000,
-    stopping: stopping.signal,
-    server: { id: `srv_${managerId}`, startedAt: new Date() },
-  };
+  const { clusters, communication, resources } = databases;
+  const client = options.client ?? createClusterManagerClient(new Client({ connection, namespace }), managerId);
+  const services = { clusters, communication, resources, client, config: () => config, logger, metrics };
+  const server = { id: `srv_${managerId}`, startedAt: new Date() };
+  const deps = openApiDeps(
+    { ...services, applyConfig: () => Promise.resolve([]), server, stopping: stopping.signal },
+    messaging,
+    options.streamPingMs === undefined ? {} : { streamPingMs: options.streamPingMs },
+  );
   const api = createApi(deps);
   const listener = await listen(api, { host: '127.0.0.1', port: 0 });
   const tokens = {
@@ -128,6 +118,7 @@ export async function startTestApi(
   return {
     api,
     deps,
+    maintenance: { ...services, ...messaging, serverId: server.id },
     databases,
     url: listener.url,
     tokens,
@@ -142,11 +133,10 @@ export async function startTestApi(
     },
     stop: async () => {
       stopping.abort();
-      messaging.mail.close();
+      messaging.notifier.close();
       await listener.close(2000);
-      await deps.heartbeats.close();
+      await deps.close();
       await messaging.close();
-      await deps.principals.close();
       await connection.close();
       if (!options.databases) await databases.drop();
     },

@@ -1,9 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import {
-  expireMessagesAndSubscriptions,
-  pruneMessages,
-  agentStatusSync,
-} from '../../src/maintenance/message-cleaner.js';
+import { agentStatusSync } from '../../src/maintenance/agent-status-sync.js';
+import { pruneMessages } from '../../src/maintenance/message-cleaner.js';
+import { expireMessagesAndSubscriptions } from '../../src/maintenance/message-expirer.js';
 import type { NewSubscription, NewTopic, SubscriptionView, TopicView } from '../../src/contracts/topics.js';
 import { waitFor } from '../support/wait-for.js';
 import { codeOf, idsOf, mailingOf, only, type Mailing } from './messaging-fixture.js';
@@ -123,10 +121,10 @@ describe('a topic', () => {
     expect(refusal(await create({ name: 'draining' }))).toEqual([409, 'state_conflict']);
     const delivery = only(await mail.receive('drained', token));
     expect(delivery.message).toMatchObject({ id: 'last-word', topic: 'draining' });
-    await expireMessagesAndSubscriptions(test.deps);
+    await expireMessagesAndSubscriptions(test.maintenance);
     expect(await topicOf('draining')).toMatchObject({ state: 'draining' });
     await mail.settle(token, delivery);
-    await expireMessagesAndSubscriptions(test.deps);
+    await expireMessagesAndSubscriptions(test.maintenance);
     expect((await test.call('GET', '/v1/topics/draining', { token })).status).toBe(404);
     expect((await create({ name: 'draining' })).status).toBe(201);
   });
@@ -230,7 +228,7 @@ describe('retention', () => {
   it('duration: what is young enough', async () => {
     await retaining({ keep: 'duration', seconds: 1 }, 'keep.duration', 1);
     await waitFor('it to be too old', async () => {
-      await pruneMessages(test.deps);
+      await pruneMessages(test.maintenance);
       return (await topicOf('keep.duration')).retained === 0;
     });
     await publish('keep.duration', 'young');
@@ -347,11 +345,11 @@ describe('a subscription', () => {
 
   it('rests while its agent’s lease is lapsed, goes on when the agent is back, and ends after the grace', async () => {
     await create({ name: 'leased' });
-    const { leaseSeconds } = test.deps.config();
+    const { leaseSeconds } = test.deps.request.config();
     test.configure({ leaseSeconds: 1 });
     const token = await listener('lapses', { pattern: 'leased' });
     test.configure({ leaseSeconds });
-    const follow = agentStatusSync(test.deps);
+    const follow = agentStatusSync(test.maintenance);
     const isSuspended = async (): Promise<boolean> => {
       await follow();
       return (await subscriptions('lapses'))[0]?.suspended ?? false;
@@ -361,7 +359,7 @@ describe('a subscription', () => {
     expect(await publish('leased', 'le-2')).toMatchObject({ matched: 0, deadLetter: 'no_subscriber' });
     expect((await topicOf('leased')).subscribers).toMatchObject([{ agentId: 'lapses', suspended: true }]);
     // Within its grace it is only suspended.
-    await expireMessagesAndSubscriptions(test.deps);
+    await expireMessagesAndSubscriptions(test.maintenance);
     await test.call('POST', '/v1/agents/lapses/heartbeat', { token, body: {} });
     expect(await isSuspended()).toBe(false);
     expect(await publish('leased', 'le-3')).toMatchObject({ matched: 1 });
@@ -372,7 +370,7 @@ describe('a subscription', () => {
     test.configure({ leaseSeconds });
     await waitFor('the lease to lapse again', isSuspended);
     mail.tune({ subscriptionGraceSeconds: 0 });
-    await expireMessagesAndSubscriptions(test.deps);
+    await expireMessagesAndSubscriptions(test.maintenance);
     mail.tune({ subscriptionGraceSeconds: 120 });
     expect(await subscriptions('lapses')).toEqual([]);
     await test.call('POST', '/v1/agents/lapses/heartbeat', { token, body: {} });

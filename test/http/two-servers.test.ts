@@ -41,14 +41,14 @@ describe.each([
   const stream = async (api: TestApi, agentId: string, token: string, max = 10): Promise<TestStream> => {
     const opened = await openStream(api, agentId, { token, max });
     streams.push(opened);
-    await waitFor('the stream to wait', () => api.deps.mail.waiting === 1);
+    await waitFor('the stream to wait', () => api.deps.messages.notifier.waiting === 1);
     return opened;
   };
 
   it(`mail accepted by one reaches a long poll of the other, ${how}`, async () => {
     const token = await here.register('poller');
     const polled = mailingOf(there).receive('poller', token, '?waitSeconds=20');
-    await waitFor('the poll to wait', () => there.deps.mail.waiting === 1);
+    await waitFor('the poll to wait', () => there.deps.messages.notifier.waiting === 1);
     await mailingOf(here).send(here.tokens.admin, { id: 'far', to: { agent: 'poller' } });
     const acceptedAtMs = performance.now();
     expect(idsOf(await polled)).toEqual(['far']);
@@ -79,7 +79,7 @@ describe.each([
   it('mail that another process wrote without a word arrives by the slow look', async () => {
     const token = await here.register('unwarned');
     const polled = mailingOf(there).receive('unwarned', token, '?waitSeconds=20');
-    await waitFor('the poll to wait', () => there.deps.mail.waiting === 1);
+    await waitFor('the poll to wait', () => there.deps.messages.notifier.waiting === 1);
     const message = { id: 'silent', source: 'elsewhere', type: 't', clusterId: null, epoch: null, data: 1 };
     await deliver(databases.communication, message, ['unwarned']);
     expect(idsOf(await polled)).toEqual(['silent']);
@@ -110,11 +110,12 @@ describe.each([
   });
 });
 
-it('hints survive the loss of the connection that listens', async () => {
+it('notifications between servers resume after the listening connection is lost', async () => {
   const databases = await createTestDatabases();
   const [here, there] = [await startTestApi({ databases }), await startTestApi({ databases })];
   try {
-    const lines = () => there.log.filter((line) => line.includes('wake-ups between servers are interrupted')).length;
+    const lines = () =>
+      there.log.filter((line) => line.includes('notifications between servers are interrupted')).length;
     await waitFor('the connection to be cut', async () => {
       await sql`select pg_terminate_backend(pid) from pg_stat_activity
         where datname = current_database() and application_name = 'cluster-manager wake-ups'`.execute(

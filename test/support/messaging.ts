@@ -23,4 +23,8 @@ export const communicationSettings: CommunicationSettings = {
 export const messagingOf = (
   communication: CommunicationDb,
   settings: Partial<CommunicationSettings> = {},
-): MessagingDeps => ({ communication, settings: { ...communicationSettings, ...settings }, wake: () => undefined });
+): MessagingDeps => ({
+  communication,
+  settings: () => ({ ...communicationSettings, ...settings }),
+  notify: () => undefined,
+});

@@ -173,7 +173,7 @@ describe('mail in flight when its recipient goes away', () => {
     });
     await openInbox(desk.stores.communication, staying, ['translate']);
     await markAgentLeft(desk.stores.clusters, leaving);
-    await retireInbox({ ...desk.stores, messaging: () => messagingOf(desk.stores.communication) }, leaving);
+    await retireInbox({ ...messagingOf(desk.stores.communication), clusters: desk.stores.clusters }, leaving);
     expect((await desk.wayOfMessage('a-task')).deliveries).toMatchObject([
       { recipient: leaving, state: 're_addressed' },
       { recipient: staying, state: 'waiting', via: 'capability:translate' },

@@ -23,7 +23,7 @@ export async function announceRemainingMembers(
         { clusterId, epoch, members },
         membershipMessages(settings.id, news, { changed: recipients }),
       );
-      messaging.wake(recipients);
+      messaging.notify(recipients);
       await reAddressClusterDeliveries(messaging, clusterId);
       return epoch;
     } catch (error) {

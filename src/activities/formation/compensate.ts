@@ -81,7 +81,7 @@ export const closeConnections = ({ clusters, communication, messaging, settings 
           },
           told,
         );
-        messaging.wake(told);
+        messaging.notify(told);
       }
     }
     await undoStep(clusters, { operationId, step: 'establishConnections' }, thisAttempt(), async () => undefined);

@@ -127,5 +127,5 @@ async function announce(
       membershipMessages(settings.id, news, { joined: joining, changed: staying }),
     ),
   ]);
-  messaging.wake([...joining, ...staying]);
+  messaging.notify([...joining, ...staying]);
 }

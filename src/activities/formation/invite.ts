@@ -46,6 +46,6 @@ export async function sendInvitations(
       },
       [member.agentId],
     );
-    messaging.wake([member.agentId]);
+    messaging.notify([member.agentId]);
   }
 }

@@ -238,6 +238,6 @@ async function announce(
     { clusterId, epoch, members: listed },
     membershipMessages(settings.id, news, { joined, changed }),
   );
-  messaging.wake([...joined, ...changed]);
+  messaging.notify([...joined, ...changed]);
   return coordinator;
 }

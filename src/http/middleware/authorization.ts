@@ -1,10 +1,8 @@
 import { ManagerError } from '../../contracts/errors.js';
 import type { Party } from '../../contracts/endpoint.js';
 import { endpoints, type EndpointName } from '../../contracts/endpoints.js';
+import { partyOf } from '../../operations/requester.js';
 import type { Principal } from '../../stores/clusters/index.js';
-
-export const partyOf = ({ role, agentId }: Principal): Party =>
-  role !== 'agent' ? role : agentId === null ? 'enrolment' : 'agent';
 
 /**
  * Checks that a principal may call an endpoint: the only place that decides.

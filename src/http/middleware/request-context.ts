@@ -4,11 +4,11 @@ import { routePath } from 'hono/route';
 import { isLoopback } from '../../config/binding.js';
 import { ManagerError } from '../../contracts/errors.js';
 import type { FailedLogins } from './authentication.js';
-import type { ApiDeps, ApiEnv } from '../deps.js';
+import type { ApiEnv, RequestDeps } from '../deps.js';
 import { MethodNotAllowed } from './method-not-allowed.js';
 
 /** What every request gets before any route: an id, its figures, the headers that all answers carry. */
-export function requestContext(deps: ApiDeps): MiddlewareHandler<ApiEnv> {
+export function requestContext(deps: RequestDeps): MiddlewareHandler<ApiEnv> {
   const failedLogins: FailedLogins = { byAddress: new Map() };
   return async (c, next) => {
     const startedAtMs = performance.now();
@@ -30,7 +30,7 @@ export function requestContext(deps: ApiDeps): MiddlewareHandler<ApiEnv> {
  * Refuses requests that were sent under another name than ours, also on loopback: a web page whose name was made to
  * point here (DNS rebinding), or one of another origin.
  */
-export function requireKnownHost(deps: ApiDeps): MiddlewareHandler<ApiEnv> {
+export function requireKnownHost(deps: RequestDeps): MiddlewareHandler<ApiEnv> {
   return async (c, next) => {
     const host = c.req.header('host') ?? '';
     const { host: configured, allowedHosts } = deps.config();

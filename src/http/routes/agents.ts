@@ -15,9 +15,9 @@ import {
   type Principal,
 } from '../../stores/clusters/index.js';
 import { openInbox } from '../../stores/communication/index.js';
-import { partyOf } from '../middleware/authorization.js';
+import { partyOf } from '../../operations/requester.js';
 import { nextCursor, positionOf } from '../cursor.js';
-import type { Api, ApiDeps } from '../deps.js';
+import type { Api, AgentDeps } from '../deps.js';
 import { json, jsonRequest, operationRoute } from '../operation-route.js';
 import { retireInbox } from '../../messaging/retire-inbox.js';
 import * as shapes from '../shapes.js';
@@ -87,7 +87,7 @@ const drain = operationRoute({
 
 export const agentNotFound = (id: string): ManagerError => new ManagerError('not_found', `There is no agent "${id}"`);
 
-export function agentRoutes(api: Api, deps: ApiDeps): void {
+export function agentRoutes(api: Api, deps: AgentDeps): void {
   api.openapi(register, async (c) => {
     const agent = c.req.valid('json');
     const { created, ...registered } = await enrol(deps, c.var.principal, agent);
@@ -137,7 +137,7 @@ export function agentRoutes(api: Api, deps: ApiDeps): void {
 }
 
 /** The inbox first, the agent last: an agent that can be seen can be written to. */
-async function enrol(deps: ApiDeps, principal: Principal, agent: RegisterAgent) {
+async function enrol(deps: AgentDeps, principal: Principal, agent: RegisterAgent) {
   const party = partyOf(principal);
   if (party === 'agent' && agent.id !== principal.agentId) throw agentNotFound(agent.id);
   const { leaseSeconds, heartbeatSeconds } = deps.config();
@@ -174,7 +174,7 @@ async function enrol(deps: ApiDeps, principal: Principal, agent: RegisterAgent) 
   return { ...registered, leaseSeconds, heartbeatSeconds };
 }
 
-async function left(deps: ApiDeps, id: string): Promise<void> {
+async function left(deps: AgentDeps, id: string): Promise<void> {
   await inTransaction(deps.clusters, async (tx) => {
     const agent = await findAgent(tx, id);
     if (!agent) throw agentNotFound(id);

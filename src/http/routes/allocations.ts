@@ -1,7 +1,7 @@
-import type { Context } from 'hono';
 import { v7 as uuidv7 } from 'uuid';
 import { ManagerError } from '../../contracts/errors.js';
 import { leaseOf, newAllocation, type AllocationAnswer, type AllocationView } from '../../contracts/resources.js';
+import type { Principal } from '../../stores/clusters/index.js';
 import {
   extendAllocations,
   findAllocation,
@@ -10,9 +10,9 @@ import {
   allocate,
   type AllocationRow,
 } from '../../stores/resources/index.js';
-import { requireFunction } from '../../operations/submit.js';
+import { requireCapability } from '../../operations/require-capability.js';
 import { nextCursor, numberIn, positionOf } from '../cursor.js';
-import type { Api, ApiDeps, ApiEnv } from '../deps.js';
+import type { Api, ResourceDeps } from '../deps.js';
 import { json, jsonRequest, operationRoute } from '../operation-route.js';
 import * as shapes from '../shapes.js';
 import { clusterNotFound, requireMember } from '../cluster-visibility.js';
@@ -57,9 +57,9 @@ const giveBack = operationRoute({
   responses: { 200: json(shapes.oneGrant, 'It has ended') },
 });
 
-export function grantRoutes(api: Api, deps: ApiDeps): void {
+export function grantRoutes(api: Api, deps: ResourceDeps): void {
   api.openapi(takeAll, async (c) => {
-    requireFunction(deps, c.var.principal, 'scaling');
+    requireCapability(deps, c.var.principal, 'scaling');
     const { requestId = `gr_${uuidv7()}`, ...asked } = c.req.valid('json');
     await requireMember(deps, c.var.principal, asked.clusterId, clusterNotFound(asked.clusterId));
     // No operation takes them: whoever asks names its request, and that is what stands for one.
@@ -87,9 +87,9 @@ export function grantRoutes(api: Api, deps: ApiDeps): void {
   });
 
   api.openapi(extend, async (c) => {
-    const { id } = await visible(c, c.req.valid('param').id);
+    const { id } = await visible(deps, c.var.principal, c.req.valid('param').id);
     const extended = await extendAllocations(deps.resources, [id], c.req.valid('json').leaseSeconds);
-    const grant = await visible(c, id);
+    const grant = await visible(deps, c.var.principal, id);
     if (extended.length > 0) return c.json({ grant: viewOf(grant) }, 200);
     throw new ManagerError(
       'state_conflict',
@@ -98,13 +98,13 @@ export function grantRoutes(api: Api, deps: ApiDeps): void {
   });
 
   api.openapi(giveBack, async (c) => {
-    const { id } = await visible(c, c.req.valid('param').id);
+    const { id } = await visible(deps, c.var.principal, c.req.valid('param').id);
     await releaseAllocation(deps.resources, { allocationIds: [id] });
-    return c.json({ grant: viewOf(await visible(c, id)) }, 200);
+    return c.json({ grant: viewOf(await visible(deps, c.var.principal, id)) }, 200);
   });
 }
 
-async function visible({ var: { deps, principal } }: Context<ApiEnv>, id: number): Promise<AllocationRow> {
+async function visible(deps: ResourceDeps, principal: Principal, id: number): Promise<AllocationRow> {
   const missing = new ManagerError('not_found', `There is no grant ${id}; those that ended are kept for a while only`);
   const grant = await findAllocation(deps.resources, id);
   if (!grant) throw missing;

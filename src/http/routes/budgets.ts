@@ -1,8 +1,7 @@
-import type { Context } from 'hono';
 import { v7 as uuidv7 } from 'uuid';
 import { ManagerError } from '../../contracts/errors.js';
 import { commitOf, newHold, putBudget as budgetSpec, type HoldAnswer as Answer } from '../../contracts/resources.js';
-import { findCluster } from '../../stores/clusters/index.js';
+import { findCluster, type Principal } from '../../stores/clusters/index.js';
 import {
   budgetsOf,
   commitHold,
@@ -13,9 +12,9 @@ import {
   placeHold,
   type HoldOutcome,
 } from '../../stores/resources/index.js';
-import { requireFunction } from '../../operations/submit.js';
+import { requireCapability } from '../../operations/require-capability.js';
 import { nextCursor, positionOf } from '../cursor.js';
-import type { Api, ApiDeps, ApiEnv } from '../deps.js';
+import type { Api, ResourceDeps } from '../deps.js';
 import { json, jsonRequest, operationRoute } from '../operation-route.js';
 import * as shapes from '../shapes.js';
 import { clusterNotFound, requireMember } from '../cluster-visibility.js';
@@ -70,7 +69,7 @@ const giveBack = operationRoute({
   responses: { 200: json(shapes.reservedAnswer, 'Released') },
 });
 
-export function budgetRoutes(api: Api, deps: ApiDeps): void {
+export function budgetRoutes(api: Api, deps: ResourceDeps): void {
   api.openapi(list, async (c) => {
     const { cursor, limit, clusterId } = c.req.valid('query');
     await requireMember(deps, c.var.principal, clusterId, clusterNotFound(clusterId));
@@ -85,7 +84,7 @@ export function budgetRoutes(api: Api, deps: ApiDeps): void {
   });
 
   api.openapi(put, async (c) => {
-    requireFunction(deps, c.var.principal, 'scaling');
+    requireCapability(deps, c.var.principal, 'scaling');
     const budget = { id: c.req.valid('param').id, ...c.req.valid('json') };
     const cluster = await findCluster(deps.clusters, budget.clusterId);
     if (!cluster) throw clusterNotFound(budget.clusterId);
@@ -96,7 +95,7 @@ export function budgetRoutes(api: Api, deps: ApiDeps): void {
   });
 
   api.openapi(setAside, async (c) => {
-    requireFunction(deps, c.var.principal, 'scaling');
+    requireCapability(deps, c.var.principal, 'scaling');
     const { id: budgetId } = c.req.valid('param');
     const missing = new ManagerError('not_found', `There is no budget "${budgetId}"`);
     const budget = await findBudget(deps.resources, budgetId);
@@ -117,19 +116,19 @@ export function budgetRoutes(api: Api, deps: ApiDeps): void {
   // What is spent is told, and what is not needed given back, whatever the settings say now.
   api.openapi(commit, async (c) => {
     const { id } = c.req.valid('param');
-    await requireVisible(c, id);
+    await requireVisible(deps, c.var.principal, id);
     return c.json(answerOf(await commitHold(deps.resources, id, c.req.valid('json').actual)), 200);
   });
 
   api.openapi(giveBack, async (c) => {
     const { id } = c.req.valid('param');
-    await requireVisible(c, id);
+    await requireVisible(deps, c.var.principal, id);
     return c.json(answerOf(await releaseHold(deps.resources, id)), 200);
   });
 }
 
 /** Who reserved may say what became of it whatever became of its membership: what is spent must be told. */
-async function requireVisible({ var: { deps, principal } }: Context<ApiEnv>, id: string): Promise<void> {
+async function requireVisible(deps: ResourceDeps, principal: Principal, id: string): Promise<void> {
   const missing = new ManagerError(
     'not_found',
     `There is no reservation "${id}"; those that ended are kept for a while`,

@@ -1,17 +1,18 @@
-import type { Context } from 'hono';
 import { ManagerError } from '../../contracts/errors.js';
 import { workflowIds } from '../../contracts/ids.js';
 import type { CapacityRequestView } from '../../contracts/capacity-requests.js';
 import { capacityAnswer, type CapacityAnswer } from '../../contracts/scaling.js';
+import type { Principal } from '../../stores/clusters/index.js';
 import {
   saveCapacityAnswer,
   findCapacityRequest,
   listCapacityRequests,
   type CapacityRequestRow,
 } from '../../stores/resources/index.js';
-import { requesterOf, requireFunction } from '../../operations/submit.js';
+import { requesterOf } from '../../operations/requester.js';
+import { requireCapability } from '../../operations/require-capability.js';
 import { nextCursor, numberIn, positionOf } from '../cursor.js';
-import type { Api, ApiDeps, ApiEnv } from '../deps.js';
+import type { Api, ResourceDeps } from '../deps.js';
 import { json, operationRoute } from '../operation-route.js';
 import * as shapes from '../shapes.js';
 
@@ -57,7 +58,7 @@ const deny = operationRoute({
   responses: { 200: json(shapes.resourceRequestAnswer, 'Denied') },
 });
 
-export function resourceRequestRoutes(api: Api, deps: ApiDeps): void {
+export function resourceRequestRoutes(api: Api, deps: ResourceDeps): void {
   api.openapi(list, async (c) => {
     const { cursor, limit, state, clusterId } = c.req.valid('query');
     const before = numberIn(positionOf(cursor, 1)?.[0]);
@@ -80,23 +81,29 @@ export function resourceRequestRoutes(api: Api, deps: ApiDeps): void {
 
   api.openapi(grant, async (c) => {
     const answer = c.req.valid('json');
-    return c.json({ resourceRequest: await answered(c, c.req.valid('param').id, { state: 'granted', answer }) }, 200);
+    return c.json(
+      { resourceRequest: await answered(deps, c.var.principal, c.req.valid('param').id, { state: 'granted', answer }) },
+      200,
+    );
   });
 
   api.openapi(deny, async (c) => {
     const answer = c.req.valid('json');
-    return c.json({ resourceRequest: await answered(c, c.req.valid('param').id, { state: 'denied', answer }) }, 200);
+    return c.json(
+      { resourceRequest: await answered(deps, c.var.principal, c.req.valid('param').id, { state: 'denied', answer }) },
+      200,
+    );
   });
 }
 
 /** Compare-and-set, then a hint: who waits for the answer looks again at its deadline anyway. */
 async function answered(
-  c: Context<ApiEnv>,
+  deps: ResourceDeps,
+  principal: Principal,
   id: string,
   given: { readonly state: 'granted' | 'denied'; readonly answer: CapacityAnswer | undefined },
 ): Promise<CapacityRequestView> {
-  const { deps, principal } = c.var;
-  requireFunction(deps, principal, 'scaling');
+  requireCapability(deps, principal, 'scaling');
   // Without a body there is none to validate, and none of its fields.
   const answer = given.answer?.reason === undefined ? {} : { reason: given.answer.reason };
   const row = await saveCapacityAnswer(deps.resources, id, { state: given.state, by: requesterOf(principal), answer });

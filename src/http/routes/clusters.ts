@@ -1,15 +1,16 @@
 import { dissolveRequest, type ClusterView } from '../../contracts/clusters.js';
 import { latencySummaries } from '../../messaging/latency.js';
-import { ManagerError } from '../../contracts/errors.js';
-import { workflowIds } from '../../contracts/ids.js';
-import { requestHash } from '../../contracts/request-hash.js';
-import { clusterView, clusterViews, findAgent, findOperation } from '../../stores/clusters/index.js';
+import { clusterView, clusterViews, findAgent } from '../../stores/clusters/index.js';
 import { lastScores } from '../../stores/resources/index.js';
-import { submitOperation, waitForOperation, requesterOf, requireFunction } from '../../operations/submit.js';
+import { newDissolution } from '../../operations/dissolution.js';
+import { submitOperation } from '../../operations/submit.js';
+import { waitForOperation } from '../../operations/wait.js';
+import { requireCapability } from '../../operations/require-capability.js';
 import { nextCursor, positionOf } from '../cursor.js';
-import type { Api, ApiDeps } from '../deps.js';
+import type { Api, ClusterDeps } from '../deps.js';
 import { json, operationRoute } from '../operation-route.js';
-import { hasEnded, operationViewOf } from '../../operations/view.js';
+import { operationViewOf } from '../../operations/view.js';
+import { hasEnded } from '../../operations/wait.js';
 import { scoreViewOf } from './score-view.js';
 import * as shapes from '../shapes.js';
 import { visibleCluster } from '../cluster-visibility.js';
@@ -53,7 +54,7 @@ const dissolve = operationRoute({
 
 const latencyWindowSeconds = 600;
 
-export function clusterRoutes(api: Api, deps: ApiDeps): void {
+export function clusterRoutes(api: Api, deps: ClusterDeps): void {
   api.openapi(list, async (c) => {
     const { cursor, limit, state } = c.req.valid('query');
     const filter = {
@@ -80,27 +81,22 @@ export function clusterRoutes(api: Api, deps: ApiDeps): void {
   api.openapi(dissolve, async (c) => {
     const { id: clusterId } = c.req.valid('param');
     const { wait } = c.req.valid('query');
-    requireFunction(deps, c.var.principal, 'cluster_management');
+    requireCapability(deps, c.var.principal, 'cluster_management');
     const { drainSeconds } = dissolveRequest.parse(c.req.valid('json'));
-    const id = await dissolutionOf(deps, await visibleCluster(deps, c.var.principal, clusterId));
-    const request = { clusterId, drainSeconds };
-    const accepted = await submitOperation(deps, c.var.principal, {
-      id,
-      kind: 'DISSOLUTION',
-      clusterId,
-      workflowId: workflowIds.dissolution(clusterId),
-      request,
-      requestHash: requestHash('DISSOLUTION', request),
-      requestedBy: requesterOf(c.var.principal),
-    });
+    const cluster = await visibleCluster(deps, c.var.principal, clusterId);
+    const dissolution = await newDissolution(deps, cluster, drainSeconds);
+    const accepted = await submitOperation(deps, c.var.principal, dissolution);
     const operation = await waitForOperation(deps, accepted, wait, c.req.raw.signal);
-    c.header('location', `/v1/operations/${id}`);
+    c.header('location', `/v1/operations/${operation.id}`);
     return c.json({ operation: await operationViewOf(deps, operation) }, hasEnded(operation) ? 200 : 202);
   });
 }
 
 /** The last score that was taken; as it stands in lists where there is none. */
-async function stabilityOf({ resources }: ApiDeps, { id, stability }: ClusterView): Promise<ClusterView['stability']> {
+async function stabilityOf(
+  { resources }: ClusterDeps,
+  { id, stability }: ClusterView,
+): Promise<ClusterView['stability']> {
   const [last] = await lastScores(resources, id, 1);
   if (!last) return stability;
   const { score, parts, at } = scoreViewOf(last);
@@ -109,7 +105,7 @@ async function stabilityOf({ resources }: ApiDeps, { id, stability }: ClusterVie
 
 /** An agent is in few clusters, so they are read one by one. */
 async function clustersOf(
-  deps: ApiDeps,
+  deps: ClusterDeps,
   agentId: string,
   { after, limit, state }: { readonly after: string; readonly limit: number; readonly state?: ClusterView['state'] },
 ): Promise<ClusterView[]> {
@@ -121,23 +117,4 @@ async function clustersOf(
     if (found.length >= limit) break;
   }
   return found;
-}
-
-/**
- * The operation that dissolves a cluster: derived from its id, so that asking twice is asking once. One that failed
- * does not stand in the way of another try.
- */
-async function dissolutionOf({ clusters }: ApiDeps, cluster: ClusterView): Promise<string> {
-  for (let attempt = 1; ; attempt += 1) {
-    const id = `op_dissolve_${cluster.id}${attempt === 1 ? '' : `_${attempt}`}`;
-    const known = await findOperation(clusters, id);
-    if (known && hasEnded(known) && known.state !== 'completed' && cluster.state === 'active') continue;
-    if (known || cluster.state === 'active') return id;
-    throw new ManagerError(
-      'state_conflict',
-      cluster.state === 'forming'
-        ? `Cluster "${cluster.id}" is still forming; cancel its operation ${cluster.operationId} instead`
-        : `Cluster "${cluster.id}" is ${cluster.state}; only an active cluster can be dissolved`,
-    );
-  }
 }

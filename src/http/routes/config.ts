@@ -1,4 +1,4 @@
-import type { Api, ApiDeps } from '../deps.js';
+import type { Api, ManagerDeps } from '../deps.js';
 import { json, operationRoute } from '../operation-route.js';
 import * as shapes from '../shapes.js';
 
@@ -11,7 +11,7 @@ const apply = operationRoute({
   responses: { 200: json(shapes.configApplied, 'What the server goes by now') },
 });
 
-export function configRoutes(api: Api, deps: ApiDeps): void {
+export function configRoutes(api: Api, deps: ManagerDeps): void {
   api.openapi(apply, async (c) => {
     const needRestart = await deps.applyConfig();
     return c.json({ configPath: deps.config().configPath, needRestart: [...needRestart] }, 200);

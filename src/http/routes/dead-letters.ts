@@ -9,9 +9,10 @@ import {
   listDeadLetters,
   type DeadLetterRow,
 } from '../../stores/communication/index.js';
-import { requesterOf, requireFunction } from '../../operations/submit.js';
+import { requesterOf } from '../../operations/requester.js';
+import { requireCapability } from '../../operations/require-capability.js';
 import { nextCursor, numberIn, positionOf } from '../cursor.js';
-import type { Api, ApiDeps } from '../deps.js';
+import type { Api, MessageDeps } from '../deps.js';
 import { json, operationRoute } from '../operation-route.js';
 import * as shapes from '../shapes.js';
 
@@ -45,7 +46,7 @@ const discard = operationRoute({
   responses: { 200: json(shapes.deadLetterAnswer, 'Discarded') },
 });
 
-export function deadLetterRoutes(api: Api, deps: ApiDeps): void {
+export function deadLetterRoutes(api: Api, deps: MessageDeps): void {
   api.openapi(list, async (c) => {
     const { cursor, limit, ...filter } = c.req.valid('query');
     const before = numberIn(positionOf(cursor, 1)?.[0]);
@@ -60,14 +61,14 @@ export function deadLetterRoutes(api: Api, deps: ApiDeps): void {
   });
 
   api.openapi(replay, async (c) => {
-    requireFunction(deps, c.var.principal, 'communication_management');
+    requireCapability(deps, c.var.principal, 'communication_management');
     const letter = await find(deps, c.req.valid('param').id);
-    const matched = await replayDeadLetter(deps.messaging(), letter, requesterOf(c.var.principal));
+    const matched = await replayDeadLetter(deps, letter, requesterOf(c.var.principal));
     return c.json({ deadLetter: viewOf(await find(deps, c.req.valid('param').id)), matched }, 200);
   });
 
   api.openapi(discard, async (c) => {
-    requireFunction(deps, c.var.principal, 'communication_management');
+    requireCapability(deps, c.var.principal, 'communication_management');
     const letter = await find(deps, c.req.valid('param').id);
     if (!(await discardDeadLetter(deps.communication, letter.no, requesterOf(c.var.principal)))) {
       throw new ManagerError('state_conflict', `Dead letter ${c.req.valid('param').id} was ${letter.state} already`);
@@ -76,7 +77,7 @@ export function deadLetterRoutes(api: Api, deps: ApiDeps): void {
   });
 }
 
-async function find({ communication }: ApiDeps, id: string): Promise<DeadLetterRow> {
+async function find({ communication }: MessageDeps, id: string): Promise<DeadLetterRow> {
   const no = deadLetterNoOf(id);
   const letter = no === undefined ? undefined : await findDeadLetter(communication, no);
   if (!letter) throw new ManagerError('not_found', `There is no dead letter "${id}"`);

@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import { ping } from '../../stores/ping.js';
-import type { Api, ApiDeps } from '../deps.js';
+import type { Api, ManagerDeps } from '../deps.js';
 import { json, operationRoute } from '../operation-route.js';
 import * as shapes from '../shapes.js';
-import { withinLimit } from '../availability.js';
+import { withinLimit } from '../../operations/within-limit.js';
 
 const limitMs = 2000;
 
@@ -40,7 +40,7 @@ const metrics = operationRoute({
   responses: { 200: { description: 'Prometheus text', content: { 'text/plain': { schema: z.string() } } } },
 });
 
-export function healthRoutes(api: Api, deps: ApiDeps): void {
+export function healthRoutes(api: Api, deps: ManagerDeps): void {
   const parts = partsOf(deps);
   api.openapi(live, (c) => c.json({ alive: true as const }, 200));
 
@@ -56,7 +56,7 @@ export function healthRoutes(api: Api, deps: ApiDeps): void {
   });
 }
 
-function partsOf(deps: ApiDeps): readonly (() => Promise<Part>)[] {
+function partsOf(deps: ManagerDeps): readonly (() => Promise<Part>)[] {
   const checks: Readonly<Record<string, () => Promise<void>>> = {
     clusters_db: () => ping(deps.clusters),
     communication_db: () => ping(deps.communication),
@@ -68,7 +68,7 @@ function partsOf(deps: ApiDeps): readonly (() => Promise<Part>)[] {
 }
 
 /** One look at a time: probes that come while a part is away must not pile up on it. */
-function partCheck({ logger }: ApiDeps, name: string, check: () => Promise<void>): () => Promise<Part> {
+function partCheck(deps: ManagerDeps, name: string, check: () => Promise<void>): () => Promise<Part> {
   let looking: Promise<void> | undefined;
   return async () => {
     looking ??= check().finally(() => {
@@ -78,7 +78,7 @@ function partCheck({ logger }: ApiDeps, name: string, check: () => Promise<void>
       await withinLimit(looking, limitMs, `${name} cannot be used; the log tells why`);
       return { name, ready: true };
     } catch (err) {
-      logger.warn({ err, part: name }, 'a part is not ready');
+      deps.logger.warn({ err, part: name }, 'a part is not ready');
       return { name, ready: false, problem: 'cannot be used at present; the log of the server tells why' };
     }
   };

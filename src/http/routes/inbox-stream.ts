@@ -1,11 +1,11 @@
 import type { Context } from 'hono';
 import { authenticate } from '../middleware/authentication.js';
-import type { ApiDeps, ApiEnv } from '../deps.js';
+import type { MessageDeps, ApiEnv } from '../deps.js';
 import { deliverNext, type SerializedDelivery } from '../../messaging/deliver-next.js';
 import { RetryLater } from '../middleware/problem-details.js';
 
 /** @returns what answers with an agent's inbox as a stream, and counts those that are open. */
-export function inboxStreams(deps: ApiDeps): (c: Context<ApiEnv>, agentId: string, max: number) => Response {
+export function inboxStreams(deps: MessageDeps): (c: Context<ApiEnv>, agentId: string, max: number) => Response {
   const streams = { open: 0 };
   return (c, agentId, max) => streamInbox(c, deps, { streams, agentId, max });
 }
@@ -19,7 +19,7 @@ export function inboxStreams(deps: ApiDeps): (c: Context<ApiEnv>, agentId: strin
  */
 function streamInbox(
   c: Context<ApiEnv>,
-  deps: ApiDeps,
+  deps: MessageDeps,
   { streams, agentId, max }: { readonly streams: { open: number }; readonly agentId: string; readonly max: number },
 ): Response {
   const { maxStreams } = deps.config().communication;
@@ -48,11 +48,11 @@ function streamInbox(
     if (signal.aborted || deps.stopping.aborted) return undefined;
     // Before every hand-over, also of a stream that never has to wait: the token may have been revoked meanwhile.
     await authenticate(c);
-    const since = deps.mail.moment;
+    const since = deps.notifier.moment;
     const deliveries = await deliverNext(deps, agentId, max, max);
     if (deliveries.length > 0) return deliveries.map(eventOf).join('');
     // From the last word said, not the last look: one who holds as much as it may is looked at again and again.
-    await deps.mail.wait(agentId, since, saidAtMs + deps.streamPingMs - performance.now(), signal);
+    await deps.notifier.wait(agentId, since, saidAtMs + deps.streamPingMs - performance.now(), signal);
     return performance.now() >= saidAtMs + deps.streamPingMs ? ': ping\n\n' : '';
   };
   const body = new ReadableStream<Uint8Array>(

@@ -6,7 +6,7 @@ import { answerInvitation, findAgent } from '../../stores/clusters/index.js';
 import { extendLease, nackDelivery, ownsDelivery } from '../../stores/communication/index.js';
 import { agentNotFound } from './agents.js';
 import { authenticate } from '../middleware/authentication.js';
-import type { Api, ApiDeps, ApiEnv } from '../deps.js';
+import type { Api, MessageDeps, ApiEnv } from '../deps.js';
 import { deliverNext, type SerializedDelivery } from '../../messaging/deliver-next.js';
 import { inboxStreams } from './inbox-stream.js';
 import { json, jsonRequest, operationRoute } from '../operation-route.js';
@@ -74,7 +74,7 @@ const invitation = operationRoute({
   responses: { 200: json(shapes.invitationAnswered, 'The answer is noted') },
 });
 
-export function inboxRoutes(api: Api, deps: ApiDeps): void {
+export function inboxRoutes(api: Api, deps: MessageDeps): void {
   const stream = inboxStreams(deps);
   api.openapi(inbox, async (c) => {
     const { id } = c.req.valid('param');
@@ -84,10 +84,10 @@ export function inboxRoutes(api: Api, deps: ApiDeps): void {
     const { signal } = c.req.raw;
     const endsAtMs = performance.now() + waitSeconds * 1000;
     for (;;) {
-      const since = deps.mail.moment;
+      const since = deps.notifier.moment;
       const deliveries = await deliverNext(deps, id, max);
       if (deliveries.length > 0) return answerOf(c, deliveries);
-      if (!(await deps.mail.wait(id, since, endsAtMs - performance.now(), signal))) return answerOf(c, []);
+      if (!(await deps.notifier.wait(id, since, endsAtMs - performance.now(), signal))) return answerOf(c, []);
       // The token may have been revoked while its bearer waited.
       await authenticate(c);
     }
@@ -96,7 +96,7 @@ export function inboxRoutes(api: Api, deps: ApiDeps): void {
   api.openapi(ackAll, async (c) => {
     const agentId = recipientOf(c);
     const { acks } = c.req.valid('json');
-    const acked = await deps.acks.add(acks.map((claim) => ({ ...claim, agentId })));
+    const acked = await deps.acknowledge(acks.map((claim) => ({ ...claim, agentId })));
     const results = await Promise.all(
       acks.map(async ({ id }, place) =>
         acked[place]
@@ -111,7 +111,7 @@ export function inboxRoutes(api: Api, deps: ApiDeps): void {
     const agentId = recipientOf(c);
     const { id } = c.req.valid('param');
     const { leaseToken } = c.req.valid('json');
-    const [acked] = await deps.acks.add([{ id, leaseToken, agentId }]);
+    const [acked] = await deps.acknowledge([{ id, leaseToken, agentId }]);
     if (acked) return c.json({ id, acked: true as const }, 200);
     throw await lost(deps, agentId, id);
   });
@@ -124,7 +124,7 @@ export function inboxRoutes(api: Api, deps: ApiDeps): void {
     const how = { delaySeconds, reason, final };
     const outcome = await nackDelivery(deps.communication, { agentId, id, leaseToken }, how, communication);
     if (!outcome) throw await lost(deps, agentId, id);
-    deps.mail.wake([agentId]);
+    deps.notifier.notify([agentId]);
     return c.json({ id, outcome }, 200);
   });
 
@@ -161,7 +161,7 @@ function recipientOf(c: Context<ApiEnv>): string {
 }
 
 /** Why a claim hit nothing. Another agent's delivery is not there for this one, so that ids cannot be probed. */
-async function lost(deps: ApiDeps, agentId: string, id: string): Promise<ManagerError> {
+async function lost(deps: MessageDeps, agentId: string, id: string): Promise<ManagerError> {
   if (!(await ownsDelivery(deps.communication, agentId, id))) {
     return new ManagerError('not_found', `There is no delivery "${id}"`);
   }

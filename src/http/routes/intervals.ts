@@ -1,8 +1,9 @@
-import { requireFunction } from '../../operations/submit.js';
-import type { Api, ApiDeps } from '../deps.js';
+import { requireCapability } from '../../operations/require-capability.js';
+import type { OperationsDeps } from '../../operations/deps.js';
+import type { Api } from '../deps.js';
 import { json, operationRoute } from '../operation-route.js';
 import * as shapes from '../shapes.js';
-import { withinLimit } from '../availability.js';
+import { withinLimit } from '../../operations/within-limit.js';
 
 const limitMs = 60_000;
 
@@ -27,9 +28,9 @@ const scale = operationRoute({
   responses: { 200: json(shapes.scalingIntervalReport, 'What was done, or would be') },
 });
 
-export function intervalRoutes(api: Api, deps: ApiDeps): void {
+export function intervalRoutes(api: Api, deps: OperationsDeps): void {
   api.openapi(run, async (c) => {
-    requireFunction(deps, c.var.principal, 'cluster_management');
+    requireCapability(deps, c.var.principal, 'cluster_management');
     const { dryRun } = shapes.intervalRequest.parse(c.req.valid('json'));
     const report = await withinLimit(
       deps.client.runFormationInterval({ dryRun }),
@@ -44,7 +45,7 @@ export function intervalRoutes(api: Api, deps: ApiDeps): void {
   });
 
   api.openapi(scale, async (c) => {
-    requireFunction(deps, c.var.principal, 'scaling');
+    requireCapability(deps, c.var.principal, 'scaling');
     const { dryRun } = shapes.intervalRequest.parse(c.req.valid('json'));
     const { balances: _balances, ...report } = await withinLimit(
       deps.client.runScalingInterval({ dryRun }),

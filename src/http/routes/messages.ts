@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { messageBatch } from '../../contracts/communication.js';
 import { ManagerError } from '../../contracts/errors.js';
 import { newMessages } from '../../contracts/messages.js';
@@ -7,17 +6,13 @@ import type { MessageSender } from '../../messaging/deps.js';
 import { traceMessage } from '../../messaging/message-trace.js';
 import { receiptsOf } from '../../messaging/receipts.js';
 import type { Principal } from '../../stores/clusters/index.js';
-import {
-  deliveriesOf,
-  findMessages,
-  storeBatch,
-  type BatchParts,
-  type StoredMessage,
-} from '../../stores/communication/index.js';
-import { requesterOf, requireFunction } from '../../operations/submit.js';
-import { partyOf } from '../middleware/authorization.js';
-import type { Api, ApiDeps } from '../deps.js';
+import { deliveriesOf, findMessages, type StoredMessage } from '../../stores/communication/index.js';
+import { requesterOf } from '../../operations/requester.js';
+import { requireCapability } from '../../operations/require-capability.js';
+import { partyOf } from '../../operations/requester.js';
+import type { Api, MessageDeps } from '../deps.js';
 import { json, jsonRequest, operationRoute } from '../operation-route.js';
+import { storeMessageBatch } from '../../operations/message-batch.js';
 import { temporalUrl } from '../../operations/view.js';
 import { RetryLater } from '../middleware/problem-details.js';
 import * as shapes from '../shapes.js';
@@ -73,11 +68,11 @@ export const senderOf = (principal: Principal): MessageSender =>
     ? { source: `/${partyOf(principal)}/${principal.tokenId}`, agentId: null }
     : { source: principal.agentId, agentId: principal.agentId };
 
-export function messageRoutes(api: Api, deps: ApiDeps): void {
+export function messageRoutes(api: Api, deps: MessageDeps): void {
   api.openapi(send, async (c) => {
-    requireFunction(deps, c.var.principal, 'communication_management');
+    requireCapability(deps, c.var.principal, 'communication_management');
     const sender = senderOf(c.var.principal);
-    const results = await deps.messages.add(c.req.valid('json').messages.map((message) => ({ sender, message })));
+    const results = await deps.accept(c.req.valid('json').messages.map((message) => ({ sender, message })));
     for (const result of results) deps.metrics.messages.inc({ outcome: outcomeOf(result) });
     refuseWhenAllAreFull(results);
     return c.json({ results }, 202);
@@ -99,20 +94,9 @@ export function messageRoutes(api: Api, deps: ApiDeps): void {
   });
 
   api.openapi(batch, async (c) => {
-    requireFunction(deps, c.var.principal, 'communication_management');
+    requireCapability(deps, c.var.principal, 'communication_management');
     return c.json({ batchId: await storeMessageBatch(deps, requesterOf(c.var.principal), c.req.valid('json')) }, 201);
   });
-}
-
-/**
- * Stores a batch under an id that its owner and content decide, so that the same one is stored once. Operators share
- * theirs: a request sent again with another token is still the same request.
- */
-export async function storeMessageBatch(deps: ApiDeps, owner: string, parts: BatchParts): Promise<string> {
-  const scope = owner.startsWith('agent:') ? owner : 'operators';
-  const id = `batch_${createHash('sha256').update(scope).update('\n').update(JSON.stringify(parts)).digest('hex').slice(0, 40)}`;
-  await storeBatch(deps.communication, { id, owner, parts });
-  return id;
 }
 
 const outcomeOf = (result: MessageResult): string =>
@@ -133,7 +117,7 @@ function refuseWhenAllAreFull(results: readonly MessageResult[]): void {
 }
 
 /** An agent sees what it sent or was given; what is others' is not there for it. */
-async function visible({ communication }: ApiDeps, { agentId }: Principal, id: string): Promise<StoredMessage> {
+async function visible({ communication }: MessageDeps, { agentId }: Principal, id: string): Promise<StoredMessage> {
   const found = await findMessages(communication, id);
   for (const message of found) {
     if (agentId === null || message.source === agentId) return message;

@@ -6,14 +6,16 @@ import {
   type OperationRow,
   type Principal,
 } from '../../stores/clusters/index.js';
-import { requesterOf } from '../../operations/submit.js';
+import { requesterOf } from '../../operations/requester.js';
 import { nextCursor, positionOf, strangeCursor } from '../cursor.js';
-import type { Api, ApiDeps } from '../deps.js';
+import type { OperationsDeps } from '../../operations/deps.js';
+import type { Api } from '../deps.js';
 import { json, operationRoute } from '../operation-route.js';
-import { hasEnded, operationViewOf, toOperationView } from '../../operations/view.js';
+import { operationViewOf, toOperationView } from '../../operations/view.js';
+import { hasEnded } from '../../operations/wait.js';
 import { resumeOperation } from '../../operations/resume.js';
 import * as shapes from '../shapes.js';
-import { withinLimit } from '../availability.js';
+import { withinLimit } from '../../operations/within-limit.js';
 
 const list = operationRoute({
   operationId: 'listOperations',
@@ -47,7 +49,7 @@ const cancel = operationRoute({
 
 const temporalLimitMs = 5000;
 
-export function operationRoutes(api: Api, deps: ApiDeps): void {
+export function operationRoutes(api: Api, deps: OperationsDeps): void {
   api.openapi(list, async (c) => {
     const { cursor, limit, state, clusterId } = c.req.valid('query');
     const [createdAt, id] = positionOf(cursor, 2) ?? [];
@@ -85,14 +87,14 @@ export function operationRoutes(api: Api, deps: ApiDeps): void {
 }
 
 /** An operation that Temporal does not know was accepted while it was away: it is started, so that it can end as cancelled. */
-async function stop(deps: ApiDeps, row: OperationRow): Promise<void> {
+async function stop(deps: OperationsDeps, row: OperationRow): Promise<void> {
   const progress = await deps.client.progress(row.workflowId);
   if (!progress?.running) await resumeOperation(deps, row);
   await deps.client.cancel(row.workflowId);
 }
 
 /** An agent sees the operations that it asked for itself. */
-async function visible({ clusters }: ApiDeps, principal: Principal, id: string): Promise<OperationRow> {
+async function visible({ clusters }: OperationsDeps, principal: Principal, id: string): Promise<OperationRow> {
   const row = await findOperation(clusters, id);
   if (row && (principal.agentId === null || row.requestedBy === requesterOf(principal))) return row;
   throw new ManagerError('not_found', `There is no operation "${id}"`);

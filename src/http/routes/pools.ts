@@ -1,9 +1,9 @@
 import { ManagerError } from '../../contracts/errors.js';
 import { putPool as poolSpec, type PoolView as PoolAnswer } from '../../contracts/resources.js';
 import { findPool, listPools, putPool, removePool, type PoolView } from '../../stores/resources/index.js';
-import { requireFunction } from '../../operations/submit.js';
+import { requireCapability } from '../../operations/require-capability.js';
 import { nextCursor, positionOf } from '../cursor.js';
-import type { Api, ApiDeps } from '../deps.js';
+import type { Api, ResourceDeps } from '../deps.js';
 import { json, jsonRequest, operationRoute } from '../operation-route.js';
 import * as shapes from '../shapes.js';
 
@@ -47,7 +47,7 @@ const remove = operationRoute({
   responses: { 200: json(shapes.poolDeleted, 'Deleted') },
 });
 
-export function poolRoutes(api: Api, deps: ApiDeps): void {
+export function poolRoutes(api: Api, deps: ResourceDeps): void {
   api.openapi(list, async (c) => {
     const { cursor, limit } = c.req.valid('query');
     const after = positionOf(cursor, 1)?.[0];
@@ -64,13 +64,13 @@ export function poolRoutes(api: Api, deps: ApiDeps): void {
   });
 
   api.openapi(put, async (c) => {
-    requireFunction(deps, c.var.principal, 'scaling');
+    requireCapability(deps, c.var.principal, 'scaling');
     const pool = await putPool(deps.resources, { name: c.req.valid('param').name, ...c.req.valid('json') });
     return c.json({ pool: poolViewOf(pool) }, 200);
   });
 
   api.openapi(remove, async (c) => {
-    requireFunction(deps, c.var.principal, 'scaling');
+    requireCapability(deps, c.var.principal, 'scaling');
     const { name } = c.req.valid('param');
     await removePool(deps.resources, name);
     return c.json({ name, deleted: true as const }, 200);

@@ -1,8 +1,8 @@
 import { ManagerError } from '../../contracts/errors.js';
 import { putQuotas, type QuotasView } from '../../contracts/resources.js';
 import { findAccount, quotasOf, setQuotas, setWeight } from '../../stores/resources/index.js';
-import { requireFunction } from '../../operations/submit.js';
-import type { Api, ApiDeps } from '../deps.js';
+import { requireCapability } from '../../operations/require-capability.js';
+import type { Api, ResourceDeps } from '../deps.js';
 import { json, jsonRequest, operationRoute } from '../operation-route.js';
 import * as shapes from '../shapes.js';
 import { requireMember } from '../cluster-visibility.js';
@@ -27,7 +27,7 @@ const put = operationRoute({
   responses: { 200: json(shapes.quotasAnswer, 'The quotas as they are now') },
 });
 
-export function quotaRoutes(api: Api, deps: ApiDeps): void {
+export function quotaRoutes(api: Api, deps: ResourceDeps): void {
   api.openapi(get, async (c) => {
     const { clusterId } = c.req.valid('param');
     await requireMember(deps, c.var.principal, clusterId, noAccount(clusterId));
@@ -35,7 +35,7 @@ export function quotaRoutes(api: Api, deps: ApiDeps): void {
   });
 
   api.openapi(put, async (c) => {
-    requireFunction(deps, c.var.principal, 'scaling');
+    requireCapability(deps, c.var.principal, 'scaling');
     const { clusterId } = c.req.valid('param');
     const { quotas, weight } = c.req.valid('json');
     const { state } = await viewOf(deps, clusterId);
@@ -49,7 +49,7 @@ export function quotaRoutes(api: Api, deps: ApiDeps): void {
   });
 }
 
-async function viewOf({ resources }: ApiDeps, clusterId: string): Promise<QuotasView> {
+async function viewOf({ resources }: ResourceDeps, clusterId: string): Promise<QuotasView> {
   const account = await findAccount(resources, clusterId);
   if (!account) throw noAccount(clusterId);
   return { clusterId, ...account, resources: await quotasOf(resources, clusterId) };

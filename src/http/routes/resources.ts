@@ -8,7 +8,7 @@ import {
   listPools,
 } from '../../stores/resources/index.js';
 import { nextCursor, numberIn, positionOf } from '../cursor.js';
-import type { Api, ApiDeps } from '../deps.js';
+import type { Api, ResourceDeps } from '../deps.js';
 import { json, operationRoute } from '../operation-route.js';
 import { poolViewOf } from './pools.js';
 import * as shapes from '../shapes.js';
@@ -34,15 +34,14 @@ const ledger = operationRoute({
 
 const poolsAtMost = 200;
 
-export function resourceRoutes(api: Api, deps: ApiDeps): void {
-  const { resources } = deps;
+export function resourceRoutes(api: Api, deps: ResourceDeps): void {
   api.openapi(show, async (c) => {
     const [pools, fleet, sums, inPools, inBudgets] = await Promise.all([
-      listPools(resources, { limit: poolsAtMost }),
+      listPools(deps.resources, { limit: poolsAtMost }),
       fleetStock(deps.clusters),
-      ledgerSums(resources),
-      ledgerDifferences(resources),
-      budgetDifferences(resources),
+      ledgerSums(deps.resources),
+      ledgerDifferences(deps.resources),
+      budgetDifferences(deps.resources),
     ]);
     const answer = {
       pools: pools.map(poolViewOf),
@@ -55,7 +54,7 @@ export function resourceRoutes(api: Api, deps: ApiDeps): void {
   api.openapi(ledger, async (c) => {
     const { cursor, limit, pool, clusterId } = c.req.valid('query');
     const before = numberIn(positionOf(cursor, 1)?.[0]);
-    const rows = await listLedger(resources, {
+    const rows = await listLedger(deps.resources, {
       ...(pool === undefined ? {} : { pool }),
       ...(clusterId === undefined ? {} : { clusterId }),
       ...(before === undefined ? {} : { before }),

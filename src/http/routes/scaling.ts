@@ -2,12 +2,15 @@ import type { Context } from 'hono';
 import { scaleCluster, type DecisionSummary, type DecisionView, type ScaleCluster } from '../../contracts/decisions.js';
 import { ManagerError } from '../../contracts/errors.js';
 import { findDecision, lastScores, listDecisions, type DecisionRow } from '../../stores/resources/index.js';
-import { submitOperation, waitForOperation, operationIdOf, requesterOf } from '../../operations/submit.js';
+import { submitOperation } from '../../operations/submit.js';
+import { waitForOperation } from '../../operations/wait.js';
+import { operationIdOf } from '../../operations/operation-id.js';
 import { nextCursor, numberIn, positionOf } from '../cursor.js';
-import type { Api, ApiDeps, ApiEnv } from '../deps.js';
+import type { Api, ClusterDeps, ApiEnv } from '../deps.js';
 import { json, operationRoute } from '../operation-route.js';
-import { hasEnded, operationViewOf } from '../../operations/view.js';
-import { scalingOperation } from '../../operations/scaling-request.js';
+import { operationViewOf } from '../../operations/view.js';
+import { hasEnded } from '../../operations/wait.js';
+import { newOperationOf } from '../../operations/new-operation.js';
 import { scoreViewOf } from './score-view.js';
 import * as shapes from '../shapes.js';
 import { requireMember, visibleCluster } from '../cluster-visibility.js';
@@ -60,17 +63,14 @@ const score = operationRoute({
   responses: { 200: json(shapes.scoresAnswer, 'The scores; none when nobody has looked yet') },
 });
 
-export function scalingRoutes(api: Api, deps: ApiDeps): void {
+export function scalingRoutes(api: Api, deps: ClusterDeps): void {
   api.openapi(scale, async (c) => {
     const { wait } = c.req.valid('query');
     const { requestId, ...asked } = await bodyOf(c);
-    const id = operationIdOf(c, requestId);
-    const request = { clusterId: c.req.valid('param').id, ...asked };
-    const accepted = await submitOperation(deps, c.var.principal, {
-      id,
-      requestedBy: requesterOf(c.var.principal),
-      ...(await scalingOperation(deps, c.var.principal, id, request)),
-    });
+    const { principal } = c.var;
+    const id = operationIdOf(principal, { requestId, idempotencyKey: c.req.header('idempotency-key') });
+    const request = { type: 'SCALING' as const, clusterId: c.req.valid('param').id, ...asked };
+    const accepted = await submitOperation(deps, principal, await newOperationOf(deps, principal, id, request));
     const operation = await waitForOperation(deps, accepted, wait, c.req.raw.signal);
     c.header('location', `/v1/operations/${id}`);
     return c.json({ operation: await operationViewOf(deps, operation) }, hasEnded(operation) ? 200 : 202);

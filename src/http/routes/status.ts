@@ -1,5 +1,5 @@
 import { countAgents, countClusters, countOperations, eventsAfter } from '../../stores/clusters/index.js';
-import type { Api, ApiDeps } from '../deps.js';
+import type { Api, ManagerDeps } from '../deps.js';
 import { json, operationRoute } from '../operation-route.js';
 import * as shapes from '../shapes.js';
 import { productVersion } from '../version.js';
@@ -23,7 +23,7 @@ const events = operationRoute({
   responses: { 200: json(shapes.eventsPage, 'A page of events') },
 });
 
-export function statusRoutes(api: Api, deps: ApiDeps): void {
+export function statusRoutes(api: Api, deps: ManagerDeps): void {
   api.openapi(status, async (c) => {
     const config = deps.config();
     const [agents, clusters, operations] = await Promise.all([

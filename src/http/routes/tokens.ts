@@ -1,7 +1,7 @@
 import { ManagerError } from '../../contracts/errors.js';
 import { createToken } from '../../contracts/tokens.js';
 import { insertToken, listTokens, newToken, revokeToken } from '../../stores/clusters/index.js';
-import type { Api, ApiDeps } from '../deps.js';
+import type { Api, AgentDeps } from '../deps.js';
 import { json, jsonRequest, operationRoute } from '../operation-route.js';
 import * as shapes from '../shapes.js';
 
@@ -34,7 +34,7 @@ const revoke = operationRoute({
   responses: { 204: { description: 'Revoked' } },
 });
 
-export function tokenRoutes(api: Api, deps: ApiDeps): void {
+export function tokenRoutes(api: Api, deps: AgentDeps): void {
   api.openapi(list, async (c) => c.json({ tokens: await listTokens(deps.clusters) }, 200));
 
   api.openapi(create, async (c) => {

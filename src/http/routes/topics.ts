@@ -3,10 +3,10 @@ import { newSubscription, newTopic } from '../../contracts/topics.js';
 import { createTopic, deleteTopic, subscribe, topicView, topicViews } from '../../messaging/change-topics.js';
 import { findAgent } from '../../stores/clusters/index.js';
 import { listTopics, subscriptionsOf, unsubscribe } from '../../stores/communication/index.js';
-import { requireFunction } from '../../operations/submit.js';
+import { requireCapability } from '../../operations/require-capability.js';
 import { agentNotFound } from './agents.js';
 import { nextCursor, positionOf } from '../cursor.js';
-import type { Api, ApiDeps } from '../deps.js';
+import type { Api, MessageDeps } from '../deps.js';
 import { senderOf } from './messages.js';
 import { json, jsonRequest, operationRoute } from '../operation-route.js';
 import * as shapes from '../shapes.js';
@@ -81,7 +81,7 @@ const end = operationRoute({
   responses: { 200: json(shapes.subscriptionEnded, 'Ended') },
 });
 
-export function topicRoutes(api: Api, deps: ApiDeps): void {
+export function topicRoutes(api: Api, deps: MessageDeps): void {
   api.openapi(list, async (c) => {
     const { cursor, limit } = c.req.valid('query');
     const after = positionOf(cursor, 1)?.[0];
@@ -91,20 +91,20 @@ export function topicRoutes(api: Api, deps: ApiDeps): void {
   });
 
   api.openapi(create, async (c) => {
-    requireFunction(deps, c.var.principal, 'communication_management');
+    requireCapability(deps, c.var.principal, 'communication_management');
     const { publish, subscribe: readers, ...spec } = c.req.valid('json');
     const topic = { ...spec, publish: publish ?? null, subscribe: readers ?? null };
-    const outcome = await createTopic(deps.messaging(), topic, senderOf(c.var.principal).source);
+    const outcome = await createTopic(deps, topic, senderOf(c.var.principal).source);
     return c.json({ topic: await topicView(deps.communication, spec.name) }, outcome === 'created' ? 201 : 200);
   });
 
   api.openapi(get, async (c) => c.json({ topic: await topicView(deps.communication, c.req.valid('param').name) }, 200));
 
   api.openapi(remove, async (c) => {
-    requireFunction(deps, c.var.principal, 'communication_management');
+    requireCapability(deps, c.var.principal, 'communication_management');
     const { name } = c.req.valid('param');
     const { mode } = c.req.valid('query');
-    const outcome = await deleteTopic(deps.messaging(), name, { mode, by: c.var.principal.agentId });
+    const outcome = await deleteTopic(deps, name, { mode, by: c.var.principal.agentId });
     return c.json({ name, ...outcome }, 200);
   });
 
@@ -115,12 +115,12 @@ export function topicRoutes(api: Api, deps: ApiDeps): void {
   });
 
   api.openapi(add, async (c) => {
-    requireFunction(deps, c.var.principal, 'communication_management');
-    return c.json(await subscribe(deps.messaging(), c.req.valid('param').id, c.req.valid('json')), 201);
+    requireCapability(deps, c.var.principal, 'communication_management');
+    return c.json(await subscribe(deps, c.req.valid('param').id, c.req.valid('json')), 201);
   });
 
   api.openapi(end, async (c) => {
-    requireFunction(deps, c.var.principal, 'communication_management');
+    requireCapability(deps, c.var.principal, 'communication_management');
     const { id, subscriptionId } = c.req.valid('param');
     if (await unsubscribe(deps.communication, id, { id: subscriptionId })) {
       return c.json({ id: subscriptionId, ended: true as const }, 200);

@@ -2,8 +2,8 @@ import { usageReport } from '../../contracts/resources.js';
 import { ManagerError, type Problem } from '../../contracts/errors.js';
 import type { Principal } from '../../stores/clusters/index.js';
 import type { UsageSample } from '../../stores/resources/index.js';
-import { requireFunction } from '../../operations/submit.js';
-import type { Api, ApiDeps } from '../deps.js';
+import { requireCapability } from '../../operations/require-capability.js';
+import type { Api, ResourceDeps } from '../deps.js';
 import { json, jsonRequest, operationRoute } from '../operation-route.js';
 import * as shapes from '../shapes.js';
 import { invalidRequest } from '../middleware/validation.js';
@@ -22,9 +22,9 @@ const report = operationRoute({
   responses: { 202: json(shapes.usageAnswer, 'Stored') },
 });
 
-export function usageRoutes(api: Api, deps: ApiDeps): void {
+export function usageRoutes(api: Api, deps: ResourceDeps): void {
   api.openapi(report, async (c) => {
-    requireFunction(deps, c.var.principal, 'scaling');
+    requireCapability(deps, c.var.principal, 'scaling');
     const { samples } = c.req.valid('json');
     const nowMs = Date.now();
     const read = samples.map(({ at, ...sample }) => ({ ...sample, atMs: at === undefined ? nowMs : Date.parse(at) }));
@@ -52,7 +52,11 @@ function refuseOtherTimes(samples: readonly (UsageSample & { readonly atMs: numb
 }
 
 /** An agent tells of itself only; others tell of agents that are there. */
-async function refuseOthers({ agentsKnown }: ApiDeps, { agentId }: Principal, ids: readonly string[]): Promise<void> {
+async function refuseOthers(
+  { agentsKnown }: ResourceDeps,
+  { agentId }: Principal,
+  ids: readonly string[],
+): Promise<void> {
   if (agentId !== null) {
     const other = ids.find((id) => id !== agentId);
     if (other !== undefined) throw new ManagerError('not_found', `There is no agent "${other}"`);

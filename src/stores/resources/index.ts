@@ -13,6 +13,7 @@ export * from './scaling-memory.js';
 export type { ResourcesDb, ResourcesSchema } from './schema.js';
 export * from './scores.js';
 export * from './usage.js';
+export { usageRulesOf } from './usage-rules.js';
 
 export const resourcesDatabase: DatabaseSchema = {
   name: 'resources_db',
