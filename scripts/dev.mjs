@@ -101,7 +101,7 @@ const restart = async () => {
     say(`server and workers restarted in ${((performance.now() - startedMs) / 1000).toFixed(1)} s`);
     openInspector();
   } catch (error) {
-    say(error.message);
+    if (!stopping.signal.aborted) say(error.message);
   }
 };
 const restartSoon = () => {
