@@ -67,11 +67,11 @@ const nodeProcess = (
   };
 };
 
-const workerProcess = async (launch: Launch, name: string, env: Variables): Promise<ProcessSpec> => {
-  const metricsPort = await reserveStackPort(launch, 'workerMetrics');
-  const readyPort = await reserveStackPort(launch, 'workerHealth');
+const workerProcess = async (launch: Launch, index: number, env: Variables): Promise<ProcessSpec> => {
+  const metricsPort = await reserveStackPort(launch, 'workerMetrics', index);
+  const readyPort = await reserveStackPort(launch, 'workerHealth', index);
   const ports = { WORKER_METRICS_PORT: String(metricsPort), CLUSTER_MANAGER_WORKER_HEALTH_PORT: String(readyPort) };
-  return nodeProcess(launch, { name, program: 'worker', env: { ...env, ...ports }, readyPort });
+  return nodeProcess(launch, { name: `worker-${index + 1}`, program: 'worker', env: { ...env, ...ports }, readyPort });
 };
 
 /** Starts the workers and the HTTP server, all at once. */
@@ -89,8 +89,8 @@ export const startApplication = async (
   const common = { ...data, ...env };
   const serverEnv = { ...common, CLUSTER_MANAGER_HOST: '127.0.0.1', CLUSTER_MANAGER_PORT: String(port) };
   const specs = [nodeProcess(launch, { name: 'server', program: 'server', env: serverEnv, readyPort: port })];
-  for (let number = 1; number <= (options.workers ?? 1); number++) {
-    specs.push(await workerProcess(launch, `worker-${number}`, common));
+  for (let index = 0; index < (options.workers ?? 1); index++) {
+    specs.push(await workerProcess(launch, index, common));
   }
   const starts = specs.map((spec) => launch.start(spec));
   // Waits for all even when one fails: otherwise the clean-up would miss a process that still starts.

@@ -11,12 +11,19 @@ export const preferredPorts = {
   temporalHttp: 7243,
   postgres: 5433,
   workerMetrics: 9464,
-  workerHealth: 9484,
+  workerHealth: 9564,
 } as const;
 
-/** Reserves a port for as long as the stack runs; logs when the preferred one is in use. */
-export const reserveStackPort = async (launch: Launch, part: keyof typeof preferredPorts): Promise<number> => {
-  const preferred = launch.options.ports === 'free' ? undefined : preferredPorts[part];
+/**
+ * Reserves a port for as long as the stack runs; logs when the preferred one is in use.
+ * @param offset added to the preferred port, for each further process of the same kind.
+ */
+export const reserveStackPort = async (
+  launch: Launch,
+  part: keyof typeof preferredPorts,
+  offset = 0,
+): Promise<number> => {
+  const preferred = launch.options.ports === 'free' ? undefined : preferredPorts[part] + offset;
   const { port, release } = await reservePort(preferred);
   launch.onStopped(release);
   if (preferred !== undefined && port !== preferred) {
