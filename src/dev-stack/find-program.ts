@@ -65,14 +65,14 @@ export const readVersion = async (path: string, pattern: RegExp): Promise<string
  * used silently instead.
  */
 export const findProgram = async (options: {
-  readonly environment: NodeJS.ProcessEnv;
   readonly variable: string;
+  /** The variable's value. */
+  readonly chosen: string | undefined;
   readonly allowed: string;
   readonly places: readonly { readonly way: string; readonly path: string | undefined }[];
   readonly inspect: (path: string) => Promise<string>;
 }): Promise<SearchResult> => {
-  const { environment, variable, allowed, inspect } = options;
-  const chosen = environment[variable];
+  const { variable, chosen, allowed, inspect } = options;
   const attempts: Attempt[] = [];
   for (const { way, path } of chosen ? [{ way: variable, path: chosen }] : options.places) {
     try {

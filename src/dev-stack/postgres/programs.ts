@@ -46,8 +46,8 @@ const placesOf = (environment: NodeJS.ProcessEnv): readonly { readonly way: stri
  */
 export const findPostgres = (environment: NodeJS.ProcessEnv, dataMajor?: number): Promise<SearchResult> =>
   findProgram({
-    environment,
     variable: 'POSTGRES_BIN_DIR',
+    chosen: environment['POSTGRES_BIN_DIR'],
     allowed: `a folder with postgres and initdb of version ${dataMajor ?? `${oldestMajor} or later`}`,
     places: placesOf(environment),
     inspect: async (folder) => {

@@ -30,8 +30,8 @@ const inspect = async (path: string): Promise<string> => {
  */
 export const findTemporal = (environment: NodeJS.ProcessEnv): Promise<SearchResult> =>
   findProgram({
-    environment,
     variable: 'TEMPORAL_CLI_PATH',
+    chosen: environment['TEMPORAL_CLI_PATH'],
     allowed,
     places: [
       { way: 'temporal on PATH', path: findOnPath('temporal', environment['PATH']) },
