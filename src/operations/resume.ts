@@ -7,27 +7,33 @@ import { abandonedOperations, type OperationRow } from '../stores/clusters/index
 import type { OperationsDeps } from './deps.js';
 import { withinLimit } from './within-limit.js';
 
-const startLimitMs = 5000;
+const temporalLimitMs = 5000;
 
 /**
- * When an operation counts as abandoned: it has no finished step `startSeconds` after it was accepted, or it is open
- * `graceSeconds` after its deadline. A shorter grace resumes sooner but also joins workflows that still compensate.
+ * An operation may be abandoned when it has no finished step `startSeconds` after it was accepted, or is still open
+ * `graceSeconds` after its deadline. Lower values resume sooner, and ask Temporal more often about workflows that run.
  */
-const abandoned = { startSeconds: 10, graceSeconds: 30, limit: 100 } as const;
+const mayBeAbandoned = { startSeconds: 10, graceSeconds: 30, limit: 100 } as const;
 
 /**
- * Starts the workflows of abandoned operations again: a server died between row and workflow, Temporal was away or lost
- * its last writes, or a workflow was terminated. Servers and intervals may call it at the same time.
- * @returns the operations whose workflow was started or joined, and those that could not be.
+ * Starts the workflow of every abandoned operation again. An operation is abandoned when none of its workflows runs: a
+ * server died between row and workflow, Temporal was away or lost its last writes, or the workflow was terminated.
+ * Starting it again is safe: finished steps return their first result. Any number of callers may run at the same time.
+ * @returns the operations that were resumed, and those that could not be.
  */
-export async function resumeAbandonedOperations(
-  deps: Pick<OperationsDeps, 'clusters' | 'client'>,
-): Promise<{ readonly resumed: readonly string[]; readonly failed: readonly { id: string; error: unknown }[] }> {
+export async function resumeAbandonedOperations({
+  clusters,
+  client,
+}: Pick<OperationsDeps, 'clusters' | 'client'>): Promise<{
+  readonly resumed: readonly string[];
+  readonly failed: readonly { readonly id: string; readonly error: unknown }[];
+}> {
   const resumed: string[] = [];
   const failed: { id: string; error: unknown }[] = [];
-  for (const operation of await abandonedOperations(deps.clusters, abandoned)) {
+  for (const operation of await abandonedOperations(clusters, mayBeAbandoned)) {
     try {
-      await resumeOperation(deps, operation);
+      if (await isRunning(client, operation)) continue;
+      await resumeOperation({ client }, operation);
       resumed.push(operation.id);
     } catch (error) {
       failed.push({ id: operation.id, error });
@@ -36,6 +42,11 @@ export async function resumeAbandonedOperations(
     }
   }
   return { resumed, failed };
+}
+
+async function isRunning(client: ClusterManagerClient, { workflowId }: OperationRow): Promise<boolean> {
+  const progress = await withinLimit(client.progress(workflowId), temporalLimitMs, 'Temporal did not answer');
+  return progress?.running === true;
 }
 
 /**
@@ -48,7 +59,7 @@ export async function resumeOperation(
 ): Promise<void> {
   await withinLimit(
     startWorkflow(client, operation),
-    startLimitMs,
+    temporalLimitMs,
     `Temporal cannot be reached, so ${operation.id} has not started yet. The request is stored and will be started ` +
       `when Temporal is back: follow it at /v1/operations/${operation.id}`,
   );
