@@ -1,5 +1,5 @@
 import { heartbeat, type Heartbeat, type Readiness } from '../contracts/agents.js';
-import { ManagerError } from '../contracts/errors.js';
+import { invalidRequest, ManagerError } from '../contracts/errors.js';
 import { problemsOf } from '../contracts/formation.js';
 import { createWakeSignal } from './connection/backoff.js';
 import { createConnection, type Connection } from './connection/connection.js';
@@ -14,7 +14,7 @@ import { createMembershipSync } from './messaging/membership-sync.js';
 import { createMemberships, type KnownCluster } from './messaging/memberships.js';
 import { createMessaging, type Messaging } from './messaging/messaging.js';
 import { createPendingRequests } from './messaging/pending-requests.js';
-import { invalidRequest, settingsOf, type AgentOptions } from './options.js';
+import { settingsOf, type AgentOptions } from './options.js';
 import { createRunner } from './runner.js';
 
 const leaveTimeoutMs = 10_000;
@@ -130,7 +130,7 @@ async function drain({ agentId, api, lease, lifecycle }: Connection): Promise<vo
 
 function parseFigures(figures: Omit<Heartbeat, 'readiness'>): Omit<Heartbeat, 'readiness'> {
   const parsed = heartbeat.omit({ readiness: true }).safeParse(figures);
-  if (!parsed.success) throw invalidRequest('The report has problems', problemsOf(parsed.error));
+  if (!parsed.success) throw invalidRequest('The report', problemsOf(parsed.error));
   return parsed.data;
 }
 

@@ -1,6 +1,6 @@
 import { registerAgent, type RegisterAgent } from '../contracts/agents.js';
 import type { AgentRegistration } from '../contracts/api-answers.js';
-import { ManagerError } from '../contracts/errors.js';
+import { invalidRequest, ManagerError } from '../contracts/errors.js';
 import { problemsOf } from '../contracts/formation.js';
 import type { AgentLogger } from './events.js';
 
@@ -48,7 +48,7 @@ export interface AgentSettings {
 export function settingsOf(options: AgentOptions): AgentSettings {
   const { url, token, logger: _logger, receive, waitSeconds, batchSize, registerAgainWithinMs, ...agent } = options;
   const parsed = registerAgent.safeParse(agent);
-  if (!parsed.success) throw invalidRequest("The agent's options have problems", problemsOf(parsed.error));
+  if (!parsed.success) throw invalidRequest("The agent's registration", problemsOf(parsed.error));
   if (!token) {
     throw new ManagerError('unauthenticated', 'The option "token" is empty; pass an enrolment token of the manager');
   }
@@ -62,8 +62,3 @@ export function settingsOf(options: AgentOptions): AgentSettings {
     registerAgainWithinMs: registerAgainWithinMs ?? 3000,
   };
 }
-
-export const invalidRequest = (what: string, problems: ReturnType<typeof problemsOf>): ManagerError =>
-  new ManagerError('invalid_request', `${what}: ${problems.map((p) => `${p.path}: ${p.message}`).join('; ')}`, {
-    problems,
-  });

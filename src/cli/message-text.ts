@@ -1,11 +1,11 @@
 import type { Command } from 'commander';
-import { errorTable, ManagerError, type ErrorCode } from '../contracts/errors.js';
+import { isErrorCode, ManagerError } from '../contracts/errors.js';
 import { address, type MessageResult } from '../contracts/messages.js';
 import { counted, show } from './output.js';
 
 /** A refusal inside an answer, as the error it stands for. */
 export const refusalOf = ({ code, detail }: { readonly code: string; readonly detail: string }): ManagerError =>
-  new ManagerError(Object.hasOwn(errorTable, code) ? (code as ErrorCode) : 'internal', detail);
+  new ManagerError(isErrorCode(code) ? code : 'internal', detail);
 
 /**
  * Says what became of a message that was sent.

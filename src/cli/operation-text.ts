@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { errorTable, ManagerError, type ErrorCode } from '../contracts/errors.js';
+import { isErrorCode, ManagerError } from '../contracts/errors.js';
 import type { OperationView } from '../contracts/operations.js';
 import { duration, facts, show, table } from './output.js';
 
@@ -57,8 +57,11 @@ export function showAccepted(command: Command, operation: OperationView, more: r
 export function requireCompleted(operation: OperationView): void {
   if (operation.state === 'completed') return;
   const { code, detail, problems } = operation.error ?? { code: 'internal', detail: `It ended ${operation.state}` };
-  const known: ErrorCode = Object.hasOwn(errorTable, code) ? (code as ErrorCode) : 'internal';
-  throw new ManagerError(known, `${detail} (operation ${operation.id}, ${operation.state})`, {
-    problems: problems ?? [],
-  });
+  throw new ManagerError(
+    isErrorCode(code) ? code : 'internal',
+    `${detail} (operation ${operation.id}, ${operation.state})`,
+    {
+      problems: problems ?? [],
+    },
+  );
 }

@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import { errorTable, ManagerError, type ErrorCode } from './errors.js';
+import { isErrorCode, ManagerError } from './errors.js';
 import { problem } from './problem.js';
 
 export interface ApiCall {
@@ -193,8 +193,6 @@ const parsed = (text: string): unknown => {
     return undefined;
   }
 };
-
-const isErrorCode = (code: string): code is ErrorCode => Object.hasOwn(errorTable, code);
 
 const foreign = (baseUrl: string, status: number): ManagerError =>
   new ManagerError(

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { identifier } from './agents.js';
-import { ManagerError } from './errors.js';
+import { invalidRequest } from './errors.js';
 import { problemsOf } from './formation.js';
 import { derivedId, messageResult, newMessage, receiptView, requirement } from './messages.js';
 import { newTopic, topicName, topicPattern, newSubscription } from './topics.js';
@@ -84,12 +84,7 @@ export function parseCommunicationRequest(input: unknown): CommunicationSpec {
       return spec;
     }
   }
-  const what = problems.length === 1 ? 'a problem' : `${problems.length} problems`;
-  throw new ManagerError(
-    'invalid_request',
-    `The communication request has ${what}: ${problems.map((p) => `${p.path}: ${p.message}`).join('; ')}`,
-    { problems },
-  );
+  throw invalidRequest('The communication request', problems);
 }
 
 const refused = z.object({ code: z.string(), detail: z.string() });

@@ -67,6 +67,15 @@ export class ManagerError extends Error {
   }
 }
 
+export const isErrorCode = (code: string): code is ErrorCode => Object.hasOwn(errorTable, code);
+
+/** @param subject what has the problems: `The formation request`. */
+export function invalidRequest(subject: string, problems: readonly Problem[]): ManagerError {
+  const count = problems.length === 1 ? 'a problem' : `${problems.length} problems`;
+  const list = problems.map(({ path, message }) => `${path}: ${message}`).join('; ');
+  return new ManagerError('invalid_request', `${subject} has ${count}: ${list}`, { problems });
+}
+
 /** The Temporal failure type of a code: `invalid_request` becomes `InvalidRequest`. Callers in any SDK match on it. */
 export const failureTypeOf = (code: ErrorCode): string =>
   code.replace(/(^|_)([a-z])/g, (_match, _underscore: string, letter: string) => letter.toUpperCase());

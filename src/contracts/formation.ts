@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { capabilityName, identifier, labels, resourceAmounts } from './agents.js';
-import { ManagerError, type Problem } from './errors.js';
+import { invalidRequest, type Problem } from './errors.js';
 
 const role = z.strictObject({
   name: identifier,
@@ -71,7 +71,7 @@ export function parseFormationRequest(input: unknown, bounds: SizeBounds): Forma
   const parsed = formationRequest.safeParse(input);
   if (!parsed.success) {
     const problems = problemsOf(parsed.error);
-    throw new ManagerError('invalid_request', summary(problems), { problems });
+    throw invalidRequest('The formation request', problems);
   }
   const request = parsed.data;
   const size = {
@@ -81,7 +81,7 @@ export function parseFormationRequest(input: unknown, bounds: SizeBounds): Forma
   const desired = request.size.desired ?? size.min;
   const roles = request.roles.map((r) => ({ ...r, max: r.max ?? Math.max(r.min, size.max) }));
   const problems = [...sizeProblems({ ...size, desired }, bounds), ...roleProblems(roles, size.max)];
-  if (problems.length > 0) throw new ManagerError('invalid_request', summary(problems), { problems });
+  if (problems.length > 0) throw invalidRequest('The formation request', problems);
   const { requestId: _requestId, ...rest } = request;
   return {
     ...rest,
@@ -91,10 +91,6 @@ export function parseFormationRequest(input: unknown, bounds: SizeBounds): Forma
     spread: request.spread ?? null,
   };
 }
-
-const summary = (problems: readonly Problem[]): string =>
-  `The formation request has ${problems.length === 1 ? 'a problem' : `${problems.length} problems`}: ` +
-  problems.map((p) => `${p.path}: ${p.message}`).join('; ');
 
 function sizeProblems(size: FormationSpec['size'], bounds: SizeBounds): Problem[] {
   const problems: Problem[] = [];

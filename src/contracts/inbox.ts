@@ -68,3 +68,6 @@ export const managerMessageTypes = {
   changed: 'cluster.changed',
   dissolved: 'cluster.dissolved',
 } as const;
+
+export const isManagerMessageType = (type: string): boolean =>
+  Object.values<string>(managerMessageTypes).includes(type);

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { identifier } from './agents.js';
-import { ManagerError } from './errors.js';
+import { invalidRequest } from './errors.js';
 import { problemsOf } from './formation.js';
 import { derivedId } from './messages.js';
 
@@ -36,13 +36,7 @@ export function parseScalingRequest(input: unknown): ScalingSpec {
     const { requestId: _requestId, ...spec } = parsed.data;
     return spec;
   }
-  const problems = problemsOf(parsed.error);
-  const what = problems.length === 1 ? 'a problem' : `${problems.length} problems`;
-  throw new ManagerError(
-    'invalid_request',
-    `The scaling request has ${what}: ${problems.map((p) => `${p.path}: ${p.message}`).join('; ')}`,
-    { problems },
-  );
+  throw invalidRequest('The scaling request', problemsOf(parsed.error));
 }
 
 /** How a run ended. `partial`: fewer joined than were wanted, and nobody granted the rest. */

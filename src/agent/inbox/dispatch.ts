@@ -1,5 +1,10 @@
 import { errorTable, ManagerError } from '../../contracts/errors.js';
-import { managerMessageTypes, type DeliveryView, type MessageView } from '../../contracts/inbox.js';
+import {
+  isManagerMessageType,
+  managerMessageTypes,
+  type DeliveryView,
+  type MessageView,
+} from '../../contracts/inbox.js';
 import type { Connection } from '../connection/connection.js';
 import { asError, hasCode } from '../errors.js';
 import type { Reporter } from '../events.js';
@@ -76,7 +81,7 @@ async function callHandler(
 ): Promise<void> {
   const { agentId, events } = reporter;
   if (!handlers.message) {
-    if (Object.values<string>(managerMessageTypes).includes(message.type)) return;
+    if (isManagerMessageType(message.type)) return;
     throw new ManagerError(
       'state_conflict',
       `Agent "${agentId}" received a message of type "${message.type}" and has no handler; set one with onMessage()`,

@@ -1,6 +1,6 @@
 import { ManagerError } from '../../contracts/errors.js';
 import { identifierPattern } from '../../contracts/ids.js';
-import { managerMessageTypes, type MessageView } from '../../contracts/inbox.js';
+import { isManagerMessageType, type MessageView } from '../../contracts/inbox.js';
 import type { Address } from '../../contracts/messages.js';
 import type { Connection } from '../connection/connection.js';
 import { defaultTimeoutMs, longestTimerMs, type TimeLimit } from '../connection/retry.js';
@@ -37,7 +37,7 @@ export async function sendReply(
 
 function replyAddressOf({ id, source, type, replyTo }: MessageView): string {
   if (replyTo !== null) return replyTo;
-  if (identifierPattern.test(source) && !Object.values<string>(managerMessageTypes).includes(type)) return source;
+  if (identifierPattern.test(source) && !isManagerMessageType(type)) return source;
   throw new ManagerError(
     'invalid_request',
     `Message "${id}" from "${source}" cannot be answered: its sender has no inbox and it has no replyTo`,

@@ -1,5 +1,5 @@
 import { AskedToWait } from '../../contracts/api-call.js';
-import { errorTable, ManagerError, type ErrorCode } from '../../contracts/errors.js';
+import { isErrorCode, ManagerError } from '../../contracts/errors.js';
 import { maxMessages, type MessageResult, type NewMessage } from '../../contracts/messages.js';
 import type { Connection } from '../connection/connection.js';
 import { callWithRetry, defaultTimeoutMs, type TimeLimit } from '../connection/retry.js';
@@ -87,8 +87,6 @@ function resultOf({ id }: MessageWithId, answer: MessageResult | undefined): Sen
   const cause = retryAfterSeconds === undefined ? undefined : new AskedToWait(retryAfterSeconds * 1000);
   return { id, accepted: false, error: new ManagerError(isErrorCode(code) ? code : 'internal', detail, { cause }) };
 }
-
-const isErrorCode = (code: string): code is ErrorCode => Object.hasOwn(errorTable, code);
 
 function* chunksOf(messages: readonly MessageWithId[]): Generator<readonly MessageWithId[]> {
   let chunk: MessageWithId[] = [];
