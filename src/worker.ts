@@ -47,9 +47,9 @@ async function run(config: ManagerConfig, logger: Logger): Promise<void> {
         });
   const stores = await openStores(config.databases, `${config.id} worker`, { logger });
   const connection = await waitForService('Temporal', () => connect(config), { logger });
-  const wakeUps = openNotifications(stores.communication, {
+  const notifications = openNotifications(stores.communication, {
     id: `worker ${process.pid}`,
-    onTrouble: (err) => logger.warn({ err }, 'mail could not be announced'),
+    onError: (err) => logger.warn({ err }, 'new deliveries could not be announced'),
   });
   await ensureSearchAttributes(connection, config.temporal.namespace);
   const worker = await Worker.create({
@@ -61,7 +61,7 @@ async function run(config: ManagerConfig, logger: Logger): Promise<void> {
       communication: stores.communication,
       resources: stores.resources,
       settings: config,
-      ...(config.communication.wakeUps ? { notify: wakeUps.tell } : {}),
+      ...(config.communication.wakeUps ? { notify: notifications.notify } : {}),
     }),
     ...workflowSource(),
     ...workerOptions,
@@ -69,7 +69,7 @@ async function run(config: ManagerConfig, logger: Logger): Promise<void> {
   isPolling = () => worker.getState() === 'RUNNING';
   logger.info({ taskQueue: config.id, temporal: config.temporal.address }, 'worker ready');
   await worker.run();
-  await wakeUps.close();
+  await notifications.close();
   await connection.close();
   await stores.close();
   readiness?.close();

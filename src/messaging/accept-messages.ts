@@ -105,7 +105,7 @@ async function acceptDrafts(deps: MessagingDeps, drafts: readonly Draft[]): Prom
     const routed = drafts.flatMap((draft, index) => routedOf(draft, routes[index] as Route, settings.ttlSeconds));
     const epochs = new Map(routes.flatMap((route) => (route.state === 'routed' ? Object.entries(route.epochs) : [])));
     const outcomes =
-      routed.length > 0 ? await acceptRoutedMessages(db, routed, { epochs, mailbox: settings.mailbox }) : [];
+      routed.length > 0 ? await acceptRoutedMessages(db, routed, { epochs, inboxLimit: settings.mailbox }) : [];
     failpoint('acceptMail:committed');
     if (outcomes === 'stale') {
       if (look < looks) continue;

@@ -30,8 +30,8 @@ export async function deliverNext(
     maxUnacked: Math.min(rules.maxUnacked, maxUnacked),
   });
   if (leased.length === 0) return [];
-  for (const { clusterId, handedOverAfterMs } of leased) {
-    if (handedOverAfterMs !== null) latencies.observe('handed_over', clusterId, handedOverAfterMs);
+  for (const { clusterId, deliveredAfterMs } of leased) {
+    if (deliveredAfterMs !== null) latencies.observe('handed_over', clusterId, deliveredAfterMs);
   }
   // Not awaited: the deliveries are leased, and the record of reachability must neither delay nor fail them.
   recordDelivery(clusters, [agentId]).catch((err: unknown) =>

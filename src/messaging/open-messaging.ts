@@ -1,6 +1,11 @@
 import type { ManagerConfig } from '../config/index.js';
 import type { MessageResult } from '../contracts/messages.js';
-import { ack, openNotifications, type CommunicationDb, type LeaseClaim } from '../stores/communication/index.js';
+import {
+  ackDeliveries,
+  openNotifications,
+  type CommunicationDb,
+  type LeaseClaim,
+} from '../stores/communication/index.js';
 import type { Logger, Metrics } from '../telemetry/index.js';
 import { acceptMessages, type Envelope } from './accept-messages.js';
 import type { MessagingDeps } from './deps.js';
@@ -36,21 +41,21 @@ export function openMessaging(
   const otherServers = openNotifications(communication, {
     id: serverId,
     ...(settings().wakeUps
-      ? { url: config().databases.communication, onMail: (agentIds) => notifier.notify(agentIds) }
+      ? { url: config().databases.communication, onNotification: (agentIds) => notifier.notify(agentIds) }
       : {}),
-    onTrouble: (err) => logger.warn({ err }, 'notifications between servers are interrupted; deliveries take longer'),
+    onError: (err) => logger.warn({ err }, 'notifications between servers are interrupted; deliveries take longer'),
   });
   const notify = (agentIds: readonly string[]): void => {
     if (!settings().wakeUps) return;
     notifier.notify(agentIds);
-    otherServers.tell(agentIds);
+    otherServers.notify(agentIds);
   };
   const messages = new GroupCommit<Envelope, MessageResult>(
     (envelopes) => acceptMessages({ communication, settings, notify }, envelopes),
     maxItemsPerCommit,
   );
   const acks = new GroupCommit<LeaseClaim, boolean>(async (claims) => {
-    const acked = await ack(communication, claims);
+    const acked = await ackDeliveries(communication, claims);
     for (const { clusterId, ackedAfterMs } of acked.values()) {
       if (ackedAfterMs !== null) latencies.observe('acked', clusterId, ackedAfterMs);
     }

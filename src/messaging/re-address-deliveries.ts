@@ -1,7 +1,7 @@
 import type { Address } from '../contracts/messages.js';
 import { findSuccessor } from '../domain/communication/find-successor.js';
 import {
-  deadLetterDelivery,
+  deadLetterDeliveries,
   moveDeliveries,
   orphanedByAgent,
   orphanedByCluster,
@@ -46,7 +46,7 @@ async function reAddress(
     failpoint('reAddress:moved');
     const buriedNow =
       orphans.length > 0
-        ? await deadLetterDelivery(
+        ? await deadLetterDeliveries(
             deps.communication,
             orphans,
             reason,

@@ -5,10 +5,10 @@ import {
   capableAgents,
   clustersOfAgents,
   findTopics,
-  mailboxesOf,
+  inboxLoads,
   openTables,
   subscriptionsTo,
-  type ClusterRoutes,
+  type RoutingTable,
   type CommunicationDb,
 } from '../stores/communication/index.js';
 
@@ -42,13 +42,13 @@ export async function readDirectory(
       topic.subscriptions.filter(({ queueGroup }) => queueGroup !== null).map(({ agentId }) => agentId),
     ),
   ]);
-  const mailboxes = candidates.size > 0 ? await mailboxesOf(db, [...candidates]) : [];
+  const inboxes = candidates.size > 0 ? await inboxLoads(db, [...candidates]) : [];
   return {
     clusters,
     topics,
     capabilities,
     clustersOf,
-    agents: new Map(mailboxes.map((mailbox) => [mailbox.agentId, mailbox])),
+    agents: new Map(inboxes.map((inbox) => [inbox.agentId, inbox])),
   };
 }
 
@@ -71,7 +71,7 @@ function wantsOf(addresses: readonly Address[]): Wants {
   return wants;
 }
 
-async function readTables(db: CommunicationDb, { clusters, isAllClusters }: Wants): Promise<readonly ClusterRoutes[]> {
+async function readTables(db: CommunicationDb, { clusters, isAllClusters }: Wants): Promise<readonly RoutingTable[]> {
   if (isAllClusters) return openTables(db);
   return clusters.size > 0 ? openTables(db, [...clusters]) : [];
 }

@@ -4,7 +4,7 @@ import type { CommunicationRequest } from '../../src/contracts/communication.js'
 import { newMessage, type NewMessage } from '../../src/contracts/messages.js';
 import { communicationSteps } from '../../src/contracts/steps.js';
 import { activateCluster, inTransaction } from '../../src/stores/clusters/index.js';
-import { ack, deliver, openInbox, leaseDeliveries } from '../../src/stores/communication/index.js';
+import { ackDeliveries, deliver, openInbox, leaseDeliveries } from '../../src/stores/communication/index.js';
 import { claimOf } from '../stores/communication/builders.js';
 import type { Violation } from '../support/checker.js';
 import { addAgents } from '../support/fleet.js';
@@ -186,7 +186,7 @@ function startReaders({ stores: { communication } }: Lane, agentIds: readonly st
         const { id: messageId, source } = message;
         note({ what: 'received', agentId, deliveryId, leaseToken, attempt, messageId, source });
       }
-      const acked = await ack(
+      const acked = await ackDeliveries(
         communication,
         leased.map((one) => claimOf(agentId, one)),
       );

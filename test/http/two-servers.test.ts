@@ -34,7 +34,7 @@ describe.each([
     (
       await sql<{ n: number }>`
         select count(*) as n from pg_stat_activity
-        where datname = current_database() and application_name = 'cluster-manager wake-ups' and query like 'listen %'`.execute(
+        where datname = current_database() and application_name = 'cluster-manager notifications' and query like 'listen %'`.execute(
         databases.communication,
       )
     ).rows[0]?.n ?? 0;
@@ -118,7 +118,7 @@ it('notifications between servers resume after the listening connection is lost'
       there.log.filter((line) => line.includes('notifications between servers are interrupted')).length;
     await waitFor('the connection to be cut', async () => {
       await sql`select pg_terminate_backend(pid) from pg_stat_activity
-        where datname = current_database() and application_name = 'cluster-manager wake-ups'`.execute(
+        where datname = current_database() and application_name = 'cluster-manager notifications'`.execute(
         databases.communication,
       );
       return lines() > 0;
@@ -131,7 +131,7 @@ it('notifications between servers resume after the listening connection is lost'
     }
     await waitFor('both to listen again', async () => {
       const { rows } = await sql<{ n: number }>`select count(*) as n from pg_stat_activity
-        where datname = current_database() and application_name = 'cluster-manager wake-ups'`.execute(
+        where datname = current_database() and application_name = 'cluster-manager notifications'`.execute(
         databases.communication,
       );
       return rows[0]?.n === 2;

@@ -1,5 +1,5 @@
 import {
-  ack,
+  ackDeliveries,
   countReceipts,
   createTopic,
   deliverRetained,
@@ -75,7 +75,7 @@ export async function everyKindOfMail(db: CommunicationDb): Promise<JournalEntry
     return leased;
   };
   const acked = async (agentId: string, leased: readonly Leased[]): Promise<void> => {
-    await ack(
+    await ackDeliveries(
       db,
       leased.map((one) => claimOf(agentId, one)),
     );

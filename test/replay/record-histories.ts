@@ -1,5 +1,5 @@
 import { clusterView, findOperation } from '../../src/stores/clusters/index.js';
-import { ack, openInbox, leaseDeliveries } from '../../src/stores/communication/index.js';
+import { ackDeliveries, openInbox, leaseDeliveries } from '../../src/stores/communication/index.js';
 import type { TestDatabases } from '../support/database.js';
 import { claimOf } from '../stores/communication/builders.js';
 import { addAgent, addAgents } from '../support/fleet.js';
@@ -120,7 +120,7 @@ export async function recordCommunication(stores: TestDatabases, worker: TestWor
   await waitsForAcks(acked.workflowId, 2);
   for (const id of members) {
     const leased = await leaseDeliveries(stores.communication, id, 100, communicationSettings);
-    await ack(
+    await ackDeliveries(
       stores.communication,
       leased.map((one) => claimOf(id, one)),
     );

@@ -15,7 +15,7 @@ import {
   type ClustersDb,
 } from '../../src/stores/clusters/index.js';
 import {
-  ack,
+  ackDeliveries,
   communicationDatabase,
   findMessages,
   findTopics,
@@ -151,7 +151,7 @@ describe('communication_db of the last build before 0001-initial', () => {
       ['kept-3', 1],
     ]);
     const claims = leased.map((one) => claimOf('zoe', one));
-    expect((await ack(db, claims)).size).toBe(3);
+    expect((await ackDeliveries(db, claims)).size).toBe(3);
     expect(await take(db, 'zoe')).toEqual([]);
   });
 

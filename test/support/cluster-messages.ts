@@ -1,6 +1,6 @@
 import { newMessage } from '../../src/contracts/messages.js';
 import { acceptMessages } from '../../src/messaging/accept-messages.js';
-import { ack, leaseDeliveries } from '../../src/stores/communication/index.js';
+import { ackDeliveries, leaseDeliveries } from '../../src/stores/communication/index.js';
 import { claimOf } from '../stores/communication/builders.js';
 import type { TestDatabases } from './database.js';
 import { communicationSettings, messagingOf } from './messaging.js';
@@ -21,7 +21,7 @@ export async function sendToMembers({ communication }: Mailboxes, clusterId: str
 export async function ackInboxes({ communication }: Mailboxes, agentIds: readonly string[]): Promise<void> {
   for (const agentId of agentIds) {
     const leased = await leaseDeliveries(communication, agentId, 100, communicationSettings);
-    await ack(
+    await ackDeliveries(
       communication,
       leased.map((one) => claimOf(agentId, one)),
     );

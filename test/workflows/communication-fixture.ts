@@ -2,7 +2,13 @@ import { randomUUID } from 'node:crypto';
 import type { CommunicationRequest, CommunicationResult } from '../../src/contracts/communication.js';
 import type { MessageTrace } from '../../src/contracts/messages.js';
 import { traceMessage } from '../../src/messaging/message-trace.js';
-import { ack, findMessages, openInbox, leaseDeliveries, type Leased } from '../../src/stores/communication/index.js';
+import {
+  ackDeliveries,
+  findMessages,
+  openInbox,
+  leaseDeliveries,
+  type Leased,
+} from '../../src/stores/communication/index.js';
 import { claimOf } from '../stores/communication/builders.js';
 import { createTestDatabases, type TestDatabases } from '../support/database.js';
 import { addAgents } from '../support/fleet.js';
@@ -45,7 +51,7 @@ export async function openDesk(): Promise<Desk> {
   const mailOf: Desk['mailOf'] = async (agentId) => {
     const leased = await leaseDeliveries(communication, agentId, 100, communicationSettings);
     const ofManager = leased.filter(({ delivery }) => delivery.message.type.startsWith('cluster.'));
-    await ack(
+    await ackDeliveries(
       communication,
       ofManager.map((one) => claimOf(agentId, one)),
     );
@@ -78,7 +84,7 @@ export async function openDesk(): Promise<Desk> {
     typesOf: async (agentId) => (await mailOf(agentId)).map(({ delivery }) => delivery.message.type),
     ackMailOf: async (agentId) => {
       const leased = await mailOf(agentId);
-      await ack(
+      await ackDeliveries(
         communication,
         leased.map((one) => claimOf(agentId, one)),
       );

@@ -185,7 +185,7 @@ function stabilityFactsOf(
     latencyMs,
   }: { readonly lost: number; readonly figures: InboxStatistics | undefined; readonly latencyMs: number },
 ): StabilityFacts {
-  const handedOver = figures?.handedOver ?? [];
+  const handedOver = figures?.firstDeliveries ?? [];
   const count = handedOver.reduce((sum, each) => sum + each, 0);
   return {
     members: members.length,

@@ -17,7 +17,7 @@ interface DeliveryRecord {
   readonly lastLeasedAt: Date | null;
   readonly outcome: 'acked' | 'dead' | 're_addressed' | null;
   readonly endedAt: Date | null;
-  readonly tries: readonly FailedTry[] | null;
+  readonly failedAttempts: readonly FailedTry[] | null;
 }
 
 interface DeadLetterRecord {
@@ -51,13 +51,13 @@ export function hopsOf(
 }
 
 function hopsOfDelivery(delivery: DeliveryRecord): Hop[] {
-  const { recipient, via, attempts, tries, lastLeasedAt, outcome, endedAt } = delivery;
-  const failed = (tries ?? []).flatMap((each, index) => [
+  const { recipient, via, attempts, failedAttempts, lastLeasedAt, outcome, endedAt } = delivery;
+  const failed = (failedAttempts ?? []).flatMap((each, index) => [
     hop(new Date(each.leasedAt), 'leased', recipient, `try ${index + 1}, found as ${via}`),
     hop(new Date(each.endedAt), each.how, recipient, each.reason ?? ''),
   ]);
   const present =
-    lastLeasedAt && attempts > (tries?.length ?? 0)
+    lastLeasedAt && attempts > (failedAttempts?.length ?? 0)
       ? [hop(lastLeasedAt, 'leased', recipient, `try ${attempts}, found as ${via}`)]
       : [];
   const end =

@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
-import { retryOnDeadlock } from '../retry-on-deadlock.js';
 import { packedTexts } from '../packed-texts.js';
+import { retryOnDeadlock } from '../retry-on-deadlock.js';
 import type { CommunicationDb, CommunicationSchema } from './schema.js';
 
 /** A message with the recipients that were found for it. */
@@ -12,7 +12,7 @@ export interface RoutedMessage {
   readonly type: string;
   readonly clusterId: string | null;
   readonly epoch: number | null;
-  /** The epoch of each cluster, when it went to several. */
+  /** The epoch of each cluster, for a message to several. */
   readonly clusterEpochs?: Readonly<Record<string, number>>;
   readonly topic?: string;
   readonly partitionKey?: string | undefined;
@@ -39,31 +39,31 @@ export interface AcceptOutcome {
 
 /**
  * Stores messages and their deliveries in one transaction; the same (source, id) again changes nothing.
- * @param epochs of the routing tables that were used; another one in force now makes the call `stale`.
- * @param mailbox open deliveries that an inbox holds at most.
- * @returns an outcome for each message, or `stale`.
+ * @param options.epochs of the routing tables that were used; when another one is in force the call is `stale`.
+ * @param options.inboxLimit open deliveries that an inbox holds at most.
+ * @returns an outcome for each message, or `stale`: nothing was stored.
  */
 export async function acceptRoutedMessages(
   db: CommunicationDb,
   messages: readonly RoutedMessage[],
-  { epochs, mailbox }: { readonly epochs: ReadonlyMap<string, number>; readonly mailbox: number },
+  { epochs, inboxLimit }: { readonly epochs: ReadonlyMap<string, number>; readonly inboxLimit: number },
 ): Promise<readonly AcceptOutcome[] | 'stale'> {
   const heads = messages.map(({ data: _data, recipients, ...head }) => ({ ...head, matched: recipients.length }));
   const recipients = messages.flatMap((message, index) =>
     message.recipients.map(({ agentId, via }) => ({ message: index, agentId, via })),
   );
   const { rows } = await retryOnDeadlock(() =>
-    sql<AcceptOutcome & { readonly index: number }>`
-    select message_index as index, outcome, matched from accept_messages(
+    sql<AcceptOutcome & { readonly messageIndex: number }>`
+    select * from accept_messages(
       new_messages => ${JSON.stringify(heads)}::jsonb, recipients => ${JSON.stringify(recipients)}::jsonb,
       bodies => ${packedTexts(messages.map(({ data }) => data))}::text[],
-      epochs => ${JSON.stringify(Object.fromEntries(epochs))}::jsonb, inbox_limit => ${mailbox})`.execute(db),
+      epochs => ${JSON.stringify(Object.fromEntries(epochs))}::jsonb, inbox_limit => ${inboxLimit})`.execute(db),
   );
-  if (rows.some(({ index }) => index < 0)) return 'stale';
+  if (rows.some(({ messageIndex }) => messageIndex < 0)) return 'stale';
   const outcomes: AcceptOutcome[] = messages.map((message) => ({
     outcome: 'accepted',
     matched: message.recipients.length,
   }));
-  for (const { index, outcome, matched } of rows) outcomes[index] = { outcome, matched };
+  for (const { messageIndex, outcome, matched } of rows) outcomes[messageIndex] = { outcome, matched };
   return outcomes;
 }

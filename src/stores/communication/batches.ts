@@ -6,24 +6,26 @@ export interface BatchParts {
   readonly broadcasts?: readonly unknown[];
 }
 
-/** Keeps messages that are too large for a workflow's argument. The same id again is the same batch. @returns whether it is what is stored. */
+/**
+ * Stores messages that are too large for a workflow's argument. The same batch again changes nothing.
+ * @returns false when another batch has this id.
+ */
 export async function storeBatch(
   db: CommunicationDb,
   { id, owner, parts }: { readonly id: string; readonly owner: string; readonly parts: BatchParts },
 ): Promise<boolean> {
   const messages = JSON.stringify(parts.messages ?? []);
   const broadcasts = JSON.stringify(parts.broadcasts ?? []);
-  const { rows } = await sql<{ same: boolean }>`
+  const { rows } = await sql<{ isSame: boolean }>`
     insert into batches as b (id, owner, messages, broadcasts)
     values (${id}, ${owner}, ${messages}::json, ${broadcasts}::json)
     on conflict (id) do update set id = b.id
-    returning b.owner = ${owner} and b.messages::text = ${messages} and b.broadcasts::text = ${broadcasts} as same`.execute(
-    db,
-  );
-  return rows[0]?.same ?? false;
+    returning b.owner = ${owner} and b.messages::text = ${messages} and b.broadcasts::text = ${broadcasts} as is_same
+  `.execute(db);
+  return rows[0]?.isSame ?? false;
 }
 
-/** One part of a batch: the other may be large and is not what the caller works on. */
+/** Reads one part of a batch; the other may be large. */
 export async function findBatchPart(
   db: CommunicationDb,
   id: string,

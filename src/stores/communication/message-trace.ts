@@ -29,7 +29,7 @@ export interface TracedDelivery {
   readonly isHeld: boolean;
   readonly outcome: 'acked' | 'dead' | 're_addressed' | null;
   readonly endedAt: Date | null;
-  readonly tries: readonly FailedTry[] | null;
+  readonly failedAttempts: readonly FailedTry[] | null;
 }
 
 export interface TracedDeadLetter {
@@ -42,32 +42,36 @@ export interface TracedDeadLetter {
   readonly endedBy: string | null;
 }
 
-/** The messages of an id, one a sender. */
+/** The messages of an id: one of each sender that used it. */
 export async function findMessages(db: CommunicationDb, id: string): Promise<StoredMessage[]> {
-  const { rows } = await sql<StoredMessage>`
-    select m.no, m.id, m.source, m.kind, m.type, m.address as "to", m.time, m.expires_at as "expiresAt",
-      m.cluster_id as "clusterId", m.epoch, m.matched, m.operation_id as "operationId"
-    from messages m where m.id = ${id} order by m.no`.execute(db);
-  return rows;
+  return db
+    .selectFrom('messages')
+    .select(['no', 'id', 'source', 'kind', 'type', 'address as to', 'time', 'expiresAt'])
+    .select(['clusterId', 'epoch', 'matched', 'operationId'])
+    .where('id', '=', id)
+    .orderBy('no')
+    .execute();
 }
 
 export async function deliveriesOf(db: CommunicationDb, messageNo: number, limit: number): Promise<TracedDelivery[]> {
   const { rows } = await sql<TracedDelivery>`
     select d.*, i.agent_id as recipient from (
-      select inbox_no as "inboxNo", sequence, via, attempts, accepted_at as "acceptedAt", last_leased_at as "lastLeasedAt",
-        coalesce(lease_expires_at > now(), false) as "isHeld", null as outcome, null::timestamptz as "endedAt",
-        failed_attempts as tries
+      select inbox_no, sequence, via, attempts, accepted_at, last_leased_at,
+        coalesce(lease_expires_at > now(), false) as is_held, null as outcome, null::timestamptz as ended_at, failed_attempts
       from deliveries where message_no = ${messageNo}
       union all
       select inbox_no, sequence, via, attempts, accepted_at, last_leased_at, false, outcome, ended_at, failed_attempts
       from delivery_history where message_no = ${messageNo}) d
-    join inboxes i on i.no = d."inboxNo" order by d."acceptedAt", i.agent_id limit ${limit}`.execute(db);
+    join inboxes i on i.no = d.inbox_no order by d.accepted_at, i.agent_id limit ${limit}`.execute(db);
   return rows;
 }
 
 export async function deadLettersOf(db: CommunicationDb, messageNo: number): Promise<TracedDeadLetter[]> {
-  const { rows } = await sql<TracedDeadLetter>`
-    select recipient, reason, detail, state, created_at as at, ended_at as "endedAt", ended_by as "endedBy"
-    from dead_letters where message_no = ${messageNo} order by no limit 1000`.execute(db);
-  return rows;
+  return db
+    .selectFrom('deadLetters')
+    .select(['recipient', 'reason', 'detail', 'state', 'createdAt as at', 'endedAt', 'endedBy'])
+    .where('messageNo', '=', messageNo)
+    .orderBy('no')
+    .limit(1000)
+    .execute();
 }

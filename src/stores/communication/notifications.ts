@@ -9,31 +9,30 @@ const gatherMs = 20;
 const reconnectMs = 1_000;
 const probeEveryMs = 15_000;
 
-/** Told to everybody when the agents are too many to name. */
+/** Stands for every agent when there are too many to name. */
 export const allAgents = '*';
 
 export interface Notifications {
-  /** Tells other processes, soon and together with what else there is, that these agents have mail. Never throws. */
-  readonly tell: (agentIds: readonly string[]) => void;
+  /** Tells other processes that these agents have new deliveries, within 20 ms. Never throws. */
+  readonly notify: (agentIds: readonly string[]) => void;
   readonly close: () => Promise<void>;
 }
 
+export interface NotificationOptions {
+  readonly id: string;
+  /** Of a connection of its own to listen on; without it nothing is received. */
+  readonly url?: string;
+  /** Called with the agents that have new deliveries, or `*`. Not called for what this process notified itself. */
+  readonly onNotification?: (agentIds: readonly string[]) => void;
+  readonly onError: (error: unknown) => void;
+}
+
 /**
- * Hints between processes that there is mail: LISTEN and NOTIFY. A NOTIFY holds a lock of the whole database while its
- * transaction commits, so it is never sent by one that accepts mail, but apart and at most once in 20 ms. A hint that
- * is lost costs the time until the next look, nothing else.
- * @param options.url of a connection of its own to listen on; without it nothing is heard.
- * @param options.onMail given the agents that have mail, or `*`. Not called for what this process told itself.
+ * Notifies other processes of new deliveries by LISTEN and NOTIFY. Delivery never depends on a notification: when one is
+ * lost, a delivery waits for the next poll. A NOTIFY holds a lock of the whole database while its transaction commits, so
+ * it is never part of a transaction that accepts messages, and is sent at most once in 20 ms.
  */
-export function openNotifications(
-  db: CommunicationDb,
-  options: {
-    readonly id: string;
-    readonly url?: string;
-    readonly onMail?: (agentIds: readonly string[]) => void;
-    readonly onTrouble: (error: unknown) => void;
-  },
-): Notifications {
+export function openNotifications(db: CommunicationDb, options: NotificationOptions): Notifications {
   const waiting = new Set<string>();
   let timer: NodeJS.Timeout | undefined;
   let closed = false;
@@ -46,13 +45,13 @@ export function openNotifications(
     try {
       await sql`select pg_notify(${channel}, ${payload})`.execute(db);
     } catch (error) {
-      options.onTrouble(error);
+      options.onError(error);
     }
   };
-  const stopListening =
-    options.url && options.onMail ? listen({ ...options, url: options.url, onMail: options.onMail }) : undefined;
+  const { url, onNotification } = options;
+  const stopListening = url && onNotification ? listen({ ...options, url, onNotification }) : undefined;
   return {
-    tell: (agentIds) => {
+    notify: (agentIds) => {
       if (closed || agentIds.length === 0) return;
       for (const agentId of agentIds) waiting.add(agentId);
       timer ??= setTimeout(() => void flush(), gatherMs);
@@ -65,15 +64,8 @@ export function openNotifications(
   };
 }
 
-interface Listening {
-  readonly id: string;
-  readonly url: string;
-  readonly onMail: (agentIds: readonly string[]) => void;
-  readonly onTrouble: (error: unknown) => void;
-}
-
-/** Keeps one connection that listens; a connection can die without a word, so it is asked now and then. */
-function listen({ id, url, onMail, onTrouble }: Listening): () => Promise<void> {
+/** Keeps one connection that listens. It is probed, since a connection can be lost without an error. */
+function listen({ id, url, onNotification, onError }: Required<NotificationOptions>): () => Promise<void> {
   let client: pg.Client | undefined;
   let timer: NodeJS.Timeout | undefined;
   let closed = false;
@@ -81,7 +73,7 @@ function listen({ id, url, onMail, onTrouble }: Listening): () => Promise<void> 
     if (client !== broken || closed) return;
     client = undefined;
     clearTimeout(timer);
-    onTrouble(error);
+    onError(error);
     broken.end().catch(() => undefined);
     timer = setTimeout(() => void open(), reconnectMs);
   };
@@ -96,23 +88,23 @@ function listen({ id, url, onMail, onTrouble }: Listening): () => Promise<void> 
   const open = async (): Promise<void> => {
     const opened = new pg.Client({
       connectionString: url,
-      application_name: 'cluster-manager wake-ups',
+      application_name: 'cluster-manager notifications',
       connectionTimeoutMillis: 5_000,
       query_timeout: 5_000,
       keepAlive: true,
     });
     client = opened;
     opened.on('error', (error) => lose(opened, error));
-    opened.on('end', () => lose(opened, new Error('The connection that listens for mail was closed')));
+    opened.on('end', () => lose(opened, new Error('The connection that listens for notifications was closed')));
     opened.on('notification', ({ payload }) => {
       const [from, ...agentIds] = parsed(payload);
-      if (from !== id && agentIds.length > 0) onMail(agentIds);
+      if (from !== id && agentIds.length > 0) onNotification(agentIds);
     });
     try {
       await opened.connect();
       await opened.query(`listen ${channel}`);
-      // Whatever was told while nobody listened.
-      onMail([allAgents]);
+      // For notifications that were sent while this connection was down.
+      onNotification([allAgents]);
       probe(opened);
     } catch (error) {
       lose(opened, error);

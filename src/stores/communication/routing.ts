@@ -1,11 +1,11 @@
 import { sql } from 'kysely';
 import { ManagerError } from '../../contracts/errors.js';
-import type { ManagerMessage } from './inbox.js';
-import type { CommunicationDb, RoutedMember, AgentStatus } from './schema.js';
+import type { ManagerMessage } from './inboxes.js';
+import type { CommunicationDb, RoutedMember } from './schema.js';
 
 /**
  * Makes sure that the members have inboxes and that the cluster may be routed to.
- * @returns false when the cluster was closed before: the caller came too late and nothing was changed.
+ * @returns false when the cluster was closed before: the caller is too late.
  */
 export async function openRoutes(
   db: CommunicationDb,
@@ -16,12 +16,10 @@ export async function openRoutes(
     with inboxes_made as (
       insert into inboxes (agent_id) select id from unnest(${[...agentIds].sort()}::text[]) as t (id) order by id
       on conflict do nothing
-    ), opened as (
-      -- An update that changes nothing: unlike a select it sees the row of an attempt that ran at the same time.
-      insert into routed_clusters (cluster_id, state) values (${clusterId}, 'open')
-      on conflict (cluster_id) do update set state = routed_clusters.state returning state
     )
-    select state from opened`.execute(db);
+    -- An update that changes nothing: unlike a select it sees the row of an attempt that ran at the same time.
+    insert into routed_clusters (cluster_id, state) values (${clusterId}, 'open')
+    on conflict (cluster_id) do update set state = routed_clusters.state returning state`.execute(db);
   return rows[0]?.state === 'open';
 }
 
@@ -31,26 +29,26 @@ export interface RoutingTable {
   readonly members: readonly RoutedMember[];
 }
 
-/** A message of the manager's own, and whose inboxes it goes to. */
+/** A message of the manager and its recipients. */
 export interface NewDelivery {
   readonly message: ManagerMessage;
   readonly recipients: readonly string[];
 }
 
 /**
- * Writes the immutable routing table of an epoch and the messages that tell its members, together. The same again
- * changes nothing.
+ * Puts the immutable routing table of an epoch in force and delivers the messages that announce it, in one transaction.
+ * The same again changes nothing.
  * @throws ManagerError `operation_ended` when the cluster was closed to routing, `state_conflict` when the epoch was
  * written before with other members: the caller's plan is stale.
  */
 export async function routeAndDeliver(
   db: CommunicationDb,
   { clusterId, epoch, members }: RoutingTable,
-  mail: readonly NewDelivery[],
+  announcements: readonly NewDelivery[],
 ): Promise<void> {
   const { rows } = await sql<{ outcome: 'done' | 'closed' | 'other' }>`
     select route_and_deliver(${clusterId}, ${epoch}, ${JSON.stringify(members)}::jsonb,
-      ${JSON.stringify(mail)}::jsonb) as outcome`.execute(db);
+      ${JSON.stringify(announcements)}::jsonb) as outcome`.execute(db);
   const outcome = rows[0]?.outcome;
   if (outcome === 'closed') throw new ManagerError('operation_ended', `Cluster ${clusterId} is closed to routing`);
   if (outcome === 'other') {
@@ -58,10 +56,11 @@ export async function routeAndDeliver(
   }
 }
 
+/** The newest routing table of a cluster, open or closed. */
 export async function routingTable(
   db: CommunicationDb,
   clusterId: string,
-): Promise<{ readonly epoch: number; readonly members: readonly RoutedMember[] } | undefined> {
+): Promise<Omit<RoutingTable, 'clusterId'> | undefined> {
   return db
     .selectFrom('routingTables')
     .select(['epoch', 'members'])
@@ -72,8 +71,8 @@ export async function routingTable(
 }
 
 /**
- * Closes a cluster to routing for good, whether or not it was ever open. Who is routing by its table is waited for, and
- * nobody is a member of it any more.
+ * Closes a cluster to routing for good, whether or not it was ever open, and ends all memberships. Waits for transactions
+ * that route by its table.
  */
 export async function closeRoutes(db: CommunicationDb, clusterId: string): Promise<void> {
   await sql`
@@ -85,21 +84,21 @@ export async function closeRoutes(db: CommunicationDb, clusterId: string): Promi
     delete from routed_members where cluster_id = ${clusterId}`.execute(db);
 }
 
-export interface ClusterRoutes {
-  readonly clusterId: string;
-  readonly epoch: number;
-  readonly members: readonly RoutedMember[];
-}
-
-/** The tables in force of open clusters; without ids those of all of them. */
-export async function openTables(db: CommunicationDb, clusterIds?: readonly string[]): Promise<ClusterRoutes[]> {
-  const { rows } = await sql<ClusterRoutes>`
-    select c.cluster_id as "clusterId", c.epoch, coalesce(t.members, '[]'::jsonb) as members
-    from routed_clusters c left join routing_tables t on t.cluster_id = c.cluster_id and t.epoch = c.epoch
-    where c.state = 'open' and c.epoch > 0 and (${clusterIds ?? null}::text[] is null or c.cluster_id = any(${clusterIds ?? null}::text[]))`.execute(
-    db,
-  );
-  return rows;
+/** The routing tables in force of open clusters; without ids those of all of them. */
+export async function openTables(db: CommunicationDb, clusterIds?: readonly string[]): Promise<RoutingTable[]> {
+  return db
+    .selectFrom('routedClusters as c')
+    .leftJoin('routingTables as t', (join) =>
+      join.onRef('t.clusterId', '=', 'c.clusterId').onRef('t.epoch', '=', 'c.epoch'),
+    )
+    .select(['c.clusterId', 'c.epoch'])
+    .select(sql<readonly RoutedMember[]>`coalesce(t.members, '[]'::jsonb)`.as('members'))
+    .where('c.state', '=', 'open')
+    .where('c.epoch', '>', 0)
+    .$if(clusterIds !== undefined, (query) =>
+      query.where('c.clusterId', '=', sql<string>`any(${clusterIds ?? []}::text[])`),
+    )
+    .execute();
 }
 
 /** The open clusters each of these agents is a member of. */
@@ -107,51 +106,40 @@ export async function clustersOfAgents(
   db: CommunicationDb,
   agentIds: readonly string[],
 ): Promise<ReadonlyMap<string, readonly string[]>> {
-  const { rows } = await sql<{ agentId: string; clusters: readonly string[] }>`
-    select m.agent_id as "agentId", array_agg(m.cluster_id order by m.cluster_id) as clusters
-    from routed_members m join routed_clusters c on c.cluster_id = m.cluster_id and c.state = 'open'
-    where m.agent_id = any(${agentIds}::text[]) group by m.agent_id`.execute(db);
+  const rows = await db
+    .selectFrom('routedMembers as m')
+    .innerJoin('routedClusters as c', 'c.clusterId', 'm.clusterId')
+    .select(['m.agentId', sql<readonly string[]>`array_agg(m.cluster_id order by m.cluster_id)`.as('clusters')])
+    .where('c.state', '=', 'open')
+    .where('m.agentId', '=', sql<string>`any(${agentIds}::text[])`)
+    .groupBy('m.agentId')
+    .execute();
   return new Map(rows.map(({ agentId, clusters }) => [agentId, clusters]));
-}
-
-export interface AgentMailbox {
-  readonly agentId: string;
-  readonly status: AgentStatus;
-  /** Open deliveries; counting stops at 1,000, which is more than enough to tell who has less. */
-  readonly open: number;
-}
-
-export async function mailboxesOf(db: CommunicationDb, agentIds: readonly string[]): Promise<AgentMailbox[]> {
-  const { rows } = await sql<AgentMailbox>`
-    select i.agent_id as "agentId", i.agent_status as status, (
-      select count(*) from (select from deliveries d where d.inbox_no = i.no limit 1000) counted) as open
-    from inboxes i where i.agent_id = any(${agentIds}::text[]) and i.agent_status <> 'left'`.execute(db);
-  return rows;
 }
 
 const capableSample = 32;
 
 /**
- * Agents that have these capabilities. Of a capability that many have, as many as are enough for a choice, beginning at
- * a place that `draw` decides, so that all of them get their turn.
- * @param within only these agents, when they are given.
+ * Agents that have these capabilities. Of a capability that many have, a sample that begins at the place `draw` names,
+ * so that every agent gets its turn.
+ * @param options.draw 0 to 1.
+ * @param options.within only these agents, when given.
  */
 export async function capableAgents(
   db: CommunicationDb,
   capabilities: readonly string[],
   { draw, within }: { readonly draw: number; readonly within?: readonly string[] },
 ): Promise<ReadonlyMap<string, readonly string[]>> {
+  const isWithin = sql`(${within ?? null}::text[] is null or c.agent_id = any(${within ?? null}::text[]))`;
   const { rows } = await sql<{ capability: string; agentIds: readonly string[] }>`
     select w.capability, array(
       select agent_id from (
-        (select agent_id from capability_inboxes c where c.capability = w.capability
+        (select agent_id from capability_inboxes c where c.capability = w.capability and ${isWithin}
           and c.inbox_no >= (${draw}::double precision * (select coalesce(max(no), 0) from inboxes))::integer
-          and (${within ?? null}::text[] is null or c.agent_id = any(${within ?? null}::text[]))
           order by c.inbox_no limit ${capableSample})
         union
-        (select agent_id from capability_inboxes c where c.capability = w.capability
-          and (${within ?? null}::text[] is null or c.agent_id = any(${within ?? null}::text[]))
-          order by c.inbox_no limit ${capableSample})) both_ends order by agent_id) as "agentIds"
+        (select agent_id from capability_inboxes c where c.capability = w.capability and ${isWithin}
+          order by c.inbox_no limit ${capableSample})) sample order by agent_id) as agent_ids
     from unnest(${capabilities}::text[]) as w (capability)`.execute(db);
   return new Map(rows.map(({ capability, agentIds }) => [capability, agentIds]));
 }

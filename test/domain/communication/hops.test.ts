@@ -13,7 +13,7 @@ const delivery = {
   lastLeasedAt: null,
   outcome: null,
   endedAt: null,
-  tries: null,
+  failedAttempts: null,
 };
 const letter = {
   recipient: 'b',
@@ -38,11 +38,18 @@ describe('the hops of a message', () => {
   });
 
   it('a message trace lists every attempt, its failure and the final ack', () => {
-    const tries = [
+    const failedAttempts = [
       { leasedAt: at(1).toISOString(), endedAt: at(31).toISOString(), how: 'lease_expired' as const },
       { leasedAt: at(33).toISOString(), endedAt: at(34).toISOString(), how: 'nacked' as const, reason: 'busy' },
     ];
-    const acked = { ...delivery, attempts: 3, lastLeasedAt: at(40), outcome: 'acked' as const, endedAt: at(41), tries };
+    const acked = {
+      ...delivery,
+      attempts: 3,
+      lastLeasedAt: at(40),
+      outcome: 'acked' as const,
+      endedAt: at(41),
+      failedAttempts,
+    };
     expect(told(message, [acked], [])).toEqual([
       '0 accepted null',
       '0 matched null',
@@ -66,8 +73,8 @@ describe('the hops of a message', () => {
 
   it('a message trace shows the current lease and none after a nack', () => {
     expect(told(message, [{ ...delivery, attempts: 1, lastLeasedAt: at(5) }], []).slice(2)).toEqual(['5 leased b']);
-    const tries = [{ leasedAt: at(5).toISOString(), endedAt: at(6).toISOString(), how: 'nacked' as const }];
-    const waits = { ...delivery, attempts: 1, lastLeasedAt: at(5), tries };
+    const failedAttempts = [{ leasedAt: at(5).toISOString(), endedAt: at(6).toISOString(), how: 'nacked' as const }];
+    const waits = { ...delivery, attempts: 1, lastLeasedAt: at(5), failedAttempts };
     expect(told(message, [waits], []).slice(2)).toEqual(['5 leased b', '6 nacked b']);
   });
 
@@ -91,7 +98,7 @@ describe('the hops of a message', () => {
       lastLeasedAt: time,
       outcome: fc.constantFrom('acked' as const, 're_addressed' as const),
       endedAt: time,
-      tries: fc.constant(null),
+      failedAttempts: fc.constant(null),
     });
     fc.assert(
       fc.property(fc.array(one, { maxLength: 8 }), fc.array(time, { maxLength: 4 }), (deliveries, deaths) => {

@@ -3,7 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   acceptRoutedMessages,
-  ack,
+  ackDeliveries,
   closeInbox,
   closeRoutes,
   deliver,
@@ -17,7 +17,7 @@ import { inCommunication } from '../../invariants/in-communication.js';
 import { checkInvariants } from '../../support/checker.js';
 import { createTestDatabases, type TestDatabases } from '../../support/database.js';
 import type { JournalEntry } from '../../support/journal.js';
-import { accept, agents, claimOf, fresh, mailbox, message, route, take } from './builders.js';
+import { accept, agents, claimOf, fresh, inboxLimit, message, route, take } from './builders.js';
 
 let stores: TestDatabases;
 let db: CommunicationDb;
@@ -58,7 +58,7 @@ describe('sequence numbers', () => {
         const outcome = db.transaction().execute(async (tx) => {
           const [result] = (await acceptRoutedMessages(tx, [one], {
             epochs: none,
-            mailbox,
+            inboxLimit,
           })) as readonly AcceptOutcome[];
           expect(result).toEqual({ outcome: 'accepted', matched: recipients.length });
           if (slow) await sql`select pg_sleep(${0.01 + random() * 0.03})`.execute(tx);
@@ -139,7 +139,7 @@ describe('the same message again', () => {
         times(200, async (n) => {
           if (n % 10 === 0) {
             const sent = db.transaction().execute(async (tx) => {
-              await acceptRoutedMessages(tx, [same], { epochs: none, mailbox });
+              await acceptRoutedMessages(tx, [same], { epochs: none, inboxLimit });
               throw undone;
             });
             await expect(sent).rejects.toBe(undone);
@@ -180,7 +180,9 @@ describe('the same message again', () => {
 
 describe('a mailbox', () => {
   const full = async (to: string, bound: number, count: number): Promise<readonly string[]> => {
-    const sent = await Promise.all(times(count, () => accept(db, [message({ recipients: [to] })], { mailbox: bound })));
+    const sent = await Promise.all(
+      times(count, () => accept(db, [message({ recipients: [to] })], { inboxLimit: bound })),
+    );
     return sent.map(([one]) => one?.outcome ?? 'none');
   };
   const count = (outcomes: readonly string[], outcome: string): number =>
@@ -191,7 +193,7 @@ describe('a mailbox', () => {
     const first = await full(to, 10, 60);
     expect([count(first, 'accepted'), count(first, 'full')]).toEqual([10, 50]);
     const leased = await take(db, to, 3);
-    await ack(
+    await ackDeliveries(
       db,
       leased.map((one) => claimOf(to, one)),
     );
@@ -204,7 +206,7 @@ describe('a mailbox', () => {
     const [to, other] = (await agents(db, 2)) as [string, string];
     const batch = times(5, () => message({ recipients: [to] }));
     const after = message({ recipients: [other] });
-    const outcomes = await accept(db, [...batch, after], { mailbox: 3 });
+    const outcomes = await accept(db, [...batch, after], { inboxLimit: 3 });
     expect(outcomes.map(({ outcome }) => outcome)).toEqual([
       'accepted',
       'accepted',
@@ -215,11 +217,11 @@ describe('a mailbox', () => {
     ]);
     expect(await storedOf(batch[4]?.id ?? '')).toMatchObject({ messages: 0 });
     // A refused message can be sent again once there is room: it is no duplicate.
-    await ack(
+    await ackDeliveries(
       db,
       (await take(db, to)).map((one) => claimOf(to, one)),
     );
-    expect((await accept(db, batch.slice(3), { mailbox: 3 })).map(({ outcome }) => outcome)).toEqual([
+    expect((await accept(db, batch.slice(3), { inboxLimit: 3 })).map(({ outcome }) => outcome)).toEqual([
       'accepted',
       'accepted',
     ]);
@@ -229,7 +231,7 @@ describe('a mailbox', () => {
     const [a, b] = (await agents(db, 2)) as [string, string];
     await full(a, 2, 2);
     const everybody = message({ kind: 'topic', recipients: [a, b] });
-    expect(await accept(db, [everybody], { mailbox: 2 })).toEqual([{ outcome: 'accepted', matched: 2 }]);
+    expect(await accept(db, [everybody], { inboxLimit: 2 })).toEqual([{ outcome: 'accepted', matched: 2 }]);
     expect(await storedOf(everybody.id)).toEqual({ messages: 1, copies: 1, letters: ['mailbox_full'] });
   });
 
@@ -295,7 +297,7 @@ describe('a routing table', () => {
     const broadcast = (epoch: number) =>
       message({ kind: 'cluster', clusterId: cluster, epoch, source: a, recipients: [b] });
     const send = (one: ReturnType<typeof broadcast>, epoch: number) =>
-      acceptRoutedMessages(db, [one], { epochs: new Map([[cluster, epoch]]), mailbox });
+      acceptRoutedMessages(db, [one], { epochs: new Map([[cluster, epoch]]), inboxLimit });
     expect(await send(broadcast(1), 1)).toEqual([{ outcome: 'accepted', matched: 1 }]);
     await route(db, cluster, 2, [a, b, c]);
     const late = broadcast(1);
@@ -304,7 +306,9 @@ describe('a routing table', () => {
     expect(await send(broadcast(3), 3)).toBe('stale');
     await closeRoutes(db, cluster);
     expect(await send(broadcast(2), 2)).toBe('stale');
-    expect(await acceptRoutedMessages(db, [message()], { epochs: new Map([['cl-never', 1]]), mailbox })).toBe('stale');
+    expect(await acceptRoutedMessages(db, [message()], { epochs: new Map([['cl-never', 1]]), inboxLimit })).toBe(
+      'stale',
+    );
   });
 
   it('changes between two broadcasts, never within one, and waits no longer than those under way', async () => {
@@ -339,7 +343,7 @@ describe('a routing table', () => {
         const used = epoch;
         const recipients = membersAt(used).filter((id) => id !== source);
         const one = message({ kind: 'cluster', clusterId: cluster, epoch: used, source, recipients });
-        const outcome = await acceptRoutedMessages(db, [one], { epochs: new Map([[cluster, used]]), mailbox });
+        const outcome = await acceptRoutedMessages(db, [one], { epochs: new Map([[cluster, used]]), inboxLimit });
         if (outcome === 'stale') stale += 1;
         else accepted += 1;
       }

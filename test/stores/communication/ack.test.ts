@@ -2,8 +2,8 @@ import fc from 'fast-check';
 import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
-  ack,
-  deadLetterDelivery,
+  ackDeliveries,
+  deadLetterDeliveries,
   deliveryIdOf,
   extendLease,
   nackDelivery,
@@ -50,7 +50,7 @@ const outcomesOf = async (agentId: string): Promise<string[]> => {
 const fail = { delaySeconds: 0, reason: undefined, final: false };
 /** Every way to use a claim, and whether it did anything. */
 const uses = {
-  ack: async (claim: LeaseClaim) => (await ack(db, [claim])).size > 0,
+  ack: async (claim: LeaseClaim) => (await ackDeliveries(db, [claim])).size > 0,
   extend: async (claim: LeaseClaim) => (await extendLease(db, claim, 30)) !== undefined,
   nack: async (claim: LeaseClaim) => (await nackDelivery(db, claim, fail, rules)) !== undefined,
 } as const;
@@ -65,10 +65,10 @@ const keyOf = (claim: LeaseClaim | undefined) => {
 describe('an ack', () => {
   it('ends a delivery once, and is confirmed again as often as it is repeated', async () => {
     const { agentId, claims } = await holder(3);
-    const first = await ack(db, claims.slice(0, 2));
+    const first = await ackDeliveries(db, claims.slice(0, 2));
     expect([...first.keys()].sort((a, b) => a - b)).toEqual([0, 1]);
     expect(first.get(0)?.ackedAfterMs).toBeGreaterThanOrEqual(0);
-    const again = await ack(db, claims);
+    const again = await ackDeliveries(db, claims);
     expect([...again.keys()].sort((a, b) => a - b)).toEqual([0, 1, 2]);
     expect(again.get(0)).toEqual({ clusterId: null, ackedAfterMs: null });
     expect(await outcomesOf(agentId)).toEqual(['acked', 'acked', 'acked']);
@@ -79,7 +79,7 @@ describe('an ack', () => {
   it('is confirmed to all who say it at once, in whatever order they name the deliveries', async () => {
     const { agentId, claims } = await holder(20);
     const orders = Array.from({ length: 24 }, (_, n) => (n % 2 ? claims : [...claims].reverse()));
-    const confirmed = await Promise.all(orders.map(async (order) => (await ack(db, order)).size));
+    const confirmed = await Promise.all(orders.map(async (order) => (await ackDeliveries(db, order)).size));
     expect(confirmed).toEqual(orders.map(() => 20));
     expect(await outcomesOf(agentId)).toEqual(claims.map(() => 'acked'));
   });
@@ -87,7 +87,7 @@ describe('an ack', () => {
   it('after the lease ran out counts as long as nobody else was given the delivery', async () => {
     const { agentId, claims } = await holder(1);
     await lapse(db, agentId);
-    expect((await ack(db, claims)).size).toBe(1);
+    expect((await ackDeliveries(db, claims)).size).toBe(1);
   });
 });
 
@@ -108,7 +108,7 @@ describe('a claim whose lease went to another try', () => {
 describe('a claim on what is not there any more', () => {
   const ends: Readonly<Record<string, (claim: LeaseClaim) => Promise<unknown>>> = {
     'given back': uses.nack,
-    'a dead letter': (claim) => deadLetterDelivery(db, [keyOf(claim)], 'expired', 'test'),
+    'a dead letter': (claim) => deadLetterDeliveries(db, [keyOf(claim)], 'expired', 'test'),
     're-addressed': async (claim) => {
       const [successor] = (await agents(db, 1)) as [string];
       return moveDeliveries(db, [{ ...keyOf(claim), to: successor }]);
@@ -139,7 +139,7 @@ describe("another agent's claim", () => {
   it('acks nothing in a call that also has its own', async () => {
     const [mine, theirs] = [await holder(1), await holder(1)];
     const stolen = theirs.claims.map((claim) => ({ ...claim, agentId: mine.agentId }));
-    expect([...(await ack(db, [...stolen, ...mine.claims])).keys()]).toEqual([1]);
+    expect([...(await ackDeliveries(db, [...stolen, ...mine.claims])).keys()]).toEqual([1]);
     expect(await outcomesOf(theirs.agentId)).toEqual(['open']);
   });
 });
@@ -179,7 +179,7 @@ describe('hostile ids and tokens', () => {
       }
     }
     expect(await outcomesOf(agentId)).toEqual(['open']);
-    const everything = await ack(db, [...odd.map((id) => ({ ...claim, id })), claim]);
+    const everything = await ackDeliveries(db, [...odd.map((id) => ({ ...claim, id })), claim]);
     expect([...everything.keys()]).toEqual([odd.length]);
   });
 

@@ -16,7 +16,7 @@ import {
 /** Rules under which a delivery that comes back is there again at once. */
 export const rules: LeaseRules = { leaseSeconds: 30, maxUnacked: 100, tries: 5, retryDelaysSeconds: [0] };
 
-export const mailbox = 10_000;
+export const inboxLimit = 10_000;
 
 let made = 0;
 /** A name that no other test of this file uses. */
@@ -53,11 +53,11 @@ export function message({ recipients = [], ...wanted }: Wanted = {}): RoutedMess
 export async function accept(
   db: CommunicationDb,
   messages: readonly RoutedMessage[],
-  options: { readonly epochs?: ReadonlyMap<string, number>; readonly mailbox?: number } = {},
+  options: { readonly epochs?: ReadonlyMap<string, number>; readonly inboxLimit?: number } = {},
 ): Promise<readonly AcceptOutcome[]> {
   const outcomes = await acceptRoutedMessages(db, messages, {
     epochs: options.epochs ?? new Map(),
-    mailbox: options.mailbox ?? mailbox,
+    inboxLimit: options.inboxLimit ?? inboxLimit,
   });
   if (outcomes === 'stale') throw new Error('The routing tables that were used are stale');
   return outcomes;

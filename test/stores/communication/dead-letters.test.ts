@@ -1,8 +1,8 @@
 import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
-  ack,
-  deadLetterDelivery,
+  ackDeliveries,
+  deadLetterDeliveries,
   closeInbox,
   countReceipts,
   deadLetterIdOf,
@@ -46,7 +46,7 @@ async function deadLetter(agentId: string, reason = 'rejected'): Promise<DeadLet
     select d.inbox_no as "inboxNo", d.sequence from deliveries d join messages m on m.no = d.message_no where m.id = ${one.id}`.execute(
     db,
   );
-  expect(await deadLetterDelivery(db, rows, reason, 'test')).toBe(1);
+  expect(await deadLetterDeliveries(db, rows, reason, 'test')).toBe(1);
   const [letter] = await listDeadLetters(db, { recipient: agentId, limit: 1 });
   if (letter?.messageId !== one.id) throw new Error('It has no dead letter');
   return letter;
@@ -123,11 +123,11 @@ describe('a dead letter', () => {
     const held = await take(db, agentId, 30);
     const keys = held.flatMap(({ delivery }) => parseDeliveryId(delivery.id) ?? []);
     const [acked, ...buried] = await Promise.all([
-      ack(
+      ackDeliveries(
         db,
         held.map((one) => claimOf(agentId, one)),
       ).then(({ size }) => size),
-      ...times(6, (n) => deadLetterDelivery(db, n % 2 ? keys : [...keys].reverse(), 'expired', 'test')),
+      ...times(6, (n) => deadLetterDeliveries(db, n % 2 ? keys : [...keys].reverse(), 'expired', 'test')),
     ]);
     expect((acked ?? 0) + buried.reduce((sum, count) => sum + count, 0)).toBe(30);
     expect(await listDeadLetters(db, { recipient: agentId, limit: 100 })).toHaveLength(30 - (acked ?? 0));
@@ -195,7 +195,7 @@ describe('mail of a member that was removed', () => {
     const moved = await Promise.all(times(8, () => moveDeliveries(db, moves)));
     expect(moved.reduce((sum, count) => sum + count, 0)).toBe(5);
     expect(
-      await deadLetterDelivery(
+      await deadLetterDeliveries(
         db,
         strays.filter(({ via }) => via === 'member'),
         'member_removed',
@@ -206,7 +206,7 @@ describe('mail of a member that was removed', () => {
     expect(got.map(({ delivery }) => delivery.message.id)).toEqual([everybody.id, ...tasks.map(({ id }) => id)]);
     expect(got.every(({ delivery }) => delivery.attempt === 1)).toBe(true);
     // Who held it finds its lease stale.
-    if (held) expect((await ack(db, [claimOf(gone, held)])).size).toBe(0);
+    if (held) expect((await ackDeliveries(db, [claimOf(gone, held)])).size).toBe(0);
     const [receipt] = await countReceipts(db, [{ id: everybody.id }]);
     expect(receipt).toMatchObject({ matched: 2, delivered: 1, acked: 0, dead: 0, left: 1, pending: 1 });
   });
@@ -223,12 +223,12 @@ describe('mail of a member that was removed', () => {
       ],
     });
     await accept(db, [one, message({ recipients: [gone] })]);
-    await ack(
+    await ackDeliveries(
       db,
       (await take(db, acked)).map((each) => claimOf(acked, each)),
     );
     const [held] = await take(db, refused);
-    await deadLetterDelivery(db, [parseDeliveryId(held?.delivery.id ?? '') as DeliveryKey], 'rejected', 'test');
+    await deadLetterDeliveries(db, [parseDeliveryId(held?.delivery.id ?? '') as DeliveryKey], 'rejected', 'test');
     await closeInbox(db, gone);
     const strays = await orphanedByAgent(db, gone, 10);
     expect(strays.map(({ via, holders }) => [via, [...holders].sort()])).toEqual([
@@ -271,7 +271,7 @@ describe('mail of a member that was removed', () => {
     const held = await take(db, from, 40);
     const keys = held.flatMap(({ delivery }) => parseDeliveryId(delivery.id) ?? []);
     const [acked, ...moved] = await Promise.all([
-      ack(
+      ackDeliveries(
         db,
         held.slice(0, 25).map((one) => claimOf(from, one)),
       ).then(({ size }) => size),

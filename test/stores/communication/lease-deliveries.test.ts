@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
-  ack,
+  ackDeliveries,
   agentsWithDueDeliveries,
   extendLease,
   nackDelivery,
@@ -45,7 +45,7 @@ async function agentWith(keys: string): Promise<string> {
 
 const numbers = (leased: readonly Leased[]): number[] => leased.map(({ delivery }) => delivery.sequence);
 const ackAll = (agentId: string, leased: readonly Leased[]) =>
-  ack(
+  ackDeliveries(
     db,
     leased.map((one) => claimOf(agentId, one)),
   );
@@ -61,18 +61,18 @@ describe('mail', () => {
     const agentId = await agentWith('-----');
     const [first, second] = [await take(db, agentId, 2), await take(db, agentId)];
     expect([numbers(first), numbers(second), await take(db, agentId)]).toEqual([[1, 2], [3, 4, 5], []]);
-    expect(first[0]).toMatchObject({ handedOverAfterMs: expect.any(Number) as number, delivery: { attempt: 1 } });
+    expect(first[0]).toMatchObject({ deliveredAfterMs: expect.any(Number) as number, delivery: { attempt: 1 } });
     expect(new Set([...first, ...second].map(({ delivery }) => delivery.leaseToken)).size).toBe(5);
   });
 
   it('comes back after its lease before what was never handed over, as another try', async () => {
     const agentId = await agentWith('-----');
     const [one] = await take(db, agentId, 2);
-    if (one) await ack(db, [claimOf(agentId, one)]);
+    if (one) await ackDeliveries(db, [claimOf(agentId, one)]);
     await lapse(db, agentId);
     const again = await take(db, agentId, 2);
     expect(numbers(again)).toEqual([2, 3]);
-    expect(again[0]).toMatchObject({ handedOverAfterMs: null, delivery: { attempt: 2 } });
+    expect(again[0]).toMatchObject({ deliveredAfterMs: null, delivery: { attempt: 2 } });
   });
 
   it('of nobody, or for an agent that is not there, is none', async () => {
@@ -299,7 +299,7 @@ describe('a lease', () => {
       return { taking };
     });
     expect(await taking).toEqual([]);
-    expect((await ack(db, [claimOf(agentId, one)])).size).toBe(1);
+    expect((await ackDeliveries(db, [claimOf(agentId, one)])).size).toBe(1);
   });
 
   it('keeps every invariant after all of this', async () => {

@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
-  ack,
+  ackDeliveries,
   addLatencies,
   deadLetterExpired,
   createTopic,
@@ -77,7 +77,7 @@ describe('expired mail', () => {
     // Who holds one may still ack it; what it does not ack ends with its lease.
     expect(
       (
-        await ack(
+        await ackDeliveries(
           db,
           held.slice(0, 2).map((one) => claimOf(a, one)),
         )
@@ -105,7 +105,7 @@ describe('what is past its retention', () => {
       db,
       times(25, () => message({ recipients: [a] })),
     );
-    await ack(
+    await ackDeliveries(
       db,
       (await take(db, a)).map((one) => claimOf(a, one)),
     );
@@ -163,7 +163,7 @@ describe('what is past its retention', () => {
         );
         const leased = await take(db, a, 6);
         acked += (
-          await ack(
+          await ackDeliveries(
             db,
             leased.map((one) => claimOf(a, one)),
           )

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Retention } from '../../../src/contracts/topics.js';
 import { patternsTaking } from '../../../src/domain/communication/topic-patterns.js';
 import {
-  ack,
+  ackDeliveries,
   closeInbox,
   createTopic,
   deleteTopic,
@@ -15,7 +15,7 @@ import {
   listDeadLetters,
   listTopics,
   openInbox,
-  pendingOfTopic,
+  openDeliveriesOfTopic,
   retainingTopics,
   setAgentStatus,
   subscribe,
@@ -92,7 +92,7 @@ describe('a topic', () => {
     const held = await take(db, a, 4);
     const [deleted, acked] = await Promise.all([
       Promise.all(times(8, () => deleteTopic(db, name))),
-      ack(
+      ackDeliveries(
         db,
         held.map((one) => claimOf(a, one)),
       ).then(({ size }) => size),
@@ -112,15 +112,15 @@ describe('a topic', () => {
     await accept(db, [publish(name, [a]), publish(name, [a])]);
     expect(await drainTopic(db, name)).toBe(true);
     const ended = async (): Promise<boolean> => (await deleteDrainedTopics(db)).includes(name);
-    expect([await pendingOfTopic(db, name), await ended()]).toEqual([2, false]);
+    expect([await openDeliveriesOfTopic(db, name), await ended()]).toEqual([2, false]);
     const leased = await take(db, a);
-    await ack(db, [claimOf(a, leased[0] as (typeof leased)[number])]);
+    await ackDeliveries(db, [claimOf(a, leased[0] as (typeof leased)[number])]);
     expect(await ended()).toBe(false);
-    await ack(
+    await ackDeliveries(
       db,
       leased.map((one) => claimOf(a, one)),
     );
-    expect([await pendingOfTopic(db, name), await ended()]).toEqual([0, true]);
+    expect([await openDeliveriesOfTopic(db, name), await ended()]).toEqual([0, true]);
     expect(await drainTopic(db, name)).toBe(false);
   });
 
@@ -201,7 +201,7 @@ describe('what a topic retains', () => {
     const given = await Promise.all(times(20, () => deliverRetained(db, a, [name])));
     expect(given.reduce((sum, count) => sum + count, 0)).toBe(5);
     expect(await dataOf(a)).toEqual([1, 2, 3, 4, 5]);
-    await ack(
+    await ackDeliveries(
       db,
       (await take(db, a)).map((one) => claimOf(a, one)),
     );

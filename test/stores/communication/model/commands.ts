@@ -3,7 +3,7 @@ import { sql } from 'kysely';
 import { expect } from 'vitest';
 import type { Address } from '../../../../src/contracts/messages.js';
 import {
-  ack,
+  ackDeliveries,
   deliveryIdOf,
   extendLease,
   nackDelivery,
@@ -150,7 +150,7 @@ export const ackMail = (index: number, thief?: number): Command =>
     index,
     async ({ real, copy, claim, isOwn, isCurrent }) => {
       const isRepeated = isOwn && copy.state === 'acked' && copy.token === claim.leaseToken;
-      expect((await ack(real.db, [claim])).size).toBe(isCurrent || isRepeated ? 1 : 0);
+      expect((await ackDeliveries(real.db, [claim])).size).toBe(isCurrent || isRepeated ? 1 : 0);
       if (isCurrent) Object.assign(copy, { state: 'acked', held: false });
     },
     thief,

@@ -1,0 +1,147 @@
+import { sql } from 'kysely';
+import { parseDeliveryId } from './delivery-id.js';
+import type { AgentStatus, CommunicationDb } from './schema.js';
+
+/** A message of the manager itself: its recipients are named, not routed. */
+export interface ManagerMessage {
+  /** The same id again is the same message: it is not delivered twice. */
+  readonly id: string;
+  readonly source: string;
+  readonly type: string;
+  readonly clusterId: string | null;
+  readonly epoch: number | null;
+  readonly data: unknown;
+}
+
+/** Stores a message and its deliveries, once. Recipients without an inbox are passed over. */
+export async function deliver(
+  db: CommunicationDb,
+  message: ManagerMessage,
+  recipients: readonly string[],
+): Promise<void> {
+  await sql`select deliver(${JSON.stringify(message)}::jsonb, ${recipients}::text[])`.execute(db);
+}
+
+/** Creates the inbox of an agent, or opens the one it had, and lists it under its capabilities. */
+export async function openInbox(db: CommunicationDb, agentId: string, capabilities: readonly string[]): Promise<void> {
+  await sql`
+    with opened as (
+      insert into inboxes (agent_id, capabilities) values (${agentId}, ${capabilities}::text[])
+      on conflict (agent_id) do update
+        set agent_status = 'live', lapsed_at = null, capabilities = excluded.capabilities
+      returning no
+    ), lost as (
+      delete from capability_inboxes c using opened o
+      where c.inbox_no = o.no and c.capability <> all(${capabilities}::text[])
+    )
+    insert into capability_inboxes (capability, inbox_no, agent_id)
+    select name, o.no, ${agentId} from opened o, unnest(${capabilities}::text[]) name on conflict do nothing`.execute(
+    db,
+  );
+}
+
+/** Closes the inbox of an agent that has left: deliveries to it, its subscriptions and its capabilities end. */
+export async function closeInbox(db: CommunicationDb, agentId: string): Promise<void> {
+  await sql`select close_inbox(${agentId})`.execute(db);
+}
+
+/** Copies the status of agents from clusters_db. @returns how many changed. */
+export async function setAgentStatus(
+  db: CommunicationDb,
+  agentIds: readonly string[],
+  statuses: readonly AgentStatus[],
+): Promise<number> {
+  const { numAffectedRows } = await sql`
+    update inboxes i set agent_status = w.status, lapsed_at = case when w.status = 'lapsed' then now() end
+    from unnest(${agentIds}::text[], ${statuses}::text[]) as w (id, status)
+    where i.agent_id = w.id and i.agent_status <> w.status and i.agent_status <> 'left'`.execute(db);
+  return Number(numAffectedRows ?? 0n);
+}
+
+/** Which of these agents have an open inbox. */
+export async function openInboxesOf(db: CommunicationDb, agentIds: readonly string[]): Promise<string[]> {
+  const rows = await db
+    .selectFrom('inboxes')
+    .select('agentId')
+    .where('agentId', '=', sql<string>`any(${agentIds}::text[])`)
+    .where('agentStatus', '<>', 'left')
+    .execute();
+  return rows.map(({ agentId }) => agentId);
+}
+
+export interface InboxLoad {
+  readonly agentId: string;
+  readonly status: AgentStatus;
+  /** Open deliveries. Counting stops at 1,000, which is enough to compare inboxes. */
+  readonly open: number;
+}
+
+/** Status and load of these agents' inboxes, without closed ones. */
+export async function inboxLoads(db: CommunicationDb, agentIds: readonly string[]): Promise<InboxLoad[]> {
+  const { rows } = await sql<InboxLoad>`
+    select i.agent_id, i.agent_status as status, (
+      select count(*) from (select from deliveries d where d.inbox_no = i.no limit 1000) counted) as open
+    from inboxes i where i.agent_id = any(${agentIds}::text[]) and i.agent_status <> 'left'`.execute(db);
+  return rows;
+}
+
+/** Which of these agents have deliveries that can be leased now. */
+export async function agentsWithDueDeliveries(db: CommunicationDb, agentIds: readonly string[]): Promise<string[]> {
+  const { rows } = await sql<{ agentId: string }>`
+    select i.agent_id from inboxes i left join inbox_cursors c on c.inbox_no = i.no
+    where i.agent_id = any(${agentIds}::text[]) and exists (
+      select from deliveries d where d.inbox_no = i.no and d.sequence >= coalesce(c.low_water, 1)
+        and d.available_at <= now() and (d.lease_expires_at is null or d.lease_expires_at <= now()))`.execute(db);
+  return rows.map(({ agentId }) => agentId);
+}
+
+/** Whether a delivery is, or was, in an agent's inbox. */
+export async function ownsDelivery(db: CommunicationDb, agentId: string, id: string): Promise<boolean> {
+  const key = parseDeliveryId(id);
+  if (!key) return false;
+  const inbox = await db
+    .selectFrom('inboxes')
+    .select('no')
+    .where('no', '=', key.inboxNo)
+    .where('agentId', '=', agentId)
+    .where('nextSequence', '>', key.sequence)
+    .executeTakeFirst();
+  return inbox !== undefined;
+}
+
+const countOpen = (db: CommunicationDb) =>
+  db
+    .selectFrom('deliveries as d')
+    .innerJoin('messages as m', 'm.no', 'd.messageNo')
+    .select(({ fn }) => fn.countAll<number>().as('open'));
+
+/** Open deliveries of a cluster's messages: a drain waits until there are none. */
+export async function openDeliveries(db: CommunicationDb, clusterId: string): Promise<number> {
+  const { open } = await countOpen(db).where('m.clusterId', '=', clusterId).executeTakeFirstOrThrow();
+  return open;
+}
+
+/** Open deliveries of a cluster's messages in the inboxes of some of its agents; without those of the manager itself. */
+export async function openDeliveriesOf(
+  db: CommunicationDb,
+  clusterId: string,
+  agentIds: readonly string[],
+): Promise<number> {
+  const { open } = await countOpen(db)
+    .where('m.clusterId', '=', clusterId)
+    .where('m.kind', '<>', 'manager')
+    .where('d.inboxNo', 'in', (inboxes) =>
+      inboxes
+        .selectFrom('inboxes')
+        .select('no')
+        .where('agentId', '=', sql<string>`any(${agentIds}::text[])`),
+    )
+    .executeTakeFirstOrThrow();
+  return open;
+}
+
+/** Open deliveries of a topic's messages. */
+export async function openDeliveriesOfTopic(db: CommunicationDb, name: string): Promise<number> {
+  const { open } = await countOpen(db).where('m.topic', '=', name).executeTakeFirstOrThrow();
+  return open;
+}
