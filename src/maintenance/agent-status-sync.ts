@@ -25,15 +25,15 @@ export function agentStatusSync(deps: Deps): () => Promise<void> {
 /** @returns the last id of the page, or an empty one after the last page. */
 async function syncPage(deps: Deps, after: string): Promise<string> {
   const agents = await listAgentStatuses(deps.clusters, after, page);
-  const present = agents.filter(({ standing }) => standing !== 'left');
+  const present = agents.filter(({ status }) => status !== 'left');
   if (present.length > 0) {
     await setAgentStatus(
       deps.communication,
       present.map(({ id }) => id),
-      present.map(({ standing }) => standing),
+      present.map(({ status }) => status),
     );
   }
-  const left = agents.filter(({ standing }) => standing === 'left').map(({ id }) => id);
+  const left = agents.filter(({ status }) => status === 'left').map(({ id }) => id);
   // A server that stopped between its writes to the two databases left such an inbox open.
   if (left.length > 0) for (const id of await openInboxesOf(deps.communication, left)) await retireInbox(deps, id);
   return agents.length < page ? '' : (agents.at(-1)?.id ?? '');

@@ -32,3 +32,9 @@ export async function deletePast<Schema>(
       where ${sql.ref(column)} < ${secondsAgo(keepSeconds)} limit ${limit}))`.execute(db);
   return Number(numAffectedRows ?? 0n);
 }
+
+/** The columns of a raw statement, from the list that the builder selects by: `o.id, o.cluster_id`. */
+export const columnsOf = (alias: string, columns: readonly string[]): RawBuilder<unknown> =>
+  sql.raw(
+    columns.map((name) => `${alias}.${name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)}`).join(', '),
+  );

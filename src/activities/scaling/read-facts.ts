@@ -135,7 +135,7 @@ function factsOf(
 function memberOf(member: ScalingMemberRow, readings: readonly UsageReading[]): ScalingMember {
   const offers: Readonly<Record<string, number>> = {
     ...member.offers,
-    ...(member.tellsLoad ? { [concurrencyResource]: member.concurrency } : {}),
+    ...(member.reportsLoad ? { [concurrencyResource]: member.concurrency } : {}),
   };
   const usage = readings.flatMap(({ resource, value, previous, atMs }) => {
     const offered = Object.hasOwn(offers, resource) ? offers[resource] : undefined;
@@ -163,7 +163,7 @@ function memberOf(member: ScalingMemberRow, readings: readonly UsageReading[]): 
  * acked lately over the slots that are at work now.
  */
 function workOf(members: readonly ScalingMemberRow[], ackedPerSecond: number | null): Work | null {
-  const telling = members.filter(({ tellsLoad }) => tellsLoad);
+  const telling = members.filter(({ reportsLoad }) => reportsLoad);
   const backlog = members.reduce((sum, { inboxDepth }) => sum + inboxDepth, 0);
   if (telling.length === 0 || backlog === 0) return null;
   const inFlight = Math.round(telling.reduce((sum, member) => sum + member.load * member.concurrency, 0));
@@ -196,6 +196,6 @@ function stabilityFactsOf(
     flaps: members.reduce((sum, { recentFlaps }) => sum + recentFlaps, 0),
     handOvers: { count, within: Math.round(count * (shareWithin(handedOver, latencyMs) ?? 0)) },
     mail: { sent: figures?.sent ?? 0, dead: figures?.dead ?? 0, redelivered: figures?.redelivered ?? 0 },
-    loads: members.flatMap(({ tellsLoad, load }) => (tellsLoad ? [load] : [])),
+    loads: members.flatMap(({ reportsLoad, load }) => (reportsLoad ? [load] : [])),
   };
 }

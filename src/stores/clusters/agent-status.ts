@@ -3,24 +3,28 @@ import type { ClustersDb } from './schema.js';
 
 export interface AgentStatusRow {
   readonly id: string;
-  readonly standing: 'live' | 'unready' | 'lapsed' | 'left';
+  readonly status: 'live' | 'unready' | 'lapsed' | 'left';
 }
 
-/** How agents stand now, by id, a page at a time: what the routing of messages goes by. */
-export async function listAgentStatuses(db: ClustersDb, id: string, limit: number): Promise<AgentStatusRow[]> {
+/** A page of the status of agents by id, which the routing of messages goes by. */
+export async function listAgentStatuses(db: ClustersDb, after: string, limit: number): Promise<AgentStatusRow[]> {
   const { rows } = await sql<AgentStatusRow>`
     select a.id, case when a.left_at is not null then 'left' when a.lease_expires_at <= now() then 'lapsed'
-      when a.readiness in ('draining', 'unavailable') then 'unready' else 'live' end as standing
-    from agents a where a.id > ${id} order by a.id limit ${limit}`.execute(db);
+      when a.readiness in ('draining', 'unavailable') then 'unready' else 'live' end as status
+    from agents a where a.id > ${after} order by a.id limit ${limit}`.execute(db);
   return rows;
 }
 
 /**
- * What an agent can do, or undefined when there is no such agent or it has left. Waits for who is registering it: a
- * filter on left_at would be asked of the row as it was before.
+ * An agent's capabilities, or undefined when there is no such agent or it has left. Waits for a registration in progress,
+ * and then reads left_at as that wrote it: a filter in the statement would be applied to the row as it was before.
  */
 export async function capabilitiesOf(db: ClustersDb, id: string): Promise<readonly string[] | undefined> {
-  const { rows } = await sql<{ capabilities: readonly string[]; isHere: boolean }>`
-    select capabilities, left_at is null as "isHere" from agents where id = ${id} for share`.execute(db);
-  return rows[0]?.isHere ? rows[0].capabilities : undefined;
+  const agent = await db
+    .selectFrom('agents')
+    .select(['capabilities', 'leftAt'])
+    .where('id', '=', id)
+    .forShare()
+    .executeTakeFirst();
+  return agent?.leftAt === null ? agent.capabilities : undefined;
 }

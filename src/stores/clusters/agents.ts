@@ -5,7 +5,7 @@ import { isDatabaseError } from '../database.js';
 import { agentColumns, toAgentView, type AgentRow } from './agent-rows.js';
 import type { ClustersDb } from './schema.js';
 
-/** What an agent is found by: each capability's name, and `name@version` where it has one. */
+/** The texts that requests are matched with: each capability's name, and `name@version` where it has a version. */
 export const capabilityTokens = (capabilities: RegisterAgent['capabilities']): string[] => [
   ...new Set(
     capabilities.flatMap((entry) => {
@@ -18,7 +18,7 @@ export const capabilityTokens = (capabilities: RegisterAgent['capabilities']): s
 ];
 
 /**
- * Writes an agent, or updates it as a new incarnation with a fresh lease.
+ * Writes an agent, or updates it as a new incarnation with a new lease.
  * @param enrolledBy the token that registers it; a known agent keeps its first.
  * @throws ManagerError `offer_below_held` when it now offers less, or fewer clusters, than its memberships hold.
  */
@@ -44,7 +44,8 @@ export async function registerAgent(
       returning ${agentColumns}, (xmax = 0) as created`.execute(tx);
     const row = rows[0];
     if (!row) throw new Error(`Agent ${agent.id} was not written`);
-    return { agent: toAgentView(row), created: row.created };
+    const { created, ...agentRow } = row;
+    return { agent: toAgentView(agentRow), created };
   } catch (error) {
     if (isDatabaseError(error, 'agents_at_most_max_clusters') || isDatabaseError(error, 'agents_held_within_offer')) {
       throw new ManagerError(
@@ -63,13 +64,9 @@ export async function findAgent(db: ClustersDb, id: string): Promise<AgentView |
   return rows[0] && toAgentView(rows[0]);
 }
 
-/** Who registered the agent, to decide who may register it again. */
-export async function enrolmentOf(
-  db: ClustersDb,
-  id: string,
-): Promise<{ readonly enrolledBy: string | null } | undefined> {
-  return db.selectFrom('agents').select('enrolledBy').where('id', '=', id).executeTakeFirst();
-}
+/** The token that registered the agent, which decides who may register it again. */
+export const enrolmentOf = (db: ClustersDb, id: string): Promise<{ readonly enrolledBy: string | null } | undefined> =>
+  db.selectFrom('agents').select('enrolledBy').where('id', '=', id).executeTakeFirst();
 
 export interface AgentFilter {
   readonly capability?: string;
@@ -93,20 +90,24 @@ export async function listAgents(db: ClustersDb, filter: AgentFilter): Promise<A
   return rows.map(toAgentView);
 }
 
-/** Sets what the agent says of its own readiness. `draining` keeps its memberships and takes no new ones. */
+/** Sets the readiness that the agent reports. A `draining` agent keeps its memberships and gets no new ones. */
 export async function setReadiness(db: ClustersDb, id: string, readiness: Readiness): Promise<AgentView> {
-  await sql`update agents set readiness = ${readiness} where id = ${id} and left_at is null`.execute(db);
+  await db.updateTable('agents').set({ readiness }).where('id', '=', id).where('leftAt', 'is', null).execute();
   const agent = await findAgent(db, id);
   if (!agent) throw new ManagerError('not_found', `There is no agent "${id}"`);
   return agent;
 }
 
-/** A leave is not a failure: the lease ends now, reservations are released, clusters see the member as gone. */
+/** Ends the lease of an agent that leaves. @returns false when it is unknown or has left before. */
 export async function markAgentLeft(tx: ClustersDb, id: string): Promise<boolean> {
-  const { numAffectedRows } = await sql`
-    update agents set left_at = now(), lease_expires_at = now(), readiness = 'unavailable'
-    where id = ${id} and left_at is null`.execute(tx);
-  return numAffectedRows === 1n;
+  const now = sql<Date>`now()`;
+  const { numUpdatedRows } = await tx
+    .updateTable('agents')
+    .set({ leftAt: now, leaseExpiresAt: now, readiness: 'unavailable' })
+    .where('id', '=', id)
+    .where('leftAt', 'is', null)
+    .executeTakeFirst();
+  return numUpdatedRows === 1n;
 }
 
 export async function countAgents(db: ClustersDb): Promise<Readonly<Record<'alive' | 'expired' | 'left', number>>> {
@@ -115,4 +116,12 @@ export async function countAgents(db: ClustersDb): Promise<Readonly<Record<'aliv
       count(*) filter (where left_at is null and lease_expires_at <= now()) as expired,
       count(*) filter (where left_at is not null) as left from agents`.execute(db);
   return rows[0] ?? { alive: 0, expired: 0, left: 0 };
+}
+
+/** Those of the ids that no agent has. */
+export async function unknownAgents(db: ClustersDb, ids: readonly string[]): Promise<string[]> {
+  const { rows } = await sql<{ id: string }>`
+    select i.id from unnest(${[...ids]}::text[]) as i (id)
+    where not exists (select 1 from agents a where a.id = i.id)`.execute(db);
+  return rows.map(({ id }) => id);
 }

@@ -1,7 +1,8 @@
 import { sql, type RawBuilder } from 'kysely';
 import type { FormationSpec } from '../../contracts/formation.js';
+import { columnsOf } from '../expressions.js';
 import { plannedAnew } from '../pipelined-pool.js';
-import type { ClustersDb } from './schema.js';
+import type { ClustersDb, Row } from './schema.js';
 
 /** Fleets up to this size are read whole in one query; larger ones are counted, then sampled. */
 const wholeFleet = 128;
@@ -16,47 +17,47 @@ const thoroughInAll = 4000;
 export type CandidateQuery = Pick<FormationSpec, 'requiredCapabilities' | 'roles' | 'labels' | 'resources'> & {
   /** Members of this cluster are not candidates for it again. */
   readonly clusterId: string;
-  /** Where the sample begins on the ring of agents: different operations look at different agents first. */
+  /** Decides where the sample starts on the ring of agents: different operations read different agents first. */
   readonly seed: string;
-  /** How many agents are wanted at most, where that is known to be few: a smaller sample is enough to choose from. */
+  /** How many agents are needed at most, if that is few: a smaller sample is then enough to choose from. */
   readonly places?: number;
 };
 
 const sampleSize = ({ places }: Pick<CandidateQuery, 'places'>): number =>
   places === undefined ? sampleInAll : Math.min(sampleInAll, Math.max(sampleAtLeast, samplePerPlace * places));
 
-export interface CandidateRow {
-  readonly id: string;
-  readonly host: string | null;
-  readonly zone: string | null;
-  readonly capabilities: readonly string[];
-  readonly load: number;
-  readonly resources: Readonly<Record<string, number>>;
-  readonly held: Readonly<Record<string, number>>;
-  readonly clusterCount: number;
-  readonly maxClusters: number;
-  readonly recentFlaps: number;
-}
+const candidateColumns = [
+  'id',
+  'host',
+  'zone',
+  'capabilities',
+  'load',
+  'resources',
+  'held',
+  'clusterCount',
+  'maxClusters',
+  'recentFlaps',
+] as const;
+
+export type CandidateRow = Row<'agents', typeof candidateColumns>;
 
 export interface Candidates {
   readonly eligible: readonly CandidateRow[];
-  /** Why the others were not considered: agents by the first reason that holds. */
+  /** How many agents were not considered, by the first reason that applies. */
   readonly rejected: Readonly<Record<string, number>>;
   /** True when every eligible agent is in `eligible`. */
   readonly complete: boolean;
 }
 
-const columns = sql`
-  a.id, a.host, a.zone, a.capabilities, a.load, a.resources, a.held, a.cluster_count as "clusterCount",
-  a.max_clusters as "maxClusters", a.recent_flaps as "recentFlaps"`;
+const columns = columnsOf('a', candidateColumns);
 
 const tokensOf = (query: Pick<CandidateQuery, 'requiredCapabilities' | 'roles'>): string[] => [
   ...new Set([...query.requiredCapabilities, ...query.roles.map((role) => role.capability)]),
 ];
 
 /**
- * Why an agent cannot be a member, in the order in which reasons are counted: the one place where eligibility is
- * written. What an index finds comes first, so that counting a large fleet reads only the holders of a capability.
+ * The reasons why an agent cannot be a member, in the order in which they are counted: the only definition of eligibility.
+ * The first one uses an index, so that counting in a large fleet reads only the holders of a capability.
  */
 function rejections(query: CandidateQuery): { readonly reason: string; readonly when: RawBuilder<boolean> }[] {
   const tokens = tokensOf(query);
@@ -88,7 +89,7 @@ function rejections(query: CandidateQuery): { readonly reason: string; readonly 
   ];
 }
 
-/** The first reason that holds, or null. */
+/** The first reason that applies, or null. */
 const rejection = (query: CandidateQuery): RawBuilder<string | null> =>
   sql<string | null>`(case ${sql.join(
     rejections(query).map(({ reason, when }) => sql`when ${when} then ${sql.lit(reason)}`),
@@ -108,10 +109,11 @@ function eligible(query: CandidateQuery): RawBuilder<boolean> {
 }
 
 /**
- * Agents that could be members now, and how many were passed over for each reason.
- * A small fleet is read whole. Of a large one a stable pseudo-random sample is read, with holders of each capability: choosing the best of 256 random candidates is as good as choosing the best of
- * all in practice (Mitzenmacher, "The Power of Two Choices", 2001).
- * @param of.counting false: those who were passed over in a large fleet are not counted, which reads all holders.
+ * Agents that could be members now, and how many others were rejected for each reason.
+ * A small fleet is read whole. Of a large one a stable pseudo-random sample is read, with holders of each capability:
+ * choosing the best of 256 random candidates is as good as choosing the best of all in practice.
+ * @param of.counting false: the rejected agents of a large fleet are not counted, which would read all holders.
+ * Source: Mitzenmacher, "The Power of Two Choices", 2001.
  */
 export async function findCandidates(
   db: ClustersDb,
@@ -127,7 +129,7 @@ export async function findCandidates(
   return { eligible: sample, rejected, complete: sample.length < sampleSize(query) };
 }
 
-/** A small fleet in one question: those who are eligible row by row, the others only counted. Undefined for a large one. */
+/** Reads a small fleet in one statement: eligible agents row by row, the others counted. Undefined for a large fleet. */
 async function readWholeFleet(db: ClustersDb, query: CandidateQuery): Promise<Candidates | undefined> {
   const { rows } = await sql<CandidateRow & { reason: string | null; agents: number }>`
     with judged as materialized (
@@ -136,7 +138,7 @@ async function readWholeFleet(db: ClustersDb, query: CandidateQuery): Promise<Ca
     )
     select *, 1 as agents from judged where reason is null
     union all
-    select null, null, null, null, null, null, null, null, null, null, reason, count(*) from judged
+    select ${sql.raw(candidateColumns.map(() => 'null').join(', '))}, reason, count(*) from judged
     where reason is not null group by reason`.execute(db);
   if (rows.length === 0) return undefined;
   const eligible = rows.flatMap(({ reason, agents: _agents, ...row }) => (reason === null ? [row] : []));
@@ -146,10 +148,10 @@ async function readWholeFleet(db: ClustersDb, query: CandidateQuery): Promise<Ca
   return { eligible, rejected, complete: true };
 }
 
-/** How many agents of the fleet are passed over for each reason. */
+/** How many agents are rejected for each reason. */
 export async function countRejections(db: ClustersDb, query: CandidateQuery): Promise<Record<string, number>> {
   const tokens = tokensOf(query);
-  // Agents without any required capability are the fleet less the holders, which an index finds: they are not read.
+  // Agents without any required capability are all agents less the holders, which an index finds: they are not read.
   const holders = tokens.length > 0 ? sql`and a.capabilities && ${tokens}::text[]` : sql``;
   const { rows } = await sql<{ reason: string | null; agents: number; fleet: number }>`
     select ${rejection({ ...query, requiredCapabilities: [], roles: [] })} as reason, count(*) as agents,
@@ -168,8 +170,8 @@ export async function countRejections(db: ClustersDb, query: CandidateQuery): Pr
 }
 
 /**
- * Walks the ring of agents from the operation's place on. A capability that the walk met seldom is rare enough to be
- * found through its own index.
+ * Reads the ring of agents from the operation's place on. A capability of which the sample has few holders is rare enough
+ * to be read by its own index.
  */
 async function sampleCandidates(db: ClustersDb, query: CandidateQuery): Promise<CandidateRow[]> {
   const start = sql`(hashtext(${query.seed}) & 2147483647)`;
@@ -193,8 +195,8 @@ async function sampleCandidates(db: ClustersDb, query: CandidateQuery): Promise<
 }
 
 /**
- * A wider look for a request that the sample could not satisfy: for each host (or zone) the first few holders of
- * each set of capabilities, up to 4,000 agents. Used only then, since it reads the whole fleet.
+ * A wider search for a request that the sample could not satisfy: for each host (or zone) the first few holders of
+ * each set of capabilities, up to 4,000 agents. Expensive: it reads all agents.
  */
 export async function findMoreCandidates(
   db: ClustersDb,
@@ -211,8 +213,8 @@ export async function findMoreCandidates(
 }
 
 /**
- * Locks agents until the end of the transaction and gives back those that are still eligible, in id order.
- * @param wait false: skip agents that another formation is deciding about this moment, which cannot deadlock.
+ * Locks agents until the end of the transaction and returns those that are still eligible, in id order.
+ * @param how.wait false: skip agents that another transaction has locked, which cannot deadlock.
  */
 export async function lockCandidates(
   tx: ClustersDb,
@@ -227,7 +229,7 @@ export async function lockCandidates(
   return rows.filter((row) => row.reason === null).map(({ reason: _reason, ...row }) => row);
 }
 
-/** Formations that met others at every turn decide one after another, until the end of their transaction. */
+/** Lets formations that keep meeting locked agents decide one after another, each until the end of its transaction. */
 export async function takeTurn(tx: ClustersDb): Promise<void> {
   await sql`select pg_advisory_xact_lock(hashtext('cluster-manager formation turn'))`.execute(tx);
 }

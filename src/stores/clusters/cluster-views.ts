@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
 import type { ClusterState, ClusterView } from '../../contracts/clusters.js';
-import { clusterColumns, type ClusterRow } from './formation.js';
+import { clusterColumns, type ClusterRow } from './clusters.js';
 import type { ClustersDb } from './schema.js';
 
 interface MemberOfCluster {

@@ -1,8 +1,8 @@
 import { sql } from 'kysely';
-import type { ClustersDb } from './schema.js';
+import type { ClustersDb, Row } from './schema.js';
 
 export interface NewEvent {
-  /** Unique for what happened: the same id again is the same event and is not written twice. */
+  /** The same id again is the same event, and is not written twice. */
   readonly id: string;
   readonly type: string;
   /** What it is about: a cluster, agent or operation id. */
@@ -11,7 +11,7 @@ export interface NewEvent {
   readonly data: unknown;
 }
 
-/** Appends to the one event log. Call it last in a transaction: it holds the log's head until the commit. */
+/** Appends to the event log. Call it last in a transaction: it locks the log's head until the commit. */
 export async function appendEvent(tx: ClustersDb, event: NewEvent): Promise<void> {
   await sql`
     with fresh as (select 1 where not exists (select 1 from events where id = ${event.id})),
@@ -23,23 +23,10 @@ export async function appendEvent(tx: ClustersDb, event: NewEvent): Promise<void
     on conflict (id) do nothing`.execute(tx);
 }
 
-export interface EventRow {
-  readonly seq: number;
-  readonly id: string;
-  readonly type: string;
-  readonly subject: string;
-  readonly operationId: string | null;
-  readonly data: unknown;
-  readonly time: Date;
-}
+const columns = ['seq', 'id', 'type', 'subject', 'operationId', 'data', 'time'] as const;
 
-/** Events after a sequence number, oldest first. Dense: a reader that goes on from the last one misses none. */
-export async function eventsAfter(db: ClustersDb, seq: number, limit: number): Promise<EventRow[]> {
-  return db
-    .selectFrom('events')
-    .select(['seq', 'id', 'type', 'subject', 'operationId', 'data', 'time'])
-    .where('seq', '>', seq)
-    .orderBy('seq')
-    .limit(limit)
-    .execute();
-}
+export type EventRow = Row<'events', typeof columns>;
+
+/** Events after a sequence number, oldest first. Without gaps: a reader that continues after the last one misses none. */
+export const eventsAfter = (db: ClustersDb, seq: number, limit: number): Promise<EventRow[]> =>
+  db.selectFrom('events').select(columns).where('seq', '>', seq).orderBy('seq').limit(limit).execute();

@@ -20,7 +20,7 @@ export async function saveHeartbeats(
 ): Promise<ReadonlyMap<string, BeatAnswer>> {
   const entries = [...beats].sort(([a], [b]) => (a < b ? -1 : 1));
   const column = <Value>(pick: (beat: Heartbeat) => Value | undefined) => entries.map(([, beat]) => pick(beat) ?? null);
-  // Rows are locked in id order by the subselect, so two servers that flush at once cannot deadlock.
+  // Rows are locked in id order by the subselect, so that two servers that flush at once do not deadlock.
   const { rows } = await sql<{ id: string; leaseExpiresAt: Date; epoch: Record<string, number> }>`
     with beat as (
       select * from unnest(${entries.map(([id]) => id)}::text[], ${column((b) => b.readiness)}::text[],
@@ -32,12 +32,12 @@ export async function saveHeartbeats(
     ), renewed as (
       update agents a set lease_expires_at = clock_timestamp() + make_interval(secs => ${leaseSeconds}),
         readiness = coalesce(beat.readiness, a.readiness), load = coalesce(beat.load, a.load),
-        tells_load = a.tells_load or beat.load is not null,
+        reports_load = a.reports_load or beat.load is not null,
         inbox_depth = coalesce(beat.inbox_depth, a.inbox_depth), usage = coalesce(beat.usage, a.usage)
       from locked, beat where a.id = locked.id and beat.id = locked.id
       returning a.id, a.lease_expires_at, a.cluster_count
     )
-    select r.id, r.lease_expires_at as "leaseExpiresAt",
+    select r.id, r.lease_expires_at,
       case when r.cluster_count = 0 then '{}'::jsonb else coalesce((
         select jsonb_object_agg(c.id, c.epoch) from memberships m join clusters c on c.id = m.cluster_id
         where m.agent_id = r.id and m.state = 'active'), '{}'::jsonb) end as epoch
@@ -45,12 +45,12 @@ export async function saveHeartbeats(
   return new Map(rows.map(({ id, ...answer }) => [id, answer]));
 }
 
-/** Notes that mail was handed to these agents: the proof behind `reachability`. */
+/** Records that messages were delivered to these agents, which `reachability` reports. */
 export async function recordDelivery(db: ClustersDb, agentIds: readonly string[]): Promise<void> {
-  // A hint is not worth waiting for: a row that is being changed is left for the next hand-over.
+  // Not worth waiting for: a row that is being changed is left for the next delivery.
   await sql`
-    update agents set handed_over_at = now() where id in (
+    update agents set last_delivery_at = now() where id in (
       select id from agents where id = any(${agentIds}::text[])
-        and (handed_over_at is null or handed_over_at < now() - interval '1 second')
+        and (last_delivery_at is null or last_delivery_at < now() - interval '1 second')
       order by id for no key update skip locked)`.execute(db);
 }

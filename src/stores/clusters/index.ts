@@ -4,21 +4,22 @@ export * from './agents.js';
 export * from './candidates.js';
 export * from './cluster-views.js';
 export * from './events.js';
-export * from './formation.js';
+export * from './clusters.js';
+export * from './cluster-changes.js';
 export * from './heartbeats.js';
 export * from './intervals.js';
 export * from './invitations.js';
 export * from './operations.js';
+export * from './memberships.js';
 export * from './reservations.js';
 export * from './scaling.js';
 export * from './scaling-pages.js';
 export * from './agent-status.js';
 export * from './steps.js';
-export * from './summaries.js';
+export * from './step-results.js';
 export * from './tokens.js';
 export { inTransaction } from '../database.js';
 export type { ClustersDb, ClustersSchema } from './schema.js';
-export * from './unknown-agents.js';
 
 export const clustersDatabase: DatabaseSchema = {
   name: 'clusters_db',

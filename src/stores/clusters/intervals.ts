@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import { clusterColumns, type ClusterRow } from './formation.js';
+import { clusterColumns, type ClusterRow } from './clusters.js';
 import { operationColumns, type OperationRow } from './operations.js';
 import type { ClustersDb } from './schema.js';
 
@@ -9,9 +9,8 @@ export interface ShortCluster extends ClusterRow {
 }
 
 /**
- * Active clusters with members whose lease lapsed or who left, when that puts them below their minimum. None while
- * no server has been up for `graceSeconds`: after an outage of the manager itself leases have lapsed that say nothing
- * of their agents.
+ * Active clusters that have fewer live members than their minimum, because leases expired or agents left. None while no
+ * server has been up for `graceSeconds`: after an outage of the manager expired leases say nothing of their agents.
  */
 export async function clustersBelowMinimum(
   db: ClustersDb,
@@ -34,7 +33,7 @@ export async function clustersBelowMinimum(
   return rows;
 }
 
-/** Queued formation requests, first come first. */
+/** Queued formation requests in the order of their arrival. */
 export async function queuedOperations(db: ClustersDb, limit: number): Promise<OperationRow[]> {
   const { rows } = await sql<OperationRow>`
     select ${operationColumns} from operations o where o.state = 'queued' order by o.created_at, o.id limit ${limit}
@@ -43,8 +42,8 @@ export async function queuedOperations(db: ClustersDb, limit: number): Promise<O
 }
 
 /**
- * How many formation requests wait in the queue, and for how many memberships the agents that are there have room; 0 where
- * nobody waits, since then nobody asks.
+ * How many formation requests are queued, and for how many memberships the live agents have room. The room is counted
+ * only when a request is queued, since nothing needs it otherwise.
  */
 export async function queueAndRoom(db: ClustersDb): Promise<{ readonly waiting: number; readonly room: number }> {
   const { rows } = await sql<{ waiting: number; room: number }>`
@@ -55,39 +54,39 @@ export async function queueAndRoom(db: ClustersDb): Promise<{ readonly waiting: 
   return rows[0] ?? { waiting: 0, room: 0 };
 }
 
-/** How many formation requests stand before this one in the queue, plus one. */
+/** The place of a formation request in the queue, from 1. */
 export async function queuePosition(db: ClustersDb, operationId: string): Promise<number> {
   const { rows } = await sql<{ position: number }>`
-    select count(*) as position from operations o, operations me
-    where me.id = ${operationId} and o.state = 'queued' and (o.created_at, o.id) <= (me.created_at, me.id)`.execute(db);
+    select count(*) as position from operations o, operations own
+    where own.id = ${operationId} and o.state = 'queued' and (o.created_at, o.id) <= (own.created_at, own.id)`.execute(
+    db,
+  );
   return rows[0]?.position ?? 0;
 }
 
 export async function setQueued(tx: ClustersDb, operationId: string, queued: boolean): Promise<void> {
-  await sql`
-    update operations set state = ${queued ? 'queued' : 'running'}, queued_at = coalesce(queued_at, now())
-    where id = ${operationId} and state in ('running', 'queued')`.execute(tx);
+  await tx
+    .updateTable('operations')
+    .set({ state: queued ? 'queued' : 'running', queuedAt: sql`coalesce(queued_at, now())` })
+    .where('id', '=', operationId)
+    .where('state', 'in', ['running', 'queued'])
+    .execute();
 }
 
-/** A server says that it is up; rows of servers silent for a day are dropped. */
-export async function recordServer(db: ClustersDb, serverId: string): Promise<void> {
-  await sql`
-    insert into servers (id, seen_at) values (${serverId}, now())
-    on conflict (id) do update set seen_at = excluded.seen_at`.execute(db);
-  await sql`delete from servers where seen_at < now() - interval '1 day'`.execute(db);
+/** Records that a server is up, and deletes servers that have been silent for a day. */
+export async function recordServer(db: ClustersDb, id: string): Promise<void> {
+  const seenAt = sql<Date>`now()`;
+  await db
+    .insertInto('servers')
+    .values({ id, seenAt })
+    .onConflict((conflict) => conflict.column('id').doUpdateSet({ seenAt }))
+    .execute();
+  await db
+    .deleteFrom('servers')
+    .where('seenAt', '<', sql<Date>`now() - interval '1 day'`)
+    .execute();
 }
 
-export async function removeServer(db: ClustersDb, serverId: string): Promise<void> {
-  await sql`delete from servers where id = ${serverId}`.execute(db);
-}
-
-/**
- * The round in which a queued request is tried next. Agents reserved in it are found by the waiting workflow, which
- * counts its rounds the same way.
- */
-export async function nextRound(db: ClustersDb, operationId: string): Promise<number> {
-  const { rows } = await sql<{ round: number }>`
-    select coalesce(max(round), -1) + 1 as round from operation_steps
-    where operation_id = ${operationId} and step = 'defineCluster'`.execute(db);
-  return rows[0]?.round ?? 0;
+export async function removeServer(db: ClustersDb, id: string): Promise<void> {
+  await db.deleteFrom('servers').where('id', '=', id).execute();
 }

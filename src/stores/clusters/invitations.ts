@@ -3,7 +3,7 @@ import { ManagerError } from '../../contracts/errors.js';
 import type { InvitationAnswer } from '../../contracts/agents.js';
 import type { ClustersDb } from './schema.js';
 
-/** Notes that these reserved agents are being asked (again). */
+/** Records that these reserved agents are invited (again). */
 export async function recordInvitations(tx: ClustersDb, membershipIds: readonly number[]): Promise<void> {
   if (membershipIds.length === 0) return;
   await sql`
@@ -12,7 +12,7 @@ export async function recordInvitations(tx: ClustersDb, membershipIds: readonly 
 }
 
 /**
- * Saves an agent's answer to its invitation. The first answer counts; the same one again is accepted silently.
+ * Saves an agent's answer to its invitation. The first answer counts; the same one again changes nothing.
  * @returns the workflow that waits for it.
  * @throws ManagerError `not_found` when the agent was never invited, `state_conflict` when it answered otherwise or too late.
  */
@@ -22,21 +22,26 @@ export async function answerInvitation(
   agentId: string,
   { answer, reason }: InvitationAnswer,
 ): Promise<{ readonly workflowId: string }> {
-  const word = answer === 'accept' ? 'accepted' : 'declined';
+  const saved = answer === 'accept' ? 'accepted' : 'declined';
   const { rows } = await sql<{ workflowId: string }>`
-    update memberships m set answer = ${word}, answer_reason = ${reason ?? null}
+    update memberships m set answer = ${saved}, answer_reason = ${reason ?? null}
     from operations o
     where m.cluster_id = ${clusterId} and m.agent_id = ${agentId} and m.state = 'reserved'
-      and m.answer in ('invited', ${word}) and o.id = m.operation_id
-    returning o.workflow_id as "workflowId"`.execute(db);
+      and m.answer in ('invited', ${saved}) and o.id = m.operation_id
+    returning o.workflow_id`.execute(db);
   const open = rows[0];
   if (open) return open;
-  const { rows: past } = await sql<{ state: string; answer: string }>`
-    select state, answer from memberships where cluster_id = ${clusterId} and agent_id = ${agentId}
-    order by id desc limit 1`.execute(db);
-  if (!past[0]) throw new ManagerError('not_found', `There is no invitation of cluster "${clusterId}" for this agent`);
+  const past = await db
+    .selectFrom('memberships')
+    .select(['state', 'answer'])
+    .where('clusterId', '=', clusterId)
+    .where('agentId', '=', agentId)
+    .orderBy('id', 'desc')
+    .limit(1)
+    .executeTakeFirst();
+  if (!past) throw new ManagerError('not_found', `There is no invitation of cluster "${clusterId}" for this agent`);
   throw new ManagerError(
     'state_conflict',
-    `The invitation of cluster "${clusterId}" is closed: the membership is ${past[0].state}, the answer "${past[0].answer}"`,
+    `The invitation of cluster "${clusterId}" is closed: the membership is ${past.state}, the answer "${past.answer}"`,
   );
 }

@@ -1,29 +1,29 @@
 import { sql } from 'kysely';
 import { ManagerError } from '../../contracts/errors.js';
-import type { OperationError, OperationKind, OperationState } from '../../contracts/operations.js';
+import type { OperationError, OperationState } from '../../contracts/operations.js';
+import { columnsOf, json } from '../expressions.js';
 import { withCommit } from '../pipelined-pool.js';
-import type { ClustersDb } from './schema.js';
+import type { ClustersDb, Row } from './schema.js';
 
-export interface OperationRow {
-  readonly id: string;
-  readonly kind: OperationKind;
-  readonly state: OperationState;
-  readonly clusterId: string;
-  readonly workflowId: string;
-  readonly request: unknown;
-  readonly requestHash: string;
-  readonly requestedBy: string;
-  readonly result: unknown;
-  readonly error: OperationError | null;
-  readonly createdAt: Date;
-  readonly queuedAt: Date | null;
-  readonly endedAt: Date | null;
-}
+const columns = [
+  'id',
+  'kind',
+  'state',
+  'clusterId',
+  'workflowId',
+  'request',
+  'requestHash',
+  'requestedBy',
+  'result',
+  'error',
+  'createdAt',
+  'queuedAt',
+  'endedAt',
+] as const;
 
-export const operationColumns = sql<OperationRow>`
-  o.id, o.kind, o.state, o.cluster_id as "clusterId", o.workflow_id as "workflowId", o.request,
-  o.request_hash as "requestHash", o.requested_by as "requestedBy", o.result, o.error,
-  o.created_at as "createdAt", o.queued_at as "queuedAt", o.ended_at as "endedAt"`;
+export type OperationRow = Row<'operations', typeof columns>;
+
+export const operationColumns = columnsOf('o', columns);
 
 export type NewOperation = Pick<
   OperationRow,
@@ -31,21 +31,23 @@ export type NewOperation = Pick<
 >;
 
 /** Writes the row of an operation. @returns undefined when its id is taken. */
-export async function insertOperation(db: ClustersDb, operation: NewOperation): Promise<OperationRow | undefined> {
-  const { rows } = await sql<OperationRow>`
-    insert into operations as o (id, kind, state, cluster_id, workflow_id, request, request_hash, requested_by)
-    values (${operation.id}, ${operation.kind}, 'running', ${operation.clusterId}, ${operation.workflowId},
-      ${JSON.stringify(operation.request)}::jsonb, ${operation.requestHash}, ${operation.requestedBy})
-    on conflict (id) do nothing returning ${operationColumns}`.execute(db);
-  return rows[0];
-}
+export const insertOperation = (
+  db: ClustersDb,
+  { request, ...operation }: NewOperation,
+): Promise<OperationRow | undefined> =>
+  db
+    .insertInto('operations')
+    .values({ ...operation, state: 'running', request: json(request) })
+    .onConflict((conflict) => conflict.column('id').doNothing())
+    .returning(columns)
+    .executeTakeFirst();
 
-/** @throws ManagerError `idempotency_conflict` when the known operation stands for another request. */
+/** @throws ManagerError `idempotency_conflict` when the known operation is of another request. */
 export function requireSameRequest(known: OperationRow, operation: NewOperation): void {
   if (known.requestHash === operation.requestHash && known.kind === operation.kind) return;
   throw new ManagerError(
     'idempotency_conflict',
-    `"${operation.id}" already stands for another ${known.kind} request of ${known.createdAt.toISOString()}; ` +
+    `"${operation.id}" was used for another ${known.kind} request at ${known.createdAt.toISOString()}; ` +
       'send the same request again to get its result, or use a new id',
   );
 }
@@ -67,10 +69,12 @@ export async function acceptOperation(
   return { operation: known, created: false };
 }
 
-export async function findOperation(db: ClustersDb, id: string): Promise<OperationRow | undefined> {
-  const { rows } = await sql<OperationRow>`select ${operationColumns} from operations o where o.id = ${id}`.execute(db);
-  return rows[0];
-}
+export const findOperation = (db: ClustersDb, id: string): Promise<OperationRow | undefined> =>
+  db.selectFrom('operations').select(columns).where('id', '=', id).executeTakeFirst();
+
+/** Locks an operation until the end of the transaction. */
+export const lockOperation = (tx: ClustersDb, id: string): Promise<OperationRow | undefined> =>
+  tx.selectFrom('operations').select(columns).where('id', '=', id).forUpdate().executeTakeFirst();
 
 export interface OperationFilter {
   readonly state?: OperationState;
@@ -80,41 +84,39 @@ export interface OperationFilter {
   readonly limit: number;
 }
 
-/** Newest first, by the millisecond: what a cursor made of a JavaScript date can name. */
-export async function listOperations(db: ClustersDb, filter: OperationFilter): Promise<OperationRow[]> {
-  const { rows } = await sql<OperationRow>`
-    select ${operationColumns} from operations o
-    where (${filter.state ?? null}::text is null or o.state = ${filter.state ?? null})
-      and (${filter.clusterId ?? null}::text is null or o.cluster_id = ${filter.clusterId ?? null})
-      and (${filter.before?.createdAt ?? null}::timestamptz is null
-        or (date_trunc('milliseconds', o.created_at), o.id)
-          < (${filter.before?.createdAt ?? null}::timestamptz, ${filter.before?.id ?? null}))
-    order by date_trunc('milliseconds', o.created_at) desc, o.id desc limit ${filter.limit}`.execute(db);
-  return rows;
-}
-
-export interface StepRow {
-  readonly step: string;
-  readonly round: number;
-  readonly attempt: number;
-  readonly startedAt: Date;
-  readonly endedAt: Date;
-  readonly result: unknown;
-}
-
-export async function stepsOf(db: ClustersDb, operationId: string): Promise<StepRow[]> {
-  return db
-    .selectFrom('operationSteps')
-    .select(['step', 'round', 'attempt', 'startedAt', 'endedAt', 'result'])
-    .where('operationId', '=', operationId)
-    .orderBy('endedAt')
+/** Newest first, by the millisecond, which is what a cursor made of a JavaScript date can name. */
+export const listOperations = (
+  db: ClustersDb,
+  { state, clusterId, before, limit }: OperationFilter,
+): Promise<OperationRow[]> =>
+  db
+    .selectFrom('operations')
+    .select(columns)
+    .$if(state !== undefined, (query) => query.where('state', '=', state ?? 'running'))
+    .$if(clusterId !== undefined, (query) => query.where('clusterId', '=', clusterId ?? ''))
+    .$if(before !== undefined, (query) =>
+      query.where(sql<boolean>`(date_trunc('milliseconds', created_at), id)
+        < (${before?.createdAt}::timestamptz, ${before?.id})`),
+    )
+    .orderBy(sql`date_trunc('milliseconds', created_at)`, 'desc')
+    .orderBy('id', 'desc')
+    .limit(limit)
     .execute();
+
+/** How many operations are in each state; a state without any is left out. */
+export async function countOperations(db: ClustersDb): Promise<Readonly<Record<string, number>>> {
+  const rows = await db
+    .selectFrom('operations')
+    .select((query) => ['state', query.fn.countAll<number>().as('count')])
+    .groupBy('state')
+    .execute();
+  return Object.fromEntries(rows.map(({ state, count }) => [state, count]));
 }
 
 /**
- * Ends an operation once, with its event in the log; a second ending changes nothing. Call it last in a transaction: it
- * holds the log's head until the commit.
- * @param end.event `type` in the log; its data is the result or the error.
+ * Ends an operation once, with its event in the log; a second end changes nothing. Call it last in a transaction: it locks
+ * the log's head until the commit.
+ * @param end.event the event's `type`; its data is the result or the error.
  */
 export async function endOperation(
   tx: ClustersDb,
@@ -142,9 +144,9 @@ export async function endOperation(
 }
 
 /**
- * Running operations that nobody may be working on: accepted but with no step after `startSeconds`, or still open
- * `graceSeconds` after their deadline (a terminated workflow runs no code). Starting their workflow again is safe:
- * one that runs is joined, finished steps give their first result, and lost reservations end in compensation.
+ * Open operations whose workflow may have been terminated: accepted but without a step after `startSeconds`, or open
+ * `graceSeconds` after their deadline. Starting their workflow again is safe: a running one is joined, finished steps
+ * return their first result, and lost reservations end in compensation.
  */
 export async function abandonedOperations(
   db: ClustersDb,
@@ -157,7 +159,7 @@ export async function abandonedOperations(
         and not exists (select 1 from operation_steps s where s.operation_id = o.id))
       or coalesce(o.queued_at + make_interval(secs => coalesce((o.request ->> 'queueSeconds')::int, 3600)), o.created_at)
          + make_interval(secs => coalesce((o.request ->> 'deadlineSeconds')::int, 120) + ${graceSeconds}) < now())
-    -- A scaling may wait an hour for the orchestrator: many of those must not keep the others from being looked at.
+    -- A scaling may wait an hour for the orchestrator: many of those must not keep the others out of the page.
     order by o.kind = 'SCALING', o.created_at limit ${limit}`.execute(db);
   return rows;
 }

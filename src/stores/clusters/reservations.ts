@@ -8,9 +8,9 @@ export interface NewReservation {
 }
 
 /**
- * Reserves agents for a cluster. The trigger on memberships counts each one on its agent's row, whose check
- * constraint refuses one too many.
- * @param expiresInSeconds after which the formation interval may release them if nobody did.
+ * Reserves agents for a cluster. A trigger counts each membership on its agent's row, whose constraint refuses one too
+ * many.
+ * @param into.expiresInSeconds after which the formation interval may release them.
  */
 export async function reserve(
   tx: ClustersDb,
@@ -32,7 +32,7 @@ export async function reserve(
     order by a.id`.execute(tx);
 }
 
-/** Releases what an operation reserved and never activated. Agents are touched in id order, so two releases cannot deadlock. */
+/** Releases the agents that an operation has reserved. They are locked in id order, so that two releases do not deadlock. */
 export async function releaseReservations(tx: ClustersDb, operationId: string): Promise<void> {
   await sql`
     with held as (select id from memberships where operation_id = ${operationId} and state = 'reserved'
@@ -46,14 +46,16 @@ export async function releaseReservation(
   membershipId: number,
   answer: 'declined' | 'silent',
 ): Promise<void> {
-  await sql`
-    update memberships set state = 'released', left_at = now(), answer = ${answer}
-    where id = ${membershipId} and state = 'reserved'`.execute(tx);
+  await tx
+    .updateTable('memberships')
+    .set({ state: 'released', leftAt: sql`now()`, answer })
+    .where('id', '=', membershipId)
+    .where('state', '=', 'reserved')
+    .execute();
 }
 
 /**
- * Releases reservations past their expiry whose operation no longer needs them or never will: nobody is left
- * reserved for ever because a workflow was terminated.
+ * Releases reservations past their expiry: an agent does not stay reserved for ever because a workflow was terminated.
  * @returns how many were released.
  */
 export async function releaseExpiredReservations(db: ClustersDb): Promise<number> {
@@ -67,11 +69,11 @@ export async function releaseExpiredReservations(db: ClustersDb): Promise<number
   return rows.length;
 }
 
-/** What releaseExpiredReservations would release now. */
-export async function expiredReservations(
+/** The reservations that releaseExpiredReservations would release now. */
+export const expiredReservations = (
   db: ClustersDb,
-): Promise<{ readonly agentId: string; readonly operationId: string }[]> {
-  return db
+): Promise<{ readonly agentId: string; readonly operationId: string }[]> =>
+  db
     .selectFrom('memberships')
     .select(['agentId', 'operationId'])
     .where('state', '=', 'reserved')
@@ -79,43 +81,3 @@ export async function expiredReservations(
     .orderBy('agentId')
     .limit(1000)
     .execute();
-}
-
-export interface MembershipRow {
-  readonly id: number;
-  readonly agentId: string;
-  readonly state: 'reserved' | 'active';
-  readonly roles: readonly string[];
-  readonly operationId: string;
-  readonly answer: 'none' | 'invited' | 'accepted' | 'declined' | 'silent';
-  readonly answerReason: string | null;
-  readonly tries: number;
-  /** Seconds since the last invitation, by the database's clock. */
-  readonly invitedSecondsAgo: number | null;
-  readonly acceptance: 'auto' | 'ask';
-  readonly chosenLoad: number;
-  readonly load: number;
-  readonly host: string | null;
-  readonly zone: string | null;
-  readonly capabilities: readonly string[];
-  readonly alive: boolean;
-  readonly clusterCount: number;
-  readonly maxClusters: number;
-  readonly recentFlaps: number;
-  readonly resources: Readonly<Record<string, number>>;
-  readonly held: Readonly<Record<string, number>>;
-}
-
-/** The live memberships of a cluster with what its agents are, by agent id. */
-export async function membershipsOf(tx: ClustersDb, clusterId: string): Promise<MembershipRow[]> {
-  const { rows } = await sql<{ members: MembershipRow[] }>`select members_of(${clusterId}) as members`.execute(tx);
-  return rows[0]?.members ?? [];
-}
-
-/** Agents that declined this operation's invitation or never answered it. */
-export async function unwillingAgents(tx: ClustersDb, operationId: string): Promise<string[]> {
-  const { rows } = await sql<{ id: string }>`
-    select agent_id as id from memberships where operation_id = ${operationId} and answer in ('declined', 'silent')
-  `.execute(tx);
-  return rows.map((row) => row.id);
-}

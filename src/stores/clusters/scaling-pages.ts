@@ -1,8 +1,8 @@
 import { sql } from 'kysely';
-import { clusterColumns, type ClusterRow } from './formation.js';
+import { clusterColumns, type ClusterRow } from './clusters.js';
 import type { ClustersDb } from './schema.js';
 
-/** Active clusters after an id, those left out that are being scaled: a page of what the scaling interval assesses. */
+/** A page of the active clusters that are not being scaled, by id: those that the scaling interval assesses. */
 export async function clustersToAssess(
   db: ClustersDb,
   { after, limit }: { readonly after: string; readonly limit: number },
@@ -15,7 +15,7 @@ export async function clustersToAssess(
   return rows;
 }
 
-/** What members tell of their usage, an agent after the other: the amounts of a heartbeat, and load as used concurrency. */
+/** The usage that a member's heartbeat reports: its amounts, and its load as used concurrency. */
 export interface ReportedUsage {
   readonly agentId: string;
   readonly resource: string;
@@ -23,7 +23,7 @@ export interface ReportedUsage {
 }
 
 /**
- * A page of the usage that agents which are members of something have told by heartbeat.
+ * A page of the usage that members of any cluster have reported by heartbeat.
  * @param page.after the last agent's id of the page before.
  */
 export async function reportedUsage(
@@ -35,16 +35,16 @@ export async function reportedUsage(
     usage: Record<string, number>;
     load: number;
     concurrency: number;
-    tellsLoad: boolean;
+    reportsLoad: boolean;
   }>`
-    select id, usage, load, concurrency, tells_load as "tellsLoad" from agents
+    select id, usage, load, concurrency, reports_load from agents
     where id > ${after} and cluster_count > 0 and left_at is null and lease_expires_at > now()
     order by id limit ${limit}`.execute(db);
   return {
     last: rows.length < limit ? undefined : rows.at(-1)?.id,
-    told: rows.flatMap(({ id: agentId, usage, load, concurrency, tellsLoad }) => [
+    told: rows.flatMap(({ id: agentId, usage, load, concurrency, reportsLoad }) => [
       ...Object.entries(usage).map(([resource, amount]) => ({ agentId, resource, amount })),
-      ...(tellsLoad ? [{ agentId, resource: concurrencyResource, amount: load * concurrency }] : []),
+      ...(reportsLoad ? [{ agentId, resource: concurrencyResource, amount: load * concurrency }] : []),
     ]),
   };
 }
@@ -53,8 +53,8 @@ export async function reportedUsage(
 export const concurrencyResource = 'concurrency';
 
 /**
- * Active clusters where some resource of all members together is used above a ratio, as their last heartbeats tell. A
- * member that tells nothing of a resource counts as idle.
+ * Active clusters of which a resource, of all members together, is used above a ratio by the last heartbeats. A member that
+ * reports nothing of a resource counts as idle.
  */
 export async function hotClusters(
   db: ClustersDb,
@@ -64,15 +64,15 @@ export async function hotClusters(
     with member as (
       select m.cluster_id, a.* from memberships m join agents a on a.id = m.agent_id join clusters c on c.id = m.cluster_id
       where m.state = 'active' and c.state = 'active' and a.left_at is null and a.lease_expires_at > now()
-    ), told as (
+    ), reported as (
       select cluster_id, r.key as resource, sum(r.value::float8) as offered,
         sum(coalesce((usage ->> r.key)::float8, 0)) as used
       from member, jsonb_each_text(resources) r group by 1, 2
       union all
-      select cluster_id, ${concurrencyResource}, sum(concurrency), sum(case when tells_load then load * concurrency else 0 end)
+      select cluster_id, ${concurrencyResource}, sum(concurrency), sum(case when reports_load then load * concurrency else 0 end)
       from member group by 1
     )
-    select distinct cluster_id as id from told where offered > 0 and used / offered > ${above} order by 1 limit ${limit}
+    select distinct cluster_id as id from reported where offered > 0 and used / offered > ${above} order by 1 limit ${limit}
   `.execute(db);
   return rows.map(({ id }) => id);
 }

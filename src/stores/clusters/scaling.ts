@@ -1,9 +1,9 @@
 import { sql } from 'kysely';
 import { ManagerError } from '../../contracts/errors.js';
-import { clusterColumns, type ClusterRow } from './formation.js';
+import { clusterColumns, type ClusterRow } from './clusters.js';
 import type { ClustersDb } from './schema.js';
 
-/** A member with what a scaling decision and a stability score ask of it. */
+/** A member with what a scaling decision and a stability score need to know of it. */
 export interface ScalingMemberRow {
   readonly clusterId: string;
   readonly agentId: string;
@@ -13,11 +13,11 @@ export interface ScalingMemberRow {
   readonly capabilities: readonly string[];
   readonly offers: Readonly<Record<string, number>>;
   readonly alive: boolean;
-  /** Alive, and takes or does work. */
+  /** Alive, and ready or busy. */
   readonly ready: boolean;
   readonly joinedAt: Date;
   readonly load: number;
-  readonly tellsLoad: boolean;
+  readonly reportsLoad: boolean;
   readonly concurrency: number;
   readonly inboxDepth: number;
   readonly recentFlaps: number;
@@ -26,25 +26,25 @@ export interface ScalingMemberRow {
 /** The active members of clusters, by cluster and agent id. */
 export async function scalingMembers(db: ClustersDb, clusterIds: readonly string[]): Promise<ScalingMemberRow[]> {
   const { rows } = await sql<ScalingMemberRow>`
-    select m.cluster_id as "clusterId", m.agent_id as "agentId", m.roles, a.host, a.zone, a.capabilities,
+    select m.cluster_id, m.agent_id, m.roles, a.host, a.zone, a.capabilities,
       a.resources as offers, (a.left_at is null and a.lease_expires_at > now()) as alive,
       (a.left_at is null and a.lease_expires_at > now() and a.readiness in ('ready', 'busy')) as ready,
-      m.joined_at as "joinedAt", a.load, a.tells_load as "tellsLoad", a.concurrency, a.inbox_depth as "inboxDepth",
-      a.recent_flaps as "recentFlaps"
+      m.joined_at, a.load, a.reports_load, a.concurrency, a.inbox_depth,
+      a.recent_flaps
     from memberships m join agents a on a.id = m.agent_id
     where m.cluster_id = any(${clusterIds}::text[]) and m.state = 'active'
     order by m.cluster_id, m.agent_id`.execute(db);
   return rows;
 }
 
-/** How many members each cluster lost within a time without anybody having asked for it. Clusters without are absent. */
+/** How many members each cluster lost within a time, without those that an operation removed. Clusters without are absent. */
 export async function unplannedLosses(
   db: ClustersDb,
   clusterIds: readonly string[],
   windowSeconds: number,
 ): Promise<ReadonlyMap<string, number>> {
   const { rows } = await sql<{ clusterId: string; losses: number }>`
-    select cluster_id as "clusterId", count(*) as losses from memberships
+    select cluster_id, count(*) as losses from memberships
     where cluster_id = any(${clusterIds}::text[]) and state = 'released' and joined_at is not null and left_by is null
       and left_at > now() - make_interval(secs => ${windowSeconds})
     group by cluster_id`.execute(db);
@@ -52,9 +52,9 @@ export async function unplannedLosses(
 }
 
 /**
- * A cluster that is to be scaled, and another scaling of it that has not ended and goes first: it has decided already, or
- * was asked for before this one. The cluster's row stays locked until the end of the transaction, so of two that look at
- * one time the second sees what the first has saved.
+ * A cluster that is to be scaled, and another running scaling of it that goes first: it has decided already, or was
+ * requested before this one. The cluster's row stays locked until the end of the transaction, so of two concurrent scalings
+ * the second sees what the first has saved.
  */
 export async function lockForScaling(
   tx: ClustersDb,
@@ -69,15 +69,15 @@ export async function lockForScaling(
     where o.cluster_id = ${clusterId} and o.kind = 'SCALING' and o.state = 'running' and o.id <> ${operationId}
       and (exists (select 1 from operation_steps s where s.operation_id = o.id and s.step = 'assessNeeds')
         or (o.created_at, o.id)
-          < (coalesce((select me.created_at from operations me where me.id = ${operationId}), now()), ${operationId}::text))
+          < (coalesce((select own.created_at from operations own where own.id = ${operationId}), now()), ${operationId}::text))
     order by o.created_at limit 1`.execute(tx);
   return { cluster, other: rows[0]?.id };
 }
 
 /**
- * The commit point of a shrink: at `epoch` the victims are members no longer. Their agents stay taken until
- * `releaseLeaving`. Compare-and-set on the epoch before.
- * @throws ManagerError `state_conflict` when the cluster is no longer active at that epoch, or a victim no longer its member.
+ * The commit point of a shrink: from `epoch` on the departing members are members no longer, if the cluster is at the epoch
+ * before. Their agents stay reserved until `releaseLeaving`.
+ * @throws ManagerError `state_conflict` when the cluster is no longer active at that epoch, or one of them no longer its member.
  */
 export async function startLeaving(
   tx: ClustersDb,
@@ -87,7 +87,7 @@ export async function startLeaving(
     readonly epoch: number;
     readonly coordinator: string;
     readonly leaving: readonly string[];
-    /** What the cluster is meant to have from now on. */
+    /** The size that the cluster is to keep from now on. */
     readonly desired: number;
   },
 ): Promise<void> {
@@ -97,7 +97,7 @@ export async function startLeaving(
       update clusters set epoch = ${epoch}, coordinator = ${coordinator},
         spec = jsonb_set(spec, '{size,desired}', to_jsonb(${desired}::integer))
       where id = ${clusterId} and state = 'active' and epoch = ${epoch - 1} returning id
-    ), going as (
+    ), departing as (
       update memberships set state = 'leaving', leaving_since = clock_timestamp(), left_by = ${operationId}
       where cluster_id = ${clusterId} and state = 'active' and agent_id = any(${leaving}::text[]) returning id
     ), staying as (
@@ -105,7 +105,7 @@ export async function startLeaving(
       select cluster_id, ${epoch}::integer, agent_id, roles from memberships
       where cluster_id = ${clusterId} and state = 'active' and agent_id <> all(${leaving}::text[])
     )
-    select (select count(*) from moved) as clusters, (select count(*) from going) as leaving`.execute(tx);
+    select (select count(*) from moved) as clusters, (select count(*) from departing) as leaving`.execute(tx);
   const found = rows[0];
   if (found?.clusters === 1 && found.leaving === leaving.length) return;
   throw new ManagerError(
@@ -114,31 +114,31 @@ export async function startLeaving(
   );
 }
 
-/** Frees the agents that an operation made leave, in agent order. @returns who was freed now. */
+/** Releases the departing members of an operation, in agent order. @returns the agents released now. */
 export async function releaseLeaving(tx: ClustersDb, operationId: string): Promise<string[]> {
   const { rows } = await sql<{ agentId: string }>`
     with held as (
       select id from memberships where left_by = ${operationId} and state = 'leaving' order by agent_id for update
     )
     update memberships m set state = 'released', left_at = clock_timestamp() from held where m.id = held.id
-    returning m.agent_id as "agentId"`.execute(tx);
+    returning m.agent_id`.execute(tx);
   return rows.map(({ agentId }) => agentId);
 }
 
-/** How long the longest of those that an operation makes leave has been on its way, seconds; undefined when nobody is. */
+/** The departing members of an operation, and how long the first has been departing; undefined when there are none. */
 export async function leavingSince(
   db: ClustersDb,
   operationId: string,
 ): Promise<{ readonly seconds: number; readonly agentIds: readonly string[] } | undefined> {
   const { rows } = await sql<{ seconds: number | null; agentIds: string[] }>`
     select extract(epoch from clock_timestamp() - min(leaving_since))::float8 as seconds,
-      coalesce(array_agg(agent_id order by agent_id), '{}') as "agentIds"
+      coalesce(array_agg(agent_id order by agent_id), '{}') as agent_ids
     from memberships where left_by = ${operationId} and state = 'leaving'`.execute(db);
   const { seconds = null, agentIds = [] } = rows[0] ?? {};
   return seconds === null ? undefined : { seconds, agentIds };
 }
 
-/** What all agents that are there offer together, and how much of it memberships hold. `agents` counts memberships. */
+/** What all live agents offer together, and how much of it memberships hold. `agents` counts memberships. */
 export interface FleetStock {
   readonly capacity: Readonly<Record<string, number>>;
   readonly held: Readonly<Record<string, number>>;
@@ -148,7 +148,7 @@ export interface FleetStock {
 export const agentsResource = 'agents';
 
 /**
- * @param of.names the resources that are asked about, besides the agents themselves; all of them if not given.
+ * @param of.names the resources to sum, besides the agents themselves; all of them if not given.
  * @param of.capabilities only agents that have all of these.
  */
 export async function fleetStock(
@@ -172,7 +172,7 @@ export async function fleetStock(
   return { capacity: column('capacity'), held: column('held') };
 }
 
-/** A cluster among others that want to grow: its members, reserved ones too, and what they must be able to do. */
+/** A cluster that competes with others to grow: its members, reserved ones too, and the capabilities they need. */
 export interface ClaimantRow {
   readonly size: number;
   readonly requiredCapabilities: readonly string[];

@@ -1,9 +1,10 @@
-import type { Generated, Kysely } from 'kysely';
+import type { Generated, Kysely, Selectable } from 'kysely';
 import type { FormationSpec } from '../../contracts/formation.js';
 import type { ClusterState } from '../../contracts/clusters.js';
 import type { OperationError, OperationKind, OperationState } from '../../contracts/operations.js';
 import type { Readiness } from '../../contracts/agents.js';
 import type { Role } from '../../contracts/tokens.js';
+import type { Json } from '../expressions.js';
 
 type Amounts = Readonly<Record<string, number>>;
 
@@ -24,12 +25,12 @@ interface AgentsTable {
   incarnation: number;
   readiness: Readiness;
   load: number;
-  tellsLoad: Generated<boolean>;
+  reportsLoad: Generated<boolean>;
   usage: Amounts;
   inboxDepth: number;
   recentFlaps: number;
   leaseExpiresAt: Date;
-  handedOverAt: Date | null;
+  lastDeliveryAt: Date | null;
   quarantinedUntil: Date | null;
   registeredAt: Date;
   leftAt: Date | null;
@@ -44,7 +45,7 @@ interface TokensTable {
   agentId: string | null;
   hash: Buffer;
   prefix: string;
-  createdAt: Date;
+  createdAt: Generated<Date>;
   expiresAt: Date | null;
   revokedAt: Date | null;
 }
@@ -55,11 +56,11 @@ interface OperationsTable {
   state: OperationState;
   clusterId: string;
   workflowId: string;
-  request: unknown;
+  request: Json<unknown>;
   requestHash: string;
   requestedBy: string;
-  result: unknown;
-  error: OperationError | null;
+  result: Json<unknown> | null;
+  error: Json<OperationError> | null;
   createdAt: Generated<Date>;
   queuedAt: Date | null;
   endedAt: Date | null;
@@ -80,9 +81,9 @@ interface ClustersTable {
   name: string;
   state: ClusterState;
   epoch: number;
-  spec: FormationSpec;
+  spec: Json<FormationSpec>;
   coordinator: string | null;
-  links: readonly (readonly [string, string])[];
+  links: Generated<readonly (readonly [string, string])[]>;
   operationId: string;
   createdAt: Generated<Date>;
   activatedAt: Date | null;
@@ -123,7 +124,7 @@ interface EventsTable {
   type: string;
   subject: string;
   operationId: string | null;
-  data: unknown;
+  data: Json<unknown>;
   time: Generated<Date>;
 }
 
@@ -148,3 +149,11 @@ export interface ClustersSchema {
 }
 
 export type ClustersDb = Kysely<ClustersSchema>;
+
+/** Some columns of a table, as they are read. */
+export type Row<
+  Table extends keyof ClustersSchema,
+  Columns extends readonly (keyof ClustersSchema[Table])[],
+> = Readonly<
+  Pick<Selectable<ClustersSchema[Table]>, Extract<Columns[number], keyof Selectable<ClustersSchema[Table]>>>
+>;

@@ -5,12 +5,13 @@ import { failpoint } from '../failpoint.js';
 import { withCommit } from '../pipelined-pool.js';
 import {
   insertOperation,
+  lockOperation,
   operationColumns,
   requireSameRequest,
   type NewOperation,
   type OperationRow,
 } from './operations.js';
-import type { MembershipRow } from './reservations.js';
+import type { MembershipRow } from './memberships.js';
 import type { ClustersDb } from './schema.js';
 
 export interface StepKey {
@@ -34,7 +35,7 @@ interface StepNeeds {
   readonly members?: boolean;
 }
 
-/** What a step finds when it has the operation's lock. */
+/** What a step reads when it has locked its operation. */
 export interface OpenStep {
   readonly operation: OperationRow;
   /** The newest result of identifyAgents: the plan that later steps carry out. */
@@ -44,8 +45,8 @@ export interface OpenStep {
 }
 
 /**
- * Saves one step at most once. All its writes and its result commit together under the operation's row lock, so the
- * same attempt again, or a late attempt that was thought dead, changes nothing and gets the first result.
+ * Saves one step at most once. All its writes and its result commit together under the operation's row lock, so a second
+ * attempt, or a late one that was believed dead, changes nothing and gets the first result.
  * @param work reads, decides and writes inside the transaction. `[unfinished, value]` saves its writes without ending the step.
  * @param needs.accept the operation's row, written in the same transaction if it is not there yet.
  * @param needs.members whether `work` reads the memberships of the operation's cluster.
@@ -86,7 +87,7 @@ interface OpenedRow<Result> extends OperationRow {
   readonly members: readonly MembershipRow[];
 }
 
-/** Takes the operation's lock and looks, with what was committed up to then in view, at how far this step is. */
+/** Locks the operation, then reads what was committed up to then: how far this step is. */
 async function openStep<Result>(
   tx: ClustersDb,
   key: StepKey,
@@ -95,7 +96,7 @@ async function openStep<Result>(
   const created = accept && (await insertOperation(tx, accept));
   if (created) return { operation: created, plan: undefined, members: [] };
   const { rows } = await sql<OpenedRow<Result>>`
-    select ${operationColumns}, o.is_done as "isDone", o.is_undone as "isUndone", o.done, o.plan,
+    select ${operationColumns}, o.is_done, o.is_undone, o.done, o.plan,
       ${members ? sql`members_of(o.cluster_id)` : sql`'[]'::json`} as members
     from open_step(${key.operationId}, ${key.step}, ${key.round}) o`.execute(tx);
   const row = rows[0];
@@ -117,8 +118,8 @@ const isUnfinished = <Result>(
 ): outcome is readonly [typeof unfinished, Result] => Array.isArray(outcome) && outcome[0] === unfinished;
 
 /**
- * Undoes a step at most once, whether or not it ever happened; an operation that ended is left alone. The record bars
- * any attempt of the step that is still on its way.
+ * Compensates a step at most once, whether or not it was done; an operation that has ended is left as it is. The record
+ * refuses any attempt of the step that comes later.
  */
 export async function undoStep(
   db: ClustersDb,
@@ -130,7 +131,7 @@ export async function undoStep(
   failpoint(`${step}:before`);
   await inTransaction(db, async (tx) => {
     const operation = await lockOperation(tx, key.operationId);
-    // Never accepted, as when the database was away until the deadline: there is nothing to undo.
+    // Never accepted, as when the database was unreachable until the deadline: there is nothing to compensate.
     if (!operation || operation.endedAt) return;
     const { rows } = await sql`
       insert into operation_steps (operation_id, step, round, attempt, started_at, result)
@@ -141,59 +142,3 @@ export async function undoStep(
   });
   failpoint(`${step}:after-commit`);
 }
-
-async function lockOperation(tx: ClustersDb, id: string): Promise<OperationRow | undefined> {
-  const { rows } = await sql<OperationRow>`
-    select ${operationColumns} from operations o where o.id = ${id} for update`.execute(tx);
-  return rows[0];
-}
-
-/** The saved result of a step, or undefined while it is not done. */
-export async function stepResult<Result>(db: ClustersDb, key: StepKey): Promise<Result | undefined> {
-  const { rows } = await sql<{ result: Result }>`
-    select result from operation_steps
-    where operation_id = ${key.operationId} and step = ${key.step} and round = ${key.round}`.execute(db);
-  return rows[0]?.result;
-}
-
-/** The result of a step that must have been saved before this one was called. */
-export async function requireStepResult<Result>(db: ClustersDb, key: Omit<StepKey, 'round'>): Promise<Result> {
-  const { rows } = await sql<{ result: Result }>`
-    select result from operation_steps where operation_id = ${key.operationId} and step = ${key.step}
-    order by round desc limit 1`.execute(db);
-  if (!rows[0]) throw missing(key.operationId, key.step);
-  return rows[0].result;
-}
-
-/** What the fourth step starts from. */
-export interface Connected<Plan, Connections, Result> {
-  /** The fourth step's own result, when it is done already. */
-  readonly done: Result | null;
-  readonly plan: Plan;
-  readonly connections: Connections;
-  readonly members: readonly MembershipRow[];
-}
-
-/** Reads in one question what the fourth step starts from. @throws ManagerError `state_conflict` when an earlier step has no result yet. */
-export async function connectedSoFar<Plan, Connections, Result>(
-  db: ClustersDb,
-  { operationId, clusterId }: { readonly operationId: string; readonly clusterId: string },
-): Promise<Connected<Plan, Connections, Result>> {
-  const newest = (step: string) => sql`(select result from operation_steps
-    where operation_id = ${operationId} and step = ${step} order by round desc limit 1)`;
-  const { rows } = await sql<{
-    done: Result | null;
-    plan: Plan | null;
-    connections: Connections | null;
-    members: MembershipRow[];
-  }>`
-    select ${newest('initializeCluster')} as done, ${newest('identifyAgents')} as plan,
-      ${newest('establishConnections')} as connections, members_of(${clusterId}) as members`.execute(db);
-  const { done = null, plan = null, connections = null, members = [] } = rows[0] ?? {};
-  if (plan === null) throw missing(operationId, 'identifyAgents');
-  if (connections === null) throw missing(operationId, 'establishConnections');
-  return { done, plan, connections, members };
-}
-
-const missing = (operationId: string, step: string): ManagerError =>
-  new ManagerError('state_conflict', `Operation ${operationId} has no result of ${step} yet`);

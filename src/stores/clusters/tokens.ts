@@ -1,7 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { sql } from 'kysely';
 import type { Role, TokenView } from '../../contracts/tokens.js';
-import type { ClustersDb } from './schema.js';
+import { secondsFromNow } from '../expressions.js';
+import type { ClustersDb, Row } from './schema.js';
 
 export interface Principal {
   readonly tokenId: string;
@@ -12,7 +13,7 @@ export interface Principal {
 
 export const hashToken = (token: string): Buffer => createHash('sha256').update(token).digest();
 
-/** 256 random bits, told from other secrets by their prefix, so that logs can redact them. */
+/** 256 random bits, with a prefix by which logs can recognise and redact them. */
 export const newToken = (): string => `cmt_${randomBytes(32).toString('base64url')}`;
 
 /** Stores a token's hash. The token itself is never written. */
@@ -21,43 +22,59 @@ export async function insertToken(
   token: string,
   about: { role: Role; name: string; agentId?: string; expiresInSeconds?: number },
 ): Promise<TokenView> {
-  const { rows } = await sql<TokenRow>`
-    insert into tokens as t (id, role, name, agent_id, hash, prefix, expires_at)
-    values (${`tok_${randomBytes(9).toString('base64url')}`}, ${about.role}, ${about.name}, ${about.agentId ?? null},
-      ${hashToken(token)}, ${token.slice(0, 8)},
-      now() + make_interval(secs => ${about.expiresInSeconds ?? null}::double precision))
-    on conflict (hash) do update set name = excluded.name
-    returning ${tokenColumns}`.execute(tx);
-  const row = rows[0];
-  if (!row) throw new Error('The token was not written');
+  const { role, name, agentId = null, expiresInSeconds } = about;
+  const row = await tx
+    .insertInto('tokens')
+    .values({
+      id: `tok_${randomBytes(9).toString('base64url')}`,
+      role,
+      name,
+      agentId,
+      hash: hashToken(token),
+      prefix: token.slice(0, 8),
+      expiresAt: expiresInSeconds === undefined ? null : secondsFromNow(expiresInSeconds),
+    })
+    .onConflict((conflict) => conflict.column('hash').doUpdateSet({ name }))
+    .returning(columns)
+    .executeTakeFirstOrThrow();
   return toTokenView(row);
 }
 
 /** Replaces an agent's token by a new one; the old ones stop working at once. @returns the new token, shown this once. */
 export async function replaceAgentToken(tx: ClustersDb, agentId: string): Promise<string> {
   await revokeAgentTokens(tx, agentId);
-  await sql`
-    delete from tokens where agent_id = ${agentId} and revoked_at < now() - interval '1 day'`.execute(tx);
+  await tx
+    .deleteFrom('tokens')
+    .where('agentId', '=', agentId)
+    .where('revokedAt', '<', sql<Date>`now() - interval '1 day'`)
+    .execute();
   const token = newToken();
   await insertToken(tx, token, { role: 'agent', name: agentId, agentId });
   return token;
 }
 
 export async function revokeAgentTokens(tx: ClustersDb, agentId: string): Promise<void> {
-  await sql`update tokens set revoked_at = now() where agent_id = ${agentId} and revoked_at is null`.execute(tx);
+  await tx
+    .updateTable('tokens')
+    .set({ revokedAt: sql`now()` })
+    .where('agentId', '=', agentId)
+    .where('revokedAt', 'is', null)
+    .execute();
 }
 
-/** Who a token belongs to, or undefined when it is unknown, expired or revoked. Looked up by hash, so no string of a secret is compared. */
-export async function principalOf(db: ClustersDb, token: string): Promise<Principal | undefined> {
-  const { rows } = await sql<Principal>`
-    select id as "tokenId", role, agent_id as "agentId" from tokens
-    where hash = ${hashToken(token)} and revoked_at is null and (expires_at is null or expires_at > now())`.execute(db);
-  return rows[0];
-}
+/** The owner of a token, or undefined when it is unknown, expired or revoked. Found by its hash: no secret is compared as text. */
+export const principalOf = (db: ClustersDb, token: string): Promise<Principal | undefined> =>
+  db
+    .selectFrom('tokens')
+    .select(['id as tokenId', 'role', 'agentId'])
+    .where('hash', '=', hashToken(token))
+    .where('revokedAt', 'is', null)
+    .where((either) => either.or([either('expiresAt', 'is', null), either('expiresAt', '>', sql<Date>`now()`)]))
+    .executeTakeFirst();
 
 /**
- * Changes with each revocation and expiry: who caches principals drops them when it moves. Read from two small
- * indexes; the last minute is counted because revocations need not commit in the order of their times.
+ * Changes with each revocation and expiry: caches of principals are dropped when it does. Read from two small indexes;
+ * the last minute is counted because revocations need not commit in the order of their times.
  */
 export async function revocationMark(db: ClustersDb): Promise<string> {
   const { rows } = await sql<{ mark: string }>`
@@ -69,32 +86,29 @@ export async function revocationMark(db: ClustersDb): Promise<string> {
 }
 
 export async function listTokens(db: ClustersDb): Promise<TokenView[]> {
-  const { rows } = await sql<TokenRow>`
-    select ${tokenColumns} from tokens t where t.agent_id is null order by t.created_at`.execute(db);
+  const rows = await db
+    .selectFrom('tokens')
+    .select(columns)
+    .where('agentId', 'is', null)
+    .orderBy('createdAt')
+    .execute();
   return rows.map(toTokenView);
 }
 
 /** @returns false when there is no such token, or it was revoked before. */
 export async function revokeToken(db: ClustersDb, id: string): Promise<boolean> {
-  const { numAffectedRows } = await sql`
-    update tokens set revoked_at = now() where id = ${id} and revoked_at is null`.execute(db);
-  return numAffectedRows === 1n;
+  const { numUpdatedRows } = await db
+    .updateTable('tokens')
+    .set({ revokedAt: sql`now()` })
+    .where('id', '=', id)
+    .where('revokedAt', 'is', null)
+    .executeTakeFirst();
+  return numUpdatedRows === 1n;
 }
 
-interface TokenRow {
-  readonly id: string;
-  readonly role: Role;
-  readonly name: string;
-  readonly prefix: string;
-  readonly createdAt: Date;
-  readonly expiresAt: Date | null;
-  readonly revokedAt: Date | null;
-}
+const columns = ['id', 'role', 'name', 'prefix', 'createdAt', 'expiresAt', 'revokedAt'] as const;
 
-const tokenColumns = sql<TokenRow>`
-  t.id, t.role, t.name, t.prefix, t.created_at as "createdAt", t.expires_at as "expiresAt", t.revoked_at as "revokedAt"`;
-
-const toTokenView = (row: TokenRow): TokenView => ({
+const toTokenView = (row: Row<'tokens', typeof columns>): TokenView => ({
   ...row,
   createdAt: row.createdAt.toISOString(),
   expiresAt: row.expiresAt?.toISOString() ?? null,

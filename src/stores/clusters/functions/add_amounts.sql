@@ -1,3 +1,5 @@
+-- The sum of two sets of amounts by resource, {name: amount}: a + sign * b, without those that are 0.
+-- Tests: test/concurrency/reservations.test.ts.
 create or replace function add_amounts(a jsonb, b jsonb, sign integer) returns jsonb language sql immutable as $$
   select coalesce(jsonb_object_agg(key, total), '{}'::jsonb)
   from (

@@ -1,5 +1,9 @@
--- Each statement in here sees what was committed before it: after the wait for the lock, not before.
-create or replace function open_step(operation text, wanted text, wanted_round integer)
+-- Locks an operation and reads how far one of its steps is: is_done with its result `done`, is_undone when it was
+-- compensated, and the newest result of identifyAgents as `plan`. No row for an unknown operation.
+-- Two statements, so that the second sees what was committed while the first waited for the lock.
+-- Locks: the operation's row, for update.
+-- Tests: test/concurrency/late-attempts.test.ts, test/workflows/formation.test.ts.
+create or replace function open_step(operation text, wanted_step text, wanted_round integer)
   returns table (id text, kind text, state text, cluster_id text, workflow_id text, request jsonb,
     request_hash text, requested_by text, result jsonb, error jsonb, created_at timestamptz,
     queued_at timestamptz, ended_at timestamptz, is_done boolean, is_undone boolean, done jsonb, plan jsonb)
@@ -12,7 +16,7 @@ begin
       (select p.result from operation_steps p where p.operation_id = o.id and p.step = 'identifyAgents'
         order by p.round desc limit 1)
     from operations o
-      left join operation_steps s on s.operation_id = o.id and s.step = wanted and s.round = wanted_round
-      left join operation_steps u on u.operation_id = o.id and u.step = 'undo:' || wanted
+      left join operation_steps s on s.operation_id = o.id and s.step = wanted_step and s.round = wanted_round
+      left join operation_steps u on u.operation_id = o.id and u.step = 'undo:' || wanted_step
     where o.id = operation;
 end $$;

@@ -17,18 +17,18 @@ create table agents (
   readiness text not null default 'ready' check (readiness in ('ready', 'busy', 'draining', 'unavailable')),
   load real not null default 0,
   -- Whether a heartbeat has reported a load yet; until then `load` says nothing.
-  tells_load boolean not null default false,
+  reports_load boolean not null default false,
   usage jsonb not null default '{}',
   inbox_depth integer not null default 0,
   recent_flaps integer not null default 0,
   lease_expires_at timestamptz not null,
-  handed_over_at timestamptz,
+  last_delivery_at timestamptz,
   quarantined_until timestamptz,
   registered_at timestamptz not null default now(),
   left_at timestamptz,
   enrolled_by text,
   match_order integer not null generated always as (hashtext(id) & 2147483647) stored,
-  -- The promise "an agent in at most max_clusters clusters" is this line and the trigger below, not code.
+  -- "An agent is in at most max_clusters clusters" is kept by this constraint and the triggers on memberships.
   constraint agents_at_most_max_clusters check (cluster_count between 0 and max_clusters)
 ) with (fillfactor = 75, autovacuum_vacuum_scale_factor = 0.05);
 create index agents_match_order on agents (match_order) where left_at is null;
@@ -101,11 +101,11 @@ create table memberships (
   id bigint generated always as identity primary key,
   cluster_id text not null,
   agent_id text not null references agents (id),
-  -- 'leaving': no message is routed to the member any more, but its agent is not free before it had time to finish.
+  -- 'leaving': no message is routed to the member any more, but its agent is not free before it has drained.
   state text not null check (state in ('reserved', 'active', 'leaving', 'released')),
   roles text[] not null default '{}',
   resources jsonb not null default '{}',
-  -- The agent's load when it was chosen: a retry elects the same coordinator whatever heartbeats say since.
+  -- The agent's load when it was chosen: a retry elects the same coordinator, whatever later heartbeats report.
   chosen_load real not null default 0,
   operation_id text not null,
   answer text not null default 'none' check (answer in ('none', 'invited', 'accepted', 'declined', 'silent')),
@@ -144,7 +144,7 @@ create table events (
   data jsonb not null,
   time timestamptz not null default clock_timestamp()
 );
--- One row, updated under its lock: a reader after seq N can never be overtaken by a slower writer of N - 1.
+-- One row, locked by each writer: sequence numbers become visible in order, so a reader that continues after N misses none.
 create table event_head (last_seq bigint not null);
 insert into event_head values (0);
 

@@ -1,6 +1,8 @@
--- New memberships are counted in one statement for all of them. Who reserves has locked the agents in id order
--- before. Amounts are added row by row: two rows may be one agent's.
-create or replace function count_new_memberships() returns trigger language plpgsql as $$
+-- Adds new memberships to the cluster counts and held amounts of their agents, in one statement unless they hold
+-- resources: then row by row, since two rows may be of one agent.
+-- Locks: the agents' rows; the caller has locked them in id order before.
+-- Tests: test/concurrency/reservations.test.ts, test/invariants/in-clusters.ts.
+create or replace function apply_new_memberships() returns trigger language plpgsql as $$
 declare
   fresh record;
 begin
@@ -19,5 +21,5 @@ begin
   return null;
 end $$;
 
-create or replace trigger memberships_counted after insert on memberships
-  referencing new table as new_rows for each statement execute function count_new_memberships();
+create or replace trigger new_memberships_applied after insert on memberships
+  referencing new table as new_rows for each statement execute function apply_new_memberships();

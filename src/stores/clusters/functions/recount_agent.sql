@@ -1,9 +1,0 @@
-create or replace function recount_agent() returns trigger language plpgsql as $$
-begin
-  update fleet_counts set agents = agents + case when new.left_at is null then 1 else -1 end
-  where shard = new.match_order % 16;
-  return null;
-end $$;
-
-create or replace trigger fleet_recounted after update of left_at on agents for each row
-  when ((old.left_at is null) <> (new.left_at is null)) execute function recount_agent();
