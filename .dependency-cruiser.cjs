@@ -65,7 +65,7 @@ const rooms = {
   http: {
     sentence:
       'http imports hono, zod, uuid, contracts, config, client, messaging, operations and stores; telemetry as types',
-    packages: ['hono', '@hono/node-server', '@hono/zod-openapi', 'zod', 'uuid'],
+    packages: ['hono', '@hono/node-server', '@asteasolutions/zod-to-openapi', 'zod', 'uuid'],
     rooms: ['contracts', 'config', 'client', 'messaging', 'operations', 'stores'],
     types: ['telemetry'],
   },

@@ -1,6 +1,5 @@
-export type { TopicDeleted } from '../contracts/api-answers.js';
 export { createAgent, type Agent } from './agent.js';
-export type { DeleteTopicMode, Subscribed } from './connection/agent-api.js';
+export type { DeleteTopicMode, Subscribed, TopicDeleted } from './connection/agent-api.js';
 export type { TimeLimit } from './connection/retry.js';
 export type { AgentEvents, AgentLogger, AgentStatus, LeftReason } from './events.js';
 export { finalError } from './final-error.js';

@@ -1,5 +1,4 @@
-import { registerAgent, type RegisterAgent } from '../contracts/agents.js';
-import type { AgentRegistration } from '../contracts/api-answers.js';
+import { registerAgent, type AgentRegistration, type RegisterAgent } from '../contracts/agents.js';
 import { invalidRequest, ManagerError } from '../contracts/errors.js';
 import { problemsOf } from '../contracts/formation.js';
 import type { AgentLogger } from './events.js';

@@ -54,6 +54,8 @@ export const registerAgent = z.strictObject({
   concurrency: z.int().min(1).max(100_000).default(1),
 });
 export type RegisterAgent = z.infer<typeof registerAgent>;
+/** A registration as its caller writes it, without defaults. */
+export type AgentRegistration = z.input<typeof registerAgent>;
 
 /** What a heartbeat may carry. `load` is in-flight work over concurrency, 0 to 1. */
 export const heartbeat = z.strictObject({

@@ -101,23 +101,18 @@ async function fetched<Answer>(
   }
 }
 
-/** The same, with the answer's body in its shape. @throws ManagerError also `incompatible_service` when it has another. */
-export async function askApi<Shape extends z.ZodType>(
+/** @throws ManagerError `incompatible_service` that names the first field that does not fit. */
+export function responseBodyOf<Schema extends z.ZodType>(
   baseUrl: string,
-  shape: Shape,
-  call: ApiCall,
-): Promise<z.output<Shape>> {
-  return shaped(baseUrl, shape, await callApi(baseUrl, call));
-}
-
-/** @throws ManagerError `incompatible_service` that names the first place that is not as expected. */
-export function shaped<Shape extends z.ZodType>(baseUrl: string, shape: Shape, answer: ApiAnswer): z.output<Shape> {
-  const parsed = shape.safeParse(answer.body);
+  schema: Schema,
+  answer: ApiAnswer,
+): z.output<Schema> {
+  const parsed = schema.safeParse(answer.body);
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
   throw new ManagerError(
     'incompatible_service',
-    `${baseUrl} gave an answer of another version: ${issue?.path.join('.') || 'the body'}: ` +
+    `${baseUrl} answered as another version does: ${issue?.path.join('.') || 'the body'}: ` +
       `${issue?.message ?? 'unexpected'}; run the same version on both sides`,
   );
 }

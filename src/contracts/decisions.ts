@@ -81,4 +81,3 @@ export type ScoreView = z.infer<typeof scoreView>;
 
 /** The last stored scores of a cluster, oldest first. */
 export const clusterScores = z.object({ clusterId: z.string(), scores: z.array(scoreView) });
-export type ClusterScores = z.infer<typeof clusterScores>;

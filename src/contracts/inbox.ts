@@ -71,3 +71,10 @@ export const managerMessageTypes = {
 
 export const isManagerMessageType = (type: string): boolean =>
   Object.values<string>(managerMessageTypes).includes(type);
+
+/** The data of `cluster.joined` and `cluster.changed`: the whole membership of the message's epoch. */
+export const membershipData = z.object({
+  name: z.string().nullish(),
+  coordinator: z.string().nullish(),
+  members: z.array(z.object({ agentId: z.string(), roles: z.array(z.string()).default([]) })),
+});

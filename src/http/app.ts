@@ -1,59 +1,65 @@
-import { OpenAPIHono } from '@hono/zod-openapi';
-import { agentRoutes } from './routes/agents.js';
-import { requestContext, pathNotFound, requireKnownHost } from './middleware/request-context.js';
-import { budgetRoutes } from './routes/budgets.js';
-import { clusterRoutes } from './routes/clusters.js';
+import { Hono } from 'hono';
+import { endpoints, type EndpointName } from '../contracts/endpoints.js';
 import type { Api, ApiDeps, ApiEnv } from './deps.js';
-import { deadLetterRoutes } from './routes/dead-letters.js';
-import { grantRoutes } from './routes/allocations.js';
-import { healthRoutes } from './routes/health.js';
-import { inboxRoutes } from './routes/inbox.js';
-import { configRoutes } from './routes/config.js';
-import { intervalRoutes } from './routes/intervals.js';
-import { messageRoutes } from './routes/messages.js';
-import { openApiRoute } from './routes/openapi.js';
-import { operationRoutes } from './routes/operations.js';
-import { poolRoutes } from './routes/pools.js';
+import type { Handlers } from './handlers.js';
+import { createAuthentication } from './middleware/authentication.js';
+import { requireKnownHost } from './middleware/known-host.js';
+import { pathNotFound } from './middleware/path-not-found.js';
 import { problemResponse } from './middleware/problem-details.js';
-import { quotaRoutes } from './routes/quotas.js';
-import { requestRoutes } from './routes/requests.js';
-import { resourceRequestRoutes } from './routes/capacity-requests.js';
-import { resourceRoutes } from './routes/resources.js';
-import { scalingRoutes } from './routes/scaling.js';
-import { statusRoutes } from './routes/status.js';
-import { tokenRoutes } from './routes/tokens.js';
-import { topicRoutes } from './routes/topics.js';
-import { usageRoutes } from './routes/usage.js';
-import { refuseInvalid } from './middleware/validation.js';
+import { requestContext } from './middleware/request-context.js';
+import { mountEndpoint } from './mount-endpoint.js';
+import { agentHandlers } from './routes/agents.js';
+import { allocationHandlers } from './routes/allocations.js';
+import { budgetHandlers } from './routes/budgets.js';
+import { capacityRequestHandlers } from './routes/capacity-requests.js';
+import { clusterHandlers } from './routes/clusters.js';
+import { deadLetterHandlers } from './routes/dead-letters.js';
+import { healthHandlers } from './routes/health.js';
+import { inboxHandlers } from './routes/inbox.js';
+import { managerHandlers } from './routes/manager.js';
+import { messageHandlers } from './routes/messages.js';
+import { operationHandlers } from './routes/operations.js';
+import { poolHandlers } from './routes/pools.js';
+import { quotaHandlers } from './routes/quotas.js';
+import { resourceHandlers } from './routes/resources.js';
+import { scalingHandlers } from './routes/scaling.js';
+import { tokenHandlers } from './routes/tokens.js';
+import { topicHandlers } from './routes/topics.js';
+import { usageHandlers } from './routes/usage.js';
 
-/** The whole HTTP API over its parts. It listens nowhere: a server, or a test, calls its `fetch`. */
-export function createApi({ request, agents, messages, operations, clusters, resources, manager }: ApiDeps): Api {
-  const api: Api = new OpenAPIHono<ApiEnv>({ defaultHook: refuseInvalid });
+/** The HTTP API, without a listener: a server, or a test, calls its `fetch`. */
+export function createApi(deps: ApiDeps): Api {
+  const api: Api = new Hono<ApiEnv>();
+  const { request } = deps;
   api.use(requestContext(request));
   api.use(requireKnownHost(request));
-  agentRoutes(api, agents);
-  inboxRoutes(api, messages);
-  messageRoutes(api, messages);
-  topicRoutes(api, messages);
-  deadLetterRoutes(api, messages);
-  requestRoutes(api, operations);
-  operationRoutes(api, operations);
-  clusterRoutes(api, clusters);
-  scalingRoutes(api, clusters);
-  resourceRequestRoutes(api, resources);
-  resourceRoutes(api, resources);
-  poolRoutes(api, resources);
-  quotaRoutes(api, resources);
-  grantRoutes(api, resources);
-  budgetRoutes(api, resources);
-  usageRoutes(api, resources);
-  intervalRoutes(api, operations);
-  configRoutes(api, manager);
-  statusRoutes(api, manager);
-  tokenRoutes(api, agents);
-  healthRoutes(api, manager);
-  openApiRoute(api);
-  api.notFound(pathNotFound(api.routes.filter(({ method }) => method !== 'ALL')));
-  api.onError(problemResponse);
+  const handlers = handlersOf(deps);
+  const authenticate = createAuthentication(request);
+  for (const name of Object.keys(endpoints) as EndpointName[]) {
+    mountEndpoint(api, request, authenticate, name, handlers[name]);
+  }
+  api.notFound(pathNotFound(Object.values(endpoints)));
+  api.onError(problemResponse(request));
   return api;
 }
+
+const handlersOf = ({ agents, messages, operations, clusters, resources, manager }: ApiDeps): Handlers => ({
+  ...agentHandlers(agents),
+  ...tokenHandlers(agents),
+  ...inboxHandlers(messages),
+  ...messageHandlers(messages),
+  ...deadLetterHandlers(messages),
+  ...topicHandlers(messages),
+  ...operationHandlers(operations),
+  ...clusterHandlers(clusters),
+  ...scalingHandlers(clusters),
+  ...capacityRequestHandlers(resources),
+  ...resourceHandlers(resources),
+  ...poolHandlers(resources),
+  ...quotaHandlers(resources),
+  ...allocationHandlers(resources),
+  ...budgetHandlers(resources),
+  ...usageHandlers(resources),
+  ...managerHandlers(manager),
+  ...healthHandlers(manager),
+});

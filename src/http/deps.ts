@@ -1,17 +1,15 @@
-import type { OpenAPIHono } from '@hono/zod-openapi';
-import type { z } from 'zod';
+import type { Hono } from 'hono';
 import type { ClusterManagerClient } from '../client/index.js';
 import type { ManagerConfig } from '../config/index.js';
 import type { GroupCommit } from '../messaging/group-commit.js';
 import type { MessagingDeps } from '../messaging/deps.js';
 import type { ServerMessaging } from '../messaging/open-messaging.js';
 import type { OperationsDeps } from '../operations/deps.js';
-import type { ClustersDb, Principal } from '../stores/clusters/index.js';
+import type { ClustersDb } from '../stores/clusters/index.js';
 import type { CommunicationDb } from '../stores/communication/index.js';
 import type { ResourcesDb, UsageSample } from '../stores/resources/index.js';
 import type { Logger, Metrics } from '../telemetry/index.js';
 import type { HeartbeatBatcher } from './heartbeat-batcher.js';
-import type { FailedLogins } from './middleware/authentication.js';
 import type { PrincipalCache } from './middleware/principal-cache.js';
 
 /** The dependencies of every request, before it reaches a route. */
@@ -79,15 +77,7 @@ export interface ApiDeps {
 }
 
 export interface ApiEnv {
-  Variables: {
-    deps: RequestDeps;
-    requestId: string;
-    failedLogins: FailedLogins;
-    /** The schema of the request's body, from which a refusal names the allowed fields. */
-    bodySchema: z.ZodType | undefined;
-    /** Set by the guard of every operation that is not public. */
-    principal: Principal;
-  };
+  Variables: { requestId: string };
 }
 
-export type Api = OpenAPIHono<ApiEnv>;
+export type Api = Hono<ApiEnv>;

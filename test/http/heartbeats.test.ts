@@ -88,7 +88,7 @@ describe('heartbeats', () => {
     const answer = await test.call('POST', '/v1/agents/leaving/heartbeat', { token, body: {} });
     expect([answer.status, (answer.body as { detail: string }).detail]).toEqual([
       404,
-      'There is no agent "leaving", or it has left; register again',
+      'Agent "leaving" does not exist or has left; register again',
     ]);
   });
 

@@ -1,7 +1,7 @@
 import { createParser, type EventSourceMessage } from 'eventsource-parser';
 import { z } from 'zod';
-import { inboxAnswer } from '../../contracts/api-answers.js';
 import type { OpenAnswer } from '../../contracts/api-call.js';
+import { endpoints } from '../../contracts/endpoints.js';
 import { ManagerError } from '../../contracts/errors.js';
 import { deliveryView, type DeliveryView } from '../../contracts/inbox.js';
 
@@ -92,7 +92,7 @@ function deliveryOf({ id, data }: EventSourceMessage): DeliveryView {
 /** A server without streams answers as to a poll. Its deliveries are leased to this agent and must be handled. */
 async function readDocument(answer: OpenAnswer, onDelivery: StreamReader['onDelivery']): Promise<void> {
   const text = await new Response(answer.body).text();
-  const parsed = z.string().transform(toJson).pipe(inboxAnswer).safeParse(text);
+  const parsed = z.string().transform(toJson).pipe(endpoints.readInbox.responses[200].body).safeParse(text);
   if (parsed.success) parsed.data.deliveries.forEach(onDelivery);
 }
 

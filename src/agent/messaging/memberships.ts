@@ -1,4 +1,4 @@
-import { membershipData } from '../../contracts/api-answers.js';
+import { membershipData } from '../../contracts/inbox.js';
 import type { ClusterView } from '../../contracts/clusters.js';
 import type { MessageView } from '../../contracts/inbox.js';
 

@@ -1,8 +1,7 @@
 import type { MessageView } from '../../contracts/inbox.js';
 import type { Address, NewMessage } from '../../contracts/messages.js';
 import type { NewTopic, TopicView } from '../../contracts/topics.js';
-import type { TopicDeleted } from '../../contracts/api-answers.js';
-import type { DeleteTopicMode, Subscribed } from '../connection/agent-api.js';
+import type { DeleteTopicMode, Subscribed, TopicDeleted } from '../connection/agent-api.js';
 import type { Connection } from '../connection/connection.js';
 import { callWithRetry, type TimeLimit } from '../connection/retry.js';
 import type { Reporter } from '../events.js';

@@ -1,29 +1,24 @@
-import type { Context } from 'hono';
 import { z } from 'zod';
 import { nearestName } from '../../config/nearest-name.js';
 import { shown } from '../../config/problems.js';
 import { ManagerError, type Problem } from '../../contracts/errors.js';
-import type { ApiEnv } from '../deps.js';
 
-type Result = { readonly target: string } & (
-  { readonly success: true } | { readonly success: false; readonly error: z.ZodError; readonly data?: unknown }
-);
+type Part = 'query' | 'path' | 'header' | 'body';
 
-interface Seen {
+interface Validated {
   readonly input: unknown;
   readonly schema: z.core.$ZodType | undefined;
-  /** Where the input stands: `query`, `path`, or nothing for the body. */
-  readonly place: string | undefined;
+  readonly part: Part;
 }
 
-const places: Readonly<Record<string, string>> = { query: 'query', param: 'path', header: 'header' };
-
-/** What every route does with input that does not fit its schema: refuse it with all that is wrong with it. */
-export function refuseInvalid(result: Result, c: Context<ApiEnv>): void {
-  if (result.success) return;
-  const schema = result.target === 'json' ? c.var.bodySchema : undefined;
-  const seen: Seen = { input: result.data, schema, place: places[result.target] };
-  throw invalidRequest(result.error.issues.flatMap((issue) => problemsOfIssue(issue, seen)));
+/**
+ * Validates one part of a request.
+ * @throws ManagerError `invalid_request` that lists every problem of the part.
+ */
+export function validate<Schema extends z.ZodType>(schema: Schema, input: unknown, part: Part): z.output<Schema> {
+  const result = schema.safeParse(input);
+  if (result.success) return result.data;
+  throw invalidRequest(result.error.issues.flatMap((issue) => problemsOfIssue(issue, { input, schema, part })));
 }
 
 export const invalidRequest = (problems: readonly Problem[]): ManagerError =>
@@ -34,8 +29,8 @@ export const invalidRequest = (problems: readonly Problem[]): ManagerError =>
     { problems },
   );
 
-function problemsOfIssue(issue: z.core.$ZodIssue, { input, schema, place }: Seen): Problem[] {
-  const keys = place === undefined ? issue.path : [place, ...issue.path];
+function problemsOfIssue(issue: z.core.$ZodIssue, { input, schema, part }: Validated): Problem[] {
+  const keys = part === 'body' ? issue.path : [part, ...issue.path];
   const pathOf = (...more: readonly PropertyKey[]): string => [...keys, ...more].map(String).join('.') || '(body)';
   if (issue.code === 'unrecognized_keys') {
     const known = knownKeys(schemaAt(schema, issue.path, input));
@@ -43,14 +38,14 @@ function problemsOfIssue(issue: z.core.$ZodIssue, { input, schema, place }: Seen
   }
   const value = valueAt(input, issue.path);
   if (value === undefined && issue.code === 'invalid_type') {
-    return [{ path: pathOf(), message: `is missing; ${neededOf(issue.expected)} is needed` }];
+    return [{ path: pathOf(), message: `is missing; ${neededOf(issue.expected)} is required` }];
   }
   return [{ path: pathOf(), message: `is ${shown(value)}; ${allowedBy(issue, schema)}` }];
 }
 
-/** Where any value will do, zod knows only that there must be one. */
+/** For a field of any type zod reports only that it must be there. */
 const neededOf = (expected: string): string =>
-  expected === 'nonoptional' ? 'a JSON value, null at least,' : `a value of type ${expected}`;
+  expected === 'nonoptional' ? 'a JSON value, which may be null,' : `a value of type ${expected}`;
 
 function unknownField(key: string, known: readonly string[]): string {
   const meant = nearestName(key, known);
@@ -73,7 +68,7 @@ const valueAt = (input: unknown, path: readonly PropertyKey[]): unknown =>
     input,
   );
 
-/** The schema of a place in the body, as far as it can be told. */
+/** The schema at a path of the input, as far as it can be determined. */
 function schemaAt(
   schema: z.core.$ZodType | undefined,
   path: readonly PropertyKey[],

@@ -1,115 +1,71 @@
 import { v7 as uuidv7 } from 'uuid';
 import { ManagerError } from '../../contracts/errors.js';
-import { leaseOf, newAllocation, type AllocationAnswer, type AllocationView } from '../../contracts/resources.js';
+import type { AllocationView } from '../../contracts/resources.js';
 import type { Principal } from '../../stores/clusters/index.js';
 import {
+  allocate,
+  allocationsOf,
   extendAllocations,
   findAllocation,
-  allocationsOf,
   releaseAllocation,
-  allocate,
   type AllocationRow,
 } from '../../stores/resources/index.js';
-import { requireCapability } from '../../operations/require-capability.js';
-import { nextCursor, numberIn, positionOf } from '../cursor.js';
-import type { Api, ResourceDeps } from '../deps.js';
-import { json, jsonRequest, operationRoute } from '../operation-route.js';
-import * as shapes from '../shapes.js';
-import { clusterNotFound, requireMember } from '../cluster-visibility.js';
+import { defined, pageByNumber } from '../cursor.js';
+import type { ResourceDeps } from '../deps.js';
+import type { Handlers } from '../handlers.js';
+import { requireMember } from '../visibility.js';
 
-const takeAll = operationRoute({
-  operationId: 'takeGrants',
-  method: 'post',
-  path: '/v1/grants',
-  summary: 'Take amounts of pools for a cluster, all or nothing, for as long as the lease is extended',
-  tags: ['resources'],
-  request: { body: jsonRequest(newAllocation) },
-  responses: { 200: json(shapes.grantsTaken, 'Granted, or short: then nothing was taken') },
-});
+export const allocationHandlers = (deps: ResourceDeps) =>
+  ({
+    takeGrants: async ({ body: { requestId = `gr_${uuidv7()}`, ...asked }, principal }) => {
+      await requireMember(deps, principal, asked.clusterId);
+      // No operation stands behind the allocation; its request id takes the operation's place in the row.
+      const answer = await allocate(deps.resources, { ...asked, requestId, operationId: requestId });
+      return {
+        requestId,
+        state: answer.state,
+        grants: answer.state === 'granted' ? answer.grants.map(viewOf) : [],
+        shortages: answer.state === 'short' ? answer.what : [],
+      };
+    },
 
-const list = operationRoute({
-  operationId: 'listGrants',
-  method: 'get',
-  path: '/v1/grants',
-  summary: 'List what a cluster holds of the pools',
-  tags: ['resources'],
-  request: { query: shapes.ofClusterQuery },
-  responses: { 200: json(shapes.grantsPage, 'A page of held grants') },
-});
+    listGrants: async ({ query: { clusterId, ...query }, principal }) => {
+      await requireMember(deps, principal, clusterId);
+      const { rows, nextCursor } = await pageByNumber(
+        query,
+        (after, limit) => allocationsOf(deps.resources, clusterId, { ...defined({ after }), limit }),
+        ({ id }) => id,
+      );
+      return { grants: rows.map(viewOf), nextCursor };
+    },
 
-const extend = operationRoute({
-  operationId: 'extendGrant',
-  method: 'post',
-  path: '/v1/grants/{id}/extend',
-  summary: 'Hold a grant for so long from now',
-  tags: ['resources'],
-  request: { params: shapes.byGrant, body: jsonRequest(leaseOf) },
-  responses: { 200: json(shapes.oneGrant, 'Extended') },
-});
+    extendGrant: async ({ params: { id }, body: { leaseSeconds }, principal }) => {
+      await visibleAllocation(deps, principal, id);
+      const extended = await extendAllocations(deps.resources, [id], leaseSeconds);
+      const allocation = await visibleAllocation(deps, principal, id);
+      if (extended.length > 0) return { grant: viewOf(allocation) };
+      throw new ManagerError(
+        'state_conflict',
+        `Grant ${id} is ${allocation.state} and no longer held; allocate again with a new request`,
+      );
+    },
 
-const giveBack = operationRoute({
-  operationId: 'releaseGrant',
-  method: 'post',
-  path: '/v1/grants/{id}/release',
-  summary: 'Give a grant back; one that ended before stays as it is',
-  tags: ['resources'],
-  request: { params: shapes.byGrant },
-  responses: { 200: json(shapes.oneGrant, 'It has ended') },
-});
+    releaseGrant: async ({ params: { id }, principal }) => {
+      await visibleAllocation(deps, principal, id);
+      await releaseAllocation(deps.resources, { allocationIds: [id] });
+      return { grant: viewOf(await visibleAllocation(deps, principal, id)) };
+    },
+  }) satisfies Partial<Handlers>;
 
-export function grantRoutes(api: Api, deps: ResourceDeps): void {
-  api.openapi(takeAll, async (c) => {
-    requireCapability(deps, c.var.principal, 'scaling');
-    const { requestId = `gr_${uuidv7()}`, ...asked } = c.req.valid('json');
-    await requireMember(deps, c.var.principal, asked.clusterId, clusterNotFound(asked.clusterId));
-    // No operation takes them: whoever asks names its request, and that is what stands for one.
-    const answer = await allocate(deps.resources, { ...asked, requestId, operationId: requestId });
-    const taken: AllocationAnswer = {
-      requestId,
-      state: answer.state,
-      grants: answer.state === 'granted' ? answer.grants.map(viewOf) : [],
-      shortages: answer.state === 'short' ? [...answer.what] : [],
-    };
-    return c.json(taken, 200);
-  });
-
-  api.openapi(list, async (c) => {
-    const { cursor, limit, clusterId } = c.req.valid('query');
-    await requireMember(deps, c.var.principal, clusterId, clusterNotFound(clusterId));
-    const after = numberIn(positionOf(cursor, 1)?.[0]);
-    const page = { limit: limit + 1, ...(after === undefined ? {} : { after }) };
-    const { page: rows, nextCursor: next } = nextCursor(
-      await allocationsOf(deps.resources, clusterId, page),
-      limit,
-      ({ id }) => [String(id)],
-    );
-    return c.json({ grants: rows.map(viewOf), nextCursor: next }, 200);
-  });
-
-  api.openapi(extend, async (c) => {
-    const { id } = await visible(deps, c.var.principal, c.req.valid('param').id);
-    const extended = await extendAllocations(deps.resources, [id], c.req.valid('json').leaseSeconds);
-    const grant = await visible(deps, c.var.principal, id);
-    if (extended.length > 0) return c.json({ grant: viewOf(grant) }, 200);
-    throw new ManagerError(
-      'state_conflict',
-      `Grant ${id} is ${grant.state} and no longer held; take what is needed with a new request`,
-    );
-  });
-
-  api.openapi(giveBack, async (c) => {
-    const { id } = await visible(deps, c.var.principal, c.req.valid('param').id);
-    await releaseAllocation(deps.resources, { allocationIds: [id] });
-    return c.json({ grant: viewOf(await visible(deps, c.var.principal, id)) }, 200);
-  });
-}
-
-async function visible(deps: ResourceDeps, principal: Principal, id: number): Promise<AllocationRow> {
-  const missing = new ManagerError('not_found', `There is no grant ${id}; those that ended are kept for a while only`);
-  const grant = await findAllocation(deps.resources, id);
-  if (!grant) throw missing;
-  await requireMember(deps, principal, grant.clusterId, missing);
-  return grant;
+async function visibleAllocation(deps: ResourceDeps, principal: Principal, id: number): Promise<AllocationRow> {
+  const missing = new ManagerError(
+    'not_found',
+    `Grant ${id} does not exist; grants that have ended are deleted when their retention ends`,
+  );
+  const allocation = await findAllocation(deps.resources, id);
+  if (!allocation) throw missing;
+  await requireMember(deps, principal, allocation.clusterId, missing);
+  return allocation;
 }
 
 const viewOf = ({ operationId: _operationId, leaseExpiresAt, ...rest }: AllocationRow): AllocationView => ({

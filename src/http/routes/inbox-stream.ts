@@ -1,36 +1,42 @@
-import type { Context } from 'hono';
-import { authenticate } from '../middleware/authentication.js';
-import type { MessageDeps, ApiEnv } from '../deps.js';
+import type { MessageDeps } from '../deps.js';
 import { deliverNext, type SerializedDelivery } from '../../messaging/deliver-next.js';
-import { RetryLater } from '../middleware/problem-details.js';
+import { retryLater } from '../middleware/problem-details.js';
 
-/** @returns what answers with an agent's inbox as a stream, and counts those that are open. */
-export function inboxStreams(deps: MessageDeps): (c: Context<ApiEnv>, agentId: string, max: number) => Response {
+interface StreamRequest {
+  readonly agentId: string;
+  /** Deliveries that may be unacknowledged at a time. */
+  readonly max: number;
+  /** Aborted when the client disconnects. */
+  readonly signal: AbortSignal;
+  readonly reauthenticate: () => Promise<void>;
+}
+
+/** @returns a function that answers a request with an agent's inbox as a stream; it counts the open streams. */
+export function inboxStreams(deps: MessageDeps): (request: StreamRequest) => Response {
   const streams = { open: 0 };
-  return (c, agentId, max) => streamInbox(c, deps, { streams, agentId, max });
+  return (request) => streamInbox(deps, streams, request);
 }
 
 /**
- * An inbox as server-sent events: `delivery` events while there is mail, a comment after each `streamPingMs` of silence:
- * proxies cut a stream that says nothing for half a minute, and a reader must be able to tell silence from death. The
- * next chunk is made when the one before was taken, so a reader that is slow or gone holds back itself and nobody else;
- * what it held and did not ack is handed over again when its lease has run out.
- * @throws ManagerError `too_many_requests` when as many streams are open as may be.
+ * Streams an inbox as server-sent events: a `delivery` event for each delivery, and a comment after each `streamPingMs`
+ * without one, because proxies cut idle streams and a client must be able to tell an idle stream from a dead one. The
+ * next chunk is produced only after the previous one was read, so a slow client delays itself only; deliveries that it
+ * does not acknowledge are redelivered when their leases end.
+ * @throws ManagerError `too_many_requests` when the server has its maximum of open streams.
  */
 function streamInbox(
-  c: Context<ApiEnv>,
   deps: MessageDeps,
-  { streams, agentId, max }: { readonly streams: { open: number }; readonly agentId: string; readonly max: number },
+  streams: { open: number },
+  { agentId, max, signal, reauthenticate }: StreamRequest,
 ): Response {
   const { maxStreams } = deps.config().communication;
   if (streams.open >= maxStreams) {
-    throw new RetryLater(
+    throw retryLater(
       'too_many_requests',
-      `${streams.open} inboxes are being streamed, as many as this server takes; use another server, or poll with waitSeconds`,
+      `This server has its maximum of ${streams.open} open inbox streams; use another server, or poll with waitSeconds`,
       10,
     );
   }
-  const { signal } = c.req.raw;
   const encoder = new TextEncoder();
   let isOpen = true;
   const count = (change: number): void => {
@@ -43,17 +49,17 @@ function streamInbox(
   };
   count(1);
   signal.addEventListener('abort', close, { once: true });
-  let saidAtMs = performance.now();
+  let sentAtMs = performance.now();
   const next = async (): Promise<string | undefined> => {
     if (signal.aborted || deps.stopping.aborted) return undefined;
-    // Before every hand-over, also of a stream that never has to wait: the token may have been revoked meanwhile.
-    await authenticate(c);
+    // Before every chunk, also when there was no wait: the token may have been revoked meanwhile.
+    await reauthenticate();
     const since = deps.notifier.moment;
     const deliveries = await deliverNext(deps, agentId, max, max);
     if (deliveries.length > 0) return deliveries.map(eventOf).join('');
-    // From the last word said, not the last look: one who holds as much as it may is looked at again and again.
-    await deps.notifier.wait(agentId, since, saidAtMs + deps.streamPingMs - performance.now(), signal);
-    return performance.now() >= saidAtMs + deps.streamPingMs ? ': ping\n\n' : '';
+    // Counted from the last chunk sent, not from the last query: an agent with max unacknowledged deliveries is queried often.
+    await deps.notifier.wait(agentId, since, sentAtMs + deps.streamPingMs - performance.now(), signal);
+    return performance.now() >= sentAtMs + deps.streamPingMs ? ': ping\n\n' : '';
   };
   const body = new ReadableStream<Uint8Array>(
     {
@@ -64,7 +70,7 @@ function streamInbox(
             const chunk = await next();
             if (chunk === undefined || signal.aborted || deps.stopping.aborted) break;
             if (chunk === '') continue;
-            saidAtMs = performance.now();
+            sentAtMs = performance.now();
             return controller.enqueue(encoder.encode(chunk));
           }
         } catch (err) {

@@ -1,172 +1,96 @@
-import type { Context } from 'hono';
-import { invitationAnswer } from '../../contracts/agents.js';
 import { ManagerError } from '../../contracts/errors.js';
-import { ackMany, ackOne as ackOneBody, extend, inboxQuery, nack } from '../../contracts/inbox.js';
-import { answerInvitation, findAgent } from '../../stores/clusters/index.js';
-import { extendLease, nackDelivery, ownsDelivery } from '../../stores/communication/index.js';
-import { agentNotFound } from './agents.js';
-import { authenticate } from '../middleware/authentication.js';
-import type { Api, MessageDeps, ApiEnv } from '../deps.js';
 import { deliverNext, type SerializedDelivery } from '../../messaging/deliver-next.js';
+import { answerInvitation, findAgent, type Principal } from '../../stores/clusters/index.js';
+import { extendLease, nackDelivery, ownsDelivery } from '../../stores/communication/index.js';
+import type { MessageDeps } from '../deps.js';
+import type { Handlers } from '../handlers.js';
+import { agentNotFound } from '../visibility.js';
 import { inboxStreams } from './inbox-stream.js';
-import { json, jsonRequest, operationRoute } from '../operation-route.js';
-import * as shapes from '../shapes.js';
 
-const inbox = operationRoute({
-  operationId: 'readInbox',
-  method: 'get',
-  path: '/v1/agents/{id}/inbox',
-  summary:
-    'Receive mail, each delivery leased; waits for the first one up to waitSeconds. With Accept: text/event-stream ' +
-    'an endless stream of "delivery" events, at most max of them unacked at a time',
-  tags: ['inbox'],
-  request: { params: shapes.byAgent, query: inboxQuery },
-  responses: { 200: json(shapes.inboxAnswer, 'The oldest open deliveries; none when the wait is over') },
-});
+export const inboxHandlers = (deps: MessageDeps) => {
+  const openStream = inboxStreams(deps);
+  return {
+    readInbox: async ({ params: { id }, query: { max, waitSeconds }, principal, raw, reauthenticate }) => {
+      if (principal.agentId === null && !(await findAgent(deps.clusters, id))) throw agentNotFound(id);
+      if (/\btext\/event-stream\b/.test(raw.headers.get('accept') ?? '')) {
+        return openStream({ agentId: id, max, signal: raw.signal, reauthenticate });
+      }
+      const endsAtMs = performance.now() + waitSeconds * 1000;
+      for (;;) {
+        const since = deps.notifier.moment;
+        const deliveries = await deliverNext(deps, id, max);
+        if (deliveries.length > 0) return inboxResponse(deliveries);
+        if (!(await deps.notifier.wait(id, since, endsAtMs - performance.now(), raw.signal))) return inboxResponse([]);
+        await reauthenticate();
+      }
+    },
 
-const ackAll = operationRoute({
-  operationId: 'ackDeliveries',
-  method: 'post',
-  path: '/v1/deliveries/ack',
-  summary: 'Acknowledge many deliveries; each has its own outcome',
-  tags: ['inbox'],
-  request: { body: jsonRequest(ackMany) },
-  responses: { 200: json(shapes.acksAnswer, 'The outcome of each, in the order given') },
-});
+    ackDeliveries: async ({ body: { acks }, principal }) => {
+      const agentId = recipientOf(principal);
+      const acked = await deps.acknowledge(acks.map((claim) => ({ ...claim, agentId })));
+      const results = await Promise.all(
+        acks.map(async ({ id }, index) =>
+          acked[index]
+            ? { id, acked: true }
+            : { id, acked: false, error: { code: (await leaseLost(deps, agentId, id)).code } },
+        ),
+      );
+      return { results };
+    },
 
-const ackOne = operationRoute({
-  operationId: 'ackDelivery',
-  method: 'post',
-  path: '/v1/deliveries/{id}/ack',
-  summary: 'Acknowledge one delivery; 409 stale_lease when its lease is no longer held',
-  tags: ['inbox'],
-  request: { params: shapes.byId, body: jsonRequest(ackOneBody) },
-  responses: { 200: json(shapes.ackedAnswer, 'Acked, now or before') },
-});
+    ackDelivery: async ({ params: { id }, body: { leaseToken }, principal }) => {
+      const agentId = recipientOf(principal);
+      const [acked] = await deps.acknowledge([{ id, leaseToken, agentId }]);
+      if (!acked) throw await leaseLost(deps, agentId, id);
+      return { id, acked: true };
+    },
 
-const nackOne = operationRoute({
-  operationId: 'nackDelivery',
-  method: 'post',
-  path: '/v1/deliveries/{id}/nack',
-  summary: 'Give a delivery back for another try, or, with final, to the dead letters',
-  tags: ['inbox'],
-  request: { params: shapes.byId, body: jsonRequest(nack) },
-  responses: { 200: json(shapes.nackedAnswer, 'Waiting for its next try, or dead') },
-});
+    nackDelivery: async ({ params: { id }, body: { leaseToken, delaySeconds, reason, final }, principal }) => {
+      const agentId = recipientOf(principal);
+      const lease = { agentId, id, leaseToken };
+      const how = { delaySeconds, reason, final };
+      const outcome = await nackDelivery(deps.communication, lease, how, deps.config().communication);
+      if (!outcome) throw await leaseLost(deps, agentId, id);
+      deps.notifier.notify([agentId]);
+      return { id, outcome };
+    },
 
-const extendOne = operationRoute({
-  operationId: 'extendDelivery',
-  method: 'post',
-  path: '/v1/deliveries/{id}/extend',
-  summary: 'Prolong a lease that is still held, counted from now',
-  tags: ['inbox'],
-  request: { params: shapes.byId, body: jsonRequest(extend) },
-  responses: { 200: json(shapes.extendedAnswer, 'The new end of the lease') },
-});
+    extendDelivery: async ({ params: { id }, body: { leaseToken, leaseSeconds }, principal }) => {
+      const agentId = recipientOf(principal);
+      const seconds = leaseSeconds ?? deps.config().communication.leaseSeconds;
+      const end = await extendLease(deps.communication, { agentId, id, leaseToken }, seconds);
+      if (!end) throw await leaseLost(deps, agentId, id);
+      return { id, leaseExpiresAt: end.toISOString() };
+    },
 
-const invitation = operationRoute({
-  operationId: 'answerInvitation',
-  method: 'post',
-  path: '/v1/agents/{id}/invitations/{clusterId}',
-  summary: 'Accept or decline the invitation to a cluster',
-  tags: ['inbox'],
-  request: { params: shapes.byAgentAndCluster, body: jsonRequest(invitationAnswer) },
-  responses: { 200: json(shapes.invitationAnswered, 'The answer is noted') },
-});
+    answerInvitation: async ({ params: { id, clusterId }, body }) => {
+      const { workflowId } = await answerInvitation(deps.clusters, clusterId, id, body);
+      // The answer is saved; without the signal the formation reads it when its timer ends.
+      deps.client.wake(workflowId).catch((err: unknown) => deps.logger.warn({ err, workflowId }, 'wake failed'));
+      return { clusterId, answer: body.answer };
+    },
+  } satisfies Partial<Handlers>;
+};
 
-export function inboxRoutes(api: Api, deps: MessageDeps): void {
-  const stream = inboxStreams(deps);
-  api.openapi(inbox, async (c) => {
-    const { id } = c.req.valid('param');
-    const { max, waitSeconds } = c.req.valid('query');
-    if (c.var.principal.agentId === null && !(await findAgent(deps.clusters, id))) throw agentNotFound(id);
-    if (/\btext\/event-stream\b/.test(c.req.header('accept') ?? '')) return stream(c, id, max) as never;
-    const { signal } = c.req.raw;
-    const endsAtMs = performance.now() + waitSeconds * 1000;
-    for (;;) {
-      const since = deps.notifier.moment;
-      const deliveries = await deliverNext(deps, id, max);
-      if (deliveries.length > 0) return answerOf(c, deliveries);
-      if (!(await deps.notifier.wait(id, since, endsAtMs - performance.now(), signal))) return answerOf(c, []);
-      // The token may have been revoked while its bearer waited.
-      await authenticate(c);
-    }
+/** The deliveries are JSON text already; tests check it against the response schema. */
+const inboxResponse = (deliveries: readonly SerializedDelivery[]): Response =>
+  new Response(`{"deliveries":[${deliveries.map(({ text }) => text).join(',')}]}`, {
+    headers: { 'content-type': 'application/json' },
   });
 
-  api.openapi(ackAll, async (c) => {
-    const agentId = recipientOf(c);
-    const { acks } = c.req.valid('json');
-    const acked = await deps.acknowledge(acks.map((claim) => ({ ...claim, agentId })));
-    const results = await Promise.all(
-      acks.map(async ({ id }, place) =>
-        acked[place]
-          ? { id, acked: true }
-          : { id, acked: false, error: { code: (await lost(deps, agentId, id)).code } },
-      ),
-    );
-    return c.json({ results }, 200);
-  });
-
-  api.openapi(ackOne, async (c) => {
-    const agentId = recipientOf(c);
-    const { id } = c.req.valid('param');
-    const { leaseToken } = c.req.valid('json');
-    const [acked] = await deps.acknowledge([{ id, leaseToken, agentId }]);
-    if (acked) return c.json({ id, acked: true as const }, 200);
-    throw await lost(deps, agentId, id);
-  });
-
-  api.openapi(nackOne, async (c) => {
-    const agentId = recipientOf(c);
-    const { id } = c.req.valid('param');
-    const { leaseToken, delaySeconds, reason, final } = c.req.valid('json');
-    const { communication } = deps.config();
-    const how = { delaySeconds, reason, final };
-    const outcome = await nackDelivery(deps.communication, { agentId, id, leaseToken }, how, communication);
-    if (!outcome) throw await lost(deps, agentId, id);
-    deps.notifier.notify([agentId]);
-    return c.json({ id, outcome }, 200);
-  });
-
-  api.openapi(extendOne, async (c) => {
-    const agentId = recipientOf(c);
-    const { id } = c.req.valid('param');
-    const { leaseToken, leaseSeconds } = c.req.valid('json');
-    const seconds = leaseSeconds ?? deps.config().communication.leaseSeconds;
-    const end = await extendLease(deps.communication, { agentId, id, leaseToken }, seconds);
-    if (!end) throw await lost(deps, agentId, id);
-    return c.json({ id, leaseExpiresAt: end.toISOString() }, 200);
-  });
-
-  api.openapi(invitation, async (c) => {
-    const { id, clusterId } = c.req.valid('param');
-    const answer = c.req.valid('json');
-    const { workflowId } = await answerInvitation(deps.clusters, clusterId, id, answer);
-    // The answer is saved; the signal only spares the formation the wait for its timer.
-    deps.client.wake(workflowId).catch((err: unknown) => deps.logger.warn({ err, workflowId }, 'wake failed'));
-    return c.json({ clusterId, answer: answer.answer }, 200);
-  });
-}
-
-/** Its text is put together, not typed: it is checked against the answer's schema where it is tested. */
-const answerOf = (c: Context<ApiEnv>, deliveries: readonly SerializedDelivery[]): never =>
-  c.body(`{"deliveries":[${deliveries.map(({ text }) => text).join(',')}]}`, 200, {
-    'content-type': 'application/json',
-  }) as never;
-
-function recipientOf(c: Context<ApiEnv>): string {
-  const { agentId } = c.var.principal;
+function recipientOf({ agentId }: Principal): string {
   if (agentId !== null) return agentId;
   throw new ManagerError('forbidden', "Only the recipient acknowledges a delivery; use the agent's own token");
 }
 
-/** Why a claim hit nothing. Another agent's delivery is not there for this one, so that ids cannot be probed. */
-async function lost(deps: MessageDeps, agentId: string, id: string): Promise<ManagerError> {
+/** Another agent's delivery is reported as not found, so that agents cannot probe ids. */
+async function leaseLost(deps: MessageDeps, agentId: string, id: string): Promise<ManagerError> {
   if (!(await ownsDelivery(deps.communication, agentId, id))) {
-    return new ManagerError('not_found', `There is no delivery "${id}"`);
+    return new ManagerError('not_found', `Delivery "${id}" does not exist`);
   }
   return new ManagerError(
     'stale_lease',
-    `Delivery "${id}" is not leased to you under this token any more; if it is still open it is handed over again, ack it then`,
+    `Delivery "${id}" is not leased to this agent under this lease token any more; if it is still open it is delivered ` +
+      'again, acknowledge it then',
   );
 }
