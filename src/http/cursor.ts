@@ -1,6 +1,5 @@
 import { z } from 'zod';
-import type { ManagerError } from '../contracts/errors.js';
-import { invalidRequest } from './middleware/validation.js';
+import { invalidRequest, type ManagerError } from '../contracts/errors.js';
 
 type Query = { readonly cursor?: string | undefined; readonly limit: number };
 /** Reads up to `limit` rows after a position; from the start when it is undefined. */
@@ -73,7 +72,9 @@ function positionOf<Position>(
 }
 
 const unknownCursor = (): ManagerError =>
-  invalidRequest([{ path: 'query.cursor', message: 'is not a nextCursor of this list; start again without a cursor' }]);
+  invalidRequest('The request', [
+    { path: 'query.cursor', message: 'is not a nextCursor of this list; start again without a cursor' },
+  ]);
 
 function decode(cursor: string): unknown {
   try {

@@ -1,4 +1,4 @@
-import { ManagerError } from '../../contracts/errors.js';
+import { invalidRequest, ManagerError } from '../../contracts/errors.js';
 
 /** Our own schemas need 6 levels and a message's data may have more; deeper bodies are refused before validation walks them. */
 const maxDepth = 32;
@@ -93,11 +93,6 @@ function requireStorable(body: unknown): void {
 
 function refuseUnstorable(text: string, path: string): void {
   if (!unstorable.test(text)) return;
-  const problem = {
-    path: path || '(body)',
-    message: 'holds a NUL character or half of a surrogate pair; remove it',
-  };
-  throw new ManagerError('invalid_request', `The request has a problem: ${problem.path} ${problem.message}`, {
-    problems: [problem],
-  });
+  const problem = { path: path || '(body)', message: 'holds a NUL character or half of a surrogate pair; remove it' };
+  throw invalidRequest('The request', [problem]);
 }

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { nearestName } from '../../config/nearest-name.js';
 import { shown } from '../../config/problems.js';
-import { ManagerError, type Problem } from '../../contracts/errors.js';
+import { invalidRequest, type Problem } from '../../contracts/errors.js';
 
 type Part = 'query' | 'path' | 'header' | 'body';
 
@@ -18,16 +18,11 @@ interface Validated {
 export function validate<Schema extends z.ZodType>(schema: Schema, input: unknown, part: Part): z.output<Schema> {
   const result = schema.safeParse(input);
   if (result.success) return result.data;
-  throw invalidRequest(result.error.issues.flatMap((issue) => problemsOfIssue(issue, { input, schema, part })));
-}
-
-export const invalidRequest = (problems: readonly Problem[]): ManagerError =>
-  new ManagerError(
-    'invalid_request',
-    `The request has ${problems.length === 1 ? 'a problem' : `${problems.length} problems`}: ` +
-      problems.map(({ path, message }) => `${path} ${message}`).join('; '),
-    { problems },
+  throw invalidRequest(
+    'The request',
+    result.error.issues.flatMap((issue) => problemsOfIssue(issue, { input, schema, part })),
   );
+}
 
 function problemsOfIssue(issue: z.core.$ZodIssue, { input, schema, part }: Validated): Problem[] {
   const keys = part === 'body' ? issue.path : [part, ...issue.path];

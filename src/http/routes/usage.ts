@@ -1,8 +1,7 @@
-import { ManagerError, type Problem } from '../../contracts/errors.js';
+import { invalidRequest, ManagerError, type Problem } from '../../contracts/errors.js';
 import type { Principal } from '../../stores/clusters/index.js';
 import type { ResourceDeps } from '../deps.js';
 import type { Handlers } from '../handlers.js';
-import { invalidRequest } from '../middleware/validation.js';
 
 /** How far a sample's time may be from the server's clock: older ones are useless, and later ones show a wrong clock. */
 const maxBehindMs = 600_000;
@@ -36,7 +35,7 @@ function requireCurrent(samples: readonly { readonly atMs: number }[], nowMs: nu
       },
     ];
   });
-  if (problems.length > 0) throw invalidRequest(problems.slice(0, 20));
+  if (problems.length > 0) throw invalidRequest('The request', problems.slice(0, 20));
 }
 
 /** An agent reports its own usage only; other callers report that of registered agents. */
