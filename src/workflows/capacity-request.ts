@@ -1,12 +1,13 @@
 import { ApplicationFailure, defineUpdate, setCurrentDetails, setHandler } from '@temporalio/workflow';
+import type { CapacityRequest } from '../activities/scaling/allocate-resources.js';
 import type { OperationId } from '../contracts/ids.js';
 import type { CapacityUpdate } from '../contracts/scaling.js';
 import { capacityUpdates } from '../contracts/workflow-inputs.js';
 import { scalingSteps } from './activity-options.js';
-import type { WakeUps } from './waiting.js';
+import type { WakeSignal } from './wake-signal.js';
 
-/** The orchestrator's answer from any Temporal SDK. It is written as by HTTP, and then the run goes on. */
-export function handleCapacityAnswers(operationId: OperationId, wakes: WakeUps): void {
+/** Receives the orchestrator's answers as Temporal updates. An answer is stored as over HTTP, then the run continues. */
+export function receiveCapacityAnswers(operationId: OperationId, { wake }: WakeSignal): void {
   for (const [name, state] of [
     [capacityUpdates.grant, 'granted'],
     [capacityUpdates.deny, 'denied'],
@@ -14,14 +15,9 @@ export function handleCapacityAnswers(operationId: OperationId, wakes: WakeUps):
     setHandler(
       defineUpdate<string, [CapacityUpdate]>(name),
       async ({ requestId, by = 'temporal', reason }) => {
-        const answered = await scalingSteps(`${state} by ${by}`).answerResources({
-          operationId,
-          requestId,
-          state,
-          by,
-          ...(reason === undefined ? {} : { reason }),
-        });
-        wakes.wake();
+        const answer = { operationId, requestId, state, by, ...(reason === undefined ? {} : { reason }) };
+        const answered = await scalingSteps(`${state} by ${by}`).answerCapacityRequest(answer);
+        wake();
         return answered.state;
       },
       {
@@ -37,20 +33,20 @@ export function handleCapacityAnswers(operationId: OperationId, wakes: WakeUps):
   }
 }
 
-/** Waits for the orchestrator, durably, until its answer or the request's deadline. */
-export async function waitForCapacityAnswer(
-  asked: { readonly requestId: string; readonly seconds: number; readonly reason: string },
-  wakes: WakeUps,
-) {
-  const endsAtMs = Date.now() + asked.seconds * 1_000;
+/** Waits durably for the orchestrator's answer, until the request's deadline. @returns whether it was granted. */
+export async function isCapacityGranted(
+  { requestId, seconds, reason }: CapacityRequest,
+  wake: WakeSignal,
+): Promise<boolean> {
+  const endsAtMs = Date.now() + seconds * 1_000;
   setCurrentDetails(
-    `**Waiting for the orchestrator** until ${new Date(endsAtMs).toISOString()}: grant or deny ${asked.requestId} (${asked.reason})`,
+    `**Waiting for the orchestrator** until ${new Date(endsAtMs).toISOString()}: grant or deny ${requestId} (${reason})`,
   );
   for (;;) {
-    const standing = await scalingSteps(`how ${asked.requestId} stands`).lookAtRequest({ requestId: asked.requestId });
-    if (standing.state !== 'open') return standing;
+    const { state } = await scalingSteps(`status of ${requestId}`).readCapacityRequest({ requestId });
+    if (state !== 'open') return state === 'granted';
     const leftMs = endsAtMs - Date.now();
-    // A hair beyond the deadline, which is the database's.
-    await wakes.orAfter(leftMs > 0 ? leftMs / 1_000 + 0.2 : 1, 'the orchestrator’s answer');
+    // The deadline is the database's clock: wait slightly longer.
+    await wake.orAfter(leftMs > 0 ? leftMs / 1_000 + 0.2 : 1, 'the orchestrator’s answer');
   }
 }

@@ -1,93 +1,56 @@
-import {
-  ActivityFailure,
-  ApplicationFailure,
-  CancellationScope,
-  isCancellation,
-  setCurrentDetails,
-  sleep,
-  workflowInfo,
-} from '@temporalio/workflow';
+import { setCurrentDetails, sleep, workflowInfo } from '@temporalio/workflow';
 import type { CommunicationResult } from '../contracts/communication.js';
-import { codeOfFailureType, type ErrorCode } from '../contracts/errors.js';
 import type { OperationId } from '../contracts/ids.js';
 import type { ManageCommunicationInput } from '../contracts/workflow-inputs.js';
-import { communicationSteps, compensations } from './activity-options.js';
+import { communicationSteps } from './activity-options.js';
 import { describeRun } from './describe-run.js';
+import { startSaga } from './saga.js';
 
 /**
- * manage_communication: messages, broadcasts with their receipts, topics and routing, in four steps. There is nothing to
- * compensate: what was accepted is delivered, so a run that is cancelled leaves the steps that were not begun.
+ * manage_communication: messages, broadcasts with their receipts, topics and routing tables, in four steps. Nothing is
+ * compensated, since an accepted message is delivered; a cancelled run leaves out the steps that did not start.
  */
 export async function manageCommunication(request: ManageCommunicationInput): Promise<CommunicationResult> {
   const { workflowId } = workflowInfo();
   const operationId: OperationId = request?.requestId ?? workflowId.replace(/^communication\//, '');
-  describeRun('communication', { doing: `Routing the messages of ${operationId}` });
+  const saga = startSaga({
+    operationId,
+    clusterId: '',
+    cancelledDetail: 'The operation was cancelled; accepted messages stay accepted, the remaining steps did not start',
+  });
+  describeRun('communication', { details: `Routing the messages of ${operationId}` });
   try {
-    const messages = await communicationSteps('messages to their recipients').routeMessages({
-      operationId,
-      workflowId,
-      request,
-    });
-    await broadcastAndWait(operationId);
+    const messages = await communicationSteps('route messages').routeMessages({ operationId, workflowId, request });
+    await handleBroadcasts(operationId);
     await communicationSteps('topics and subscriptions').manageTopics({ operationId });
-    const result = await communicationSteps('routing tables, mail of removed members').updateRouting({ operationId });
+    const result = await communicationSteps('routing tables, orphaned deliveries').updateRouting({ operationId });
     setCurrentDetails(summaryOf(messages, result));
     return result;
   } catch (error) {
-    await settle(operationId, error);
-    throw error;
+    throw await saga.fail(error);
   }
 }
 
-const longestPauseMs = 60_000;
+const maxPollMs = 60_000;
 
-/** Receipts are settled by their stored deadline; this waits for it with a durable timer, looking in between. */
-async function broadcastAndWait(operationId: OperationId): Promise<void> {
+/** A receipt is settled by its stored deadline. This waits for it with a durable timer and polls in between. */
+async function handleBroadcasts(operationId: OperationId): Promise<void> {
   let refused: CommunicationResult['broadcasts'] | undefined;
-  for (let look = 0; ; look += 1) {
-    const { waitSeconds, open, broadcasts } = await communicationSteps(
-      'broadcasts and their receipts',
-    ).handleBroadcasts({
+  for (let poll = 0; ; poll += 1) {
+    const { waitSeconds, open, broadcasts } = await communicationSteps('broadcasts and receipts').handleBroadcasts({
       operationId,
       ...(refused ? { refused } : {}),
     });
     if (waitSeconds === null) return;
     refused = broadcasts;
-    setCurrentDetails(`Waiting for acks: ${open} receipts are open, ${Math.ceil(waitSeconds)} s are left`);
-    // Ever longer up to a minute: a receipt that is met early is told within one, and an hour is a hundred events.
-    await sleep(Math.min(250 * 2 ** look, longestPauseMs, waitSeconds * 1_000 + 50), {
+    setCurrentDetails(`Waiting for acks: ${open} open receipts, ${Math.ceil(waitSeconds)} s left`);
+    // Polls double up to a minute: an early receipt is reported within one, and an hour adds a hundred events.
+    await sleep(Math.min(250 * 2 ** poll, maxPollMs, waitSeconds * 1_000 + 50), {
       summary: 'acks, until the deadline',
     });
   }
 }
 
 const summaryOf = ({ accepted, refused, deadLettered }: CommunicationResult['messages'], result: CommunicationResult) =>
-  `**Done**: ${accepted} messages accepted, ${refused} refused, ${deadLettered} dead letters; ` +
+  `**Completed**: ${accepted} messages accepted, ${refused} refused, ${deadLettered} dead letters; ` +
   `${result.broadcasts.length} broadcasts, ${result.topics.length} topic changes, ${result.routing.length} routing updates`;
-
-/** Refusals from before anything was written: the operation of that id may be another's. */
-const neverBegan: ReadonlySet<ErrorCode> = new Set([
-  'invalid_request',
-  'capability_disabled',
-  'idempotency_conflict',
-  'operation_ended',
-]);
-
-async function settle(operationId: OperationId, error: unknown): Promise<void> {
-  const cause = error instanceof ActivityFailure ? error.cause : error;
-  const code = (cause instanceof ApplicationFailure ? codeOfFailureType(cause.type) : undefined) ?? 'internal';
-  const isCancelled = isCancellation(error);
-  if (!isCancelled && neverBegan.has(code)) return;
-  const outcome = isCancelled
-    ? {
-        state: 'cancelled' as const,
-        error: {
-          code: 'cancelled',
-          detail: 'The operation was cancelled; what it had sent stays sent, the other steps were not begun',
-        },
-      }
-    : { state: 'refused' as const, error: { code, detail: cause instanceof Error ? cause.message : String(cause) } };
-  await CancellationScope.nonCancellable(() =>
-    compensations.settleOperation({ operationId, clusterId: '', ...outcome }),
-  );
-}

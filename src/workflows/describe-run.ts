@@ -1,10 +1,13 @@
 import { setCurrentDetails, upsertSearchAttributes, workflowInfo } from '@temporalio/workflow';
 import type { ClusterId } from '../contracts/ids.js';
 
-/** A run that another SDK started has no search attributes yet; with them the Temporal UI finds it by its cluster. */
+/**
+ * Sets the run's details, and its search attributes where another SDK started it without them, so that the Temporal UI
+ * finds the run by its cluster.
+ */
 export function describeRun(
   component: 'formation' | 'communication' | 'scaling',
-  { clusterId, doing }: { readonly clusterId?: ClusterId; readonly doing: string },
+  { clusterId, details }: { readonly clusterId?: ClusterId; readonly details: string },
 ): void {
   if (!('Component' in workflowInfo().searchAttributes)) {
     upsertSearchAttributes({
@@ -12,5 +15,5 @@ export function describeRun(
       ...(clusterId && clusterId.length <= 255 ? { ClusterId: [clusterId] } : {}),
     });
   }
-  setCurrentDetails(doing);
+  setCurrentDetails(details);
 }

@@ -1,33 +1,30 @@
-import {
-  ActivityFailure,
-  ApplicationFailure,
-  CancellationScope,
-  log,
-  setCurrentDetails,
-  sleep,
-  workflowInfo,
-} from '@temporalio/workflow';
+import { CancellationScope, log, setCurrentDetails, sleep, workflowInfo } from '@temporalio/workflow';
 import type { FormationActivities } from '../activities/formation/index.js';
-import { codeOfFailureType } from '../contracts/errors.js';
 import type { DissolveClusterInput } from '../contracts/workflow-inputs.js';
-import { stepsUntil, compensations } from './activity-options.js';
+import { compensations, formationSteps } from './activity-options.js';
 import { describeRun } from './describe-run.js';
+import { startSaga } from './saga.js';
 
-const lookEverySeconds = 1;
+const pollSeconds = 1;
 
-/** Dissolves a cluster: formation's path backwards, after its members had time to ack their mail. */
+/** Dissolves a cluster by the compensations of a formation, after its members had time to ack their deliveries. */
 export async function dissolveCluster(
   input: DissolveClusterInput,
 ): Promise<{ readonly clusterId: string; readonly unackedMail: number }> {
   const { operationId, clusterId, drainSeconds } = input;
   const ids = { operationId, clusterId };
-  describeRun('formation', { clusterId, doing: `Dissolving ${clusterId}` });
-  const steps = stepsUntil(Date.now() + (drainSeconds + 120) * 1_000, `dissolve ${clusterId}`);
+  const saga = startSaga({
+    ...ids,
+    cancelledDetail: 'The operation was cancelled before the dissolution began',
+    // After a time-out or a cancellation the dissolution may have begun: the operation stays open and is resumed.
+    settles: (code) => code === 'state_conflict',
+  });
+  describeRun('formation', { clusterId, details: `Dissolving ${clusterId}` });
+  const steps = formationSteps(Date.now() + (drainSeconds + 120) * 1_000, `dissolve ${clusterId}`);
   try {
     await steps.beginDissolution({ ...input, workflowId: workflowInfo().workflowId });
   } catch (error) {
-    await settleRefused(ids, error);
-    throw error;
+    throw await saga.fail(error);
   }
   const unackedMail = await drain(steps, input);
   await CancellationScope.nonCancellable(async () => {
@@ -41,35 +38,21 @@ export async function dissolveCluster(
   return { clusterId, unackedMail };
 }
 
-/**
- * Gives the members time for their mail. There is no way back any more: what goes wrong here, a cancellation too, only
- * cuts the wait short.
- */
+/** Gives members time to ack. The dissolution cannot be undone: a failure or a cancellation only cuts the wait short. */
 async function drain(
-  steps: Pick<FormationActivities, 'countOpenMail'>,
+  steps: Pick<FormationActivities, 'countOpenDeliveries'>,
   { clusterId, drainSeconds }: DissolveClusterInput,
 ): Promise<number> {
-  let unackedMail = 0;
+  let unacked = 0;
   try {
-    unackedMail = await steps.countOpenMail({ clusterId });
-    for (let waited = 0; unackedMail > 0 && waited < drainSeconds; waited += lookEverySeconds) {
-      setCurrentDetails(`Draining: ${unackedMail} deliveries are not acked yet`);
-      await sleep(lookEverySeconds * 1_000, { summary: `drain, ${unackedMail} deliveries are open` });
-      unackedMail = await steps.countOpenMail({ clusterId });
+    unacked = await steps.countOpenDeliveries({ clusterId });
+    for (let waited = 0; unacked > 0 && waited < drainSeconds; waited += pollSeconds) {
+      setCurrentDetails(`Draining: ${unacked} deliveries are not acked yet`);
+      await sleep(pollSeconds * 1_000, { summary: `drain, ${unacked} open deliveries` });
+      unacked = await steps.countOpenDeliveries({ clusterId });
     }
   } catch (error) {
     log.warn('The drain was cut short', { clusterId, error });
   }
-  return unackedMail;
-}
-
-/** A refusal for the cluster's state is the end of its operation. After a time-out it may have begun: that is looked at again later. */
-async function settleRefused(ids: Pick<DissolveClusterInput, 'operationId' | 'clusterId'>, error: unknown) {
-  const cause = error instanceof ActivityFailure ? error.cause : undefined;
-  const code = cause instanceof ApplicationFailure ? codeOfFailureType(cause.type) : undefined;
-  if (!cause || code !== 'state_conflict') return;
-  const detail = cause.message;
-  await CancellationScope.nonCancellable(() =>
-    compensations.settleOperation({ ...ids, state: 'refused', error: { code, detail } }),
-  );
+  return unacked;
 }

@@ -10,7 +10,7 @@ import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import type { IntervalWork } from '../activities/formation/formation-interval.js';
 import { workflowIds } from '../contracts/ids.js';
 import { wakeSignal, type FormationIntervalInput, type FormationIntervalReport } from '../contracts/workflow-inputs.js';
-import { jobs } from './activity-options.js';
+import { formationJobs } from './activity-options.js';
 import { manageCommunication } from './communication.js';
 import { formCluster, repairCluster } from './formation.js';
 import { scaleCluster } from './scaling.js';
@@ -25,10 +25,10 @@ export async function formationInterval({
   dryRun = false,
 }: FormationIntervalInput = {}): Promise<FormationIntervalReport> {
   if (dryRun) {
-    const { lines } = await jobs.describeFormationInterval({});
+    const { lines } = await formationJobs.describeFormationInterval({});
     return { dryRun, lines, releasedReservations: 0, served: [], repaired: [], resumed: [] };
   }
-  const work = await jobs.runFormationInterval({});
+  const work = await formationJobs.runFormationInterval({});
   for (const { workflowId } of work.served) await wake(workflowId);
   const repaired = await repairAll(work.short);
   const resumed = await resumeAll(work.abandoned);

@@ -3,21 +3,22 @@ import type { IdentifyAgentsInput } from '../activities/formation/identify-agent
 import type { FormationResult } from '../contracts/formation.js';
 import { clusterIdOf, type ClusterId, type OperationId } from '../contracts/ids.js';
 import type { FormClusterInput, RepairClusterInput } from '../contracts/workflow-inputs.js';
-import { stepsUntil } from './activity-options.js';
-import { startSaga } from './saga.js';
+import { formationSteps } from './activity-options.js';
+import { deadlineOf, queueSecondsOf } from './deadlines.js';
 import { describeRun } from './describe-run.js';
-import { deadlineOf, queueOf, wakeUps, type WakeUps } from './waiting.js';
+import { startSaga } from './saga.js';
+import { receiveWakeSignal, type WakeSignal } from './wake-signal.js';
 
 /**
- * form_cluster: from a request to an active cluster in four steps, or back to where it began.
- * A request that asked to be queued waits here, durably, until the formation interval has reserved agents for it.
+ * form_cluster: forms a cluster in four steps, or compensates everything.
+ * A request with `onInsufficient: queue` waits here, durably, until the formation interval has reserved agents for it.
  */
 export function formCluster(request: FormClusterInput): Promise<FormationResult> {
   const operationId = request?.requestId ?? workflowInfo().workflowId.replace(/^formation\//, '');
   return form({ operationId, clusterId: clusterIdOf(operationId) }, { request });
 }
 
-/** Brings an active cluster back to its size: the same four steps, for the members it lost. */
+/** Replaces the lost members of an active cluster by the same four steps. */
 export const repairCluster = ({ operationId, clusterId }: RepairClusterInput): Promise<FormationResult> =>
   form({ operationId, clusterId }, { repair: clusterId });
 
@@ -26,34 +27,35 @@ interface Ids {
   readonly clusterId: ClusterId;
 }
 
-async function form(ids: Ids, what: IdentifyAgentsInput['for']): Promise<FormationResult> {
+async function form(ids: Ids, target: IdentifyAgentsInput['for']): Promise<FormationResult> {
   const { workflowId } = workflowInfo();
-  const wakes = wakeUps();
-  const saga = startSaga(ids);
-  let deadlineMs = deadlineOf(what);
-  describeRun('formation', { clusterId: ids.clusterId, doing: `Forming ${ids.clusterId}` });
+  const wake = receiveWakeSignal();
+  const saga = startSaga({ ...ids, cancelledDetail: 'The operation was cancelled and its steps were compensated' });
+  let deadlineMs = deadlineOf(target);
+  describeRun('formation', { clusterId: ids.clusterId, details: `Forming ${ids.clusterId}` });
   try {
     for (let round = 0; ; round += 1) {
-      saga.undoWith('releaseAgents');
-      const found = await stepsUntil(deadlineMs, `${ids.clusterId}: who can be a member`).identifyAgents({
+      saga.compensateWith('releaseAgents');
+      const found = await formationSteps(deadlineMs, `candidates of ${ids.clusterId}`).identifyAgents({
         ...ids,
         workflowId,
         round,
-        for: what,
+        for: target,
       });
-      saga.undoWith('withdrawCluster');
-      const defined = await stepsUntil(deadlineMs, `${found.reserved} agents reserved`).defineCluster({
+      saga.compensateWith('withdrawCluster');
+      const defined = await formationSteps(deadlineMs, `${found.reserved} agents reserved`).defineCluster({
         ...ids,
         round,
       });
       if (defined.state === 'forming') break;
-      setCurrentDetails(`**Queued**, place ${defined.position}: ${defined.reason}`);
-      deadlineMs = await wakes.untilServed(queueOf(what), defined.reason, () => deadlineOf(what));
+      setCurrentDetails(`**Queued**, position ${defined.position}: ${defined.reason}`);
+      await wake.untilServed(queueSecondsOf(target), defined.reason);
+      deadlineMs = deadlineOf(target);
     }
-    saga.undoWith('closeConnections');
-    await connect(ids, deadlineMs, wakes);
-    saga.undoWith('retireCluster');
-    const result = await stepsUntil(deadlineMs, 'routes, account, epoch').initializeCluster(ids);
+    saga.compensateWith('closeConnections');
+    await connect(ids, deadlineMs, wake);
+    saga.compensateWith('retireCluster');
+    const result = await formationSteps(deadlineMs, 'routes, account, epoch').initializeCluster(ids);
     setCurrentDetails(
       `**Active** at epoch ${result.epoch}, ${result.members.length} members, coordinator ${result.coordinator}`,
     );
@@ -63,14 +65,13 @@ async function form(ids: Ids, what: IdentifyAgentsInput['for']): Promise<Formati
   }
 }
 
-/** Agents that want to be asked answer in their own time: the wait is a durable timer here, not a busy activity. */
-async function connect(ids: Ids, deadlineMs: number, wakes: WakeUps): Promise<void> {
+/** Invited agents answer in their own time: the wait is a durable timer here, not a busy activity. */
+async function connect(ids: Ids, deadlineMs: number, wake: WakeSignal): Promise<void> {
   for (;;) {
-    const { waitSeconds, invited } = await stepsUntil(deadlineMs, 'inboxes, invitations, links').establishConnections(
-      ids,
-    );
+    const steps = formationSteps(deadlineMs, 'inboxes, invitations, links');
+    const { waitSeconds, invited } = await steps.establishConnections(ids);
     if (waitSeconds === null) return;
-    setCurrentDetails(`Waiting for ${invited.join(', ')} to answer`);
-    await wakes.orAfter(waitSeconds, `answers of ${invited.join(', ')}`.slice(0, 200));
+    setCurrentDetails(`Waiting for answers of ${invited.join(', ')}`);
+    await wake.orAfter(waitSeconds, `answers of ${invited.join(', ')}`.slice(0, 200));
   }
 }

@@ -11,39 +11,58 @@ import { codeOfFailureType, failureTypeOf, type ErrorCode } from '../contracts/e
 import type { ClusterId, OperationId } from '../contracts/ids.js';
 import { compensations } from './activity-options.js';
 
-type Undo = 'releaseAgents' | 'withdrawCluster' | 'closeConnections' | 'retireCluster';
+type Compensation = 'releaseAgents' | 'withdrawCluster' | 'closeConnections' | 'retireCluster' | 'compensateScaling';
 
 /**
- * Refusals of the first step before anything was written: there is nothing to undo, and the operation of that id may be
- * another's. A queued request that meets one later, since the settings were tightened meanwhile, is undone like any.
+ * Refusals of the first step from before it wrote anything: there is nothing to compensate, and the operation of that id
+ * may belong to another caller. A queued request can meet one in a later round; it is compensated like any other.
  */
-const neverBegan: ReadonlySet<ErrorCode> = new Set(['invalid_request', 'capability_disabled', 'idempotency_conflict']);
+const refusedBeforeStart: ReadonlySet<ErrorCode> = new Set([
+  'invalid_request',
+  'capability_disabled',
+  'idempotency_conflict',
+]);
 
-/** What a started operation must undo if it fails, in the order it was begun. */
+/** Codes that refuse a request because of the fleet's or the cluster's state; every other failure was compensated. */
+const refusals: ReadonlySet<ErrorCode> = new Set(['insufficient_agents', 'not_found']);
+
+export interface SagaOptions {
+  readonly operationId: OperationId;
+  readonly clusterId: ClusterId | '';
+  /** What remains of the operation after a cancellation, for its error detail. */
+  readonly cancelledDetail: string;
+  /** Whether a failure or cancellation with this code settles the operation; otherwise it is resumed later. Default: always. */
+  readonly settles?: (code: ErrorCode) => boolean;
+}
+
+/** The compensation of one run, and the only way in which a failed run settles its operation. */
 export interface Saga {
-  /** Call it before the step: a step that timed out may still have happened. */
-  readonly undoWith: (undo: Undo) => void;
-  /** Undoes in reverse, settles the operation, and gives back the failure to throw. */
+  /** Registers a compensation. Call it before the step: a step that timed out may still have happened. */
+  readonly compensateWith: (compensation: Compensation) => void;
+  /** Compensates in reverse order, settles the operation, and returns the failure to throw. */
   readonly fail: (error: unknown) => Promise<unknown>;
 }
 
-export function startSaga(ids: { readonly operationId: OperationId; readonly clusterId: ClusterId }): Saga {
-  const begun: Undo[] = [];
+export function startSaga({ operationId, clusterId, cancelledDetail, settles = () => true }: SagaOptions): Saga {
+  const registered: Compensation[] = [];
   return {
-    undoWith: (undo) => {
-      if (!begun.includes(undo)) begun.push(undo);
+    compensateWith: (compensation) => {
+      if (!registered.includes(compensation)) registered.push(compensation);
     },
     fail: async (error) => {
-      const outcome = outcomeOf(error);
-      if (begun.length <= 1 && neverBegan.has(outcome.code)) return error;
-      setCurrentDetails(`**Undoing** after ${outcome.code}: ${outcome.detail}`);
-      await CancellationScope.nonCancellable(async () => {
-        for (const undo of begun.toReversed()) await compensations[undo](ids);
-        const { state, code, detail } = outcome;
-        await compensations.settleOperation({ ...ids, state, error: { code, detail } });
-      });
-      setCurrentDetails(`**${outcome.state}**: ${outcome.detail}`);
-      return toFailure(outcome, error);
+      const outcome = outcomeOf(error, { cancelledDetail, hasCompensations: registered.length > 0 });
+      const { state, code, detail } = outcome;
+      const hasStarted = !refusedBeforeStart.has(code) || registered.length > 1;
+      if (hasStarted && settles(code)) {
+        setCurrentDetails(`**Compensating** after ${code}: ${detail}`);
+        await CancellationScope.nonCancellable(async () => {
+          const input = { operationId, clusterId, error: { code, detail } };
+          for (const compensation of registered.toReversed()) await compensations[compensation](input);
+          await compensations.settleOperation({ ...input, state });
+        });
+        setCurrentDetails(`**${state}**: ${detail}`);
+      }
+      return state === 'cancelled' ? error : toFailure(outcome);
     },
   };
 }
@@ -52,36 +71,31 @@ interface Outcome {
   readonly state: 'compensated' | 'refused' | 'cancelled';
   readonly code: ErrorCode;
   readonly detail: string;
+  /** The refusal's problems, for the caller. */
+  readonly details?: unknown[];
 }
 
-function outcomeOf(error: unknown): Outcome {
-  if (isCancellation(error)) {
-    return {
-      state: 'cancelled',
-      code: 'cancelled',
-      detail: 'The operation was cancelled; what it had done was undone',
-    };
-  }
+function outcomeOf(
+  error: unknown,
+  { cancelledDetail, hasCompensations }: { readonly cancelledDetail: string; readonly hasCompensations: boolean },
+): Outcome {
+  if (isCancellation(error)) return { state: 'cancelled', code: 'cancelled', detail: cancelledDetail };
+  const failed = hasCompensations ? 'compensated' : 'refused';
   const cause = error instanceof ActivityFailure ? error.cause : error;
   if (cause instanceof ApplicationFailure) {
     const code = codeOfFailureType(cause.type);
-    if (code) return { state: code === 'insufficient_agents' ? 'refused' : 'compensated', code, detail: cause.message };
+    const state = code && refusals.has(code) ? 'refused' : failed;
+    if (code) return { state, code, detail: cause.message, details: cause.details ?? [] };
   }
   if (cause instanceof TimeoutFailure) {
     const step = error instanceof ActivityFailure ? error.activityType : 'a step';
     const last = cause.cause instanceof Error ? `; its last failure: ${cause.cause.message}` : '';
-    return {
-      state: 'compensated',
-      code: 'deadline_exceeded',
-      detail: `${step} did not end before the deadline${last}`,
-    };
+    return { state: failed, code: 'deadline_exceeded', detail: `${step} did not end before the deadline${last}` };
   }
-  log.error('An operation failed for a reason it does not know', { error: cause });
-  return { state: 'compensated', code: 'internal', detail: cause instanceof Error ? cause.message : String(cause) };
+  log.error('The operation failed with an unknown error', { error: cause });
+  return { state: failed, code: 'internal', detail: cause instanceof Error ? cause.message : String(cause) };
 }
 
-/** Callers match on the failure's type, so a refusal leaves the workflow under its own and not wrapped in an activity's. */
-const toFailure = ({ state, code, detail }: Outcome, error: unknown): unknown =>
-  state === 'cancelled'
-    ? error
-    : ApplicationFailure.create({ type: failureTypeOf(code), message: detail, nonRetryable: true });
+/** Callers match on the failure's type, so a refusal leaves the workflow as its own type and not inside an ActivityFailure. */
+const toFailure = ({ code, detail, details = [] }: Outcome): ApplicationFailure =>
+  ApplicationFailure.create({ type: failureTypeOf(code), message: detail, details, nonRetryable: true });

@@ -20,7 +20,7 @@ describe.concurrent('a worker killed with SIGKILL while it scales a cluster', ()
   it.for([
     { scenario: 'grow', point: 'soak' },
     { scenario: 'shrink', point: 'drain' },
-    { scenario: 'undo', point: 'undoScaling:announced' },
+    { scenario: 'undo', point: 'compensate:announced' },
   ] as const)(
     '$scenario, at $point: the run goes on where it was and ends as without it',
     { timeout: 120_000 },

@@ -37,7 +37,7 @@ export const scalingPoints = {
   rollBack: ['verifyStability:blocked', ...around('adjustCluster:leave')],
   undo: [
     ...around('undo:adjustCluster:leave'),
-    'undoScaling:announced',
+    'compensate:announced',
     ...around('undo:allocateResources'),
     'settleOperation:after-commit',
   ],

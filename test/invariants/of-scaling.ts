@@ -73,7 +73,7 @@ export const ofScaling: readonly Invariant[] = [
     'a scaling is completed exactly when its stability was verified, and has its result',
     `select o.id, o.state from operations o left join operation_steps s on s.operation_id = o.id and s.step = 'verifyStability'
      where o.kind = 'SCALING' and ((o.state = 'completed') <> (s.step is not null)
-       or (o.state = 'completed' and o.result is distinct from s.result -> 'result'))`,
+       or (o.state = 'completed' and o.result is distinct from s.result))`,
   ),
   clusters(
     'always',

@@ -64,7 +64,7 @@ export const damages: Readonly<Record<string, { readonly in: 'clusters' | 'resou
   },
   'who joined and left by a scaling is who its result says': {
     in: 'clusters',
-    by: `update operation_steps set result = jsonb_set(result, '{result,left}', '["nobody"]')
+    by: `update operation_steps set result = jsonb_set(result, '{left}', '["nobody"]')
            where operation_id = 'shrunk' and step = 'verifyStability';
          update operations set result = jsonb_set(result, '{left}', '["nobody"]') where id = 'shrunk'`,
   },

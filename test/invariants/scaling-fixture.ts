@@ -23,20 +23,10 @@ export async function scaleDirectly(
 ): Promise<unknown> {
   const { requestId: operationId, clusterId } = request;
   const ids = { operationId, clusterId };
-  const needs = await call('assessNeeds', { operationId, workflowId: `scaling/${operationId}`, request });
-  const { direction, desired, victims, charged, epoch } = needs;
-  const change = { direction, desired, victims };
-  await call('allocateResources', { ...ids, round: 0, change, isAsked: true, mayAsk: false });
-  const { joined, left } = await call('adjustCluster', {
-    ...ids,
-    round: 0,
-    direction: needs.direction,
-    cause: 'asked',
-    charged,
-    epoch,
-  });
-  const outcome = joined.length + left.length > 0 ? ('scaled' as const) : ('unchanged' as const);
-  return call('verifyStability', { ...ids, needs, joined, left, outcome, waitedFor: 0, verdict: 'done', soak: null });
+  await call('assessNeeds', { ...ids, workflowId: `scaling/${operationId}`, request });
+  await call('allocateResources', { ...ids, round: 0 });
+  await call('adjustCluster', { ...ids, round: 0 });
+  return call('settleScaling', ids);
 }
 
 /** A cluster that grew and shrank, a pool with grants of every state, and a budget with reservations of every state. */

@@ -29,9 +29,8 @@ export async function scaleCluster({
   clusterId = 'cl_grown',
 }: ScaleClusterInput): Promise<unknown> {
   const ids = { operationId: requestId, clusterId };
-  const change = { direction: 'none', desired: 3, victims: [] } as const;
-  await steps.allocateResources({ ...ids, round: 0, change, isAsked: true, mayAsk: false });
-  return steps.adjustCluster({ ...ids, round: 0, direction: 'none', cause: 'asked', charged: 0, epoch: 1 });
+  await steps.allocateResources({ ...ids, round: 0 });
+  return steps.adjustCluster({ ...ids, round: 0 });
 }
 
 /** The scaling interval, scaling a cluster before it has assessed any. */

@@ -140,7 +140,7 @@ describe('scalingInterval', () => {
     expect(report.moved).toEqual([]);
     expect(report.lines).toEqual([
       `${leaving}: ${giver} -> ${taker}  left ${giver} and did not get into ${taker}: Cluster "${taker}" is being scaled ` +
-        'by operation other; ask again when that has ended, or cancel it',
+        'by operation other; retry when that has ended, or cancel it',
     ]);
     expect(await membersOf(giver)).toHaveLength(4);
     await worker.manager.cancel(other.workflowId);

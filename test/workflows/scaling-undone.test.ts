@@ -90,12 +90,14 @@ describe('a scaling that found the cluster otherwise than it was', () => {
     const ids = { operationId: 'lessened-scale', clusterId };
     const request = { requestId: ids.operationId, clusterId, desired: 3 };
     await call('assessNeeds', { ...ids, workflowId: 'scaling/lessened-scale', request });
-    // As if there had been five when these two were chosen.
-    const change = { direction: 'in', desired: 3, victims: ['lessened-0', 'lessened-1'] } as const;
-    const { plan } = await call('allocateResources', { ...ids, round: 0, change, isAsked: true, mayAsk: false });
-    expect(plan?.leaving).toEqual(['lessened-0']);
+    // As if the cluster had had five members when these two were chosen.
+    await sql`
+      update operation_steps set result = jsonb_set(result, '{victims}', '["lessened-0", "lessened-1"]')
+      where operation_id = ${ids.operationId} and step = 'assessNeeds'`.execute(stores.clusters);
+    const { plan } = await call('allocateResources', { ...ids, round: 0 });
+    expect(plan.leaving).toEqual(['lessened-0']);
     const error = { code: 'cancelled' as const, detail: 'by the test' };
-    await call('undoScaling', { ...ids, error });
+    await call('compensateScaling', { ...ids, error });
     await call('settleOperation', { ...ids, state: 'cancelled', error });
     expect(await checkInvariants(stores)).toEqual([]);
   });
@@ -106,7 +108,7 @@ describe('a scaling that found the cluster otherwise than it was', () => {
     const decision = { id: 'dec_vanished-scale', ...ids, round: 0, atMs: Date.now(), decision: {}, facts: {} };
     await saveDecision(stores.resources, { ...decision, sentence: 'it grows' });
     const error = { code: 'state_conflict' as const, detail: 'dissolved meanwhile' };
-    await callActivities(stores)('undoScaling', { ...ids, error });
+    await callActivities(stores)('compensateScaling', { ...ids, error });
     expect(await findDecision(stores.resources, decision.id)).toMatchObject({ outcome: 'failed' });
     expect(await checkInvariants(stores)).toEqual([]);
   });
@@ -143,20 +145,10 @@ describe('a soak', () => {
     const call = callActivities(stores);
     const ids = { operationId: 'judged-scale', clusterId };
     const request = { requestId: ids.operationId, clusterId, desired: 4 };
-    const needs = await call('assessNeeds', { ...ids, workflowId: 'scaling/judged-scale', request });
-    const change = { direction: needs.direction, desired: needs.desired, victims: needs.victims };
-    await call('allocateResources', { ...ids, round: 0, change, isAsked: true, mayAsk: false });
-    const { charged, epoch } = needs;
-    const { joined, left } = await call('adjustCluster', {
-      ...ids,
-      round: 0,
-      direction: needs.direction,
-      cause: 'asked',
-      charged,
-      epoch,
-    });
-    const soak = { sinceMs: 0, direction: 'out', from: 3, desired: 4, mayWait: false, rolledBack: false } as const;
-    const verify = { ...ids, needs, joined, left, outcome: 'scaled', waitedFor: 0, verdict: '', soak } as const;
+    await call('assessNeeds', { ...ids, workflowId: 'scaling/judged-scale', request });
+    await call('allocateResources', { ...ids, round: 0 });
+    await call('adjustCluster', { ...ids, round: 0 });
+    const verify = { ...ids, round: 0, sinceMs: 0, isLastSample: true };
     await stores.clusters
       .updateTable('agents')
       .set({ readiness: 'unavailable' })
@@ -168,7 +160,7 @@ describe('a soak', () => {
       expect(await call('verifyStability', verify)).toMatchObject({ state: 'roll_back' });
     }
     const error = { code: 'cancelled' as const, detail: 'by the test' };
-    await call('undoScaling', { ...ids, error });
+    await call('compensateScaling', { ...ids, error });
     await call('settleOperation', { ...ids, state: 'cancelled', error });
     expect(await findOperation(stores.clusters, ids.operationId)).toMatchObject({ state: 'cancelled' });
     expect(await checkInvariants(stores)).toEqual([]);

@@ -65,7 +65,7 @@ async function used(agentIds: readonly string[], slots: number): Promise<void> {
 }
 
 describe('scaleCluster', () => {
-  it('runs the four steps of the table in their order, and leaves alone what needs nothing', async () => {
+  it('a cluster that needs no change is assessed and left as it is', async () => {
     const clusterId = await clusterOf('calm', 4);
     await used(await membersOf(stores.clusters, clusterId), 2.6);
     const result = await worker.manager.scaleCluster({ requestId: 'calm-scale', clusterId });
@@ -79,7 +79,7 @@ describe('scaleCluster', () => {
       left: [],
     });
     expect(result.explanation).toContain('Stays at 4 members');
-    expect(await activitiesOf('scaling/calm-scale')).toEqual(scalingSteps);
+    expect(await activitiesOf('scaling/calm-scale')).toEqual(['assessNeeds', 'settleScaling']);
     expect(await findOperation(stores.clusters, 'calm-scale')).toMatchObject({ state: 'completed', result });
     expect(await findDecision(stores.resources, result.decisionId)).toMatchObject({ outcome: 'unchanged', clusterId });
   });
@@ -236,7 +236,7 @@ describe('scaleCluster', () => {
     await expect(waiting).rejects.toMatchObject({ code: 'cancelled' });
   });
 
-  it('watches a cluster no longer that is dissolved meanwhile', async () => {
+  it('runs the four steps in their order and stops the soak of a cluster that was dissolved', async () => {
     const clusterId = await clusterOf('ending', 3, { spare: 1 });
     const running = worker.manager.scaleCluster({ requestId: 'ending-scale', clusterId, desired: 4, soakSeconds: 12 });
     await waitFor('the growth', async () => (await membersOf(stores.clusters, clusterId)).length === 4);
@@ -246,8 +246,10 @@ describe('scaleCluster', () => {
       outcome: 'scaled',
       joined: [expect.any(String)],
       scoreAfter: null,
-      verdict: 'not watched to the end: the cluster is dissolved',
+      verdict: 'not observed to the end: the cluster is dissolved',
     });
+    const steps = [...new Set(await activitiesOf('scaling/ending-scale'))];
+    expect(steps).toEqual([...scalingSteps, 'settleScaling']);
   });
 
   it('refuses a cluster that is not there, or is being scaled, without touching it', async () => {

@@ -6,12 +6,12 @@ import { ManagerError } from '../../contracts/errors.js';
 import { asActivity, thisAttempt } from '../shared/as-activity.js';
 import type { ActivityDeps } from '../deps.js';
 
-/** Takes an active cluster out of service: it accepts nothing new, its members still have their mail. */
+/** Takes an active cluster out of service: it accepts no new messages, its members keep their deliveries. */
 export const beginDissolution = ({ clusters }: ActivityDeps) =>
   asActivity(async (input: DissolveClusterInput & { readonly workflowId: string }): Promise<void> => {
     const { operationId, clusterId, drainSeconds, workflowId } = input;
     if (!(await findCluster(clusters, clusterId))) {
-      throw new ManagerError('invalid_request', `There is no cluster "${clusterId}" to dissolve`);
+      throw new ManagerError('invalid_request', `Cluster "${clusterId}" does not exist`);
     }
     const request = { clusterId, drainSeconds };
     await acceptOperation(clusters, {
@@ -29,8 +29,8 @@ export const beginDissolution = ({ clusters }: ActivityDeps) =>
     });
   });
 
-/** How many deliveries of a cluster's mail are not acked yet. */
-export const countOpenMail = ({ communication }: ActivityDeps) =>
+/** Counts the cluster's deliveries that are not acked yet. */
+export const countOpenDeliveries = ({ communication }: ActivityDeps) =>
   asActivity(({ clusterId }: { readonly clusterId: string }): Promise<number> =>
     openDeliveries(communication, clusterId),
   );

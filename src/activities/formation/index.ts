@@ -1,6 +1,6 @@
 import type { ActivityDeps } from '../deps.js';
 import { defineCluster } from './define-cluster.js';
-import { beginDissolution, countOpenMail } from './dissolve.js';
+import { beginDissolution, countOpenDeliveries } from './dissolve.js';
 import { establishConnections } from './establish-connections.js';
 import { describeFormationInterval, runFormationInterval } from './formation-interval.js';
 import { identifyAgents } from './identify-agents.js';
@@ -20,7 +20,7 @@ export const createFormationActivities = (deps: ActivityDeps) => ({
   releaseAgents: releaseAgents(deps),
   settleOperation: settleOperation(deps),
   beginDissolution: beginDissolution(deps),
-  countOpenMail: countOpenMail(deps),
+  countOpenDeliveries: countOpenDeliveries(deps),
   describeFormationInterval: describeFormationInterval(deps),
   runFormationInterval: runFormationInterval(deps),
 });

@@ -1,7 +1,7 @@
 import { ManagerError } from '../../contracts/errors.js';
 import type { FormationResult } from '../../contracts/formation.js';
 import type { ClusterId, OperationId } from '../../contracts/ids.js';
-import { electCoordinator } from '../../domain/formation/coordinator.js';
+import { keepOrElectCoordinator } from '../../domain/formation/coordinator.js';
 import {
   activateCluster,
   connectedSoFar,
@@ -10,14 +10,13 @@ import {
   saveStep,
   type MembershipRow,
 } from '../../stores/clusters/index.js';
-import { routeAndDeliver } from '../../stores/communication/index.js';
 import { reAddressClusterDeliveries } from '../../messaging/re-address-deliveries.js';
 import { failpoint } from '../../stores/failpoint.js';
 import { openAccount } from '../../stores/resources/index.js';
+import { announceMembership } from '../shared/announce-membership.js';
 import { asActivity, thisAttempt } from '../shared/as-activity.js';
 import type { ActivityDeps } from '../deps.js';
 import type { EstablishedConnections } from './establish-connections.js';
-import { membershipMessages } from './membership-messages.js';
 import type { FormationPlan } from './plan.js';
 
 export interface InitializeClusterInput {
@@ -48,7 +47,7 @@ export const initializeCluster = (deps: ActivityDeps) =>
     const launch = await decide(deps, plan, { connected: connections.members, rows }, operationId);
     failpoint('initializeCluster:before-announcement');
     await announce(deps, plan, launch);
-    // The table of the new epoch is in force, so it is known whose mail is whose now.
+    // Only with the new epoch's routing table is it known which deliveries are orphaned.
     if (plan.leaving.length > 0) await reAddressClusterDeliveries(deps.messaging, clusterId);
     const result: FormationResult = {
       clusterId,
@@ -81,7 +80,7 @@ async function decide(
 ): Promise<Launch> {
   const members = rows.filter((member) => member.operationId === operationId || plan.staying.includes(member.agentId));
   const lost = connected.filter((id) => !members.some((member) => member.agentId === id));
-  // Those who are left may be fewer than size.min or lack a capability: never a cluster that was not asked for.
+  // The remaining members may be too few or lack a capability: a cluster must never start below its request.
   if (lost.length > 0) {
     throw new ManagerError(
       'reservation_lost',
@@ -89,14 +88,9 @@ async function decide(
         'raise deadlineSeconds or ask again',
     );
   }
-  const before = plan.staying.length > 0 ? (await findCluster(clusters, plan.clusterId))?.coordinator : null;
-  const coordinator =
-    before && plan.staying.includes(before)
-      ? before
-      : electCoordinator(
-          members.map((member) => ({ agentId: member.agentId, load: member.chosenLoad })),
-          operationId,
-        );
+  const previous = plan.staying.length > 0 ? (await findCluster(clusters, plan.clusterId))?.coordinator : null;
+  const candidates = members.map(({ agentId, chosenLoad }) => ({ agentId, load: chosenLoad }));
+  const coordinator = keepOrElectCoordinator(previous ?? null, candidates, operationId);
   if (!coordinator) {
     throw new ManagerError(
       'reservation_lost',
@@ -111,21 +105,15 @@ async function decide(
   };
 }
 
-async function announce(
-  { communication, messaging, resources, settings }: ActivityDeps,
-  plan: FormationPlan,
-  launch: Launch,
-) {
+async function announce(deps: ActivityDeps, plan: FormationPlan, launch: Launch): Promise<void> {
   const { clusterId, spec, staying } = plan;
   const { epoch, coordinator, members, joining } = launch;
-  const news = { clusterId, name: spec.name, epoch, coordinator, members };
   await Promise.all([
-    openAccount(resources, { clusterId, weight: spec.weight, perMember: spec.resources }),
-    routeAndDeliver(
-      communication,
-      { clusterId, epoch, members },
-      membershipMessages(settings.id, news, { joined: joining, changed: staying }),
+    openAccount(deps.resources, { clusterId, weight: spec.weight, perMember: spec.resources }),
+    announceMembership(
+      deps,
+      { clusterId, name: spec.name, epoch, coordinator, members },
+      { joined: joining, changed: staying },
     ),
   ]);
-  messaging.notify([...joining, ...staying]);
 }

@@ -1,6 +1,6 @@
 import type { ClusterId, OperationId } from '../../contracts/ids.js';
 import { parseScalingRequest } from '../../contracts/scaling.js';
-import { electCoordinator } from '../../domain/formation/coordinator.js';
+import { keepOrElectCoordinator } from '../../domain/formation/coordinator.js';
 import { planLinks } from '../../domain/formation/links.js';
 import type { Change } from '../../domain/scaling/types.js';
 import { reAddressClusterDeliveries } from '../../messaging/re-address-deliveries.js';
@@ -14,230 +14,226 @@ import {
   saveLinks,
   saveStep,
   startLeaving,
-  stepsOf,
   unfinished,
   type ClustersDb,
   type MembershipRow,
 } from '../../stores/clusters/index.js';
-import { openDeliveriesOf, routeAndDeliver } from '../../stores/communication/index.js';
+import { openDeliveriesOf } from '../../stores/communication/index.js';
 import { failpoint } from '../../stores/failpoint.js';
+import { announceMembership } from '../shared/announce-membership.js';
 import { asActivity, thisAttempt } from '../shared/as-activity.js';
 import type { ActivityDeps } from '../deps.js';
 import { openInboxes, sendInvitations } from '../formation/invite.js';
 import { evaluateInvitations } from '../formation/evaluate-invitations.js';
-import { membershipMessages } from '../formation/membership-messages.js';
 import type { FormationPlan } from '../formation/plan.js';
-import type { AllocatedResources, WantedChange } from './allocate-resources.js';
 import { recordCommittedChange, type CommittedChange } from './record-change.js';
+import { readScalingRun } from './scaling-run.js';
 
 export interface AdjustClusterInput {
   readonly operationId: OperationId;
   readonly clusterId: ClusterId;
   readonly round: number;
-  /** `none`: nobody joins or leaves. */
-  readonly direction: WantedChange['direction'];
-  readonly cause: Change['cause'];
-  /** The cluster's epoch when it was assessed. */
-  readonly epoch: number;
-  /** Of the members that join or leave, how many count against the flap budget. */
-  readonly charged: number;
 }
 
 export interface AdjustedCluster {
-  /** Null when the change is done; else how long to wait before calling again. */
+  /** Null when the change is complete; else how long to wait before the next call. */
   readonly waitSeconds: number | null;
-  readonly doing: string;
+  /** What the change waits for. */
+  readonly progress: string;
   readonly joined: readonly string[];
   readonly left: readonly string[];
   readonly epoch: number;
 }
 
+/** One round of a change, with what its earlier calls committed. */
+interface Round extends AdjustClusterInput {
+  readonly plan: FormationPlan;
+  readonly cause: Change['cause'];
+  readonly charged: number;
+  readonly joined: CommittedChange | undefined;
+  readonly left: CommittedChange | undefined;
+}
+
 /**
- * Step 3 of scale_cluster: make before break. Who joins is invited, connected, and a member at the next epoch; who leaves
- * is routed to no more at the one after that, keeps its agent while it acks what it has, and is released then. Called
- * again until done; how long a drain has lasted stands with the membership, so no call and no worker owns it.
+ * Step 3 of scale_cluster, make before break. Reserved agents are invited, connected, and become members at the next
+ * epoch. Departing members leave the routing table at the epoch after that, drain, and are released then. Called again
+ * until done. How long a drain has lasted is stored with the membership, so that any worker can continue it.
  * @throws `StateConflict` when the cluster changed since the plan was made, `InvitationsDeclined`, `ReservationLost`.
  */
 export const adjustCluster = (deps: ActivityDeps) =>
   asActivity(async (input: AdjustClusterInput): Promise<AdjustedCluster> => {
-    const { operationId, round } = input;
-    const { clusters } = deps;
-    if (input.direction === 'none') return nothing(input.epoch);
-    const steps = (await stepsOf(clusters, operationId)).filter((step) => step.round === round);
-    const saved = <Result>(step: string) => steps.find((one) => one.step === step)?.result as Result | undefined;
-    const done = saved<AdjustedCluster>('adjustCluster');
+    const { operationId, clusterId, round } = input;
+    const { clusters, resources } = deps;
+    const { allocated, adjusted } = await readScalingRun(clusters, operationId);
+    const done = adjusted<AdjustedCluster>('adjustCluster', round);
     if (done) return done;
-    const plan = saved<AllocatedResources>('allocateResources')?.plan;
-    if (!plan) throw new Error(`Round ${round} of ${operationId} has no plan yet`);
-    const joined = await join(deps, input, { plan, before: saved('adjustCluster:join') });
+    const allocation = allocated(round);
+    if (!allocation) throw new Error(`Round ${round} of ${operationId} has no allocated resources yet`);
+    const { plan, cause, charged } = allocation;
+    const current: Round = {
+      ...{ operationId, clusterId, round, plan, cause, charged },
+      joined: adjusted('adjustCluster:join', round),
+      left: adjusted('adjustCluster:leave', round),
+    };
+    const joined = await join(deps, current);
     if (joined.waitSeconds !== null) return joined;
-    // Joining is one transaction; where nobody leaves, that is the whole change.
+    // Joining is one transaction; when no member departs, it is the whole change.
     if (joined.joined.length > 0 && plan.leaving.length === 0) {
-      await recordCommittedChange(deps, input, { ...input, ...joined });
+      await recordCommittedChange(resources, input, { ...joined, cause, charged });
       failpoint('adjustCluster:noted');
       return joined;
     }
-    const gone = await leave(deps, input, { plan, before: saved('adjustCluster:leave') });
-    if (gone.waitSeconds !== null) return gone;
-    const result = { ...gone, joined: joined.joined, epoch: gone.epoch };
-    await recordCommittedChange(deps, input, { ...input, ...result });
-    const key = { operationId, step: 'adjustCluster', round };
-    return saveStep(clusters, key, thisAttempt(), async (tx) => {
+    const left = await leave(deps, current);
+    if (left.waitSeconds !== null) return left;
+    const result = { ...left, joined: joined.joined };
+    await recordCommittedChange(resources, input, { ...result, cause, charged });
+    return saveStep(clusters, { operationId, step: 'adjustCluster', round }, thisAttempt(), async (tx) => {
       await releaseLeaving(tx, operationId);
       return result;
     });
   });
 
-const nothing = (epoch: number): AdjustedCluster => ({ waitSeconds: null, doing: '', joined: [], left: [], epoch });
+const unchanged = (epoch: number): AdjustedCluster => ({
+  waitSeconds: null,
+  progress: '',
+  joined: [],
+  left: [],
+  epoch,
+});
 
-/** A plan, and what an earlier call committed of this part of it. */
-interface Part {
-  readonly plan: FormationPlan;
-  readonly before: CommittedChange | undefined;
+/** Connects the reserved agents and makes them members at the next epoch. */
+async function join(deps: ActivityDeps, current: Round): Promise<AdjustedCluster> {
+  const { operationId, clusterId, round, plan, cause, charged } = current;
+  if (plan.joining.length === 0) return unchanged(plan.epoch);
+  if (current.joined) return { ...unchanged(current.joined.epoch), joined: current.joined.joined };
+  const { clusters } = deps;
+  await openInboxes(deps, plan);
+  const connected = await connect(deps, current);
+  if (connected.waitSeconds !== null) {
+    await sendInvitations(deps, plan, operationId);
+    const progress = `waiting for answers of ${connected.ids.join(', ')}`;
+    return { ...unchanged(plan.epoch), waitSeconds: connected.waitSeconds, progress };
+  }
+  const epoch = plan.epoch + 1;
+  const { coordinator: previous, members: present } = await readMembers(clusters, clusterId);
+  const members = present.filter((member) => connected.ids.includes(member.agentId));
+  const joining = members.filter(({ state }) => state === 'reserved').map(({ agentId }) => agentId);
+  failpoint('adjustCluster:before-joining');
+  const coordinator = await announce(deps, current, { epoch, members, joining, departing: [], previous });
+  const key = { operationId, step: 'adjustCluster:join', round };
+  const saved = await saveStep<CommittedChange>(clusters, key, thisAttempt(), async (tx) => {
+    await activateCluster(tx, {
+      ...{ clusterId, operationId, epoch, coordinator, joining },
+      leaving: [],
+      desired: members.length,
+    });
+    return { joined: joining, left: [], epoch, cause, charged };
+  });
+  return { ...unchanged(epoch), joined: saved.joined };
 }
 
-/** Connects who was reserved, and makes them members at the next epoch. */
-async function join(deps: ActivityDeps, input: AdjustClusterInput, { plan, before }: Part): Promise<AdjustedCluster> {
-  if (plan.joining.length === 0) return nothing(plan.epoch);
-  if (before) return { ...nothing(before.epoch), joined: before.joined };
-  const { clusters, settings } = deps;
-  const { operationId, clusterId, round, cause, charged } = input;
-  await openInboxes(deps, plan);
-  const connected = await saveStep<{ readonly waitSeconds: number | null; readonly ids: readonly string[] }>(
+interface Connected {
+  readonly waitSeconds: number | null;
+  /** The connected members, or while waiting the invited agents. */
+  readonly ids: readonly string[];
+}
+
+/** Invites reserved agents, substitutes those that decline, and links the members once all have answered. */
+const connect = ({ clusters, settings }: ActivityDeps, { operationId, clusterId, round, plan }: Round) =>
+  saveStep<Connected>(
     clusters,
     { operationId, step: 'adjustCluster:connect', round },
     thisAttempt(),
     async (tx, { members }) => {
-      // Members that another change is about to take out are neither kept nor asked.
-      const present = members.filter((member) => belongs(member, plan, operationId));
-      const judgement = await evaluateInvitations(tx, { plan, operationId, settings }, present);
-      if (judgement.state === 'waiting') {
-        await recordInvitations(tx, judgement.toInvite);
-        return [unfinished, { waitSeconds: judgement.waitSeconds, ids: judgement.asked }];
+      // Members that another change is about to remove are neither kept nor invited.
+      const involved = members.filter(
+        (member) =>
+          member.operationId === operationId ||
+          plan.staying.includes(member.agentId) ||
+          plan.leaving.includes(member.agentId),
+      );
+      const invitations = await evaluateInvitations(tx, { plan, operationId, settings }, involved);
+      if (invitations.state === 'waiting') {
+        await recordInvitations(tx, invitations.toInvite);
+        return [unfinished, { waitSeconds: invitations.waitSeconds, ids: invitations.asked }];
       }
-      await saveLinks(tx, clusterId, planLinks(judgement.members));
-      return { waitSeconds: null, ids: judgement.members };
+      await saveLinks(tx, clusterId, planLinks(invitations.members));
+      return { waitSeconds: null, ids: invitations.members };
     },
     { members: true },
   );
-  if (connected.waitSeconds !== null) {
-    await sendInvitations(deps, plan, operationId);
-    return {
-      ...nothing(plan.epoch),
-      waitSeconds: connected.waitSeconds,
-      doing: `waiting for ${connected.ids.join(', ')} to answer`,
-    };
-  }
-  const epoch = plan.epoch + 1;
-  const { coordinator: chief, members: all } = await presentIn(clusters, clusterId);
-  const members = all.filter((member) => connected.ids.includes(member.agentId));
-  const joined = members.filter(({ state }) => state === 'reserved').map(({ agentId }) => agentId);
-  failpoint('adjustCluster:before-joining');
-  const coordinator = await announce(deps, plan, { epoch, members, joined, told: [], chief }, operationId);
-  const key = { operationId, step: 'adjustCluster:join', round };
-  const saved = await saveStep<CommittedChange>(clusters, key, thisAttempt(), async (tx) => {
-    await activateCluster(tx, {
-      clusterId,
-      operationId,
-      epoch,
-      coordinator,
-      joining: joined,
-      leaving: [],
-      desired: members.length,
-    });
-    return { joined, left: [], epoch, cause, charged };
-  });
-  return { ...nothing(epoch), joined: saved.joined };
-}
 
-async function presentIn(clusters: ClustersDb, clusterId: string) {
+async function readMembers(clusters: ClustersDb, clusterId: string) {
   const found = await clusterWithMembers(clusters, clusterId);
-  if (!found) throw new Error(`Cluster ${clusterId} is gone`);
+  if (!found) throw new Error(`Cluster ${clusterId} does not exist`);
   return { coordinator: found.cluster.coordinator, members: found.members };
 }
 
-const belongs = ({ agentId, operationId }: MembershipRow, { staying, leaving }: FormationPlan, own: string): boolean =>
-  operationId === own || staying.includes(agentId) || leaving.includes(agentId);
-
-/** Takes the victims out of the routing table, then waits until they have acked what they hold, or their time is over. */
-async function leave(deps: ActivityDeps, input: AdjustClusterInput, { plan, before }: Part): Promise<AdjustedCluster> {
+/** Removes departing members from the routing table, then waits until they have acked their deliveries or time is up. */
+async function leave(deps: ActivityDeps, current: Round): Promise<AdjustedCluster> {
+  const { plan } = current;
   const epoch = plan.epoch + (plan.joining.length > 0 ? 1 : 0);
-  if (plan.leaving.length === 0) return nothing(epoch);
-  const { clusters, communication } = deps;
-  const { operationId, clusterId, round, cause, charged } = input;
-  const left = [...plan.leaving];
-  if (!before) {
-    const { coordinator: chief, members: all } = await presentIn(clusters, clusterId);
-    const members = all.filter(({ state, agentId }) => state === 'active' && !left.includes(agentId));
-    failpoint('adjustCluster:before-leaving');
-    const change = { epoch: epoch + 1, members, joined: [], told: left, chief };
-    const coordinator = await announce(deps, plan, change, operationId);
-    const key = { operationId, step: 'adjustCluster:leave', round };
-    await saveStep<CommittedChange>(clusters, key, thisAttempt(), async (tx) => {
-      await startLeaving(tx, {
-        clusterId,
-        operationId,
-        epoch: epoch + 1,
-        coordinator,
-        leaving: left,
-        desired: members.length,
-      });
-      return { joined: [], left, epoch: epoch + 1, cause, charged };
-    });
-  }
-  const drain = await leavingSince(clusters, operationId);
-  const { drainSeconds } = parseScalingRequest((await findOperation(clusters, operationId))?.request);
-  const secondsLeft = drain ? drainSeconds - drain.seconds : 0;
-  const open = drain && secondsLeft > 0 ? await openDeliveriesOf(communication, clusterId, drain.agentIds) : 0;
-  if (open > 0) {
-    return {
-      ...nothing(epoch + 1),
-      waitSeconds: Math.min(1, secondsLeft),
-      doing: `draining ${left.join(', ')}: ${open} deliveries are not acked yet, ${Math.ceil(secondsLeft)} s are left`,
-    };
-  }
+  if (plan.leaving.length === 0) return unchanged(epoch);
+  if (!current.left) await removeFromRouting(deps, current, epoch + 1);
+  const drain = await drainOf(deps, current);
+  if (drain) return { ...unchanged(epoch + 1), ...drain };
   failpoint('adjustCluster:drained');
-  await reAddressClusterDeliveries(deps.messaging, clusterId);
-  return { ...nothing(epoch + 1), left };
+  await reAddressClusterDeliveries(deps.messaging, current.clusterId);
+  return { ...unchanged(epoch + 1), left: plan.leaving };
 }
 
-/** Routing table and member list of an epoch, told to all it concerns. @returns the coordinator. */
+async function removeFromRouting(deps: ActivityDeps, current: Round, epoch: number): Promise<void> {
+  const { operationId, clusterId, round, plan, cause, charged } = current;
+  const leaving = [...plan.leaving];
+  const { coordinator: previous, members: present } = await readMembers(deps.clusters, clusterId);
+  const members = present.filter(({ state, agentId }) => state === 'active' && !leaving.includes(agentId));
+  failpoint('adjustCluster:before-leaving');
+  const coordinator = await announce(deps, current, { epoch, members, joining: [], departing: leaving, previous });
+  const key = { operationId, step: 'adjustCluster:leave', round };
+  await saveStep<CommittedChange>(deps.clusters, key, thisAttempt(), async (tx) => {
+    await startLeaving(tx, { clusterId, operationId, epoch, coordinator, leaving, desired: members.length });
+    return { joined: [], left: leaving, epoch, cause, charged };
+  });
+}
+
+/** @returns what the drain still waits for; null when it is complete or its time is up. */
+async function drainOf({ clusters, communication }: ActivityDeps, { operationId, clusterId, plan }: Round) {
+  const drain = await leavingSince(clusters, operationId);
+  if (!drain) return null;
+  const { drainSeconds } = parseScalingRequest((await findOperation(clusters, operationId))?.request);
+  const secondsLeft = drainSeconds - drain.seconds;
+  const open = secondsLeft > 0 ? await openDeliveriesOf(communication, clusterId, drain.agentIds) : 0;
+  if (open === 0) return null;
+  return {
+    waitSeconds: Math.min(1, secondsLeft),
+    progress: `draining ${plan.leaving.join(', ')}: ${open} open deliveries, ${Math.ceil(secondsLeft)} s left`,
+  };
+}
+
+interface NextEpoch {
+  readonly epoch: number;
+  readonly members: readonly MembershipRow[];
+  readonly joining: readonly string[];
+  readonly departing: readonly string[];
+  /** The present coordinator, which keeps the role if it stays a member. */
+  readonly previous: string | null;
+}
+
+/** Announces the membership of the next epoch. @returns its coordinator. */
 async function announce(
-  { communication, messaging, settings }: ActivityDeps,
-  { clusterId, spec }: FormationPlan,
-  {
-    epoch,
-    members,
-    joined,
-    told,
-    chief,
-  }: {
-    readonly epoch: number;
-    readonly members: readonly MembershipRow[];
-    readonly joined: readonly string[];
-    /** Who is told besides the members. */
-    readonly told: readonly string[];
-    /** The coordinator until now, who goes on if it stays. */
-    readonly chief: string | null;
-  },
-  operationId: string,
+  deps: ActivityDeps,
+  { operationId, clusterId, plan }: Round,
+  { epoch, members, joining, departing, previous }: NextEpoch,
 ): Promise<string> {
-  const coordinator =
-    chief && members.some(({ agentId }) => agentId === chief)
-      ? chief
-      : electCoordinator(
-          members.map(({ agentId, chosenLoad }) => ({ agentId, load: chosenLoad })),
-          operationId,
-        );
+  const candidates = members.map(({ agentId, chosenLoad }) => ({ agentId, load: chosenLoad }));
+  const coordinator = keepOrElectCoordinator(previous, candidates, operationId);
   if (!coordinator) throw new Error(`Cluster ${clusterId} would have no member left`);
   const listed = members.map(({ agentId, roles }) => ({ agentId, roles }));
-  const changed = [...listed.map(({ agentId }) => agentId).filter((id) => !joined.includes(id)), ...told];
-  const news = { clusterId, name: spec.name, epoch, coordinator, members: listed };
-  await routeAndDeliver(
-    communication,
-    { clusterId, epoch, members: listed },
-    membershipMessages(settings.id, news, { joined, changed }),
+  const staying = listed.map(({ agentId }) => agentId).filter((id) => !joining.includes(id));
+  await announceMembership(
+    deps,
+    { clusterId, name: plan.spec.name, epoch, coordinator, members: listed },
+    { joined: joining, changed: [...staying, ...departing] },
   );
-  messaging.notify([...joined, ...changed]);
   return coordinator;
 }

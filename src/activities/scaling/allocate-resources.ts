@@ -3,6 +3,7 @@ import { parseScalingRequest } from '../../contracts/scaling.js';
 import type { ClusterId, OperationId } from '../../contracts/ids.js';
 import { describeShortfall } from '../../domain/formation/describe-shortfall.js';
 import type { Answer } from '../../domain/scaling/claims.js';
+import type { Change } from '../../domain/scaling/types.js';
 import {
   clusterWithMembers,
   countRejections,
@@ -10,6 +11,7 @@ import {
   saveStep,
   type ClusterRow,
   type ClustersDb,
+  type MembershipRow,
 } from '../../stores/clusters/index.js';
 import { openCapacityRequest } from '../../stores/resources/index.js';
 import { failpoint } from '../../stores/failpoint.js';
@@ -17,106 +19,157 @@ import { asActivity, thisAttempt } from '../shared/as-activity.js';
 import type { ActivityDeps } from '../deps.js';
 import { candidateQueryOf, matchRequestOf, type FormationPlan } from '../formation/plan.js';
 import { Contended, reserveAgents } from '../formation/reserve-agents.js';
-import { fairShare, type Entitled, type FairShare } from './fair-share.js';
-
-/** A change of size that is to be carried out: what was assessed, or its way back. */
-export interface WantedChange {
-  readonly direction: 'out' | 'in' | 'none';
-  /** Members wanted in all. */
-  readonly desired: number;
-  /** Who leaves. */
-  readonly victims: readonly string[];
-}
+import { fairShare, type Entitlement, type FairShare } from './fair-share.js';
+import { readScalingRun, type ScalingRun } from './scaling-run.js';
 
 export interface AllocateResourcesInput {
   readonly operationId: OperationId;
   readonly clusterId: ClusterId;
   readonly round: number;
-  readonly change: WantedChange;
-  /** Whether somebody asked for this size: then the headroom is there to be used. */
-  readonly isAsked: boolean;
-  /** Whether what the fleet cannot give is asked of the orchestrator. */
-  readonly mayAsk: boolean;
 }
 
-export interface AllocatedResources {
-  /** Null when nothing is to change. */
-  readonly plan: FormationPlan | null;
-  /** How many members are wanted and could not be had. */
+/** An open request to the orchestrator. The run waits for its answer. */
+export interface CapacityRequest {
+  readonly requestId: string;
+  readonly seconds: number;
+  readonly reason: string;
+}
+
+export interface AllocatedResources extends Pick<ChangeOfSize, 'cause' | 'charged'> {
+  readonly plan: FormationPlan;
+  /** How many of the wanted members could not be allocated. */
   readonly missing: number;
-  /** Why; empty when nothing is missing. */
+  /** Why members are missing; empty when none is. */
   readonly reason: string;
   readonly share: FairShare | null;
-  /** Open with the orchestrator; the run waits for its answer. */
-  readonly asked: { readonly requestId: string; readonly seconds: number; readonly reason: string } | null;
+  readonly capacityRequest: CapacityRequest | null;
 }
 
-const nothingAsked: AllocatedResources = { plan: null, missing: 0, reason: '', share: null, asked: null };
+/** A change of size: the assessed one, or its rollback. */
+interface ChangeOfSize {
+  readonly direction: 'out' | 'in' | 'none';
+  /** Members wanted in total. */
+  readonly desired: number;
+  readonly victims: readonly string[];
+  readonly cause: Change['cause'];
+  /** How many of the joining or departing members count against the flap budget. */
+  readonly charged: number;
+  /** Whether this size was requested explicitly; it may then use the headroom. */
+  readonly isRequested: boolean;
+  /** Whether missing members are requested from the orchestrator. */
+  readonly mayRequest: boolean;
+}
 
 /**
- * Step 2 of scale_cluster: what the cluster may have by its fair share, and agents reserved for it. What the fleet cannot
- * give becomes a request to the orchestrator.
+ * Step 2 of scale_cluster: determines what the cluster may have by its fair share and reserves agents for it. What the
+ * fleet lacks becomes a capacity request to the orchestrator.
  */
 export const allocateResources = (deps: ActivityDeps) => {
   const shareOf = fairShare(deps);
   return asActivity(async (input: AllocateResourcesInput): Promise<AllocatedResources> => {
-    const { operationId, clusterId, round, change } = input;
-    const key = { operationId, step: 'allocateResources', round };
-    // It follows from what was asked alone, so there is nothing to save.
-    if (change.direction === 'none') return nothingAsked;
-    const share =
-      change.direction === 'out' ? await shareOf(clusterId, { desired: change.desired, isAsked: input.isAsked }) : null;
-    const work = (turn: boolean): Promise<AllocatedResources> =>
-      saveStep(deps.clusters, key, thisAttempt(), async (tx, { operation }) => {
-        const { grantSeconds, deadlineSeconds } = parseScalingRequest(operation.request);
-        const { plan, missing, reason } = await planFor(tx, input, { share, turn, deadlineSeconds });
-        const asked =
-          missing > 0 && input.mayAsk && grantSeconds > 0
-            ? await ask(deps, input, { missing, reason, plan, seconds: grantSeconds })
-            : null;
-        return { plan, missing, reason: missing > 0 ? reason : '', share: share?.told ?? null, asked };
-      });
-    try {
-      return await work(false);
-    } catch (error) {
-      if (!(error instanceof Contended)) throw error;
-      return work(true);
-    }
+    const { operationId, clusterId, round } = input;
+    const change = changeOf(await readScalingRun(deps.clusters, operationId));
+    const share = change.direction === 'out' ? await shareOf(clusterId, change) : null;
+    const allocate = (isTurn: boolean): Promise<AllocatedResources> =>
+      saveStep<AllocatedResources>(
+        deps.clusters,
+        { operationId, step: 'allocateResources', round },
+        thisAttempt(),
+        async (tx, { operation }) => {
+          const { grantSeconds, deadlineSeconds } = parseScalingRequest(operation.request);
+          const { plan, missing, reason } = await planFor(tx, { ...input, change, share, isTurn, deadlineSeconds });
+          const { cause, charged } = change;
+          const isRequested = missing > 0 && change.mayRequest && grantSeconds > 0;
+          return {
+            plan,
+            missing,
+            reason: missing > 0 ? reason : '',
+            share: share?.report ?? null,
+            capacityRequest: isRequested
+              ? { requestId: `rr_${operationId}_${round}`, seconds: grantSeconds, reason }
+              : null,
+            cause,
+            charged,
+          };
+        },
+      );
+    const allocated = await allocate(false).catch((error: unknown) => {
+      if (error instanceof Contended) return allocate(true);
+      throw error;
+    });
+    // After the step: an attempt that died in between left a saved step, and the next one opens the request.
+    await requestCapacity(deps, input, allocated);
+    return allocated;
   });
 };
 
-/** Chooses and reserves who joins. Nobody is reserved where nobody is needed. */
-async function planFor(
-  tx: ClustersDb,
-  { operationId, clusterId, change }: AllocateResourcesInput,
-  {
-    share,
-    turn,
-    deadlineSeconds,
-  }: { readonly share: Entitled | null; readonly turn: boolean; readonly deadlineSeconds: number },
-): Promise<{ readonly plan: FormationPlan; readonly missing: number; readonly reason: string }> {
-  const found = await clusterWithMembers(tx, clusterId);
-  if (!found) throw new Error(`Cluster ${clusterId} is gone`);
-  const { cluster } = found;
-  const members = found.members.filter(({ state }) => state === 'active');
-  if (cluster.state !== 'active') {
-    throw new ManagerError(
-      'state_conflict',
-      `Cluster "${clusterId}" is ${cluster.state} by now; only an active cluster can be scaled`,
-    );
+/** The change of the current round: the assessed one, or its rollback after the soak has failed. */
+function changeOf({ needs, changes, verdict }: ScalingRun): ChangeOfSize {
+  const soaked = verdict(0);
+  if (soaked?.verdict !== 'roll_back') {
+    const { direction, desired, victims, charged, because } = needs;
+    const cause = because === 'asked' ? 'asked' : because === 'below_minimum' ? 'replacement' : 'scaling';
+    return { direction, desired, victims, cause, charged, isRequested: because === 'asked', mayRequest: true };
   }
-  // Members that went meanwhile for another reason must not take the cluster below its minimum together with these.
+  const back = { desired: soaked.to, cause: 'rollback', charged: 0, isRequested: true, mayRequest: false } as const;
+  return needs.direction === 'out'
+    ? { ...back, direction: 'in', victims: changes.flatMap(({ joined }) => joined) }
+    : { ...back, direction: 'out', victims: [] };
+}
+
+interface Allocation extends AllocateResourcesInput {
+  readonly change: ChangeOfSize;
+  readonly share: Entitlement | null;
+  /** Whether this allocation takes its turn behind concurrent ones, after losing a race for agents. */
+  readonly isTurn: boolean;
+  readonly deadlineSeconds: number;
+}
+
+type Planned = Pick<AllocatedResources, 'plan' | 'missing' | 'reason'>;
+
+/** Plans the change and reserves the agents that join. */
+async function planFor(tx: ClustersDb, allocation: Allocation): Promise<Planned> {
+  const { clusterId, change, share } = allocation;
+  const { cluster, members } = await requireActiveCluster(tx, clusterId);
+  // Members lost meanwhile must not take the cluster below its minimum together with these.
   const leaving = change.victims
     .filter((id) => members.some(({ agentId }) => agentId === id))
     .slice(0, Math.max(0, members.length - cluster.spec.size.min));
   const staying = members.filter(({ agentId }) => !leaving.includes(agentId));
-  const nobody = planOf(cluster, { staying: staying.map(({ agentId }) => agentId), leaving });
+  const plan = planOf(cluster, { staying: staying.map(({ agentId }) => agentId), leaving });
   const wanted = change.direction === 'out' ? change.desired - staying.length : 0;
-  if (wanted <= 0) return { plan: nobody, missing: 0, reason: '' };
+  if (wanted <= 0) return { plan, missing: 0, reason: '' };
   const entitled = share ? Math.max(0, Math.min(wanted, share.units - staying.length)) : wanted;
-  const unfair = share && entitled < wanted ? reasonOf(share.told.answer) : '';
-  if (entitled === 0) return { plan: nobody, missing: wanted, reason: unfair };
-  // As many as there are, up to what it is entitled to: each of them helps.
+  const limited = share && entitled < wanted ? reasonOf(share.report.answer) : '';
+  if (entitled === 0) return { plan, missing: wanted, reason: limited };
+  const { joining, alternates, rejected, scarce } = await reserve(tx, allocation, { cluster, staying, entitled });
+  return {
+    plan: { ...plan, joining, alternates, rejected },
+    missing: wanted - joining.length,
+    reason: limited || scarce || `${joining.length} of ${wanted} wanted agents are free and eligible`,
+  };
+}
+
+async function requireActiveCluster(tx: ClustersDb, clusterId: string) {
+  const found = await clusterWithMembers(tx, clusterId);
+  if (!found) throw new Error(`Cluster ${clusterId} does not exist`);
+  const { cluster, members } = found;
+  if (cluster.state === 'active') {
+    return { cluster, members: members.filter(({ state }) => state === 'active') };
+  }
+  throw new ManagerError(
+    'state_conflict',
+    `Cluster "${clusterId}" is ${cluster.state} by now; only an active cluster can be scaled`,
+  );
+}
+
+/** Reserves as many eligible agents as there are, up to the entitled number: each of them helps. */
+async function reserve(
+  tx: ClustersDb,
+  { operationId, clusterId, deadlineSeconds, isTurn }: Allocation,
+  grow: { readonly cluster: ClusterRow; readonly staying: readonly MembershipRow[]; readonly entitled: number },
+) {
+  const { cluster, staying, entitled } = grow;
   const target = staying.length + entitled;
   const spec = { ...cluster.spec, deadlineSeconds, size: { min: staying.length + 1, desired: target, max: target } };
   const query = { ...candidateQueryOf(spec, operationId, clusterId), places: entitled };
@@ -124,18 +177,13 @@ async function planFor(
     tx,
     { operationId, clusterId, spec, query, request: matchRequestOf(spec, staying, operationId), counting: false },
     await findCandidates(tx, query, { counting: false }),
-    turn,
+    isTurn,
   );
-  const joining = chosen.shortfall.length === 0 ? chosen.members : [];
-  const missing = wanted - joining.length;
-  // Why others are not eligible matters only where nobody is.
-  const rejected = chosen.shortfall.length > 0 ? await countRejections(tx, query) : chosen.rejected;
-  const scarce = chosen.shortfall.length > 0 ? describeShortfall(chosen.shortfall, rejected) : '';
-  return {
-    plan: { ...nobody, joining, alternates: chosen.alternates, rejected },
-    missing,
-    reason: unfair || scarce || `${joining.length} of ${wanted} agents that were wanted are free and eligible`,
-  };
+  const { alternates, shortfall } = chosen;
+  if (shortfall.length === 0) return { joining: chosen.members, alternates, rejected: chosen.rejected, scarce: '' };
+  // Rejections are counted only when no agent is eligible; otherwise they explain nothing.
+  const rejected = await countRejections(tx, query);
+  return { joining: [], alternates, rejected, scarce: describeShortfall(shortfall, rejected) };
 }
 
 const planOf = (
@@ -154,26 +202,22 @@ const planOf = (
 
 const reasonOf = (answer: Answer): string => (answer.kind === 'granted' ? '' : answer.why.detail);
 
-async function ask(
+/** Opens the capacity request of a round, once. */
+async function requestCapacity(
   { resources }: ActivityDeps,
   { operationId, clusterId, round }: AllocateResourcesInput,
-  {
-    missing,
-    reason,
-    plan,
-    seconds,
-  }: { readonly missing: number; readonly reason: string; readonly plan: FormationPlan; readonly seconds: number },
-): Promise<AllocatedResources['asked']> {
+  { capacityRequest, plan, missing }: AllocatedResources,
+): Promise<void> {
+  if (!capacityRequest) return;
   const { requiredCapabilities, resources: perMember, labels } = plan.spec;
-  const request = await openCapacityRequest(resources, {
-    id: `rr_${operationId}_${round}`,
+  await openCapacityRequest(resources, {
+    id: capacityRequest.requestId,
     clusterId,
     operationId,
     round,
     need: { agents: missing, requiredCapabilities, perMember, labels },
-    reason,
-    deadlineSeconds: seconds,
+    reason: capacityRequest.reason,
+    deadlineSeconds: capacityRequest.seconds,
   });
   failpoint('allocateResources:asked');
-  return { requestId: request.id, seconds, reason };
 }

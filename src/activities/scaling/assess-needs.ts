@@ -5,7 +5,7 @@ import { explainDecision } from '../../domain/scaling/explain.js';
 import { soakSeconds } from '../../domain/scaling/soak.js';
 import type { Decision } from '../../domain/scaling/types.js';
 import { stabilityScore } from '../../domain/stability/score.js';
-import { lockForScaling, saveStep, type ClusterRow, type ClustersDb } from '../../stores/clusters/index.js';
+import { findCluster, lockForScaling, saveStep, stepResult, type ClustersDb } from '../../stores/clusters/index.js';
 import { recordRecommendations, saveDecision, saveScores } from '../../stores/resources/index.js';
 import { failpoint } from '../../stores/failpoint.js';
 import { asActivity, thisAttempt } from '../shared/as-activity.js';
@@ -16,7 +16,7 @@ import { rulesOf } from './rules.js';
 
 export type { AssessNeedsInput } from './request.js';
 
-/** What the later steps carry out. */
+/** The decision that the later steps carry out. */
 export interface AssessedNeeds {
   readonly decisionId: string;
   readonly clusterId: string;
@@ -29,45 +29,48 @@ export interface AssessedNeeds {
   readonly charged: number;
   readonly because: Decision['because'];
   readonly scoreBefore: number | null;
-  /** How long a change is watched, seconds. */
-  readonly soakSeconds: number;
+  /** How long a change is observed, and how many scores are taken; 0 seconds for no soak. */
+  readonly soak: { readonly seconds: number; readonly samples: number };
   readonly explanation: string;
 }
 
 /**
- * Step 1 of scale_cluster: what the cluster needs, from usage, work and bounds, and everything that this follows from,
- * stored as a decision.
+ * Step 1 of scale_cluster: assesses the size a cluster needs from usage, work and bounds, and stores the decision with
+ * everything it follows from.
  * @throws `InvalidRequest`, `CapabilityDisabled`, `IdempotencyConflict`, `NotFound`, `StateConflict` when the cluster is
  * not active or is being scaled already.
  */
 export const assessNeeds = (deps: ActivityDeps) =>
   asActivity(async (input: AssessNeedsInput): Promise<AssessedNeeds> => {
-    const operation = operationOf(deps, input);
-    const key = { operationId: input.operationId, step: 'assessNeeds', round: 0 };
-    return saveStep<AssessedNeeds>(
-      deps.clusters,
-      key,
+    const { clusters } = deps;
+    const { operationId } = input;
+    const accept = operationOf(deps, input);
+    // Admission has a step of its own: the cluster's lock must not be held while resources_db is called.
+    await saveStep(
+      clusters,
+      { operationId, step: 'assessNeeds:admitted', round: 0 },
       thisAttempt(),
-      async (tx, { operation: { request } }) => decide(deps, tx, input.operationId, request),
-      { accept: operation },
+      (tx) => requireScalable(tx, accept.clusterId, operationId),
+      { accept },
     );
+    const key = { operationId, step: 'assessNeeds', round: 0 };
+    const saved = await stepResult<AssessedNeeds>(clusters, key);
+    if (saved) return saved;
+    const needs = await decide(deps, operationId, input.request);
+    return saveStep<AssessedNeeds>(clusters, key, thisAttempt(), async () => needs);
   });
 
-async function decide(
-  deps: ActivityDeps,
-  tx: ClustersDb,
-  operationId: string,
-  request: unknown,
-): Promise<AssessedNeeds> {
-  const { clusterId, desired, release } = parseScalingRequest(request);
-  const cluster = await requireScalable(tx, clusterId, operationId);
+async function decide(deps: ActivityDeps, operationId: string, request: unknown): Promise<AssessedNeeds> {
+  const { clusterId, desired, release, soakSeconds: requestedSoak } = parseScalingRequest(request);
+  const cluster = await findCluster(deps.clusters, clusterId);
+  if (!cluster) throw new ManagerError('not_found', `Cluster "${clusterId}" does not exist`);
   const rules = rulesOf(deps.settings);
   const asked = new Map(desired === undefined ? [] : [[clusterId, { desired, release }]]);
-  const picture = (await readClusterSnapshots(deps, [cluster], { rules, asked })).get(clusterId);
-  if (!picture) throw new Error(`Cluster ${clusterId} has no picture`);
-  const { facts, stability } = picture;
+  const snapshot = (await readClusterSnapshots(deps, [cluster], { rules, asked })).get(clusterId);
+  if (!snapshot) throw new Error(`Cluster ${clusterId} has no snapshot`);
+  const { facts, stability } = snapshot;
   const found = assess(facts, rules);
-  // An attempt before this one may have stored its decision and died: that one stands.
+  // An earlier attempt may have stored its decision and died: that decision counts.
   const stored = await saveDecision(deps.resources, {
     id: `dec_${operationId}`,
     clusterId,
@@ -97,14 +100,21 @@ async function decide(
     charged: decision.charged,
     because: decision.because,
     scoreBefore: score.score,
-    soakSeconds: decision.direction === 'none' ? 0 : soakSeconds(decision.direction, rules),
+    soak: {
+      seconds: decision.direction === 'none' ? 0 : (requestedSoak ?? soakSeconds(decision.direction, rules)),
+      samples: rules.passSamples,
+    },
     explanation: stored.sentence,
   };
 }
 
-async function requireScalable(tx: ClustersDb, clusterId: string, operationId: string): Promise<ClusterRow> {
+/**
+ * Admits one scaling of a cluster at a time.
+ * @throws ManagerError `not_found`, `state_conflict`.
+ */
+async function requireScalable(tx: ClustersDb, clusterId: string, operationId: string): Promise<{ epoch: number }> {
   const found = await lockForScaling(tx, { clusterId, operationId });
-  if (!found) throw new ManagerError('not_found', `There is no cluster "${clusterId}"`);
+  if (!found) throw new ManagerError('not_found', `Cluster "${clusterId}" does not exist`);
   const { cluster, other } = found;
   if (cluster.state !== 'active') {
     throw new ManagerError(
@@ -112,9 +122,9 @@ async function requireScalable(tx: ClustersDb, clusterId: string, operationId: s
       `Cluster "${clusterId}" is ${cluster.state}; only an active cluster can be scaled`,
     );
   }
-  if (other === undefined) return cluster;
+  if (other === undefined) return { epoch: cluster.epoch };
   throw new ManagerError(
     'state_conflict',
-    `Cluster "${clusterId}" is being scaled by operation ${other}; ask again when that has ended, or cancel it`,
+    `Cluster "${clusterId}" is being scaled by operation ${other}; retry when that has ended, or cancel it`,
   );
 }

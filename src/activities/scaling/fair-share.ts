@@ -4,7 +4,7 @@ import { agentsResource, claimantsOf, fleetStock, type FleetStock } from '../../
 import { openClaims, type OpenClaim } from '../../stores/resources/index.js';
 import type { ActivityDeps } from '../deps.js';
 
-/** How the cluster came off among all that want something. */
+/** The cluster's share among all clusters that want to grow. */
 export interface FairShare {
   readonly answer: Answer;
   readonly dominantShare: number;
@@ -12,36 +12,36 @@ export interface FairShare {
   /** Jain's index over all claims. */
   readonly jain: number;
   readonly claims: number;
-  /** Every claimant's dominant share, the largest first; the first hundred where there are more. */
+  /** Dominant shares of the claims, the largest first; at most a hundred. */
   readonly shares: readonly { readonly clusterId: string; readonly dominantShare: number }[];
 }
 
-export interface Entitled {
-  /** Members in all that the cluster may have now. */
+export interface Entitlement {
+  /** Members in total that the cluster may have now. */
   readonly units: number;
-  readonly told: FairShare;
+  readonly report: FairShare;
 }
 
 interface Wanted {
   readonly desired: number;
-  /** Whether somebody asked for this size: then the headroom is there to be used. */
-  readonly isAsked: boolean;
+  /** Whether this size was requested explicitly; it may then use the headroom. */
+  readonly isRequested: boolean;
 }
 
-const claimsAtMost = 10_000;
-const sharesAtMost = 100;
-const stockKeptMs = 1_000;
+const maxClaims = 10_000;
+const maxShares = 100;
+const stockCacheMs = 1_000;
 
 /**
  * Weighted dominant resource fairness over all clusters that want to grow by agents of the same kind. The fleet's stock
- * is read again for each second, and for whoever would otherwise get less than it wants.
- * @returns null when there is nobody to share with and nothing to keep free.
+ * is cached for a second; a cluster that would get less than it wants reads it again.
+ * @returns null when no other cluster has a claim and no headroom applies.
  */
 export function fairShare({ clusters, resources }: Pick<ActivityDeps, 'clusters' | 'resources'>) {
   const kept = new Map<string, { readonly atMs: number; readonly stock: Promise<FleetStock> }>();
   const stockOf = (of: { readonly names: readonly string[]; readonly capabilities: readonly string[] }) => {
     const key = JSON.stringify(of);
-    for (const [name, { atMs }] of kept) if (Date.now() - atMs >= stockKeptMs) kept.delete(name);
+    for (const [name, { atMs }] of kept) if (Date.now() - atMs >= stockCacheMs) kept.delete(name);
     const known = kept.get(key);
     if (known) return { ...known, isFresh: false };
     const stock = fleetStock(clusters, of);
@@ -50,9 +50,9 @@ export function fairShare({ clusters, resources }: Pick<ActivityDeps, 'clusters'
     return { stock, isFresh: true };
   };
 
-  return async (clusterId: string, { desired, isAsked }: Wanted): Promise<Entitled | null> => {
-    const all = await openClaims(resources, { limit: claimsAtMost });
-    if (isAsked && all.every((claim) => claim.clusterId === clusterId)) return null;
+  return async (clusterId: string, { desired, isRequested }: Wanted): Promise<Entitlement | null> => {
+    const all = await openClaims(resources, { limit: maxClaims });
+    if (isRequested && all.every((claim) => claim.clusterId === clusterId)) return null;
     const claimants = await claimantsOf(
       clusters,
       all.map((claim) => claim.clusterId),
@@ -69,17 +69,17 @@ export function fairShare({ clusters, resources }: Pick<ActivityDeps, 'clusters'
       return claimant && isOfItsKind ? [{ ...claim, wanted, size: claimant.size }] : [];
     });
     const names = [...new Set(claims.flatMap(({ perMember }) => Object.keys(perMember)))].sort();
-    // What is no use to this cluster is neither its capacity nor its reserve.
+    // Agents without the required capabilities count neither as capacity nor as headroom.
     const of = { names, capabilities: [...needs].sort() };
     const found = stockOf(of);
-    const entitled = shareOut(claims, clusterId, { stock: await found.stock, isAsked });
-    if (found.isFresh || entitled?.told.answer.kind === 'granted') return entitled;
-    return shareOut(claims, clusterId, { stock: await fleetStock(clusters, of), isAsked });
+    const entitled = shareOut(claims, clusterId, { stock: await found.stock, isRequested });
+    if (found.isFresh || entitled?.report.answer.kind === 'granted') return entitled;
+    return shareOut(claims, clusterId, { stock: await fleetStock(clusters, of), isRequested });
   };
 }
 
 interface Claim extends OpenClaim {
-  /** Members in all. */
+  /** Members wanted in total. */
   readonly wanted: number;
   /** Members it has. */
   readonly size: number;
@@ -88,14 +88,14 @@ interface Claim extends OpenClaim {
 function shareOut(
   claims: readonly Claim[],
   clusterId: string,
-  { stock, isAsked }: { readonly stock: FleetStock; readonly isAsked: boolean },
-): Entitled | null {
+  { stock, isRequested }: { readonly stock: FleetStock; readonly isRequested: boolean },
+): Entitlement | null {
   const heldBy = (name: string, { perMember, size }: Claim): number =>
     size * (name === agentsResource ? 1 : Object.hasOwn(perMember, name) ? (perMember[name] ?? 0) : 0);
   const taken = Object.fromEntries(
     Object.entries(stock.held).map(([name, held]) => [
       name,
-      // What the claimants hold themselves is theirs in the sharing.
+      // Amounts held by the claimants are part of their shares.
       Math.max(
         0,
         claims.reduce((left, claim) => left - heldBy(name, claim), held),
@@ -106,8 +106,8 @@ function shareOut(
   const { shares, jain } = allocate({
     capacity: stock.capacity,
     taken,
-    // A tenth of a small fleet is nobody: agents come whole.
-    headroom: isAsked ? 0 : { [agentsResource]: agents > 0 ? Math.floor(agents / 10) / agents : 0 },
+    // Agents are whole units, so the headroom is rounded down: a small fleet has none.
+    headroom: isRequested ? 0 : { [agentsResource]: agents > 0 ? Math.floor(agents / 10) / agents : 0 },
     claims: claims.map((claim) => ({
       id: claim.clusterId,
       weight: claim.weight,
@@ -124,6 +124,6 @@ function shareOut(
   const largest = shares
     .map(({ id, dominantShare: theirs }) => ({ clusterId: id, dominantShare: theirs }))
     .sort((a, b) => b.dominantShare - a.dominantShare)
-    .slice(0, sharesAtMost);
-  return { units, told: { answer, dominantShare, dominantResource, jain, claims: claims.length, shares: largest } };
+    .slice(0, maxShares);
+  return { units, report: { answer, dominantShare, dominantResource, jain, claims: claims.length, shares: largest } };
 }

@@ -5,17 +5,19 @@ import { answerCapacityRequest, readCapacityRequest } from './answer-capacity-re
 import { assessNeeds } from './assess-needs.js';
 import { assessPage } from './scaling-interval.js';
 import { compensateScaling } from './compensate-scaling.js';
+import { settleScaling } from './settle-scaling.js';
 import { verifyStability } from './verify-stability.js';
 
-/** The activities of scale_cluster: its four steps, the orchestrator's answers, and giving back. */
+/** The activities of scale_cluster: its four steps, capacity requests, settlement, compensation and the interval. */
 export const createScalingActivities = (deps: ActivityDeps) => ({
   assessNeeds: assessNeeds(deps),
   allocateResources: allocateResources(deps),
   adjustCluster: adjustCluster(deps),
   verifyStability: verifyStability(deps),
-  answerResources: answerCapacityRequest(deps),
-  lookAtRequest: readCapacityRequest(deps),
-  undoScaling: compensateScaling(deps),
+  answerCapacityRequest: answerCapacityRequest(deps),
+  readCapacityRequest: readCapacityRequest(deps),
+  settleScaling: settleScaling(deps),
+  compensateScaling: compensateScaling(deps),
   assessPage: assessPage(deps),
 });
 

@@ -1,33 +1,37 @@
-import { recordChange } from '../../stores/resources/index.js';
-import type { ActivityDeps } from '../deps.js';
-import type { AdjustClusterInput } from './adjust-cluster.js';
+import type { ClusterId, OperationId } from '../../contracts/ids.js';
+import type { Change } from '../../domain/scaling/types.js';
+import { recordChange, type ResourcesDb } from '../../stores/resources/index.js';
 
-/** Who joined or left in a round, as its step saved it, with what the flap budget asks about it. */
-export interface CommittedChange extends Pick<AdjustClusterInput, 'cause' | 'charged'> {
+/** The members that joined or left in a round, as its step saved it, with what the flap budget needs to know. */
+export interface CommittedChange {
   readonly joined: readonly string[];
   readonly left: readonly string[];
   readonly epoch: number;
+  readonly cause: Change['cause'];
+  /** How many of the joining or departing members count against the flap budget. */
+  readonly charged: number;
 }
 
-/** Notes what the next decisions look back on, once for each direction of a round. */
+/** Records a change for later decisions, once for each direction of a round. */
 export async function recordCommittedChange(
-  { resources }: Pick<ActivityDeps, 'resources'>,
-  { operationId, clusterId, round }: Pick<AdjustClusterInput, 'operationId' | 'clusterId' | 'round'>,
+  resources: ResourcesDb,
+  ids: { readonly operationId: OperationId; readonly clusterId: ClusterId; readonly round: number },
   { joined, left, cause, charged }: Omit<CommittedChange, 'epoch'>,
 ): Promise<void> {
-  for (const [direction, ids] of [
-    ['out', joined],
-    ['in', left],
+  const { operationId, clusterId, round } = ids;
+  for (const [direction, members] of [
+    ['out', joined.length],
+    ['in', left.length],
   ] as const) {
-    if (ids.length === 0) continue;
+    if (members === 0) continue;
     await recordChange(resources, {
       id: `${operationId}.${round}.${direction}`,
       clusterId,
       operationId,
       atMs: Date.now(),
       direction,
-      members: ids.length,
-      charged: Math.min(charged, ids.length),
+      members,
+      charged: Math.min(charged, members),
       cause,
     });
   }

@@ -12,7 +12,7 @@ export interface SettleOperationInput {
   readonly error?: OperationError;
 }
 
-/** The last word on an operation that did not end in its fourth step, with its event. */
+/** Writes the final state of an operation that did not end in its fourth step, with its event. */
 export const settleOperation = ({ clusters }: ActivityDeps) =>
   asActivity(async ({ operationId, clusterId, state, error }: SettleOperationInput): Promise<void> => {
     const kind = (await findOperation(clusters, operationId))?.kind.toLowerCase() ?? 'operation';

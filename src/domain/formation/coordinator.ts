@@ -24,3 +24,11 @@ export const electCoordinator = (
   }
   return winner?.agentId ?? null;
 };
+
+/** The previous coordinator if it is still a member, else an elected one; null without members. */
+export const keepOrElectCoordinator = (
+  previous: string | null,
+  members: readonly { readonly agentId: string; readonly load: number }[],
+  seed: string,
+): string | null =>
+  previous !== null && members.some(({ agentId }) => agentId === previous) ? previous : electCoordinator(members, seed);

@@ -67,7 +67,7 @@ export async function lockForScaling(
   const { rows } = await sql<{ id: string }>`
     select o.id from operations o
     where o.cluster_id = ${clusterId} and o.kind = 'SCALING' and o.state = 'running' and o.id <> ${operationId}
-      and (exists (select 1 from operation_steps s where s.operation_id = o.id and s.step = 'assessNeeds')
+      and (exists (select 1 from operation_steps s where s.operation_id = o.id and s.step = 'assessNeeds:admitted')
         or (o.created_at, o.id)
           < (coalesce((select own.created_at from operations own where own.id = ${operationId}), now()), ${operationId}::text))
     order by o.created_at limit 1`.execute(tx);

@@ -1,0 +1,28 @@
+import { setCurrentDetails, sleep } from '@temporalio/workflow';
+import type { VerifiedStability, VerifyStabilityInput } from '../activities/scaling/verify-stability.js';
+import type { AssessedNeeds } from '../activities/scaling/assess-needs.js';
+import { scalingSteps } from './activity-options.js';
+
+/**
+ * Observes a change: takes as many stability scores as must pass, evenly over the soak, until there is a verdict.
+ * @param round 0 for the change itself, 1 for its rollback.
+ */
+export async function soak(
+  { operationId, clusterId, round }: Pick<VerifyStabilityInput, 'operationId' | 'clusterId' | 'round'>,
+  { seconds, samples }: AssessedNeeds['soak'],
+): Promise<VerifiedStability> {
+  const sinceMs = Date.now();
+  for (let taken = 1; ; taken += 1) {
+    const sample = `${taken} of ${samples}`;
+    setCurrentDetails(`**Soaking** for ${seconds} s, ${taken - 1} of ${samples} scores taken`);
+    await sleep((seconds * 1_000) / samples, { summary: `soak, until score ${sample}` });
+    const verified = await scalingSteps(`score ${sample}`).verifyStability({
+      operationId,
+      clusterId,
+      round,
+      sinceMs,
+      isLastSample: taken >= samples,
+    });
+    if (verified.state !== 'waiting') return verified;
+  }
+}
