@@ -23,12 +23,12 @@ export function openDatabase<Schema>(options: DatabaseOptions): Kysely<Schema> {
     application_name: options.applicationName,
     max: options.maxConnections ?? 20,
     statement_timeout: statementTimeoutMs,
-    // A connection can die without a word: then nobody ends a statement but whoever waits for it, with the connection.
+    // A connection may be lost without a signal: then only the client can end the statement, and the connection with it.
     query_timeout: statementTimeoutMs + 2_000,
     idle_in_transaction_session_timeout: 30_000,
     connectionTimeoutMillis: 10_000,
     keepAlive: true,
-    // Opening a connection costs more than a whole formation: one that was needed is kept for the next quiet minutes.
+    // Opening a connection costs more than a whole formation, so idle ones are kept for some minutes.
     idleTimeoutMillis: 300_000,
     pipeline: true,
     // Our queries take milliseconds; starting parallel workers for one costs more than it saves.
@@ -36,12 +36,12 @@ export function openDatabase<Schema>(options: DatabaseOptions): Kysely<Schema> {
   });
   // An idle client whose server died emits 'error' on the pool; unhandled, it would end the process.
   pool.on('error', () => undefined);
-  // So does one in the middle of a transaction, on itself; its next statement fails, and that is where it is handled.
+  // A client in use emits 'error' on itself; its next statement fails, and the caller handles that.
   pool.on('connect', (client) => client.on('error', () => undefined));
   return new Kysely<Schema>({
     dialect: new PostgresDialect({ pool: pipelined(pool) }),
-    // Columns are snake_case in SQL and camelCase here, in the builder and in the rows of raw statements. The content of
-    // jsonb columns is somebody else's and comes back untouched.
+    // Columns are snake_case in SQL and camelCase in the builder and in rows, those of raw statements too. The content of
+    // jsonb columns is returned unchanged.
     plugins: [new CamelCasePlugin({ maintainNestedObjectKeys: true })],
   });
 }

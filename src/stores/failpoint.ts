@@ -3,10 +3,10 @@ import { readFileSync, writeFileSync } from 'node:fs';
 const signals = ['SIGKILL', 'SIGSTOP'] as const;
 
 /**
- * A place where a fault test may stop this process. `CLUSTER_MANAGER_FAILPOINTS` names a file that lists armed points,
- * one a line: `defineCluster:before-commit` kills this very process there, `defineCluster:before SIGSTOP` makes it stand
- * still. A point fires once, in the process that comes by first, whose pid is then in `<file>.<point>.fired`.
- * Unset, as in production, a call is one comparison and does nothing.
+ * A place where a fault test may stop this process. `CLUSTER_MANAGER_FAILPOINTS` names a file with one armed point a line:
+ * `defineCluster:before-commit` kills the process there, `defineCluster:before SIGSTOP` suspends it. A point fires once, in
+ * the first process that reaches it, whose pid is then in `<file>.<point>.fired`. Without the variable, as in production, a
+ * call is one comparison.
  */
 export function failpoint(name: string): void {
   const file = process.env['CLUSTER_MANAGER_FAILPOINTS'];
@@ -24,7 +24,7 @@ function linesOf(file: string): string[] {
   }
 }
 
-/** Exclusive creation decides between processes that come by at the same time. */
+/** Exclusive creation decides between processes that reach the point at the same time. */
 function isFirst(file: string): boolean {
   try {
     writeFileSync(file, String(process.pid), { flag: 'wx' });

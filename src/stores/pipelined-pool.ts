@@ -1,24 +1,24 @@
 import { sql, type PostgresPool, type PostgresPoolClient } from 'kysely';
 import type pg from 'pg';
 
-/** More different statements than this are not kept: they would only fill the server's memory. */
+/** Statements beyond this number are not prepared: they would only fill the server's memory. */
 const preparedAtMost = 200;
 
-const mark = '/* with the commit */';
+const commitMark = '/* with the commit */';
 
 /**
- * Put first in a statement whose result nobody reads: inside a transaction it is sent together with whatever comes
- * next, at the latest the commit, instead of being waited for. If it fails, that next call fails.
+ * Put first in a statement whose result is not needed: inside a transaction it is not awaited, but sent together with the
+ * next statement, at the latest the commit. If it fails, that next call fails.
  */
-export const withCommit = sql.raw(mark);
+export const withCommit = sql.raw(commitMark);
 
-const anew = '/* planned anew */';
+const planMark = '/* planned each time */';
 
 /**
- * Put first in a statement whose best plan depends on its values, as on how many rows have a capability: it is planned
- * each time. A statement that is prepared is soon planned for values PostgreSQL does not know.
+ * Put first in a statement whose best plan depends on its values, such as how many rows have a capability: it is planned
+ * each time. PostgreSQL soon uses one plan for all values of a prepared statement.
  */
-export const plannedAnew = sql.raw(anew);
+export const plannedEachTime = sql.raw(planMark);
 
 interface Statement {
   readonly text: string;
@@ -28,10 +28,10 @@ interface Statement {
 const nothing = { command: '', rowCount: 0, rows: [] } as const;
 
 /**
- * A pool that spares round trips, which are most of what a small transaction costs. Each statement is prepared once a
- * connection under a name that stands for its text, so PostgreSQL parses and plans it once. `begin` travels with the
- * first statement of its transaction, and statements marked `withCommit` travel with the next one or the commit. The
- * pool's clients must be in pipeline mode, where order is kept and each statement is answered by itself.
+ * A pool that saves round trips, which are most of the cost of a small transaction. Each statement is prepared once a
+ * connection, under a name for its text, so PostgreSQL parses and plans it once. `begin` is sent with the first statement of
+ * its transaction, and statements marked `withCommit` are sent with the next one or the commit. The pool's clients must be in
+ * pipeline mode, which keeps the order and answers each statement separately.
  */
 export function pipelined(pool: pg.Pool): PostgresPool {
   const names = new Map<string, string>();
@@ -43,7 +43,7 @@ export function pipelined(pool: pg.Pool): PostgresPool {
     return name;
   };
   const send = (client: pg.PoolClient, { text, values }: Statement) => {
-    const name = values.length > 0 && !text.trimStart().startsWith(anew) ? nameOf(text) : undefined;
+    const name = values.length > 0 && !text.trimStart().startsWith(planMark) ? nameOf(text) : undefined;
     return client.query({ text, values: [...values], ...(name ? { name } : {}) });
   };
   return {
@@ -58,33 +58,33 @@ export function pipelined(pool: pg.Pool): PostgresPool {
           held = [{ text, values }];
           return nothing;
         }
-        if (isInTransaction && text.startsWith(mark)) {
+        if (isInTransaction && text.startsWith(commitMark)) {
           held.push({ text, values });
           return nothing;
         }
         const before = held;
         held = [];
         if (text === 'commit' || text === 'rollback') isInTransaction = false;
-        // A transaction that never sent a statement has nothing to end.
+        // Nothing was sent in this transaction, so there is nothing to end.
         if (before[0]?.text === 'begin' && (text === 'rollback' || (text === 'commit' && before.length === 1))) {
           return nothing;
         }
         if (text === 'rollback' || before.length === 0) return send(client, { text, values });
-        // One write, so that the server is woken once for all of them.
+        // One write to the socket, so that the server wakes up once for all of them.
         const { stream } = (client as unknown as pg.Client).connection;
         stream.cork();
         const answers = [...before, { text, values }].map((one) => send(client, one));
         stream.uncork();
         return lastOf(await Promise.allSettled(answers));
       };
-      // One that timed out is destroyed, but the pool hears of it only later and would lend it once more.
+      // A client that timed out is destroyed, but the pool learns of it later and would hand it out once more.
       const release = (): void => client.release((client as unknown as pg.Client).connection.stream.destroyed);
       return { query, release } as unknown as PostgresPoolClient;
     },
   };
 }
 
-/** The last statement's result. @throws the first failure: those after it failed only because it did. */
+/** The last statement's result. @throws the first failure: the later ones are its consequences. */
 function lastOf<Result>(outcomes: readonly PromiseSettledResult<Result>[]): Result {
   let last: Result | undefined;
   for (const outcome of outcomes) {

@@ -1,6 +1,6 @@
 /**
- * Runs one statement that is a transaction of its own, again when PostgreSQL ended it to break a circle of waiting. Locks
- * are taken in one order, but not by every statement that ever touches an inbox.
+ * Runs one statement that is a transaction of its own, again when PostgreSQL ended it because of a deadlock. Locks are
+ * taken in one order, but not by every statement that touches the same rows.
  */
 export async function retryOnDeadlock<Result>(run: () => Promise<Result>): Promise<Result> {
   for (let attempt = 1; ; attempt += 1) {

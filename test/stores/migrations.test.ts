@@ -5,9 +5,11 @@ import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import pg from 'pg';
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
-import { resourcesDatabase } from '../../src/stores/resources/index.js';
+import { clustersDatabase } from '../../src/stores/clusters/index.js';
+import { communicationDatabase } from '../../src/stores/communication/index.js';
 import { migrate } from '../../src/stores/migrate.js';
-import type { DatabaseSchema } from '../../src/stores/schema-files.js';
+import { resourcesDatabase } from '../../src/stores/resources/index.js';
+import { readSchemaFiles, type DatabaseSchema } from '../../src/stores/schema-files.js';
 import { createEmptyDatabase, createTestDatabases, type TestDatabases } from '../support/database.js';
 
 describe('a database of its own schema', () => {
@@ -207,3 +209,28 @@ const run = (program: 'worker' | 'server', urls: TestDatabases['urls']) =>
       resolve({ code, output });
     });
   });
+
+describe.each([clustersDatabase, communicationDatabase, resourcesDatabase])('the functions of $name', (schema) => {
+  it('are checked by PostgreSQL, and by plpgsql_check where it is installed', async () => {
+    const { url, drop } = await createEmptyDatabase();
+    const client = new pg.Client({ connectionString: url });
+    try {
+      await migrate({ url, applicationName: 'test' }, schema);
+      await client.connect();
+      // With check_function_bodies on, which migrate turns off: every table and function that a body names must be there.
+      for (const { text } of readSchemaFiles(schema).functions) await client.query(text);
+      const { rowCount } = await client.query(`select from pg_available_extensions where name = 'plpgsql_check'`);
+      if (!rowCount) return;
+      await client.query('create extension plpgsql_check');
+      const { rows } = await client.query(`
+        select p.proname, c.lineno, c.message from pg_proc p join pg_language l on l.oid = p.prolang
+          left join lateral (select * from pg_trigger where tgfoid = p.oid limit 1) t on true,
+          plpgsql_check_function_tb(p.oid, coalesce(t.tgrelid, 0), newtable => t.tgnewtable) c
+        where l.lanname = 'plpgsql' and p.pronamespace = 'public'::regnamespace and c.level = 'error'`);
+      expect(rows).toEqual([]);
+    } finally {
+      await client.end();
+      await drop();
+    }
+  });
+});

@@ -1,7 +1,7 @@
 import { sql, type RawBuilder } from 'kysely';
 import type { FormationSpec } from '../../contracts/formation.js';
 import { columnsOf } from '../expressions.js';
-import { plannedAnew } from '../pipelined-pool.js';
+import { plannedEachTime } from '../pipelined-pool.js';
 import type { ClustersDb, Row } from './schema.js';
 
 /** Fleets up to this size are read whole in one query; larger ones are counted, then sampled. */
@@ -177,7 +177,7 @@ async function sampleCandidates(db: ClustersDb, query: CandidateQuery): Promise<
   const start = sql`(hashtext(${query.seed}) & 2147483647)`;
   const walk = async (part: RawBuilder<unknown>, limit: number): Promise<CandidateRow[]> => {
     const { rows } = await sql<CandidateRow>`
-      ${plannedAnew} select ${columns} from agents a where ${eligible(query)} and ${part}
+      ${plannedEachTime} select ${columns} from agents a where ${eligible(query)} and ${part}
       order by a.match_order limit ${limit}`.execute(db);
     return rows;
   };

@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import { ManagerError } from '../../contracts/errors.js';
 import type { OperationError, OperationState } from '../../contracts/operations.js';
-import { columnsOf, json } from '../expressions.js';
+import { columnsOf } from '../expressions.js';
 import { withCommit } from '../pipelined-pool.js';
 import type { ClustersDb, Row } from './schema.js';
 
@@ -30,17 +30,18 @@ export type NewOperation = Pick<
   'id' | 'kind' | 'clusterId' | 'workflowId' | 'request' | 'requestHash' | 'requestedBy'
 >;
 
-/** Writes the row of an operation. @returns undefined when its id is taken. */
-export const insertOperation = (
-  db: ClustersDb,
-  { request, ...operation }: NewOperation,
-): Promise<OperationRow | undefined> =>
-  db
-    .insertInto('operations')
-    .values({ ...operation, state: 'running', request: json(request) })
-    .onConflict((conflict) => conflict.column('id').doNothing())
-    .returning(columns)
-    .executeTakeFirst();
+/**
+ * Writes the row of an operation. Raw SQL, since the builder costs about 0.1 ms here and every operation needs it.
+ * @returns undefined when its id is taken.
+ */
+export async function insertOperation(db: ClustersDb, operation: NewOperation): Promise<OperationRow | undefined> {
+  const { rows } = await sql<OperationRow>`
+    insert into operations as o (id, kind, state, cluster_id, workflow_id, request, request_hash, requested_by)
+    values (${operation.id}, ${operation.kind}, 'running', ${operation.clusterId}, ${operation.workflowId},
+      ${JSON.stringify(operation.request)}::jsonb, ${operation.requestHash}, ${operation.requestedBy})
+    on conflict (id) do nothing returning ${operationColumns}`.execute(db);
+  return rows[0];
+}
 
 /** @throws ManagerError `idempotency_conflict` when the known operation is of another request. */
 export function requireSameRequest(known: OperationRow, operation: NewOperation): void {
