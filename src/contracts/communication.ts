@@ -60,7 +60,7 @@ export const communicationRequest = z.strictObject({
   topics: z.array(topicChange).max(1000).default([]),
   routing: z.array(routingChange).max(1000).default([]),
 });
-/** What a caller writes. */
+/** A request as its caller writes it, without defaults. */
 export type CommunicationRequest = z.input<typeof communicationRequest>;
 export type CommunicationSpec = Omit<z.output<typeof communicationRequest>, 'requestId'>;
 
@@ -70,21 +70,28 @@ export type CommunicationSpec = Omit<z.output<typeof communicationRequest>, 'req
  */
 export function parseCommunicationRequest(input: unknown): CommunicationSpec {
   const parsed = communicationRequest.safeParse(input);
-  const problems = parsed.success ? [] : problemsOf(parsed.error);
-  if (parsed.success) {
-    const { messages, broadcasts, batchId, topics, routing } = parsed.data;
-    if (batchId !== undefined && messages.length + broadcasts.length > 0) {
-      problems.push({ path: 'batchId', message: 'stands in place of messages and broadcasts; give one or the other' });
-    }
-    if (batchId === undefined && messages.length + broadcasts.length + topics.length + routing.length === 0) {
-      problems.push({ path: '(body)', message: 'asks for nothing; give messages, broadcasts, topics or routing' });
-    }
-    if (problems.length === 0) {
-      const { requestId: _requestId, ...spec } = parsed.data;
-      return spec;
-    }
+  if (!parsed.success) throw invalidRequest('The communication request', problemsOf(parsed.error));
+  return communicationSpecOf(parsed.data);
+}
+
+/** Checks what the fields of a validated request must be together. @throws ManagerError `invalid_request`. */
+export function communicationSpecOf({
+  requestId: _requestId,
+  ...spec
+}: z.output<typeof communicationRequest>): CommunicationSpec {
+  const { messages, broadcasts, batchId, topics, routing } = spec;
+  const sent = messages.length + broadcasts.length;
+  if (batchId !== undefined && sent > 0) {
+    throw invalidRequest('The communication request', [
+      { path: 'batchId', message: 'replaces messages and broadcasts; give one or the other' },
+    ]);
   }
-  throw invalidRequest('The communication request', problems);
+  if (batchId === undefined && sent + topics.length + routing.length === 0) {
+    throw invalidRequest('The communication request', [
+      { path: '(body)', message: 'is empty; give messages, broadcasts, topics or routing' },
+    ]);
+  }
+  return spec;
 }
 
 const refused = z.object({ code: z.string(), detail: z.string() });

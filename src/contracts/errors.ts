@@ -1,4 +1,4 @@
-/** One refusal code's consequences: HTTP status, CLI exit code, and whether a retry of the same call can succeed. */
+/** The HTTP status, CLI exit code and title of an error code. */
 interface Consequence {
   readonly status: number;
   readonly exit: number;
@@ -6,37 +6,37 @@ interface Consequence {
 }
 
 /**
- * The one table of everything the product refuses, by stable code. A code's HTTP status and CLI exit code
- * stand here and nowhere else. Exit codes: 2 the caller's request, 3 not allowed, 4 not there, 5 conflict,
- * 6 refused by the fleet's state, 69 a service is unavailable (as sysexits.h), 78 configuration.
+ * Every error code of the product with its HTTP status and CLI exit code, which are written nowhere else. Exit codes:
+ * 2 invalid request, 3 not allowed, 4 not found, 5 conflict, 6 the fleet cannot do it, 69 a service is unavailable, 70 an
+ * internal error, 78 configuration. Source of 69 and above: BSD sysexits.h.
  */
 export const errorTable = {
   invalid_request: { status: 400, exit: 2, title: 'The request is not valid' },
   body_too_large: { status: 413, exit: 2, title: 'The body is larger than its limit' },
   unsupported_media_type: { status: 415, exit: 2, title: 'The content type is not application/json' },
-  unauthenticated: { status: 401, exit: 3, title: 'No valid token' },
-  forbidden: { status: 403, exit: 3, title: 'The token does not allow this' },
+  unauthenticated: { status: 401, exit: 3, title: 'The token is missing or not valid' },
+  forbidden: { status: 403, exit: 3, title: "The token's role does not allow this" },
   host_refused: { status: 403, exit: 3, title: 'The Host or Origin header is not allowed' },
-  capability_disabled: { status: 403, exit: 3, title: 'The manager does not offer this function' },
-  relationship_refused: { status: 403, exit: 3, title: 'The manager accepts no requests from this party' },
-  not_found: { status: 404, exit: 4, title: 'There is no such thing' },
-  method_not_allowed: { status: 405, exit: 2, title: 'The path does not take this method' },
-  idempotency_conflict: { status: 409, exit: 5, title: 'The same key was used with another request' },
-  state_conflict: { status: 409, exit: 5, title: 'The present state does not allow this' },
-  offer_below_held: { status: 409, exit: 5, title: 'The offer is below what is already held' },
+  capability_disabled: { status: 403, exit: 3, title: 'This capability is disabled' },
+  relationship_refused: { status: 403, exit: 3, title: 'Requests from this kind of caller are disabled' },
+  not_found: { status: 404, exit: 4, title: 'Not found' },
+  method_not_allowed: { status: 405, exit: 2, title: 'The method is not allowed on this path' },
+  idempotency_conflict: { status: 409, exit: 5, title: 'The key or id belongs to another request' },
+  state_conflict: { status: 409, exit: 5, title: 'Conflicts with the current state' },
+  offer_below_held: { status: 409, exit: 5, title: "The agent's memberships hold more than it offers" },
   stale_lease: { status: 409, exit: 5, title: 'The lease is no longer held' },
   operation_ended: { status: 409, exit: 5, title: 'The operation has already ended' },
   insufficient_agents: { status: 422, exit: 6, title: 'The fleet cannot satisfy the request' },
-  budget_exceeded: { status: 409, exit: 6, title: 'The budget does not allow this' },
+  budget_exceeded: { status: 409, exit: 6, title: 'The budget is exceeded' },
   invitations_declined: { status: 422, exit: 6, title: 'Too few agents accepted their invitation' },
   reservation_lost: { status: 409, exit: 6, title: 'The reservation was released before the cluster was formed' },
   deadline_exceeded: { status: 504, exit: 6, title: 'The deadline passed' },
   cancelled: { status: 409, exit: 6, title: 'The operation was cancelled' },
-  mailbox_full: { status: 429, exit: 69, title: "The recipient's mailbox is full" },
+  mailbox_full: { status: 429, exit: 69, title: "The recipient's inbox is full" },
   too_many_requests: { status: 429, exit: 69, title: 'Too many requests' },
-  service_unavailable: { status: 503, exit: 69, title: 'A service this needs is unavailable' },
-  incompatible_service: { status: 503, exit: 69, title: 'A service has a version this cannot work with' },
-  internal: { status: 500, exit: 70, title: 'Something failed inside the manager' },
+  service_unavailable: { status: 503, exit: 69, title: 'A required service is unavailable' },
+  incompatible_service: { status: 503, exit: 69, title: 'A service has an incompatible version' },
+  internal: { status: 500, exit: 70, title: 'Internal error' },
   invalid_configuration: { status: 422, exit: 78, title: 'The configuration is not valid' },
   port_busy: { status: 500, exit: 78, title: 'A port is already in use' },
   state_folder_busy: { status: 500, exit: 78, title: 'Another manager owns the state folder' },
@@ -52,8 +52,8 @@ export interface Problem {
 }
 
 /**
- * A refusal with a stable code. Its message says what was seen, what is allowed and what to do.
- * Anything else thrown is a fault, and is retried where a retry can help.
+ * An error with a stable code. Its message says what was seen, what is allowed and what to do. Any other error that is
+ * thrown is unexpected, and is retried where a retry can help.
  */
 export class ManagerError extends Error {
   override readonly name = 'ManagerError';

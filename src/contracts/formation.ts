@@ -30,7 +30,7 @@ export const formationRequest = z.strictObject({
   onInsufficient: z.enum(['fail', 'queue']).default('fail'),
   queueSeconds: z.int().min(1).max(604_800).default(3600),
 });
-/** What a caller writes. */
+/** A request as its caller writes it, without defaults. */
 export type FormationRequest = z.input<typeof formationRequest>;
 
 /** A request after validation, defaults and bounds: what the four steps work on and what the cluster keeps. */
@@ -58,7 +58,7 @@ export interface SizeBounds {
   readonly max: number;
 }
 
-/** Turns zod's issues into our problems: a dotted path and one sentence each. */
+/** The problems of a failed validation: a dotted path and one sentence each. */
 export const problemsOf = (error: z.ZodError): Problem[] =>
   error.issues.map((issue) => ({ path: issue.path.join('.') || '(body)', message: issue.message }));
 
@@ -69,11 +69,12 @@ export const problemsOf = (error: z.ZodError): Problem[] =>
  */
 export function parseFormationRequest(input: unknown, bounds: SizeBounds): FormationSpec {
   const parsed = formationRequest.safeParse(input);
-  if (!parsed.success) {
-    const problems = problemsOf(parsed.error);
-    throw invalidRequest('The formation request', problems);
-  }
-  const request = parsed.data;
+  if (!parsed.success) throw invalidRequest('The formation request', problemsOf(parsed.error));
+  return formationSpecOf(parsed.data, bounds);
+}
+
+/** Applies the manager's size bounds to a validated request. @throws ManagerError as `parseFormationRequest`. */
+export function formationSpecOf(request: z.output<typeof formationRequest>, bounds: SizeBounds): FormationSpec {
   const size = {
     min: request.size.min ?? Math.min(bounds.min, request.size.desired ?? bounds.min, request.size.max ?? bounds.min),
     max: request.size.max ?? bounds.max,

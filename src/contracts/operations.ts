@@ -9,13 +9,16 @@ export type OperationState = z.infer<typeof operationState>;
 export const operationKind = z.enum(['FORMATION', 'REPAIR', 'DISSOLUTION', 'COMMUNICATION', 'SCALING']);
 export type OperationKind = z.infer<typeof operationKind>;
 
-/** The seed's `process_request`: one envelope, told apart by `type`. */
+/** The specification's `process_request`: one envelope for all functions, distinguished by `type`. */
 export const processRequest = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('FORMATION'), ...formationRequest.shape }),
   z.strictObject({ type: z.literal('COMMUNICATION'), ...communicationRequest.shape }),
   z.strictObject({ type: z.literal('SCALING'), ...scalingRequest.shape }),
 ]);
+/** A request as its caller writes it, without defaults. */
 export type ProcessRequest = z.input<typeof processRequest>;
+/** A request after validation, with defaults. */
+export type ValidProcessRequest = z.output<typeof processRequest>;
 
 export const stepView = z.object({
   name: z.string(),

@@ -22,7 +22,7 @@ export const scalingRequest = z.strictObject({
   /** Within which those who were chosen must have joined. */
   deadlineSeconds: z.int().min(1).max(3600).default(120),
 });
-/** What a caller writes. */
+/** A request as its caller writes it, without defaults. */
 export type ScalingRequest = z.input<typeof scalingRequest>;
 export type ScalingSpec = Omit<z.output<typeof scalingRequest>, 'requestId'>;
 

@@ -1,10 +1,9 @@
-import { parseCommunicationRequest } from '../contracts/communication.js';
+import { communicationSpecOf } from '../contracts/communication.js';
 import { ManagerError } from '../contracts/errors.js';
-import { parseFormationRequest } from '../contracts/formation.js';
+import { formationSpecOf } from '../contracts/formation.js';
 import { clusterIdOf, workflowIds } from '../contracts/ids.js';
-import type { ProcessRequest } from '../contracts/operations.js';
+import type { ProcessRequest, ValidProcessRequest } from '../contracts/operations.js';
 import { requestHash } from '../contracts/request-hash.js';
-import { parseScalingRequest } from '../contracts/scaling.js';
 import { findCluster, findOperation, type NewOperation, type Principal } from '../stores/clusters/index.js';
 import type { OperationsDeps } from './deps.js';
 import { withStoredMessages } from './message-batch.js';
@@ -12,12 +11,17 @@ import { requireCapability } from './require-capability.js';
 import { requesterOf } from './requester.js';
 
 type Deps = Pick<OperationsDeps, 'clusters' | 'communication' | 'config'>;
-type RequestOf<Type extends ProcessRequest['type']> = Omit<Extract<ProcessRequest, { type: Type }>, 'requestId'>;
-export type NewRequest = RequestOf<'FORMATION'> | RequestOf<'COMMUNICATION'> | RequestOf<'SCALING'>;
+type SentRequest<Type extends ProcessRequest['type']> = Omit<
+  Extract<ProcessRequest, { type: Type }>,
+  'requestId' | 'type'
+>;
+type NewRow = Omit<NewOperation, 'requestedBy'>;
 
 /**
  * The operation that a request asks for; it writes no operation. The request is kept as it was sent, not as it was
- * parsed: a default that a later release adds must not change its hash.
+ * validated: a default that a later release adds must not change its hash.
+ * @param request the validated request.
+ * @param sent the same request before validation.
  * @throws ManagerError when the configuration turned the function off, the request is invalid, or its cluster cannot be
  * scaled.
  */
@@ -25,38 +29,53 @@ export async function newOperationOf(
   deps: Deps,
   principal: Principal,
   id: string,
-  asked: NewRequest,
-): Promise<Omit<NewOperation, 'requestedBy'>> {
-  switch (asked.type) {
+  request: ValidProcessRequest,
+  { requestId: _requestId, type: _type, ...sent }: ProcessRequest,
+): Promise<NewRow> {
+  switch (request.type) {
     case 'FORMATION': {
-      const { type: kind, ...request } = asked;
       requireCapability(deps, principal, 'cluster_management');
-      parseFormationRequest(request, deps.config().clusterSize);
-      const workflowId = workflowIds.formation(id);
-      return { id, kind, clusterId: clusterIdOf(id), workflowId, request, requestHash: requestHash(kind, request) };
+      formationSpecOf(request, deps.config().clusterSize);
+      return rowOf('FORMATION', id, { clusterId: clusterIdOf(id), workflowId: workflowIds.formation(id) }, sent);
     }
     case 'COMMUNICATION': {
-      const { type: kind, ...sent } = asked;
       requireCapability(deps, principal, 'communication_management');
-      parseCommunicationRequest(sent);
-      const request = await withStoredMessages(deps, requesterOf(principal), sent);
-      const workflowId = workflowIds.communication(id);
-      return { id, kind, clusterId: '', workflowId, request, requestHash: requestHash(kind, request) };
+      communicationSpecOf(request);
+      const stored = await withStoredMessages(deps, requesterOf(principal), sent as SentRequest<'COMMUNICATION'>);
+      return rowOf('COMMUNICATION', id, { clusterId: '', workflowId: workflowIds.communication(id) }, stored);
     }
-    case 'SCALING': {
-      const { type: kind, ...request } = asked;
-      requireCapability(deps, principal, 'scaling');
-      refuseAgent(principal);
-      const { clusterId } = parseScalingRequest(request);
-      // A request that was accepted before stays the same operation, whatever became of its cluster.
-      if (!(await findOperation(deps.clusters, id))) await requireActiveCluster(deps, clusterId);
-      const workflowId = workflowIds.scaling(id);
-      return { id, kind, clusterId, workflowId, request, requestHash: requestHash(kind, request) };
-    }
+    case 'SCALING':
+      return newScaling(deps, principal, id, sent as SentRequest<'SCALING'>);
     default:
-      return asked satisfies never;
+      return request satisfies never;
   }
 }
+
+/**
+ * The operation that scales a cluster; it writes no operation.
+ * @param request as it was sent; its fields are valid.
+ * @throws ManagerError `forbidden` for agents, `not_found`, `state_conflict` for a cluster that is not active.
+ */
+export async function newScaling(
+  deps: Deps,
+  principal: Principal,
+  id: string,
+  request: SentRequest<'SCALING'>,
+): Promise<NewRow> {
+  requireCapability(deps, principal, 'scaling');
+  refuseAgent(principal);
+  const { clusterId } = request;
+  // A request that was accepted before stays the same operation, whatever became of its cluster.
+  if (!(await findOperation(deps.clusters, id))) await requireActiveCluster(deps, clusterId);
+  return rowOf('SCALING', id, { clusterId, workflowId: workflowIds.scaling(id) }, request);
+}
+
+const rowOf = (
+  kind: ProcessRequest['type'],
+  id: string,
+  ids: Pick<NewRow, 'clusterId' | 'workflowId'>,
+  request: object,
+): NewRow => ({ id, kind, ...ids, request, requestHash: requestHash(kind, request) });
 
 function refuseAgent({ agentId }: Principal): void {
   if (agentId === null) return;
@@ -68,7 +87,7 @@ function refuseAgent({ agentId }: Principal): void {
 
 async function requireActiveCluster({ clusters }: Deps, clusterId: string): Promise<void> {
   const cluster = await findCluster(clusters, clusterId);
-  if (!cluster) throw new ManagerError('not_found', `There is no cluster "${clusterId}"`);
+  if (!cluster) throw new ManagerError('not_found', `Cluster "${clusterId}" does not exist`);
   if (cluster.state === 'active') return;
   throw new ManagerError(
     'state_conflict',

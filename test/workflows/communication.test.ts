@@ -141,7 +141,7 @@ describe('manageCommunication', () => {
     ]);
     expect(await findOperation(desk.stores.clusters, 'bad')).toBeUndefined();
     await expect(desk.run({})).rejects.toMatchObject({
-      cause: { message: expect.stringContaining('asks for nothing') },
+      cause: { message: expect.stringContaining('is empty') },
     });
   });
 

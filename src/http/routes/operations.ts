@@ -25,8 +25,7 @@ export const operationHandlers = (deps: OperationsDeps) =>
   ({
     processRequest: async ({ body, sentBody, query: { wait }, headers, principal, raw }) => {
       const id = operationIdOf(principal, { requestId: body.requestId, idempotencyKey: headers['idempotency-key'] });
-      const { requestId: _requestId, ...asked } = sentBody as ProcessRequest;
-      const operation = await newOperationOf(deps, principal, id, asked);
+      const operation = await newOperationOf(deps, principal, id, body, sentBody as ProcessRequest);
       return operationReply(deps, principal, operation, { waitSeconds: wait, signal: raw.signal });
     },
 

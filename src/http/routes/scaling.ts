@@ -1,6 +1,6 @@
 import type { DecisionSummary, ScaleCluster, ScoreView } from '../../contracts/decisions.js';
 import { ManagerError } from '../../contracts/errors.js';
-import { newOperationOf } from '../../operations/new-operation.js';
+import { newScaling } from '../../operations/new-operation.js';
 import { operationIdOf } from '../../operations/operation-id.js';
 import {
   findDecision,
@@ -19,9 +19,8 @@ export const scalingHandlers = (deps: ClusterDeps) =>
   ({
     scaleCluster: async ({ params, body, sentBody, query: { wait }, headers, principal, raw }) => {
       const id = operationIdOf(principal, { requestId: body.requestId, idempotencyKey: headers['idempotency-key'] });
-      const { requestId: _requestId, ...asked } = sentBody as ScaleCluster;
-      const request = { type: 'SCALING', clusterId: params.id, ...asked } as const;
-      const operation = await newOperationOf(deps, principal, id, request);
+      const { requestId: _requestId, ...sent } = sentBody as ScaleCluster;
+      const operation = await newScaling(deps, principal, id, { clusterId: params.id, ...sent });
       return operationReply(deps, principal, operation, { waitSeconds: wait, signal: raw.signal });
     },
 
