@@ -1,5 +1,5 @@
 import { v7 as uuidv7 } from 'uuid';
-import { callEndpoint, type CallOptions, type EndpointInput } from '../contracts/call-endpoint.js';
+import { callEndpoint, sendToEndpoint, type CallOptions, type EndpointInput } from '../contracts/call-endpoint.js';
 import type { DissolveRequest } from '../contracts/clusters.js';
 import type { ScaleCluster } from '../contracts/decisions.js';
 import type { PageQuery } from '../contracts/endpoint.js';
@@ -42,14 +42,15 @@ export function createHttpClient({ url, token, signal }: HttpClientOptions) {
   /** Calls any endpoint by its name in the API reference. */
   const call = <Name extends EndpointName>(name: Name, input: EndpointInput<Name>, options: CallOptions = {}) =>
     callEndpoint(url, name, input, { token, ...(signal ? { signal } : {}), ...options });
+  const send: Send = (name, input) => sendToEndpoint(url, name, input, { token, ...(signal ? { signal } : {}) });
   return {
     url,
     call,
-    ...agentCalls(call),
+    ...agentCalls(call, send),
     ...operationCalls(call, signal),
     ...messageCalls(call),
     ...scalingCalls(call),
-    ...resourceCalls(call),
+    ...resourceCalls(call, send),
     ...managerCalls(call),
   };
 }
@@ -60,13 +61,15 @@ type Call = <Name extends EndpointName>(
   options?: CallOptions,
 ) => ReturnType<typeof callEndpoint<Name>>;
 
-const agentCalls = (call: Call) => ({
+type Send = <Name extends EndpointName>(name: Name, input: EndpointInput<Name>) => Promise<void>;
+
+const agentCalls = (call: Call, send: Send) => ({
   agents: (query: QueryOf<'listAgents'> = {}) => call('listAgents', { query }),
   agent: async (id: string) => (await call('getAgent', { params: { id } })).agent,
   /** The agent joins no more clusters and keeps its current memberships. */
   drainAgent: async (id: string) => (await call('drainAgent', { params: { id } })).agent,
   /** The agent leaves and its tokens are revoked. */
-  removeAgent: async (id: string): Promise<void> => void (await call('removeAgent', { params: { id } })),
+  removeAgent: (id: string): Promise<void> => send('removeAgent', { params: { id } }),
   /**
    * Leases deliveries of an agent's inbox, with an admin's token or the agent's own; other readers of the inbox get
    * them only after the leases end.
@@ -167,7 +170,7 @@ function scalingCalls(call: Call) {
   };
 }
 
-const resourceCalls = (call: Call) => ({
+const resourceCalls = (call: Call, send: Send) => ({
   /** @param samples at most 1,000, of any agents, or of the token's own agent only. */
   reportUsage: async (samples: UsageReport['samples']) => (await call('reportUsage', { body: { samples } })).samples,
   resources: () => call('getResources', {}),
@@ -175,7 +178,7 @@ const resourceCalls = (call: Call) => ({
   pool: async (name: string) => (await call('getPool', { params: { name } })).pool,
   /** @throws ManagerError `state_conflict` below what is allocated. */
   putPool: async (name: string, body: PutPool) => (await call('putPool', { params: { name }, body })).pool,
-  removePool: async (name: string): Promise<void> => void (await call('deletePool', { params: { name } })),
+  removePool: (name: string): Promise<void> => send('deletePool', { params: { name } }),
   quotas: async (clusterId: string) => (await call('getQuotas', { params: { clusterId } })).quotas,
   putQuotas: async (clusterId: string, body: PutQuotas) =>
     (await call('putQuotas', { params: { clusterId }, body })).quotas,

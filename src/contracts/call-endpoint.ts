@@ -63,3 +63,14 @@ export async function callEndpoint<Name extends EndpointName>(
   const { body } = responses[answer.status] ?? Object.values(responses)[0] ?? {};
   return (body ? responseBodyOf(baseUrl, body, answer) : undefined) as ResponseOf<Endpoints[Name]>;
 }
+
+/** The same for a caller that does not use the response: its body is not checked. */
+export async function sendToEndpoint<Name extends EndpointName>(
+  baseUrl: string,
+  name: Name,
+  input: EndpointInput<Name>,
+  { onServerTime, ...options }: CallOptions = {},
+): Promise<void> {
+  const answer = await callApi(baseUrl, { ...apiCallOf(name, input), ...options });
+  onServerTime?.(answer.serverTimeMs);
+}

@@ -1,6 +1,6 @@
 import type { Heartbeat, InvitationAnswer, RegisterAgent } from '../../contracts/agents.js';
 import { openApi } from '../../contracts/api-call.js';
-import { apiCallOf, callEndpoint, type EndpointInput } from '../../contracts/call-endpoint.js';
+import { apiCallOf, callEndpoint, sendToEndpoint, type EndpointInput } from '../../contracts/call-endpoint.js';
 import type { ResponseOf } from '../../contracts/endpoint.js';
 import type { EndpointName, Endpoints } from '../../contracts/endpoints.js';
 import type { Nack } from '../../contracts/inbox.js';
@@ -36,11 +36,13 @@ export function createAgentApi(url: string, agentId: string, onServerTime: (serv
   const own = { params: { id: agentId } };
   const request = <Name extends EndpointName>(call: AgentCall, name: Name, input: EndpointInput<Name>) =>
     callEndpoint(url, name, input, { ...call, onServerTime });
+  const command = <Name extends EndpointName>(call: AgentCall, name: Name, input: EndpointInput<Name>) =>
+    sendToEndpoint(url, name, input, { ...call, onServerTime });
   return {
     register: (call: AgentCall, body: RegisterAgent) => request(call, 'registerAgent', { body }),
     heartbeat: (call: AgentCall, body: Heartbeat) => request(call, 'heartbeat', { ...own, body }),
-    drain: async (call: AgentCall): Promise<void> => void (await request(call, 'drainAgent', own)),
-    leave: async (call: AgentCall): Promise<void> => void (await request(call, 'removeAgent', own)),
+    drain: (call: AgentCall) => command(call, 'drainAgent', own),
+    leave: (call: AgentCall) => command(call, 'removeAgent', own),
 
     receive: async (call: AgentCall, query: { readonly max: number; readonly waitSeconds: number }) => {
       const timeoutMs = (query.waitSeconds + 10) * 1000;
@@ -61,15 +63,15 @@ export function createAgentApi(url: string, agentId: string, onServerTime: (serv
     send: async (call: AgentCall, messages: readonly NewMessage[]) =>
       (await request(call, 'sendMessages', { body: { messages } })).results,
     subscribe: (call: AgentCall, body: NewSubscription) => request(call, 'subscribe', { ...own, body }),
-    unsubscribe: async (call: AgentCall, subscriptionId: string): Promise<void> =>
-      void (await request(call, 'unsubscribe', { params: { id: agentId, subscriptionId } })),
+    unsubscribe: (call: AgentCall, subscriptionId: string) =>
+      command(call, 'unsubscribe', { params: { id: agentId, subscriptionId } }),
     subscriptions: async (call: AgentCall) => (await request(call, 'listSubscriptions', own)).subscriptions,
     createTopic: async (call: AgentCall, body: NewTopic) => (await request(call, 'createTopic', { body })).topic,
     deleteTopic: (call: AgentCall, name: string, mode: DeleteTopicMode) =>
       request(call, 'deleteTopic', { params: { name }, query: { mode } }),
 
-    answerInvitation: async (call: AgentCall, clusterId: string, body: InvitationAnswer): Promise<void> =>
-      void (await request(call, 'answerInvitation', { params: { id: agentId, clusterId }, body })),
+    answerInvitation: (call: AgentCall, clusterId: string, body: InvitationAnswer) =>
+      command(call, 'answerInvitation', { params: { id: agentId, clusterId }, body }),
     cluster: async (call: AgentCall, id: string) => (await request(call, 'getCluster', { params: { id } })).cluster,
   };
 }

@@ -38,17 +38,7 @@ function streamInbox(
     );
   }
   const encoder = new TextEncoder();
-  let isOpen = true;
-  const count = (change: number): void => {
-    streams.open += change;
-    deps.metrics.openStreams.inc(change);
-  };
-  const close = (): void => {
-    if (isOpen) count(-1);
-    isOpen = false;
-  };
-  count(1);
-  signal.addEventListener('abort', close, { once: true });
+  const close = countStream(deps, streams, signal);
   let sentAtMs = performance.now();
   const next = async (): Promise<string | undefined> => {
     if (signal.aborted || deps.stopping.aborted) return undefined;
@@ -90,6 +80,21 @@ function streamInbox(
       'x-accel-buffering': 'no',
     },
   });
+}
+
+/** Counts an open stream. @returns a function that counts it as closed; the client's disconnect does so, too. */
+function countStream({ metrics }: MessageDeps, streams: { open: number }, signal: AbortSignal): () => void {
+  let isOpen = true;
+  const close = (): void => {
+    if (!isOpen) return;
+    isOpen = false;
+    streams.open -= 1;
+    metrics.openStreams.dec();
+  };
+  streams.open += 1;
+  metrics.openStreams.inc();
+  signal.addEventListener('abort', close, { once: true });
+  return close;
 }
 
 const eventOf = ({ id, text }: SerializedDelivery): string => `event: delivery\nid: ${id}\ndata: ${text}\n\n`;
