@@ -21,8 +21,8 @@ import {
 import type { MessagingDeps } from './deps.js';
 
 /**
- * Creates a topic, once.
- * @throws ManagerError `state_conflict` when there is another one of that name.
+ * Creates a topic; the same topic again changes nothing.
+ * @throws ManagerError `state_conflict` when a topic of that name has other settings.
  */
 export async function createTopic(
   { communication }: MessagingDeps,
@@ -33,13 +33,13 @@ export async function createTopic(
   if (outcome !== 'other') return outcome;
   throw new ManagerError(
     'state_conflict',
-    `The topic "${spec.name}" is there with other settings, or is being deleted; delete it first or use another name`,
+    `The topic "${spec.name}" exists with other settings, or is being deleted; delete it first or use another name`,
   );
 }
 
 /**
- * Deletes a topic: `drain` lets what is on its way arrive first, `force` makes dead letters of it.
- * @param by its owner, or null for an operator.
+ * Deletes a topic: `drain` waits for its open deliveries, `force` dead-letters them.
+ * @param by the agent that deletes it, who must be its owner; null for an operator.
  * @throws ManagerError `not_found`, `forbidden`.
  */
 export async function deleteTopic(
@@ -52,7 +52,7 @@ export async function deleteTopic(
   if (by !== null && topic.owner !== by) {
     throw new ManagerError(
       'forbidden',
-      `The topic "${name}" belongs to "${topic.owner}", who or an operator deletes it`,
+      `The topic "${name}" belongs to "${topic.owner}"; only its owner or an operator may delete it`,
     );
   }
   if (mode === 'drain') {
@@ -63,9 +63,10 @@ export async function deleteTopic(
 }
 
 /**
- * Subscribes an agent to the topics that a pattern takes, now and later, once; what they retain is delivered to it.
- * @throws ManagerError `not_found` when the agent has no inbox; `forbidden` when a matching topic does not list it;
- * `state_conflict` when a topic has as many subscribers as it may.
+ * Subscribes an agent to the topics that a pattern matches, now and later, and delivers their retained messages to it.
+ * The same subscription again changes nothing.
+ * @throws ManagerError `not_found` when the agent has no inbox; `forbidden` when the topic does not list the agent;
+ * `state_conflict` when the topic has the maximum of subscribers.
  */
 export async function subscribe(
   deps: MessagingDeps,
@@ -74,24 +75,27 @@ export async function subscribe(
 ): Promise<{ readonly subscription: SubscriptionView; readonly retained: number }> {
   const { communication: db } = deps;
   const queueGroup = wanted.queueGroup ?? null;
-  const taken = await topicsTakenBy(db, wanted.pattern, agentId);
-  const [name] = hasWildcard(wanted.pattern) ? [] : taken;
+  const matched = await topicsMatchedBy(db, wanted.pattern, agentId);
+  const [name] = hasWildcard(wanted.pattern) ? [] : matched;
   const subscription = await insertSubscription(db, agentId, {
     pattern: wanted.pattern,
     queueGroup,
     ...(name === undefined ? {} : { topic: { name, patterns: patternsTaking(name) } }),
   });
   if (subscription === 'full') {
-    throw new ManagerError('state_conflict', `The topic "${name}" has as many subscribers already as it may have`);
+    throw new ManagerError(
+      'state_conflict',
+      `The topic "${name}" already has the maximum of subscribers; unsubscribe another agent first`,
+    );
   }
-  if (!subscription) throw new ManagerError('not_found', `There is no agent "${agentId}", or it has left`);
-  const retained = wanted.retained && queueGroup === null ? await deliverRetained(db, agentId, taken) : 0;
+  if (!subscription) throw new ManagerError('not_found', `Agent "${agentId}" does not exist or has left`);
+  const retained = wanted.retained && queueGroup === null ? await deliverRetained(db, agentId, matched) : 0;
   if (retained > 0) deps.notify([agentId]);
   return { subscription, retained };
 }
 
-/** A pattern without wildcards names its topic, and is refused where that is; one with them takes what it may. */
-async function topicsTakenBy(db: CommunicationDb, pattern: string, agentId: string): Promise<readonly string[]> {
+/** A pattern without wildcards is refused when its topic does not list the agent; one with wildcards skips such topics. */
+async function topicsMatchedBy(db: CommunicationDb, pattern: string, agentId: string): Promise<readonly string[]> {
   const clustersOf = await clustersOfAgents(db, [agentId]);
   if (hasWildcard(pattern)) {
     const retaining = await findTopics(
@@ -103,7 +107,7 @@ async function topicsTakenBy(db: CommunicationDb, pattern: string, agentId: stri
       .map(({ name }) => name);
   }
   const [topic] = await findTopics(db, [pattern]);
-  // One that drains takes no more subscribers; the next one of its name will.
+  // A draining topic takes no more subscribers; the next topic of its name will.
   if (topic?.state !== 'open') return [];
   if (!isTopicAllowed(topic.subscribe, agentId, clustersOf)) {
     throw new ManagerError('forbidden', `The topic "${pattern}" does not list "${agentId}" under subscribe`);
@@ -113,7 +117,7 @@ async function topicsTakenBy(db: CommunicationDb, pattern: string, agentId: stri
 
 const hasWildcard = (pattern: string): boolean => /[*>]/.test(pattern);
 
-/** Topics as they are shown, with who is subscribed. */
+/** Topics with their subscribers and figures. */
 export async function topicViews(db: CommunicationDb, rows: readonly TopicRow[]): Promise<TopicView[]> {
   const names = rows.map(({ name }) => name);
   const [subscriptions, figures] = await Promise.all([
@@ -136,4 +140,4 @@ export async function topicView(db: CommunicationDb, name: string): Promise<Topi
   return view;
 }
 
-const noTopic = (name: string): ManagerError => new ManagerError('not_found', `There is no topic "${name}"`);
+const noTopic = (name: string): ManagerError => new ManagerError('not_found', `Topic "${name}" does not exist`);

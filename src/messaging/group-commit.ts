@@ -5,27 +5,28 @@ interface Waiting<Item, Result> {
 }
 
 /**
- * Group commit: what arrives while a transaction is on its way shares the next one. The first one goes at once, so
- * nobody waits for company.
+ * Group commit: calls that arrive while a transaction runs share the next one. A call that arrives while none runs is
+ * committed at once, so that an idle server adds no latency.
  */
 export class GroupCommit<Item, Result> {
   readonly #commit: (items: readonly Item[]) => Promise<Result[]>;
-  readonly #atOnce: number;
+  readonly #maxItems: number;
   #waiting: Waiting<Item, Result>[] = [];
   #isCommitting = false;
 
   /**
-   * @param commit gives a result for each item, in order.
-   * @param atOnce items of several calls that one commit takes at most; a call with a fifth of them goes by itself.
+   * @param commit returns a result for each item, in order.
+   * @param maxItems the most items of several calls in one commit. A call with a fifth of them is committed by itself.
+   * Higher shares a transaction among more calls; each of them then waits for a longer transaction.
    */
-  constructor(commit: (items: readonly Item[]) => Promise<Result[]>, atOnce: number) {
+  constructor(commit: (items: readonly Item[]) => Promise<Result[]>, maxItems: number) {
     this.#commit = commit;
-    this.#atOnce = atOnce;
+    this.#maxItems = maxItems;
   }
 
   /** @returns a result for each item, in the order given. */
   async add(items: readonly Item[]): Promise<Result[]> {
-    if (items.length * 5 >= this.#atOnce) return this.#commit(items);
+    if (items.length * 5 >= this.#maxItems) return this.#commit(items);
     return new Promise((resolve, reject) => {
       this.#waiting.push({ items, resolve, reject });
       this.#next();
@@ -37,7 +38,7 @@ export class GroupCommit<Item, Result> {
     let amount = 0;
     let calls = 0;
     for (const { items } of this.#waiting) {
-      if (calls > 0 && amount + items.length > this.#atOnce) break;
+      if (calls > 0 && amount + items.length > this.#maxItems) break;
       amount += items.length;
       calls += 1;
     }
@@ -59,7 +60,7 @@ export class GroupCommit<Item, Result> {
       }
     } catch (error) {
       if (calls.length === 1) return calls[0]?.reject(error);
-      // One call's trouble is not the others': each is tried by itself.
+      // One call may have failed the others: each is tried by itself.
       await Promise.all(calls.map(({ items, resolve, reject }) => this.#commit(items).then(resolve, reject)));
     }
   }

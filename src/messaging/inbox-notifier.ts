@@ -1,115 +1,116 @@
 import { agentsWithDueDeliveries, allAgents, type CommunicationDb } from '../stores/communication/index.js';
 import type { Logger } from '../telemetry/index.js';
 
-const afterFailureMs = 1000;
-/** How many agents' last hints are remembered; beyond that they are forgotten, and everybody looks once more. */
-const rememberedAtMost = 50_000;
+const retryPollMs = 1000;
+/** Agents whose last notification is remembered. Beyond this all are forgotten and every waiter looks again. */
+const maxRemembered = 50_000;
 
-type Waiter = (isWorthALook: boolean) => void;
+type EndWait = (mayHaveDeliveries: boolean) => void;
 
 /**
- * Wakes those who wait for mail: at once by the hint of whoever accepted it, and, since hints may be lost, by a slow look
- * for all of them together, which also finds what has become due again.
+ * Ends the waits of long polls and streams when their inbox may hold a delivery: at once on a notification, and, since
+ * notifications may be lost, by polling the database for all waiting agents together, which also finds redeliveries.
  */
 export class InboxNotifier {
   readonly #db: CommunicationDb;
   readonly #logger: Logger;
-  readonly #lookMs: () => number;
-  readonly #waiters = new Map<string, Set<Waiter>>();
-  readonly #hinted = new Map<string, number>();
+  readonly #pollMs: () => number;
+  readonly #waits = new Map<string, Set<EndWait>>();
+  readonly #notifiedAt = new Map<string, number>();
+  /** Counts notifications. */
   #moment = 0;
-  #everybodyAt = 0;
+  #allNotifiedAt = 0;
   #timer: NodeJS.Timeout | undefined;
-  #asking = false;
-  #closed = false;
+  #isPolling = false;
+  #isClosed = false;
 
-  /** @param lookMs ms between two looks: short when hints are turned off. */
-  constructor(db: CommunicationDb, logger: Logger, lookMs: () => number) {
+  /** @param pollMs milliseconds between two polls; short when notifications are turned off. */
+  constructor(db: CommunicationDb, logger: Logger, pollMs: () => number) {
     this.#db = db;
     this.#logger = logger;
-    this.#lookMs = lookMs;
+    this.#pollMs = pollMs;
   }
 
-  /** How many agents are waited for. */
+  /** The number of agents whose inbox is waited for. */
   get waiting(): number {
-    return this.#waiters.size;
+    return this.#waits.size;
   }
 
-  /** Take it before looking for mail, and give it to `wait`: a hint in between is not missed. */
+  /** Read it before looking into an inbox and pass it to `wait`, so that no notification in between is missed. */
   get moment(): number {
     return this.#moment;
   }
 
-  /** These agents may have mail; `*` stands for all. */
+  /** @param agentIds agents whose inbox may hold a new delivery; `*` stands for all agents. */
   notify(agentIds: readonly string[]): void {
     this.#moment += 1;
-    if (agentIds.includes(allAgents) || this.#hinted.size + agentIds.length > rememberedAtMost) {
-      this.#hinted.clear();
-      this.#everybodyAt = this.#moment;
-      for (const agentId of [...this.#waiters.keys()]) this.#end(agentId);
+    if (agentIds.includes(allAgents) || this.#notifiedAt.size + agentIds.length > maxRemembered) {
+      this.#notifiedAt.clear();
+      this.#allNotifiedAt = this.#moment;
+      for (const agentId of [...this.#waits.keys()]) this.#end(agentId);
       return;
     }
     for (const agentId of agentIds) {
-      this.#hinted.set(agentId, this.#moment);
+      this.#notifiedAt.set(agentId, this.#moment);
       this.#end(agentId);
     }
   }
 
   /**
-   * @param since the moment before the last look.
-   * @returns true when another look is worth it, false when the time is over, the caller went away or the server stops.
+   * @param since the `moment` before the inbox was last looked into.
+   * @returns true when the inbox may hold a delivery; false on the timeout, on the signal, or when the server stops.
    */
   wait(agentId: string, since: number, timeoutMs: number, signal: AbortSignal): Promise<boolean> {
-    if (this.#closed || signal.aborted || timeoutMs <= 0) return Promise.resolve(false);
-    if (Math.max(this.#everybodyAt, this.#hinted.get(agentId) ?? 0) > since) return Promise.resolve(true);
+    if (this.#isClosed || signal.aborted || timeoutMs <= 0) return Promise.resolve(false);
+    if (Math.max(this.#allNotifiedAt, this.#notifiedAt.get(agentId) ?? 0) > since) return Promise.resolve(true);
     return new Promise((resolve) => {
-      const all = this.#waiters.get(agentId) ?? new Set<Waiter>();
-      this.#waiters.set(agentId, all);
-      const end: Waiter = (isWorthALook) => {
+      const waits = this.#waits.get(agentId) ?? new Set<EndWait>();
+      this.#waits.set(agentId, waits);
+      const end: EndWait = (mayHaveDeliveries) => {
         clearTimeout(timer);
         signal.removeEventListener('abort', onAbort);
-        all.delete(end);
-        if (all.size === 0 && this.#waiters.get(agentId) === all) this.#waiters.delete(agentId);
-        resolve(isWorthALook);
+        waits.delete(end);
+        if (waits.size === 0 && this.#waits.get(agentId) === waits) this.#waits.delete(agentId);
+        resolve(mayHaveDeliveries);
       };
       const onAbort = (): void => end(false);
       const timer = setTimeout(() => end(false), timeoutMs);
       signal.addEventListener('abort', onAbort);
-      all.add(end);
-      this.#schedule(this.#lookMs());
+      waits.add(end);
+      this.#schedule(this.#pollMs());
     });
   }
 
-  /** Ends all waits, so that a server that stops does not wait for its long polls. */
+  /** Ends all waits, so that a stopping server does not wait for its long polls. */
   close(): void {
-    this.#closed = true;
+    this.#isClosed = true;
     clearTimeout(this.#timer);
-    for (const all of [...this.#waiters.values()]) for (const end of [...all]) end(false);
+    for (const waits of [...this.#waits.values()]) for (const end of [...waits]) end(false);
   }
 
   #end(agentId: string): void {
-    for (const end of [...(this.#waiters.get(agentId) ?? [])]) end(true);
+    for (const end of [...(this.#waits.get(agentId) ?? [])]) end(true);
   }
 
   #schedule(inMs: number): void {
-    if (this.#closed || this.#asking || this.#timer || this.#waiters.size === 0) return;
+    if (this.#isClosed || this.#isPolling || this.#timer || this.#waits.size === 0) return;
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
-      void this.#ask();
+      void this.#poll();
     }, inMs);
   }
 
-  async #ask(): Promise<void> {
-    this.#asking = true;
-    let nextInMs = this.#lookMs();
+  async #poll(): Promise<void> {
+    this.#isPolling = true;
+    let nextInMs = this.#pollMs();
     try {
-      for (const id of await agentsWithDueDeliveries(this.#db, [...this.#waiters.keys()])) this.#end(id);
+      for (const id of await agentsWithDueDeliveries(this.#db, [...this.#waits.keys()])) this.#end(id);
     } catch (err) {
-      // A wait goes on: the database may be back before its time is over, and readiness tells of it meanwhile.
-      this.#logger.warn({ err }, 'mail could not be looked for');
-      nextInMs = afterFailureMs;
+      // The waits go on: the database may be back before they time out, and /readyz reports it meanwhile.
+      this.#logger.warn({ err }, 'inboxes could not be polled for deliveries');
+      nextInMs = retryPollMs;
     }
-    this.#asking = false;
+    this.#isPolling = false;
     this.#schedule(nextInMs);
   }
 }

@@ -1,10 +1,10 @@
-import { bucketOf, emptyHistogram } from './latency.js';
+import { bucketOf, emptyHistogram } from '../domain/communication/latency.js';
 import { addLatencies, type CommunicationDb, type LatencyMeasure } from '../stores/communication/index.js';
 import type { Metrics } from '../telemetry/index.js';
 
 /**
- * Gathers the two latencies of mail, acceptance to hand-over and acceptance to ack, per cluster, and adds them to the
- * stored histograms every few seconds. A server that is killed loses those seconds' figures, never mail.
+ * Counts two latencies for each cluster, acceptance to first delivery (`handed_over`) and acceptance to ack (`acked`), and
+ * adds them to the stored histograms at each flush. A server that is killed loses the counts since its last flush.
  */
 export class LatencyRecorder {
   readonly #db: CommunicationDb;
@@ -25,15 +25,15 @@ export class LatencyRecorder {
     entry.counts[bucket] = (entry.counts[bucket] ?? 0) + 1;
   }
 
-  /** Stores what was gathered. What cannot be stored now is added to what comes. */
+  /** Stores the counts. Counts that could not be stored are kept for the next flush. */
   async flush(): Promise<void> {
     if (this.#counts.size === 0) return;
-    const gathered = this.#counts;
+    const counted = this.#counts;
     this.#counts = new Map();
     try {
-      await addLatencies(this.#db, [...gathered.values()]);
+      await addLatencies(this.#db, [...counted.values()]);
     } catch (error) {
-      for (const [key, { counts, ...about }] of gathered) {
+      for (const [key, { counts, ...about }] of counted) {
         const now = this.#counts.get(key)?.counts ?? emptyHistogram();
         this.#counts.set(key, { ...about, counts: now.map((count, bucket) => count + (counts[bucket] ?? 0)) });
       }

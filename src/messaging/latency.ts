@@ -1,19 +1,17 @@
 import { quantileMs, shareWithin } from '../domain/communication/latency.js';
 import { latenciesOf, type CommunicationDb, type LatencyMeasure } from '../stores/communication/index.js';
 
-export { bucketOf, emptyHistogram } from '../domain/communication/latency.js';
-
-/** One latency of a cluster's mail over a window, ms; null where there was nothing. */
+/** A latency of a cluster's deliveries over a window, in milliseconds; null where nothing was measured. */
 export interface LatencySummary {
   readonly count: number;
   readonly p50Ms: number | null;
   readonly p95Ms: number | null;
   readonly p99Ms: number | null;
-  /** 0 to 1: how much of it lies within the threshold. */
+  /** The share of deliveries within the threshold, 0 to 1. */
   readonly withinThreshold: number | null;
 }
 
-/** Both latencies of a cluster's mail, apart: until it was handed over, and until it was acked. */
+/** The latencies of a cluster's deliveries from acceptance to first delivery, and from acceptance to ack. */
 export async function latencySummaries(
   db: CommunicationDb,
   {

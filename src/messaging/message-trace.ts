@@ -9,18 +9,18 @@ import {
   type StoredMessage,
 } from '../stores/communication/index.js';
 
-const deliveriesShown = 1000;
+const maxDeliveries = 1000;
 
 const stateOf = ({ outcome, isHeld }: TracedDelivery): MessageTrace['deliveries'][number]['state'] =>
   outcome ?? (isHeld ? 'leased' : 'waiting');
 
-/** The way of a message as far as it came, without its operation's link. Of a message for very many, the first thousand. */
+/** The trace of a message, with at most 1,000 deliveries and without the link to its operation. */
 export async function traceMessage(
   db: CommunicationDb,
   message: StoredMessage,
 ): Promise<Omit<MessageTrace, 'temporalUrl'>> {
   const [deliveries, letters] = await Promise.all([
-    deliveriesOf(db, message.no, deliveriesShown),
+    deliveriesOf(db, message.no, maxDeliveries),
     deadLettersOf(db, message.no),
   ]);
   const hops: Hop[] = hopsOf(message, deliveries, letters);

@@ -7,11 +7,12 @@ import {
   type LeaseClaim,
 } from '../stores/communication/index.js';
 import type { Logger, Metrics } from '../telemetry/index.js';
-import { acceptMessages, type Envelope } from './accept-messages.js';
+import { acceptMessages } from './accept-messages.js';
 import type { MessagingDeps } from './deps.js';
 import { GroupCommit } from './group-commit.js';
 import { InboxNotifier } from './inbox-notifier.js';
 import { LatencyRecorder } from './latency-recorder.js';
+import type { Envelope } from './message-draft.js';
 
 const pollMs = 500;
 const pollWithoutNotificationsMs = 100;

@@ -15,62 +15,59 @@ const chunk = 500;
 
 export interface ReAddressed {
   readonly moved: number;
-  readonly buried: number;
+  readonly deadLettered: number;
 }
 
 /**
- * Gives the mail of a cluster that waits for agents that are no members any more to their successors: what was for a
- * role, a capability or a queue group goes to another who has it; what was for the agent itself becomes a dead letter.
+ * Re-addresses the deliveries of a cluster to agents that are no longer members. A delivery for a role, a capability or a
+ * queue group moves to a successor; one without a successor is dead-lettered.
  */
 export const reAddressClusterDeliveries = (deps: MessagingDeps, clusterId: string): Promise<ReAddressed> =>
   reAddress(deps, 'member_removed', () => orphanedByCluster(deps.communication, clusterId, chunk));
 
-/** The same for all mail of an agent that has left. */
+/** Re-addresses all deliveries of an agent that has left, by the same rules. */
 export const reAddressAgentDeliveries = (deps: MessagingDeps, agentId: string): Promise<ReAddressed> =>
   reAddress(deps, 'recipient_left', () => orphanedByAgent(deps.communication, agentId, chunk));
 
 async function reAddress(
   deps: MessagingDeps,
   reason: 'member_removed' | 'recipient_left',
-  next: () => Promise<OrphanedDelivery[]>,
+  nextChunk: () => Promise<OrphanedDelivery[]>,
 ): Promise<ReAddressed> {
-  let [moved, buried] = [0, 0];
+  const total = { moved: 0, deadLettered: 0 };
   for (;;) {
-    const strays = await next();
-    if (strays.length === 0) return { moved, buried };
-    const directory = await readDirectory(deps.communication, strays.flatMap(addressOf), [], 0.5);
-    const successors = strays.map((stray) => ({ stray, to: findSuccessor(stray, directory) }));
-    const moves = successors.flatMap(({ stray, to }) => (to === undefined ? [] : [{ ...stray, to }]));
-    const orphans = successors.flatMap(({ stray, to }) => (to === undefined ? [stray] : []));
-    const movedNow = moves.length > 0 ? await moveDeliveries(deps.communication, moves) : 0;
-    failpoint('reAddress:moved');
-    const buriedNow =
-      orphans.length > 0
-        ? await deadLetterDeliveries(
-            deps.communication,
-            orphans,
-            reason,
-            'Its recipient went away before the ack, and nobody stands in for it',
-          )
-        : 0;
-    deps.notify([...new Set(moves.map(({ to }) => to))]);
-    moved += movedNow;
-    buried += buriedNow;
-    // Others work on the same mail: what could not be changed now is theirs, or the next look's.
-    if (movedNow + buriedNow === 0) return { moved, buried };
+    const orphaned = await nextChunk();
+    if (orphaned.length === 0) return total;
+    const { moved, deadLettered } = await reAddressChunk(deps, reason, orphaned);
+    total.moved += moved;
+    total.deadLettered += deadLettered;
+    // Another process works on the same deliveries: it, or the next run, changes the rest.
+    if (moved + deadLettered === 0) return total;
   }
 }
 
-/** What a successor is looked for by; mail for the agent itself needs none. */
-function addressOf({ via, clusterId, topic }: OrphanedDelivery): Address[] {
-  const [how, name = ''] = splitVia(via);
+async function reAddressChunk(
+  { communication, notify }: MessagingDeps,
+  reason: 'member_removed' | 'recipient_left',
+  orphaned: readonly OrphanedDelivery[],
+): Promise<ReAddressed> {
+  const directory = await readDirectory(communication, orphaned.flatMap(successorAddress), [], 0.5);
+  const successors = orphaned.map((delivery) => ({ delivery, to: findSuccessor(delivery, directory) }));
+  const moves = successors.flatMap(({ delivery, to }) => (to === undefined ? [] : [{ ...delivery, to }]));
+  const rest = successors.flatMap(({ delivery, to }) => (to === undefined ? [delivery] : []));
+  const moved = moves.length > 0 ? await moveDeliveries(communication, moves) : 0;
+  failpoint('reAddress:moved');
+  const detail = 'Its recipient left before it acked, and there is no successor';
+  const deadLettered = rest.length > 0 ? await deadLetterDeliveries(communication, rest, reason, detail) : 0;
+  notify([...new Set(moves.map(({ to }) => to))]);
+  return { moved, deadLettered };
+}
+
+/** The address by which a successor is found; a delivery for the agent itself has none. */
+function successorAddress({ via, clusterId, topic }: OrphanedDelivery): Address[] {
+  const [how = '', name = ''] = via.split(/:(.*)/s);
   if (how === 'role' && clusterId !== null) return [{ role: name, cluster: clusterId }];
   if (how === 'capability') return [{ capability: name, ...(clusterId === null ? {} : { cluster: clusterId }) }];
   if (how === 'group' && topic !== null) return [{ topic }];
   return [];
 }
-
-const splitVia = (via: string): [string, string?] => {
-  const at = via.indexOf(':');
-  return at < 0 ? [via] : [via.slice(0, at), via.slice(at + 1)];
-};

@@ -15,9 +15,9 @@ import {
 const none: ReadonlyMap<string, never> = new Map<string, never>();
 
 /**
- * Reads what messages to these addresses are routed by. Only what they need: mail to agents alone asks one question.
- * @param senders agents among the senders; their clusters decide whom they reach.
- * @param draw 0 to 1, where the sample of a widespread capability begins.
+ * Reads what routing to these addresses needs, and no more: messages to single agents need one query.
+ * @param senders the agents among the senders; their clusters decide which agents they may reach.
+ * @param draw 0 to 1, the start of the sample of a widespread capability.
  */
 export async function readDirectory(
   db: CommunicationDb,
@@ -25,11 +25,11 @@ export async function readDirectory(
   senders: readonly string[],
   draw: number,
 ): Promise<Directory> {
-  const wanted = wantsOf(addresses);
-  const agents = [...new Set([...senders, ...wanted.agents])];
+  const needed = needsOf(addresses);
+  const agents = [...new Set([...senders, ...needed.agents])];
   const [tables, topics, clustersOfSome] = await Promise.all([
-    readTables(db, wanted),
-    readTopics(db, wanted.topics),
+    readTables(db, needed),
+    readTopics(db, needed.topics),
     agents.length > 0 ? clustersOfAgents(db, agents) : none,
   ]);
   const clustersOf = await withSubscribers(db, topics, clustersOfSome);
@@ -52,26 +52,26 @@ export async function readDirectory(
   };
 }
 
-interface Wants {
+interface Needs {
   readonly agents: Set<string>;
   readonly clusters: Set<string>;
   readonly topics: Set<string>;
   isAllClusters: boolean;
 }
 
-function wantsOf(addresses: readonly Address[]): Wants {
-  const wants: Wants = { agents: new Set(), clusters: new Set(), topics: new Set(), isAllClusters: false };
+function needsOf(addresses: readonly Address[]): Needs {
+  const needs: Needs = { agents: new Set(), clusters: new Set(), topics: new Set(), isAllClusters: false };
   for (const to of addresses) {
-    if ('agent' in to) wants.agents.add(to.agent);
-    if ('topic' in to) wants.topics.add(to.topic);
-    if ('cluster' in to && to.cluster !== undefined) wants.clusters.add(to.cluster);
-    if ('clusters' in to) for (const id of to.clusters) wants.clusters.add(id);
-    if ('allClusters' in to) wants.isAllClusters = true;
+    if ('agent' in to) needs.agents.add(to.agent);
+    if ('topic' in to) needs.topics.add(to.topic);
+    if ('cluster' in to && to.cluster !== undefined) needs.clusters.add(to.cluster);
+    if ('clusters' in to) for (const id of to.clusters) needs.clusters.add(id);
+    if ('allClusters' in to) needs.isAllClusters = true;
   }
-  return wants;
+  return needs;
 }
 
-async function readTables(db: CommunicationDb, { clusters, isAllClusters }: Wants): Promise<readonly RoutingTable[]> {
+async function readTables(db: CommunicationDb, { clusters, isAllClusters }: Needs): Promise<readonly RoutingTable[]> {
   if (isAllClusters) return openTables(db);
   return clusters.size > 0 ? openTables(db, [...clusters]) : [];
 }
@@ -99,7 +99,7 @@ async function readTopics(
   );
 }
 
-/** A topic that is not open to all asks whose member each of its subscribers is. */
+/** Adds the clusters of subscribers, which decide whether they may read a topic that is restricted to clusters. */
 async function withSubscribers(
   db: CommunicationDb,
   topics: ReadonlyMap<string, RoutableTopic>,
@@ -111,7 +111,7 @@ async function withSubscribers(
   return new Map([...known, ...(await clustersOfAgents(db, [...new Set(subscribers)]))]);
 }
 
-/** Within a cluster its members only, so that a sample of the whole fleet does not miss them. */
+/** An address with a cluster reads that cluster's members only: a sample of the whole fleet could miss them. */
 async function readCapabilities(
   db: CommunicationDb,
   addresses: readonly Address[],

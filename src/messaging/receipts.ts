@@ -3,9 +3,9 @@ import { evaluateReceipt } from '../domain/communication/evaluate-receipt.js';
 import { countReceipts, settleReceipt, type CommunicationDb, type ReceiptRow } from '../stores/communication/index.js';
 
 /**
- * The receipts of messages as they stand, settled where the requirement is met or cannot be any more. A settled one
- * shows the counts of the moment it was settled.
- * @returns those that are known, oldest first.
+ * The receipts of messages. One whose requirement is met, or can no longer be met, is settled; it then keeps the counts
+ * of that moment.
+ * @returns the receipts that exist, oldest first.
  */
 export async function receiptsOf(
   db: CommunicationDb,
@@ -24,7 +24,7 @@ export async function receiptsOf(
   );
 }
 
-/** A message that nobody asked a receipt for has one all the same: with the requirement `none`. */
+/** Every message has a receipt; without a requirement of its own it has the requirement `none`. */
 function viewOf(row: ReceiptRow, state: ReceiptView['state']): ReceiptView {
   const { messageId, clusterId, epoch, matched, delivered, acked, dead, left, pending } = row;
   return {

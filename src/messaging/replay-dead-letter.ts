@@ -6,32 +6,33 @@ import type { MessagingDeps } from './deps.js';
 import { readDirectory } from './read-directory.js';
 
 /**
- * Delivers a dead letter once more: to the recipient it had, else to whom its address finds now.
- * @returns how many got it.
- * @throws ManagerError `state_conflict` when it is not dead any more, or there is still nobody to take it.
+ * Delivers a dead letter again: to the recipient it had, else to the recipients that its address matches now.
+ * @param by the requester, as `requesterOf` gives it.
+ * @returns the number of new deliveries.
+ * @throws ManagerError `state_conflict` when it is no longer dead, or still has no recipient.
  */
 export async function replayDeadLetter(deps: MessagingDeps, letter: DeadLetterRow, by: string): Promise<number> {
   const recipients =
-    letter.recipient === null ? await findAgain(deps, letter) : [{ agentId: letter.recipient, via: 'replay' }];
-  const matched =
-    recipients.length === 0
-      ? undefined
-      : await replay(deps.communication, letter, recipients, { by, ttlSeconds: deps.settings().ttlSeconds });
-  if (matched === undefined || matched === 0) {
+    letter.recipient === null ? await recipientsNow(deps, letter) : [{ agentId: letter.recipient, via: 'replay' }];
+  const { ttlSeconds } = deps.settings();
+  const delivered =
+    recipients.length === 0 ? 0 : await replay(deps.communication, letter, recipients, { by, ttlSeconds });
+  if (!delivered) {
     throw new ManagerError(
       'state_conflict',
       letter.state === 'dead'
-        ? `There is still nobody to take dead letter dead_${letter.no} (${letter.reason}); register the recipient or subscribe first, or discard it`
-        : `Dead letter dead_${letter.no} was ${letter.state} already`,
+        ? `Dead letter dead_${letter.no} (${letter.reason}) still has no recipient; register the recipient or subscribe ` +
+            'first, or discard it'
+        : `Dead letter dead_${letter.no} is already ${letter.state}`,
     );
   }
   deps.notify(recipients.map(({ agentId }) => agentId));
-  return matched;
+  return delivered;
 }
 
-async function findAgain({ communication }: MessagingDeps, letter: DeadLetterRow) {
+async function recipientsNow({ communication }: MessagingDeps, letter: DeadLetterRow) {
   const to = letter.to as Address;
-  // As its sender's: a choice that falls on the sender would be none.
+  // Routed as its sender's message, so that the sender itself is not chosen.
   const sender = { agentId: letter.source.startsWith('/') ? null : letter.source, reach: 'fleet' } as const;
   const directory = await readDirectory(communication, [to], sender.agentId === null ? [] : [sender.agentId], 0.5);
   const [route] = routeMessages([{ id: `${letter.messageId}\nreplay`, sender, to }], directory);

@@ -153,7 +153,7 @@ describe('dead letters', () => {
     expect(some.stderr).toMatch(/was replayed already\n.*no dead letter "dead_999999"/);
     const nobody = ['dead-letters', 'replay', '--all', '--reason', 'unknown_recipient', '--json'];
     const refused = await run(nobody, env);
-    expect(errorOf(refused).message).toContain('still nobody to take');
+    expect(errorOf(refused).message).toContain('still has no recipient');
     expect(ok(await run(['dead-letters', 'discard', '--all'], env)).stdout).toMatch(/^dead_\d+ is discarded$/m);
     expect((await run(['dead-letters', 'discard'], env)).code).toBe(errorTable.invalid_request.exit);
   });

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
-import { acceptMessages, type Envelope } from '../../src/messaging/accept-messages.js';
+import { acceptMessages } from '../../src/messaging/accept-messages.js';
+import type { Envelope } from '../../src/messaging/message-draft.js';
 import type { CommunicationRequest } from '../../src/contracts/communication.js';
 import { newMessage, type NewMessage } from '../../src/contracts/messages.js';
 import { communicationSteps } from '../../src/contracts/steps.js';

@@ -79,13 +79,13 @@ async function refresh(deps: ActivityDeps, change: Change): Promise<RoutingOutco
       await routeAndDeliver(communication, { clusterId, epoch: cluster.epoch, members: active }, []);
     }
     failpoint('updateRouting:published');
-    const { moved, buried } = await reAddressClusterDeliveries(deps.messaging, clusterId);
+    const { moved, deadLettered } = await reAddressClusterDeliveries(deps.messaging, clusterId);
     return {
       clusterId,
       epoch: Math.max(routedEpoch, cluster.epoch),
       outcome: isBehind ? 'published' : 'unchanged',
       reAddressed: moved,
-      deadLettered: buried,
+      deadLettered,
     };
   } catch (error) {
     if (error instanceof ManagerError) return refused(change, error);
