@@ -66,7 +66,7 @@ export const damages: Readonly<Record<string, readonly Damage[]>> = {
   'a mailbox holds no more than its bound': [
     {
       by: `select accept_messages('[{"id": "more", "source": "s", "kind": "agent", "type": "t", "single": true,
-             "ttlSeconds": 60, "matched": 1}]', '[{"message": 0, "agentId": "a", "via": "agent"}]', '{1}', '{}', 1000)`,
+             "ttlSeconds": 60, "matched": 1}]', '{1}', '{0}', '{a}', '{agent}', '{}', 1000)`,
     },
   ],
   'nothing is open below the mark under which a reader does not look': [

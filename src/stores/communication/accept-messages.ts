@@ -3,6 +3,11 @@ import { packedTexts } from '../packed-texts.js';
 import { retryOnDeadlock } from '../retry-on-deadlock.js';
 import type { CommunicationDb, CommunicationSchema } from './schema.js';
 
+interface Recipient {
+  readonly agentId: string;
+  readonly via: string;
+}
+
 /** A message with the recipients that were found for it. */
 export interface RoutedMessage {
   readonly id: string;
@@ -24,7 +29,7 @@ export interface RoutedMessage {
   readonly ttlSeconds: number;
   /** JSON text. */
   readonly data: string;
-  readonly recipients: readonly { readonly agentId: string; readonly via: string }[];
+  readonly recipients: readonly Recipient[];
   /** At most one recipient: when its inbox is full the message is rejected, not dead-lettered. */
   readonly single: boolean;
   /** Why it has no recipients: it is stored, with a dead letter. */
@@ -48,15 +53,23 @@ export async function acceptRoutedMessages(
   messages: readonly RoutedMessage[],
   { epochs, inboxLimit }: { readonly epochs: ReadonlyMap<string, number>; readonly inboxLimit: number },
 ): Promise<readonly AcceptOutcome[] | 'stale'> {
-  const heads = messages.map(({ data: _data, recipients, ...head }) => ({ ...head, matched: recipients.length }));
-  const recipients = messages.flatMap((message, index) =>
-    message.recipients.map(({ agentId, via }) => ({ message: index, agentId, via })),
-  );
+  // JSON.stringify leaves out what is undefined.
+  const heads = messages.map((message) => ({
+    ...message,
+    data: undefined,
+    recipients: undefined,
+    matched: message.recipients.length,
+  }));
+  const ofRecipients = <Value>(read: (recipient: Recipient, index: number) => Value): Value[] =>
+    messages.flatMap(({ recipients }, index) => recipients.map((recipient) => read(recipient, index)));
   const { rows } = await retryOnDeadlock(() =>
     sql<AcceptOutcome & { readonly messageIndex: number }>`
     select * from accept_messages(
-      new_messages => ${JSON.stringify(heads)}::jsonb, recipients => ${JSON.stringify(recipients)}::jsonb,
+      new_messages => ${JSON.stringify(heads)}::jsonb,
       bodies => ${packedTexts(messages.map(({ data }) => data))}::text[],
+      recipient_messages => ${ofRecipients((_, index) => index)}::integer[],
+      recipient_agents => ${ofRecipients(({ agentId }) => agentId)}::text[],
+      recipient_vias => ${ofRecipients(({ via }) => via)}::text[],
       epochs => ${JSON.stringify(Object.fromEntries(epochs))}::jsonb, inbox_limit => ${inboxLimit})`.execute(db),
   );
   if (rows.some(({ messageIndex }) => messageIndex < 0)) return 'stale';

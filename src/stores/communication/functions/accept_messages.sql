@@ -4,8 +4,9 @@
 --   correlationId, replyTo, operationId, hash, ttlSeconds, matched, single, deadLetter: {reason, detail}, retain}. `matched`
 --   is the number of recipients. `single` rejects the message when its recipient's inbox is full; otherwise each copy that
 --   finds no room becomes a dead letter. `deadLetter` says why there are no recipients.
--- recipients: JSON array of {message, agentId, via}; `message` is an index into new_messages, from 0.
 -- bodies: the data of each message. Apart from the rest and as text, so that PostgreSQL does not parse it.
+-- recipient_messages, recipient_agents, recipient_vias: one element for each recipient of each message, in the order of
+--   messages: index into new_messages from 0, agent id, how it was found. Columns, because they are many.
 -- epochs: JSON object, the epoch of the routing table that was used, by cluster.
 -- inbox_limit: open deliveries that an inbox holds at most; null for no limit.
 --
@@ -13,11 +14,13 @@
 -- from 0: accepted, duplicate (the same id, source and hash was accepted before), conflict (with another hash) or full
 -- (rejected). A single row with the index -1 and `stale` when another routing table is in force: nothing was stored.
 --
+-- Rows are found by key only: the statistics of a table that is new or was just emptied would suggest to read all of it.
 -- Locks, always in this order: routing tables (shared), messages by id, inboxes by number, topics (key share). The inboxes
 -- come late because senders to one inbox wait for each other until the commit: the bodies are written before.
 -- Tests: test/stores/communication/accept-messages.test.ts, model.test.ts
-create or replace function accept_messages(new_messages jsonb, recipients jsonb, bodies text[], epochs jsonb, inbox_limit integer)
-returns table (message_index integer, outcome text, matched integer) language plpgsql as $$
+create or replace function accept_messages(new_messages jsonb, bodies text[], recipient_messages integer[],
+  recipient_agents text[], recipient_vias text[], epochs jsonb, inbox_limit integer)
+returns table (message_index integer, outcome text, matched integer) language plpgsql set enable_seqscan = off as $$
 #variable_conflict use_column
 declare
   accepted_at timestamptz;
@@ -31,7 +34,7 @@ begin
   end if;
   accepted_at := clock_timestamp();
   message_nos := insert_messages(new_messages, bodies, accepted_at);
-  copies := place_copies(new_messages, recipients, message_nos, inbox_limit);
+  copies := place_copies(new_messages, message_nos, recipient_messages, recipient_agents, recipient_vias, inbox_limit);
 
   insert into deliveries (inbox_no, sequence, message_no, via, partition_key, expires_at, accepted_at)
   select c.inbox_no, c.sequence, c.message_no, c.via, c.partition_key,

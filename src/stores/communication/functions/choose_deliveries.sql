@@ -46,8 +46,10 @@ begin
       select f.sequence, f.partition_key, row_number() over (partition by f.partition_key order by f.sequence) as place_in_key
       from (
         select d.sequence, d.partition_key from deliveries d
-        where d.inbox_no = inbox_cursor.inbox_no and d.sequence >= first_new and d.expires_at > as_of
-          and d.available_at <= as_of and (d.partition_key is null or d.partition_key <> all(blocked_keys))
+        -- Expiry as a difference, so that its index is not used: it would be read to its end. The present time, because
+        -- this sees deliveries of senders that began after `as_of`: to pass over one of them would break the order.
+        where d.inbox_no = inbox_cursor.inbox_no and d.sequence >= first_new and d.expires_at - as_of > interval '0'
+          and d.available_at <= clock_timestamp() and (d.partition_key is null or d.partition_key <> all(blocked_keys))
         order by d.sequence limit room - cardinality(chosen)) f) n;
   end if;
   if lowest_open is null then

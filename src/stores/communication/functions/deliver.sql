@@ -9,9 +9,11 @@
 create or replace function deliver(message jsonb, agents text[]) returns void language sql as $$
   select accept_messages(
     new_messages => jsonb_build_array(message - 'data' || jsonb_build_object(
-      'kind', 'manager', 'single', false, 'ttlSeconds', 604800, 'matched', count(distinct agent))),
-    recipients => coalesce(
-      jsonb_agg(distinct jsonb_build_object('message', 0, 'agentId', agent, 'via', 'manager')) filter (where agent is not null), '[]'),
-    bodies => array[(message -> 'data')::text], epochs => '{}', inbox_limit => null)
-  from unnest(agents) agent
+      'kind', 'manager', 'single', false, 'ttlSeconds', 604800, 'matched', cardinality(r.agents))),
+    bodies => array[(message -> 'data')::text],
+    recipient_messages => array_fill(0, array[cardinality(r.agents)]),
+    recipient_agents => r.agents,
+    recipient_vias => array_fill('manager'::text, array[cardinality(r.agents)]),
+    epochs => '{}', inbox_limit => null)
+  from (select array(select distinct unnest(deliver.agents)) as agents) r
 $$;

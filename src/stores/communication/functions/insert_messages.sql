@@ -13,13 +13,12 @@ begin
   insert into messages (no, id, source, kind, address, type, cluster_id, epoch, cluster_epochs, topic, partition_key,
     correlation_id, reply_to, data, body_hash, matched, operation_id, time, expires_at)
   overriding system value
-  select message_nos[m.ordinality], m.id, m.source, m.kind, m."to", m.type, m."clusterId", m.epoch, m."clusterEpochs",
-    m.topic, m."partitionKey", m."correlationId", m."replyTo", bodies[m.ordinality], decode(m.hash, 'hex'),
-    m.matched, m."operationId", accepted_at, accepted_at + make_interval(secs => m."ttlSeconds")
-  from rows from (jsonb_to_recordset(new_messages) as (id text, source text, kind text, "to" jsonb, type text,
-    "clusterId" text, epoch integer, "clusterEpochs" jsonb, topic text, "partitionKey" text, "correlationId" text,
-    "replyTo" text, hash text, matched integer, "operationId" text, "ttlSeconds" double precision)) with ordinality m
-  order by m.id
+  select message_nos[n.place], m ->> 'id', m ->> 'source', m ->> 'kind', m -> 'to', m ->> 'type', m ->> 'clusterId',
+    (m ->> 'epoch')::integer, m -> 'clusterEpochs', m ->> 'topic', m ->> 'partitionKey', m ->> 'correlationId',
+    m ->> 'replyTo', bodies[n.place], decode(m ->> 'hash', 'hex'), (m ->> 'matched')::integer, m ->> 'operationId',
+    accepted_at, accepted_at + make_interval(secs => (m ->> 'ttlSeconds')::double precision)
+  from jsonb_array_elements(new_messages) with ordinality as n (m, place)
+  order by m ->> 'id'
   on conflict on constraint messages_once do nothing;
   get diagnostics inserted = row_count;
   if inserted < cardinality(message_nos) then

@@ -27,6 +27,7 @@ declare
   choice record;
 begin
   select i.no into inbox from inboxes i where i.agent_id = agent;
+  if not found then return; end if;
   if not exists (
     select from deliveries d where d.inbox_no = inbox
       and d.sequence >= coalesce((select c.low_water from inbox_cursors c where c.inbox_no = inbox), 1)
@@ -39,7 +40,7 @@ begin
   select i.next_sequence into next_sequence from inboxes i where i.no = inbox;
   as_of := clock_timestamp();
 
-  select * into choice from choose_deliveries(inbox_cursor, as_of, max_count, max_leased, max_attempts);
+  choice := choose_deliveries(inbox_cursor, as_of, max_count, max_leased, max_attempts);
   if cardinality(choice.exhausted) > 0 then
     perform dead_letter_exhausted(inbox, choice.exhausted, as_of, max_attempts);
   end if;
@@ -64,7 +65,7 @@ begin
         else coalesce(d.failed_attempts, '[]') || jsonb_build_object(
           'leasedAt', d.last_leased_at, 'endedAt', d.lease_expires_at, 'how', 'lease_expired') end
     -- Checked again: a lease that was extended or given back in the meantime is not due.
-    where d.inbox_no = inbox and d.sequence = any(choice.chosen) and d.available_at <= as_of
+    where d.inbox_no = inbox and d.sequence = any(choice.chosen) and d.available_at <= clock_timestamp()
     returning d.sequence, d.message_no, d.attempts, d.lease_token, d.accepted_at
   )
   select inbox, l.sequence, l.attempts, l.lease_token,

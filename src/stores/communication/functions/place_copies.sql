@@ -10,7 +10,8 @@
 --
 -- Locks: inboxes by number.
 -- Tests: test/stores/communication/accept-messages.test.ts
-create or replace function place_copies(new_messages jsonb, recipients jsonb, message_nos bigint[], inbox_limit integer)
+create or replace function place_copies(new_messages jsonb, message_nos bigint[], recipient_messages integer[],
+  recipient_agents text[], recipient_vias text[], inbox_limit integer)
 returns message_copy[] language plpgsql set enable_nestloop = off as $$
 declare
   copies message_copy[];
@@ -19,15 +20,15 @@ begin
   for attempt in 1..2 loop
     with wanted as materialized (
       select r.message as place, message_nos[r.message + 1] as message_no, m.single, m."partitionKey" as partition_key,
-        m."ttlSeconds" as ttl_seconds, r."agentId" as agent_id, r.via
-      from jsonb_to_recordset(recipients) as r (message integer, "agentId" text, via text)
+        m."ttlSeconds" as ttl_seconds, r.agent_id, r.via
+      from unnest(recipient_messages, recipient_agents, recipient_vias) as r (message, agent_id, via)
       join rows from (jsonb_to_recordset(new_messages) as (single boolean, "partitionKey" text,
           "ttlSeconds" double precision)) with ordinality m on m.ordinality = r.message + 1
       where message_nos[r.message + 1] is not null
     ), locked as materialized (
       select i.no, i.agent_id, i.agent_status, i.next_sequence,
         case when inbox_limit is null then 9223372036854775807 else i.sequence_limit end as sequence_limit
-      from inboxes i where i.agent_id = any(array(select w.agent_id from wanted w)) order by i.no for update
+      from inboxes i where i.agent_id = any(array(select distinct w.agent_id from wanted w)) order by i.no for update
     ), placed as (
       select w.*, l.no as inbox_no, l.sequence_limit,
         l.next_sequence + row_number() over (partition by l.no order by w.place) - 1 as sequence
