@@ -139,7 +139,7 @@ describe('scalingInterval', () => {
     const report = await interval;
     expect(report.moved).toEqual([]);
     expect(report.lines).toEqual([
-      `${leaving}: ${giver} -> ${taker}  left ${giver} and did not get into ${taker}: Cluster "${taker}" is being scaled ` +
+      `${leaving}: ${giver} -> ${taker}  left ${giver} and did not join ${taker}: Cluster "${taker}" is being scaled ` +
         'by operation other; retry when that has ended, or cancel it',
     ]);
     expect(await membersOf(giver)).toHaveLength(4);
@@ -166,7 +166,7 @@ describe('scalingInterval', () => {
       const report = await outdated.manager.runScalingInterval({ dryRun: false });
       expect(report.moved).toEqual([]);
       expect(report.lines).toEqual([
-        expect.stringMatching(/^spares-0: cl_spares -> cl_takes {2}went no further than cl_spares: .*3 members/),
+        expect.stringMatching(/^spares-0: cl_spares -> cl_takes {2}did not leave cl_spares: .*3 members/),
       ]);
       expect(await membersOf(from)).toHaveLength(3);
       expect(await membersOf(to)).toHaveLength(3);

@@ -16,29 +16,29 @@ import { inboxStatistics, type InboxStatistics } from '../../stores/communicatio
 import { scalingMemories, usageOf, type ScalingMemory, type UsageReading } from '../../stores/resources/index.js';
 import type { ActivityDeps } from '../deps.js';
 
-/** A cluster with all that decisions and scores are made of, read from the three databases. */
+/** The facts of a cluster that decisions and scores are based on, read from the three databases. */
 export interface ClusterSnapshot {
   readonly facts: ClusterFacts;
   readonly stability: StabilityFacts;
 }
 
-/** A size that somebody wants, and who is to leave for it. */
-export interface Asked {
+/** An explicitly requested size, and which agents leave for it. */
+export interface RequestedSize {
   readonly desired: number;
   readonly release?: readonly string[] | undefined;
 }
 
-/** The seconds that a stability score looks back. */
+/** The time window of a stability score. */
 export const scoreWindowSeconds = 600;
 
 /**
- * Reads clusters for a decision: a few questions for all of them together.
- * @param asked what somebody wants, by cluster.
+ * Reads the snapshots of clusters with a few queries for all of them together.
+ * @param asked explicitly requested sizes by cluster.
  */
 export async function readClusterSnapshots(
   { clusters, communication, resources, settings }: ActivityDeps,
   rows: readonly ClusterRow[],
-  { rules, asked = new Map() }: { readonly rules: ScalingRules; readonly asked?: ReadonlyMap<string, Asked> },
+  { rules, asked = new Map() }: { readonly rules: ScalingRules; readonly asked?: ReadonlyMap<string, RequestedSize> },
 ): Promise<ReadonlyMap<string, ClusterSnapshot>> {
   const ids = rows.map(({ id }) => id);
   const nowMs = Date.now();
@@ -67,23 +67,23 @@ export async function readClusterSnapshots(
   );
 }
 
-/** What clusters' scores are made of, and their active members by cluster. */
+/** Reads the facts of stability scores, and the active members by cluster. */
 export async function readStability(
   { clusters, communication, settings }: Pick<ActivityDeps, 'clusters' | 'communication' | 'settings'>,
   rows: readonly ClusterRow[],
 ) {
   const ids = rows.map(({ id }) => id);
-  const [all, losses, mail] = await Promise.all([
+  const [all, losses, statistics] = await Promise.all([
     scalingMembers(clusters, ids),
     unplannedLosses(clusters, ids, scoreWindowSeconds),
     inboxStatistics(communication, ids, scoreWindowSeconds),
   ]);
-  const ackedPerSecond = (clusterId: string): number | null => mail.get(clusterId)?.ackedPerSecond ?? null;
+  const ackedPerSecond = (clusterId: string): number | null => statistics.get(clusterId)?.ackedPerSecond ?? null;
   const members = groupBy(all, ({ clusterId }) => clusterId);
   const stability = (cluster: ClusterRow): StabilityFacts => {
     const own = members.get(cluster.id) ?? [];
     const lost = (losses.get(cluster.id) ?? 0) + own.filter(({ alive }) => !alive).length;
-    const figures = mail.get(cluster.id);
+    const figures = statistics.get(cluster.id);
     return stabilityFactsOf(cluster, own, { lost, figures, latencyMs: settings.communicationLatencyMs });
   };
   return { members, stability, ackedPerSecond };
@@ -111,7 +111,7 @@ function factsOf(
   }: {
     readonly nowMs: number;
     readonly readings: ReadonlyMap<string, readonly UsageReading[]>;
-    readonly asked: Asked | undefined;
+    readonly asked: RequestedSize | undefined;
     readonly history: ScalingMemory | undefined;
     readonly ackedPerSecond: number | null;
   },
@@ -159,20 +159,20 @@ function memberOf(member: ScalingMemberRow, readings: readonly UsageReading[]): 
 }
 
 /**
- * Null where nobody tells of waiting work: usage says the rest. A task is a delivery: how many a slot finishes is what was
- * acked lately over the slots that are at work now.
+ * The work of a cluster; null when no member reports waiting work, since usage covers the rest. A task is a delivery: the
+ * rate of a slot is the recent rate of acks over the busy slots.
  */
 function workOf(members: readonly ScalingMemberRow[], ackedPerSecond: number | null): Work | null {
-  const telling = members.filter(({ reportsLoad }) => reportsLoad);
+  const reporting = members.filter(({ reportsLoad }) => reportsLoad);
   const backlog = members.reduce((sum, { inboxDepth }) => sum + inboxDepth, 0);
-  if (telling.length === 0 || backlog === 0) return null;
-  const inFlight = Math.round(telling.reduce((sum, member) => sum + member.load * member.concurrency, 0));
-  const slots = telling.reduce((sum, member) => sum + member.concurrency, 0);
+  if (reporting.length === 0 || backlog === 0) return null;
+  const inFlight = Math.round(reporting.reduce((sum, member) => sum + member.load * member.concurrency, 0));
+  const slots = reporting.reduce((sum, member) => sum + member.concurrency, 0);
   return {
     inFlight,
     backlog,
     tasksPerSlotSecond: ackedPerSecond === null || inFlight === 0 ? null : fourDecimals(ackedPerSecond / inFlight),
-    slotsPerMember: Math.max(1, Math.round(slots / telling.length)),
+    slotsPerMember: Math.max(1, Math.round(slots / reporting.length)),
   };
 }
 
@@ -185,8 +185,8 @@ function stabilityFactsOf(
     latencyMs,
   }: { readonly lost: number; readonly figures: InboxStatistics | undefined; readonly latencyMs: number },
 ): StabilityFacts {
-  const handedOver = figures?.firstDeliveries ?? [];
-  const count = handedOver.reduce((sum, each) => sum + each, 0);
+  const latencies = figures?.firstDeliveries ?? [];
+  const count = latencies.reduce((sum, each) => sum + each, 0);
   return {
     members: members.length,
     ready: members.filter(({ ready }) => ready).length,
@@ -194,7 +194,7 @@ function stabilityFactsOf(
     min: spec.size.min,
     unplannedLosses: lost,
     flaps: members.reduce((sum, { recentFlaps }) => sum + recentFlaps, 0),
-    handOvers: { count, within: Math.round(count * (shareWithin(handedOver, latencyMs) ?? 0)) },
+    handOvers: { count, within: Math.round(count * (shareWithin(latencies, latencyMs) ?? 0)) },
     mail: { sent: figures?.sent ?? 0, dead: figures?.dead ?? 0, redelivered: figures?.redelivered ?? 0 },
     loads: members.flatMap(({ reportsLoad, load }) => (reportsLoad ? [load] : [])),
   };
