@@ -6,7 +6,7 @@ import { loadConfig, type ManagerConfig } from './config/index.js';
 import { errorTable, ManagerError } from './contracts/errors.js';
 import { createLogger, createMetrics } from './telemetry/index.js';
 
-/** The server's root: configuration, then the HTTP API until a signal. SIGHUP reads the settings file again. */
+/** The composition root of the server: runs until SIGTERM or SIGINT; SIGHUP reads the settings file again. */
 async function main(stopping: AbortController): Promise<void> {
   const config = loadConfig({ env: process.env });
   const logger = createLogger('server', config.logLevel);
@@ -24,14 +24,16 @@ async function main(stopping: AbortController): Promise<void> {
   process.on('SIGHUP', () => {
     server
       .reload()
-      .catch((err: unknown) => logger.error({ err }, 'the configuration was not reloaded; the one before stays'));
+      .catch((err: unknown) =>
+        logger.error({ err }, 'the configuration was not reloaded; the previous one stays in force'),
+      );
   });
   logger.info({ signal: await stopped }, 'server stopping');
   await server.stop();
   logger.info('server stopped');
 }
 
-/** Connects with what the configuration says of TLS and keys, and makes sure that the server there can hold our runs. */
+/** Connects to Temporal and registers the search attributes that our workflows need. */
 async function openClient({ id, temporal }: ManagerConfig): Promise<ClusterManagerClient> {
   const where = `Temporal at ${temporal.address}, namespace "${temporal.namespace}",`;
   const connection = await Connection.connect({ ...temporal.connection, connectTimeout: '5s' }).catch(
@@ -49,12 +51,12 @@ async function openClient({ id, temporal }: ManagerConfig): Promise<ClusterManag
     return createClusterManagerClient(client, id, () => connection.close());
   } catch (cause) {
     await connection.close();
-    throw temporalRefusal(cause, where);
+    throw temporalError(cause, where);
   }
 }
 
-/** By gRPC's status numbers: what may pass by itself is waited out, what a person must change is not. */
-function temporalRefusal(cause: unknown, where: string): unknown {
+/** By gRPC status code: `service_unavailable` is retried; an error that a person must fix is `incompatible_service`. */
+function temporalError(cause: unknown, where: string): unknown {
   const { code } = cause as { readonly code?: unknown };
   const [unavailable, deadlineExceeded, notFound] = [14, 4, 5];
   if (code === unavailable || code === deadlineExceeded) {
@@ -62,7 +64,9 @@ function temporalRefusal(cause: unknown, where: string): unknown {
   }
   if (code === notFound) {
     const advice = 'create the namespace, or set TEMPORAL_NAMESPACE';
-    return new ManagerError('service_unavailable', `${where} is not there (${messageOf(cause)}); ${advice}`, { cause });
+    return new ManagerError('service_unavailable', `${where} does not exist (${messageOf(cause)}); ${advice}`, {
+      cause,
+    });
   }
   if (typeof code !== 'number') return cause;
   return new ManagerError('incompatible_service', `${where} cannot be used: ${messageOf(cause)}`, { cause });
@@ -74,7 +78,7 @@ const stopping = new AbortController();
 try {
   await main(stopping);
 } catch (error) {
-  // A signal that came while services were waited for: there was nothing to finish.
+  // On a signal during startup there is nothing to finish.
   if (!stopping.signal.aborted) {
     const code = error instanceof ManagerError ? error.code : 'internal';
     const text = error instanceof ManagerError ? error.message : error instanceof Error ? error.stack : String(error);

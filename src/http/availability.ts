@@ -1,8 +1,8 @@
 const codes = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ENOTFOUND', 'ETIMEDOUT', 'ENOENT', '53300']);
 
 /**
- * Whether PostgreSQL itself was away when a query failed: nothing is wrong with the request. SQLSTATE class 08 is the
- * connection, 57P01 to 57P03 a server that stops, crashed or starts.
+ * Whether a query failed because PostgreSQL could not be reached, and not because of the request. SQLSTATE class 08 are
+ * connection errors; 57P01 to 57P03 come from a server that stops, crashed or starts.
  */
 export function databaseUnavailable(error: unknown): boolean {
   if (!(error instanceof Error)) return false;

@@ -4,24 +4,24 @@ import type { Metrics } from '../telemetry/index.js';
 
 export interface HeartbeatOptions {
   readonly leaseSeconds: number;
-  /** The least time between two statements, unless nothing came for longer. */
+  /** The least time between the starts of two statements. */
   readonly windowMs: number;
 }
 
-interface Waiting {
+interface Pending {
   beat: Heartbeat;
-  readonly answers: { resolve(answer: BeatAnswer | undefined): void; reject(error: unknown): void }[];
+  readonly callers: { resolve(answer: BeatAnswer | undefined): void; reject(error: unknown): void }[];
 }
 
 /**
- * Gathers the heartbeats of all agents into few statements: a first one after quiet goes at once, then one statement
- * each window, never two at a time. Of an agent's beats in a window the fields said last are kept.
+ * Writes the heartbeats of all agents by few statements: the first after a quiet time at once, then one each window,
+ * never two at a time. Several heartbeats of one agent in a window are merged; the last value of each field is kept.
  */
 export class HeartbeatBatcher {
   readonly #db: ClustersDb;
   readonly #options: () => HeartbeatOptions;
   readonly #metrics: Metrics;
-  #waiting = new Map<string, Waiting>();
+  #pending = new Map<string, Pending>();
   #flushing: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
   #flushedAtMs = Number.NEGATIVE_INFINITY;
@@ -32,23 +32,23 @@ export class HeartbeatBatcher {
     this.#metrics = metrics;
   }
 
-  /** @returns what the statement that held the beat answered; undefined when the agent is not known or has left. */
+  /** @returns the new lease and epochs once written; undefined when the agent does not exist or has left. */
   beat(agentId: string, beat: Heartbeat): Promise<BeatAnswer | undefined> {
     return new Promise((resolve, reject) => {
-      const waiting = this.#waiting.get(agentId);
-      if (waiting) {
-        waiting.beat = { ...waiting.beat, ...beat };
-        waiting.answers.push({ resolve, reject });
+      const pending = this.#pending.get(agentId);
+      if (pending) {
+        pending.beat = { ...pending.beat, ...beat };
+        pending.callers.push({ resolve, reject });
       } else {
-        this.#waiting.set(agentId, { beat, answers: [{ resolve, reject }] });
+        this.#pending.set(agentId, { beat, callers: [{ resolve, reject }] });
       }
       this.#schedule();
     });
   }
 
-  /** Waits for the beats that were accepted. */
+  /** Writes the pending heartbeats and waits for them. */
   async close(): Promise<void> {
-    while (this.#waiting.size > 0 || this.#flushing) {
+    while (this.#pending.size > 0 || this.#flushing) {
       clearTimeout(this.#timer);
       this.#timer = undefined;
       await (this.#flushing ?? this.#flush());
@@ -56,7 +56,7 @@ export class HeartbeatBatcher {
   }
 
   #schedule(): void {
-    if (this.#flushing || this.#timer || this.#waiting.size === 0) return;
+    if (this.#flushing || this.#timer || this.#pending.size === 0) return;
     const dueInMs = this.#flushedAtMs + this.#options().windowMs - performance.now();
     this.#timer = setTimeout(
       () => {
@@ -76,16 +76,16 @@ export class HeartbeatBatcher {
   }
 
   async #save(): Promise<void> {
-    const batch = this.#waiting;
-    this.#waiting = new Map();
+    const batch = this.#pending;
+    this.#pending = new Map();
     this.#flushedAtMs = performance.now();
     this.#metrics.heartbeatBatchSize.observe(batch.size);
     try {
       const beats = new Map([...batch].map(([id, { beat }]) => [id, beat]));
       const saved = await saveHeartbeats(this.#db, beats, this.#options().leaseSeconds);
-      for (const [id, { answers }] of batch) for (const { resolve } of answers) resolve(saved.get(id));
+      for (const [id, { callers }] of batch) for (const { resolve } of callers) resolve(saved.get(id));
     } catch (error) {
-      for (const { answers } of batch.values()) for (const { reject } of answers) reject(error);
+      for (const { callers } of batch.values()) for (const { reject } of callers) reject(error);
     }
   }
 }

@@ -10,13 +10,13 @@ import type { Api } from './deps.js';
 export interface Listener {
   readonly port: number;
   readonly url: string;
-  /** Takes no new connections, lets requests in flight end for up to `graceMs`, then cuts them. */
+  /** Takes no new connections, waits up to `graceMs` for requests in flight, then closes their connections. */
   close(graceMs: number): Promise<void>;
 }
 
 /**
- * Puts the API on its address.
- * @throws ManagerError `port_busy`, `invalid_configuration` when the address is not of this machine or TLS files are unusable.
+ * Serves the API at the configured address.
+ * @throws ManagerError `port_busy`; `invalid_configuration` when the address does not belong to this machine.
  */
 export async function listen(api: Api, config: Pick<ManagerConfig, 'host' | 'port' | 'tls'>): Promise<Listener> {
   const { host, port, tls } = config;
@@ -28,8 +28,8 @@ export async function listen(api: Api, config: Pick<ManagerConfig, 'host' | 'por
       : { serverOptions: limits }),
   }) as Server;
   await new Promise<void>((resolve, reject) => {
-    server.once('error', (error) => reject(refusalOf(error, host, port)));
-    // After a restart of the server all agents come back within seconds; Node's 511 would refuse some.
+    server.once('error', (error) => reject(listenError(error, host, port)));
+    // After a restart all agents reconnect within seconds; Node's default backlog of 511 would refuse some.
     server.listen({ port, host, backlog: 4096 }, resolve);
   });
   const { port: actual } = server.address() as AddressInfo;
@@ -46,27 +46,27 @@ function readTls({ certPath, keyPath }: NonNullable<ManagerConfig['tls']>) {
 
 function closeServer(server: Server, graceMs: number): Promise<void> {
   return new Promise((resolve) => {
-    const cut = setTimeout(() => server.closeAllConnections(), graceMs);
+    const deadline = setTimeout(() => server.closeAllConnections(), graceMs);
     server.close(() => {
-      clearTimeout(cut);
+      clearTimeout(deadline);
       resolve();
     });
     server.closeIdleConnections();
   });
 }
 
-function refusalOf(error: NodeJS.ErrnoException, host: string, port: number): Error {
+function listenError(error: NodeJS.ErrnoException, host: string, port: number): Error {
   if (error.code === 'EADDRINUSE') {
     return new ManagerError(
       'port_busy',
-      `Port ${port} on ${host} is in use by another program; stop it, or set CLUSTER_MANAGER_PORT (0 takes a free one)`,
+      `Port ${port} on ${host} is in use by another program; stop it, or set CLUSTER_MANAGER_PORT (0 uses a free port)`,
       { cause: error },
     );
   }
   if (error.code === 'EADDRNOTAVAIL' || error.code === 'EACCES' || error.code === 'ENOTFOUND') {
     return new ManagerError(
       'invalid_configuration',
-      `${host}:${port} cannot be listened on (${error.code}); set CLUSTER_MANAGER_HOST to an address of this machine ` +
+      `The server cannot listen on ${host}:${port} (${error.code}); set CLUSTER_MANAGER_HOST to an address of this machine ` +
         'and CLUSTER_MANAGER_PORT to a port that this user may open',
       { cause: error },
     );

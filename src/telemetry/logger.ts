@@ -5,11 +5,11 @@ import { redactLine } from './redact.js';
 export type { Logger };
 
 /**
- * The logger of one process: JSON lines on stdout, readable lines where stdout is a terminal. Messages are constant
- * texts; facts go into fields: `logger.info({ clusterId, step }, 'step completed')`. Secrets are taken out of both.
- * @param name of the process, `server` or `worker`; in every line.
- * @param level the least that is written.
- * @param destination where lines go instead of stdout.
+ * The logger of one process: JSON lines on stdout, readable lines where stdout is a terminal. Messages are
+ * constant; facts are fields: `logger.info({ clusterId, step }, 'step completed')`. Secrets are redacted in both.
+ * @param name the process, `server` or `worker`, in every line.
+ * @param level the lowest level that is written.
+ * @param destination receives the lines instead of stdout.
  */
 export function createLogger(name: string, level: Level | 'silent' = 'info', destination?: DestinationStream): Logger {
   const options = {
@@ -27,6 +27,6 @@ const terminal = (): DestinationStream =>
   pretty({
     sync: true,
     ignore: 'pid,hostname',
-    // A line end in a message, which may quote an agent, would let it write a line of its own.
+    // A message may quote an agent: without this, a line end in it would forge a log line.
     messageFormat: (log, key) => String(log[key] ?? '').replace(/\s*\n\s*/g, ' '),
   });

@@ -1,25 +1,25 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 
-/** The figures of one process; `registry.metrics()` is its Prometheus page. */
+/** The metrics of one process; `registry.metrics()` renders them for Prometheus. */
 export interface Metrics {
   readonly registry: Registry;
-  /** Seconds from a request's headers to its answer. `route` is the pattern (`/v1/agents/:id`), never the path. */
+  /** Seconds from a request's headers to its response. `route` is the pattern (`/v1/agents/:id`), never the path. */
   readonly httpRequestSeconds: Histogram<'method' | 'route' | 'status'>;
-  /** Formation requests accepted, and ended by outcome: completed, compensated, refused, cancelled. */
+  /** Formation requests by outcome: accepted. */
   readonly formations: Counter<'outcome'>;
-  /** Heartbeats by outcome: accepted, or the refusal's code. */
+  /** Heartbeats by outcome: accepted, or an error code. */
   readonly heartbeats: Counter<'outcome'>;
-  /** Seconds from a message's acceptance to its first hand-over (`handed_over`) and to its ack (`acked`). */
+  /** Seconds from a message's acceptance to its first delivery (`handed_over`) and to its ack (`acked`). */
   readonly messageSeconds: Histogram<'measure'>;
-  /** Messages by outcome: accepted, dead_letter, or the refusal's code. */
+  /** Messages by outcome: accepted, duplicate, dead_letter, or an error code. */
   readonly messages: Counter<'outcome'>;
-  /** Inboxes that are being streamed now. */
+  /** Open streams of inboxes. */
   readonly openStreams: Gauge;
   /** Heartbeats written by one statement. */
   readonly heartbeatBatchSize: Histogram;
 }
 
-/** A registry of its own for each call: tests and several servers in a process do not count into one another. */
+/** Each call makes a registry of its own, so that several servers in one process do not share counts. */
 export function createMetrics(): Metrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
@@ -28,7 +28,7 @@ export function createMetrics(): Metrics {
     registry,
     httpRequestSeconds: new Histogram({
       name: 'cluster_manager_http_request_duration_seconds',
-      help: 'Seconds from request to answer.',
+      help: 'Seconds from request to response.',
       labelNames: ['method', 'route', 'status'],
       buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
       registers,
@@ -47,7 +47,7 @@ export function createMetrics(): Metrics {
     }),
     messageSeconds: new Histogram({
       name: 'cluster_manager_message_duration_seconds',
-      help: 'Seconds from acceptance to hand-over and to ack.',
+      help: 'Seconds from acceptance to first delivery and to ack.',
       labelNames: ['measure'],
       buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300],
       registers,
@@ -60,7 +60,7 @@ export function createMetrics(): Metrics {
     }),
     openStreams: new Gauge({
       name: 'cluster_manager_open_streams',
-      help: 'Inboxes that are being streamed now.',
+      help: 'Open streams of inboxes.',
       registers,
     }),
     heartbeatBatchSize: new Histogram({

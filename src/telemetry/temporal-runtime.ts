@@ -5,15 +5,15 @@ const levels = { TRACE: 'trace', DEBUG: 'debug', INFO: 'info', WARN: 'warn', ERR
 const severities = ['TRACE', 'DEBUG', 'INFO', 'WARN', 'ERROR'] as const;
 
 /**
- * Puts Temporal's logs into ours and, with a port, its metrics on `http://127.0.0.1:<port>/metrics`. Once a process and
- * before any connection to Temporal; a second call returns the runtime that is there.
+ * Writes Temporal's logs to our logger and, with a port, serves its metrics at `http://127.0.0.1:<port>/metrics`. Call it
+ * before any connection to Temporal; a second call in a process returns the first runtime.
  */
 export function installTemporalRuntime(logger: Logger, options: { readonly metricsPort?: number } = {}): Runtime {
   if (Runtime._instance) return Runtime._instance;
-  // Temporal says something at DEBUG at each turn of each workflow and activity: what is not wanted is not even made.
-  const least = severities.find((severity) => logger.isLevelEnabled(levels[severity])) ?? 'ERROR';
+  // Temporal logs at DEBUG for each task of each workflow and activity; entries below our level are not even created.
+  const lowest = severities.find((severity) => logger.isLevelEnabled(levels[severity])) ?? 'ERROR';
   return Runtime.install({
-    logger: new DefaultLogger(least, ({ level, message, meta }) => logger[levels[level]]({ ...meta }, message)),
+    logger: new DefaultLogger(lowest, ({ level, message, meta }) => logger[levels[level]]({ ...meta }, message)),
     telemetryOptions: {
       logging: { forward: {}, filter: makeTelemetryFilterString({ core: 'WARN', other: 'WARN' }) },
       ...(options.metricsPort !== undefined && {

@@ -81,7 +81,7 @@ const ready = (server: Server): Promise<string> =>
   waitFor(`the server to listen; it said:\n${server.output()}`, () => server.url());
 
 describe('the server', () => {
-  it('registers itself, takes its first tokens, makes the schedule, and stops cleanly on SIGTERM', async () => {
+  it('registers itself, stores the first tokens, creates the Schedules, and stops cleanly on SIGTERM', async () => {
     const server = start();
     const url = await ready(server);
     const headers = { authorization: `Bearer ${adminToken}` };
@@ -112,7 +112,7 @@ describe('the server', () => {
     await expect(fetch(`${url}/livez`)).rejects.toThrow();
   });
 
-  it('reads its settings again on SIGHUP or when told: the schedule follows, a file with a mistake changes nothing', async () => {
+  it('reads its settings again on SIGHUP and by the API: the Schedules follow, an invalid file changes nothing', async () => {
     const server = start();
     const url = await ready(server);
     const apply = () =>
@@ -132,7 +132,7 @@ describe('the server', () => {
     expect(await server.exit).toBe(0);
   });
 
-  it('says which port is busy and exits with 78', async () => {
+  it('names the port that is in use and exits with 78', async () => {
     const busy = createServer();
     await new Promise<void>((resolve) => busy.listen(0, '127.0.0.1', resolve));
     const { port } = busy.address() as AddressInfo;
@@ -143,13 +143,13 @@ describe('the server', () => {
     expect(await servers()).toBe(0);
   });
 
-  it('says what is wrong with its configuration and exits with 78', async () => {
+  it('names the problems of its configuration and exits with 78', async () => {
     const server = start({ CLUSTER_MANAGER_HOST: '0.0.0.0' });
     expect(await server.exit).toBe(78);
     expect(server.output()).toMatch(/^invalid_configuration: /);
   });
 
-  it('waits for services that are away, saying so, and a signal ends the waiting', async () => {
+  it('logs that it waits for services that cannot be reached, and stops waiting on a signal', async () => {
     const server = start({ TEMPORAL_ADDRESS: '127.0.0.1:9' });
     await waitFor('it to say that it waits', () => server.output().includes('waiting for a service'), {
       timeoutMs: 25_000,
@@ -177,7 +177,7 @@ describe('waiting for a service', () => {
   const logger = createLogger('test', 'silent');
   const { signal } = new AbortController();
 
-  it('goes on when it comes', async () => {
+  it('continues when the service can be reached', async () => {
     let tries = 0;
     const value = await waitForService(
       'a thing',
@@ -190,7 +190,7 @@ describe('waiting for a service', () => {
     expect([value, tries]).toEqual(['here', 3]);
   });
 
-  it('gives up at the limit, and at once for what waiting does not mend', async () => {
+  it('stops at the limit, and at once on an error that waiting cannot fix', async () => {
     const failing = (code: 'service_unavailable' | 'incompatible_service', limitMs: number) =>
       waitForService('a thing', () => Promise.reject(new ManagerError(code, code)), { logger, limitMs, signal });
     await expect(failing('service_unavailable', 300)).rejects.toThrow('service_unavailable');

@@ -12,9 +12,9 @@ afterEach(() => {
 });
 
 describe.each([
-  { wakeUps: true, how: 'by NOTIFY' },
-  { wakeUps: false, how: 'by the look alone' },
-])('two servers on the same databases, with wake-ups: $wakeUps', ({ wakeUps, how }) => {
+  { wakeUps: true, how: 'notifications on' },
+  { wakeUps: false, how: 'notifications off' },
+])('two servers on the same databases, $how', ({ wakeUps }) => {
   let databases: TestDatabases;
   let here: TestApi;
   let there: TestApi;
@@ -45,18 +45,18 @@ describe.each([
     return opened;
   };
 
-  it(`mail accepted by one reaches a long poll of the other, ${how}`, async () => {
+  it('a message accepted by one server ends a long poll of the other', async () => {
     const token = await here.register('poller');
     const polled = mailingOf(there).receive('poller', token, '?waitSeconds=20');
     await waitFor('the poll to wait', () => there.deps.messages.notifier.waiting === 1);
     await mailingOf(here).send(here.tokens.admin, { id: 'far', to: { agent: 'poller' } });
     const acceptedAtMs = performance.now();
     expect(idsOf(await polled)).toEqual(['far']);
-    // Without hints it takes as long as the machine needs for the looks; with them there is a bound.
+    // Without notifications the time depends on the polls of a busy machine; with them there is a bound.
     if (wakeUps) expect(performance.now() - acceptedAtMs).toBeLessThan(500);
   });
 
-  it('and a stream of the other, in order', async () => {
+  it('messages accepted by one server reach a stream of the other in order', async () => {
     const token = await here.register('streamer');
     const opened = await stream(there, 'streamer', token, 50);
     const ids = Array.from({ length: 20 }, (_, index) => `far-${index}`);
@@ -65,7 +65,7 @@ describe.each([
     expect(idsOf(opened.deliveries)).toEqual(ids);
   });
 
-  it('an ack at one lets a full stream of the other go on', async () => {
+  it('an ack at one server lets a stream of the other continue that was at its limit', async () => {
     const token = await here.register('acker');
     await mailingOf(here).send(here.tokens.admin, { id: 'one', to: { agent: 'acker' } });
     await mailingOf(here).send(here.tokens.admin, { id: 'two', to: { agent: 'acker' } });
@@ -76,7 +76,7 @@ describe.each([
     await waitFor('the next one', () => idsOf(opened.deliveries).join() === 'one,two');
   });
 
-  it('mail that another process wrote without a word arrives by the slow look', async () => {
+  it('a delivery written without a notification is found by polling', async () => {
     const token = await here.register('unwarned');
     const polled = mailingOf(there).receive('unwarned', token, '?waitSeconds=20');
     await waitFor('the poll to wait', () => there.deps.messages.notifier.waiting === 1);
@@ -85,7 +85,7 @@ describe.each([
     expect(idsOf(await polled)).toEqual(['silent']);
   });
 
-  it('the same message sent to both at once is accepted once', async () => {
+  it('the same message sent to both servers at the same time is accepted once', async () => {
     const token = await here.register('both');
     const message = { id: 'once', to: { agent: 'both' } };
     const results = await Promise.all(
@@ -97,7 +97,7 @@ describe.each([
     expect(idsOf(await mailingOf(here).receive('both', token))).toEqual(['once']);
   });
 
-  it('a token that one revoked is dead at the other within a second', async () => {
+  it('a token revoked at one server is rejected by the other within a second', async () => {
     const token = await here.register('revoked');
     expect(await mailingOf(there).receive('revoked', token)).toEqual([]);
     await here.register('revoked');
