@@ -4,7 +4,7 @@ import type { AgentView, RegisteredAgent } from '../../src/contracts/agents.js';
 import type { DeliveryView } from '../../src/contracts/inbox.js';
 import { deliver } from '../../src/stores/communication/index.js';
 import { waitFor } from '../support/wait-for.js';
-import { startTestApi, type Answer, type TestApi } from './support.js';
+import { startTestApi, type Answer, type TestApi, codeOf } from './support.js';
 
 let test: TestApi;
 beforeAll(async () => {
@@ -12,7 +12,6 @@ beforeAll(async () => {
 });
 afterAll(() => test.stop());
 
-const codeOf = ({ body }: Answer): string => (body as { code: string }).code;
 const registered = ({ body }: Answer): RegisteredAgent => body as RegisteredAgent;
 const register = (token: string, body: object) => test.call('POST', '/v1/agents', { token, body });
 

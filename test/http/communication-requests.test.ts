@@ -8,7 +8,7 @@ import { createTestDatabases, type TestDatabases } from '../support/database.js'
 import { waitFor } from '../support/wait-for.js';
 import { startTestWorker, type TestWorker } from '../support/worker.js';
 import { codeOf, idsOf, mailingOf, only, type Mailing } from './messaging-fixture.js';
-import { startTestApi, type Answer, type TestApi } from './support.js';
+import { startTestApi, type Answer, type TestApi, operationOf } from './support.js';
 
 let databases: TestDatabases;
 let worker: TestWorker;
@@ -37,7 +37,6 @@ const ask = (request: object, { token, wait = 30, headers }: How = {}): Promise<
     body: { type: 'COMMUNICATION', ...request },
     ...(headers ? { headers } : {}),
   });
-const operationOf = ({ body }: Answer): OperationView => (body as { operation: OperationView }).operation;
 const resultOf = (answer: Answer): CommunicationResult => {
   const { state, result, error } = operationOf(answer);
   if (state !== 'completed') throw new Error(`${state}: ${JSON.stringify(error)}`);

@@ -1,10 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { formationResult } from '../../src/contracts/formation.js';
 import type { DeliveryView } from '../../src/contracts/inbox.js';
-import type { OperationView } from '../../src/contracts/operations.js';
 import { createTestDatabases, type TestDatabases } from '../support/database.js';
 import { startTestWorker, type TestWorker } from '../support/worker.js';
-import { startTestApi, type Answer, type TestApi } from './support.js';
+import { startTestApi, type TestApi, operationOf } from './support.js';
 
 let databases: TestDatabases;
 let worker: TestWorker;
@@ -20,7 +19,6 @@ afterAll(async () => {
   await databases.drop();
 });
 
-const operationOf = ({ body }: Answer): OperationView => (body as { operation: OperationView }).operation;
 const ask = (body: object) =>
   test.call('POST', '/v1/requests?wait=30', { token: test.tokens.orchestrator, body: { type: 'FORMATION', ...body } });
 const inbox = async (id: string, token: string, waitSeconds: number): Promise<DeliveryView[]> => {

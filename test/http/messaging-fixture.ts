@@ -65,7 +65,7 @@ export const failureOf = ({ log }: TestApi): string => log.findLast((line) => li
 
 export const idsOf = (deliveries: readonly DeliveryView[]): string[] => deliveries.map(({ message }) => message.id);
 
-export const codeOf = ({ body }: Answer): string => (body as { code: string }).code;
+export { codeOf } from './support.js';
 
 export const only = <Value>(values: readonly Value[]): Value => {
   if (values.length !== 1) throw new Error(`One was expected: ${JSON.stringify(values)}`);

@@ -7,7 +7,7 @@ import { createClusterManagerClient } from '../../src/client/index.js';
 import type { OperationView } from '../../src/contracts/operations.js';
 import { endOperation, findOperation } from '../../src/stores/clusters/index.js';
 import { waitFor } from '../support/wait-for.js';
-import { startTestApi, type Answer, type Call, type TestApi } from './support.js';
+import { startTestApi, type Call, type TestApi, codeOf, operationOf } from './support.js';
 
 let test: TestApi;
 beforeAll(async () => {
@@ -18,8 +18,6 @@ afterAll(() => test.stop());
 const body = (name: string, more: object = {}) => ({ type: 'FORMATION', name, requiredCapabilities: ['c'], ...more });
 const ask = (request: object, call: Call = {}, query = '') =>
   test.call('POST', `/v1/requests${query}`, { token: test.tokens.orchestrator, body: request, ...call });
-const operationOf = ({ body: answer }: Answer): OperationView => (answer as { operation: OperationView }).operation;
-const codeOf = ({ body: answer }: Answer): string => (answer as { code: string }).code;
 const rows = async (): Promise<number> =>
   (await sql<{ n: number }>`select count(*) as n from operations`.execute(test.databases.clusters)).rows[0]?.n ?? 0;
 

@@ -9,7 +9,7 @@ import { addAgents } from '../support/fleet.js';
 import { waitFor } from '../support/wait-for.js';
 import { startTestWorker, testSettings, type TestWorker } from '../support/worker.js';
 import { codeOf } from './messaging-fixture.js';
-import { startTestApi, type Answer, type TestApi } from './support.js';
+import { startTestApi, type Answer, type TestApi, operationOf } from './support.js';
 
 let databases: TestDatabases;
 let worker: TestWorker;
@@ -39,7 +39,6 @@ async function clusterOf(name: string, spare = 0): Promise<string> {
   return clusterId;
 }
 
-const operationOf = ({ body }: Answer): OperationView => (body as { operation: OperationView }).operation;
 const refusal = (answer: Answer): [number, string] => [answer.status, codeOf(answer)];
 const scale = (clusterId: string, body?: object, more: { query?: string; key?: string; token?: string } = {}) =>
   test.call('POST', `/v1/clusters/${clusterId}/scale${more.query ?? ''}`, {

@@ -12,6 +12,7 @@ import { createClusterManagerClient, type ClusterManagerClient } from '../../src
 import { loadConfig, type ManagerConfig } from '../../src/config/index.js';
 import type { Endpoint } from '../../src/contracts/endpoint.js';
 import { endpoints } from '../../src/contracts/endpoints.js';
+import type { OperationView } from '../../src/contracts/operations.js';
 import { problem } from '../../src/contracts/problem.js';
 import { insertToken, newToken } from '../../src/stores/clusters/index.js';
 import { createLogger, createMetrics } from '../../src/telemetry/index.js';
@@ -204,3 +205,7 @@ const sorted = (value: unknown): unknown => {
       .map(([key, inner]) => [key, sorted(inner)]),
   );
 };
+
+export const codeOf = ({ body }: Answer): string => (body as { code: string }).code;
+
+export const operationOf = ({ body }: Answer): OperationView => (body as { operation: OperationView }).operation;
