@@ -15,8 +15,8 @@ export interface Figure {
 const significant = (value: number): number => Number(value.toPrecision(4));
 
 /**
- * A figure beside its limit or peer: the ratio is what can be compared between machines.
- * @param to.ratio where it was taken pair by pair; else value over reference.
+ * A figure with its reference, a limit or a peer. Compare the ratio between machines, not the value.
+ * @param to.ratio the median of pairwise ratios; default value over reference.
  */
 export function compared(
   figure: string,

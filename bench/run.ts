@@ -10,7 +10,7 @@ const unknown = flags.filter((flag) => flag !== '--quick');
 if (!(name in benches) || unknown.length > 0) {
   const seen = unknown.length > 0 ? unknown.join(' ') : name || 'nothing';
   process.stderr.write(
-    `"${seen}" is not known; allowed: npm run bench -- <${Object.keys(benches).join('|')}> [--quick]\n`,
+    `Unknown argument "${seen}"; allowed: npm run bench -- <${Object.keys(benches).join('|')}> [--quick]\n`,
   );
   process.exit(2);
 }

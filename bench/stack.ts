@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startStack, type Stack, type StackOptions } from '../src/dev-stack/stack.js';
 
-/** Runs `work` on a stack of its own, started and stopped by the product's launcher, in a folder that is removed. */
+/** Starts a separate stack with the product's launcher, runs `work` on it, stops it and removes its folder. */
 export async function withStack<Result>(
   options: Pick<StackOptions, 'services' | 'workers' | 'env'>,
   work: (stack: Stack) => Promise<Result>,

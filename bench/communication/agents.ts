@@ -7,10 +7,10 @@ import type { Stack } from '../../src/dev-stack/stack.js';
 
 export const tokenOf = (agentId: string): string => `cmt_bench-token-of-${agentId.padEnd(20, '-')}`;
 
-export const named = (prefix: string, count: number): string[] =>
+export const numberedIds = (prefix: string, count: number): string[] =>
   Array.from({ length: count }, (_, index) => `${prefix}-${index}`);
 
-/** Both databases of a stack, as the product migrates them. */
+/** Opens and migrates clusters_db and communication_db of a stack. */
 export async function openStores({ env }: Stack) {
   const clusters = openDatabase<ClustersSchema>({ url: env['CLUSTERS_DATABASE_URL'] ?? '', applicationName: 'bench' });
   const communication = openDatabase<CommunicationSchema>({
@@ -25,8 +25,8 @@ export async function openStores({ env }: Stack) {
 
 export type Stores = Awaited<ReturnType<typeof openStores>>;
 
-/** Agents with a token and an inbox each, as registration leaves them, with leases that outlast the bench. */
-export async function enrol({ clusters, communication }: Stores, ids: readonly string[]): Promise<void> {
+/** Inserts registered agents, each with a token and an inbox, and with leases that outlast the bench. */
+export async function insertAgents({ clusters, communication }: Stores, ids: readonly string[]): Promise<void> {
   await sql`
     insert into agents (id, capabilities, lease_expires_at)
     select id, '{work}', now() + interval '1 day' from unnest(${ids}::text[]) id`.execute(clusters);

@@ -1,8 +1,8 @@
 import pg from 'pg';
 import type { Stack } from '../../src/dev-stack/stack.js';
 
-/** Makes a database beside ours, on the same server. @returns its URL. */
-export async function makeDatabase(stack: Stack, name: string): Promise<string> {
+/** Creates a database on the PostgreSQL server of the stack. @returns its URL. */
+export async function createDatabase(stack: Stack, name: string): Promise<string> {
   const admin = new pg.Client({ connectionString: stack.adminDatabaseUrl });
   await admin.connect();
   await admin.query(`create database ${name}`);

@@ -1,30 +1,30 @@
 import { sql } from 'kysely';
 import type { Stack } from '../../src/dev-stack/stack.js';
 import { compared, quantile, type Figure } from '../figure.js';
-import { enrol, named, type Stores } from './agents.js';
-import { openOurQueue } from './our-queue.js';
+import { insertAgents, numberedIds, type Stores } from './agents.js';
+import { openProductQueue } from './product-queue.js';
 import { openPlainQueue } from './plain-queue.js';
 import { batchSize, body, endToEnd, recipients } from './queue.js';
 
-const others = named('behind', 10);
-/** Waiting in each measured inbox while it is measured; an inbox holds 10,000 at most. */
+const unmeasured = numberedIds('behind', 10);
+/** Open deliveries in each measured inbox during the measurement; an inbox holds 10,000 at most. */
 const backlog = 5000;
 
 /**
- * (f) batches end to end in young tables, behind a million acked messages, and with a hundred thousand waiting elsewhere
- * and five thousand in each inbox that is measured. Each against plain SQL at that moment, so that the machine's noise is
- * not taken for age.
+ * (f) Batches end to end in fresh tables, after a million acked messages, and with a hundred thousand open deliveries in
+ * other inboxes and five thousand in each measured inbox. Each is relative to plain SQL at that moment, so that noise of the
+ * machine is not taken for an effect of the table size.
  */
 export async function flatness(stack: Stack, plainUrl: string, quick: boolean, stores: Stores): Promise<Figure[]> {
   const plain = await openPlainQueue(plainUrl);
-  const ours = openOurQueue(stack.urls.api ?? '');
-  const load = { messages: quick ? 10_000 : 20_000, perCall: batchSize, atOnce: 4 };
+  const product = openProductQueue(stack.urls.api ?? '');
+  const load = { messages: quick ? 10_000 : 20_000, perCall: batchSize, concurrency: 4 };
   const measure = async (): Promise<{ rate: number; share: number }> => {
     const rounds: { rate: number; share: number }[] = [];
     for (let round = 0; round <= (quick ? 3 : 5); round += 1) {
       const limit = await endToEnd(plain.queue, load);
-      const rate = await endToEnd(ours.queue, load);
-      // The first round fills caches, and the plain table's first pages: it does not count.
+      const rate = await endToEnd(product.queue, load);
+      // The first round warms caches and fills the first pages of the plain table; it is not counted.
       if (round > 0) rounds.push({ rate, share: rate / limit });
     }
     return {
@@ -38,30 +38,33 @@ export async function flatness(stack: Stack, plainUrl: string, quick: boolean, s
       ),
     };
   };
-  const young = await measure();
-  await acked(stores, quick ? 100_000 : 1_000_000);
-  const old = await measure();
-  await enrol(stores, others);
-  await waiting(stores, quick ? 1000 : 10_000);
-  for (let sent = 0; sent < backlog * recipients; sent += batchSize) await ours.queue.sendBatch(batchSize);
-  const crowded = await measure();
-  ours.close();
+  const fresh = await measure();
+  await insertAcked(stores, quick ? 100_000 : 1_000_000);
+  const behindAcked = await measure();
+  await insertAgents(stores, unmeasured);
+  await insertWaiting(stores, quick ? 1000 : 10_000);
+  for (let sent = 0; sent < backlog * recipients; sent += batchSize) await product.queue.sendBatch(batchSize);
+  const behindWaiting = await measure();
+  product.close();
   await plain.close();
-  const figure = (name: string, now: typeof young): Figure =>
+  const figure = (name: string, now: typeof fresh): Figure =>
     compared(
       `communication.flat.${name}`,
       now.rate,
       'messages/s',
-      { against: 'young tables', reference: young.rate, ratio: now.share / young.share },
+      { against: 'fresh tables', reference: fresh.rate, ratio: now.share / fresh.share },
       { text: '>= 0.8', isMet: (ratio) => ratio >= 0.8 },
     );
-  return [figure(quick ? 'acked100k' : 'acked1M', old), figure(quick ? 'waiting10k' : 'waiting100k', crowded)];
+  return [
+    figure(quick ? 'acked100k' : 'acked1M', behindAcked),
+    figure(quick ? 'waiting10k' : 'waiting100k', behindWaiting),
+  ];
 }
 
-/** Messages that were sent to the measured recipients and acked, as sending and acking leaves them. */
-async function acked({ communication }: Stores, count: number): Promise<void> {
+/** Inserts messages to the measured recipients and their acked deliveries, as sending and acking would store them. */
+async function insertAcked({ communication }: Stores, count: number): Promise<void> {
   const each = count / recipients;
-  const ids = named('recipient', recipients);
+  const ids = numberedIds('recipient', recipients);
   await sql`
     with boxes as (
       update inboxes set next_sequence = next_sequence + ${each}, sequence_limit = next_sequence + ${each}
@@ -87,12 +90,12 @@ async function acked({ communication }: Stores, count: number): Promise<void> {
   await sql`vacuum analyze delivery_history`.execute(communication);
 }
 
-/** Mail that nobody has asked for yet, in inboxes of its own. */
-async function waiting({ communication }: Stores, each: number): Promise<void> {
+/** Inserts open deliveries in inboxes that are not measured. */
+async function insertWaiting({ communication }: Stores, each: number): Promise<void> {
   await sql`
     with boxes as (
       update inboxes set next_sequence = next_sequence + ${each}, sequence_limit = next_sequence + ${each}
-      where agent_id = any(${others}::text[]) returning no, agent_id, next_sequence - ${each} as first
+      where agent_id = any(${unmeasured}::text[]) returning no, agent_id, next_sequence - ${each} as first
     ), stored as (
       insert into messages (id, source, kind, address, type, data, body_hash, matched, expires_at)
       select 'waiting-' || b.no || '-' || (b.first + g), 'sender-0', 'agent', jsonb_build_object('agent', b.agent_id),

@@ -7,11 +7,11 @@ export interface Answer {
 
 export interface Call {
   readonly token: string;
-  /** JSON text, made beforehand where it can be: the client shares the machine with what it measures. */
+  /** JSON text, serialized in advance where possible: the client runs on the machine that it measures. */
   readonly body?: string | Buffer;
 }
 
-/** The leanest client there is: kept sockets, no parsing. */
+/** A minimal HTTP client: keep-alive sockets, no parsing, so that it takes little of the measured machine. */
 export function openHttp(url: string, sockets: number) {
   const { hostname: host, port } = new URL(url);
   const agent = new Agent({ keepAlive: true, maxSockets: sockets });
@@ -50,8 +50,9 @@ export function openHttp(url: string, sockets: number) {
 
 export type Http = ReturnType<typeof openHttp>;
 
-/** The text of an answer that must have this status. */
+/** @returns the body of a response. @throws Error when its status is not `wanted`. */
 export function expectStatus({ status, text }: Answer, wanted: number): string {
-  if (status !== wanted) throw new Error(`Answered ${status}, not ${wanted}: ${text.slice(0, 500)}`);
+  if (status !== wanted)
+    throw new Error(`The response has status ${status}, expected ${wanted}: ${text.slice(0, 500)}`);
   return text;
 }

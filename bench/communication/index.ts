@@ -1,24 +1,28 @@
 import type { Figure } from '../figure.js';
 import { withStack } from '../stack.js';
-import { enrol, named, openStores } from './agents.js';
-import { makeDatabase } from './databases.js';
+import { insertAgents, numberedIds, openStores } from './agents.js';
+import { createDatabase } from './databases.js';
 import { flatness } from './flatness.js';
 import { latency } from './latency.js';
-import { senders } from './our-queue.js';
+import { senders } from './product-queue.js';
 import { recipients } from './queue.js';
 import { streams } from './streams.js';
 import { throughput } from './throughput.js';
 import { workflows } from './workflows.js';
 
-/** Communication against its limits; docs/benches.md says how to read it. */
+/** The bench of communication; docs/benches.md explains its figures. */
 export const communication = (quick: boolean): Promise<Figure[]> =>
   withStack({ services: 'all', workers: 1 }, async (stack) => {
     const stores = await openStores(stack);
-    const measured = named('recipient', recipients);
-    // What workflows send is never read: those inboxes are others.
-    await enrol(stores, [...named('sender', senders), ...measured, ...named('mail-recipient', recipients)]);
-    const plain = await makeDatabase(stack, 'bench_plain');
-    const boss = await makeDatabase(stack, 'bench_boss');
+    const measured = numberedIds('recipient', recipients);
+    // The workflows send to inboxes of their own, because no consumer reads those messages.
+    await insertAgents(stores, [
+      ...numberedIds('sender', senders),
+      ...measured,
+      ...numberedIds('workflow-recipient', recipients),
+    ]);
+    const plain = await createDatabase(stack, 'bench_plain');
+    const boss = await createDatabase(stack, 'bench_boss');
     const figures = [
       ...(await latency(stack, quick)),
       ...(await throughput(stack, { plain, boss }, quick)),

@@ -3,15 +3,15 @@ import type { Stack } from '../../src/dev-stack/stack.js';
 import { absolute, quantile, type Figure } from '../figure.js';
 import { tokenOf } from './agents.js';
 import { expectStatus, openHttp } from './http.js';
-import { recipientId, senderId, senders } from './our-queue.js';
+import { recipientId, senderId, senders } from './product-queue.js';
 import { body, recipients } from './queue.js';
 import { eventsOf, openStream } from './waiting-consumers.js';
 
 const perSecond = 50;
 
 /**
- * (e) single messages at an even pace to consumers that wait on a stream: from acceptance, by the message's time, until
- * the consumer has it in hand; and from the send until its ack is confirmed. One clock: all runs on this machine.
+ * (e) Single messages at a constant rate to consumers with an open stream: from acceptance, the message's time, until the
+ * consumer receives it, and from the send until its ack is confirmed. All processes share this machine's clock.
  */
 export async function latency(stack: Stack, quick: boolean): Promise<Figure[]> {
   const sending = openHttp(stack.urls.api ?? '', 64);

@@ -1,31 +1,22 @@
-import { readFileSync } from 'node:fs';
 import type { DeliveryView } from '../../src/contracts/inbox.js';
 import type { Stack } from '../../src/dev-stack/stack.js';
 import { absolute, type Figure } from '../figure.js';
-import { enrol, named, tokenOf, type Stores } from './agents.js';
+import { residentMb } from '../memory.js';
+import { insertAgents, numberedIds, tokenOf, type Stores } from './agents.js';
 import { expectStatus, openHttp } from './http.js';
-import { senderId } from './our-queue.js';
+import { senderId } from './product-queue.js';
 import { body, pause } from './queue.js';
 import { eventsOf, openStream } from './waiting-consumers.js';
 
 const count = 1000;
 
-/** Resident memory in MB, or undefined where /proc is not there. */
-function residentMb(pid: number): number | undefined {
-  try {
-    return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024;
-  } catch {
-    return undefined;
-  }
-}
-
-/** (g) the server's memory with a thousand inboxes streamed at once, while each is given mail round after round. */
+/** (g) The server's memory with a thousand open inbox streams, while each inbox receives messages in rounds. */
 export async function streams(stack: Stack, quick: boolean, stores: Stores): Promise<Figure[]> {
   const server = stack.processes().find(({ name }) => name.startsWith('server'))?.pid ?? 0;
   const before = residentMb(server);
   if (before === undefined) return [];
-  const agents = named('streamed', count);
-  await enrol(stores, agents);
+  const agents = numberedIds('streamed', count);
+  await insertAgents(stores, agents);
   const receiving = openHttp(stack.urls.api ?? '', count + 64);
   const sending = openHttp(stack.urls.api ?? '', 4);
   let acked = 0;
@@ -36,7 +27,7 @@ export async function streams(stack: Stack, quick: boolean, stores: Stores): Pro
     const call = { token: tokenOf(agentId), body: JSON.stringify({ leaseToken }) };
     for (;;) {
       const answer = await receiving.call('POST', `/v1/deliveries/${id}/ack`, call);
-      // Where the lease ran out before its ack, the delivery comes again.
+      // When the lease expired before its ack, the server delivers the message again.
       if (answer.status === 409) return;
       if (answer.status !== 503) {
         expectStatus(answer, 200);
@@ -88,7 +79,7 @@ export async function streams(stack: Stack, quick: boolean, stores: Stores): Pro
       text: '<= 200 MB more',
       isMet: (value) => value - before <= 200,
     }),
-    absolute('communication.streams.troubles', refused + ended, 'acks refused and streams ended', {
+    absolute('communication.streams.errors', refused + ended, 'acks refused and streams ended', {
       text: '0',
       isMet: (value) => value === 0,
     }),

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { tokenOf } from './agents.js';
 import type { Http } from './http.js';
 
-/** An inbox stream that is read as it comes. `onText` gets what arrived, cut anywhere. */
+/** Opens an inbox stream. `onText` receives chunks of text that may end within an event. */
 export async function openStream(
   http: Http,
   agentId: string,
@@ -10,15 +10,16 @@ export async function openStream(
 ): Promise<IncomingMessage> {
   const path = `/v1/agents/${agentId}/inbox?max=${max}`;
   const stream = await http.open('GET', path, { token: tokenOf(agentId) }, { accept: 'text/event-stream' });
-  if (stream.statusCode !== 200) throw new Error(`The inbox stream of ${agentId} was answered ${stream.statusCode}`);
+  if (stream.statusCode !== 200)
+    throw new Error(`The inbox stream of ${agentId} has status ${stream.statusCode}, expected 200`);
   stream.setEncoding('utf8');
   stream.on('data', onText);
-  // A stream that this side closes ends with an error of its socket.
+  // Closing a stream from this side emits a socket error.
   stream.on('error', () => undefined);
   return stream;
 }
 
-/** Cuts a stream's text into the data of its `delivery` events. */
+/** Splits a stream's text into events. @returns a function for each chunk; it calls `onData` for `delivery` events. */
 export function eventsOf(onData: (json: string) => void): (text: string) => void {
   let rest = '';
   return (text) => {

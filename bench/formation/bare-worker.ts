@@ -2,7 +2,7 @@ import { fileURLToPath } from 'node:url';
 import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import { workerOptions } from '../../src/worker-options.js';
 
-/** Run as its own process, as the product's worker is. Arguments: address, namespace, task queue. */
+/** Runs as a separate process, like the product's worker. Arguments: address, namespace, task queue. */
 const [address = '', namespace = '', taskQueue = ''] = process.argv.slice(2);
 Runtime.install({ logger: new DefaultLogger('ERROR'), shutdownSignals: ['SIGTERM', 'SIGINT'] });
 const connection = await NativeConnection.connect({ address });

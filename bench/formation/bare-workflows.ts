@@ -7,7 +7,7 @@ const { first, second, third, fourth } = proxyActivities<
   heartbeatTimeout: '5s',
 });
 
-/** The limit: what four activities that do nothing cost on this server. */
+/** The limit: the cost of four no-op activities on this Temporal server. */
 export async function bareFour(): Promise<void> {
   await first();
   await second();

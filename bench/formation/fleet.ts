@@ -1,11 +1,11 @@
 import { sql } from 'kysely';
 import type { ClustersDb } from '../../src/stores/clusters/index.js';
 
-/** Twenty capabilities, three an agent, so that a request for two finds a seventh of the fleet for each. */
+/** Twenty capabilities, three for each agent, so that about a seventh of the fleet offers each of them. */
 const capabilities = ['plan', 'code', 'review', 'test', 'search', 'translate', 'summarise', 'vision', 'speech', 'maths',
   'law', 'finance', 'biology', 'chemistry', 'physics', 'history', 'design', 'write', 'edit', 'route']; // prettier-ignore
 
-/** Fills the fleet up to `count` agents, as registration would leave them, with leases that outlast the bench. */
+/** Inserts registered agents until there are `count`, with leases that outlast the bench. */
 export async function registerFleet(db: ClustersDb, count: number, { maxClusters = 1 } = {}): Promise<void> {
   await sql`
     insert into agents (id, host, capabilities, resources, max_clusters, lease_expires_at, load)

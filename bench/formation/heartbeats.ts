@@ -14,7 +14,7 @@ const ticksPerSecond = 50;
 
 const tokenOf = (index: number): string => `cmt_bench-agent-token-${String(index).padStart(8, '0')}`;
 
-/** CPU seconds that a process has used, or 0 where /proc is not there. */
+/** @returns the CPU seconds that a process has used, or 0 where /proc does not exist. */
 function cpuSeconds(pid: number): number {
   try {
     const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
@@ -24,7 +24,7 @@ function cpuSeconds(pid: number): number {
   }
 }
 
-function beat(url: URL, agent: Agent, index: number): Promise<number> {
+function sendHeartbeat(url: URL, agent: Agent, index: number): Promise<number> {
   const body = JSON.stringify({ load: 0.5, usage: { slots: 2 }, inboxDepth: 0 });
   return new Promise((resolve, reject) => {
     const call = request(
@@ -50,7 +50,7 @@ function beat(url: URL, agent: Agent, index: number): Promise<number> {
   });
 }
 
-/** (d) 10,000 agents with a token each that beat every 5 s over HTTP: 2,000 a second. */
+/** (d) 10,000 agents, each with a token, that send a heartbeat every 5 s over HTTP: 2,000 per second. */
 export const heartbeats = (quick: boolean): Promise<Figure[]> =>
   withStack({ services: 'all' }, async (stack) => {
     const db = openDatabase<ClustersSchema>({
@@ -72,9 +72,9 @@ export const heartbeats = (quick: boolean): Promise<Figure[]> =>
     const connections = new Agent({ keepAlive: true, maxSockets: 512 });
     const seconds = quick ? 10 : 30;
     const server = stack.processes().find(({ name }) => name.startsWith('server'))?.pid ?? 0;
-    // Everybody once before it counts: an agent's first beat also looks its token up.
+    // One heartbeat of each agent before the measurement, because the first one also looks up the token.
     for (let from = 1; from <= agents; from += 250) {
-      await Promise.all(Array.from({ length: 250 }, (_, offset) => beat(url, connections, from + offset)));
+      await Promise.all(Array.from({ length: 250 }, (_, offset) => sendHeartbeat(url, connections, from + offset)));
     }
     const perTick = agents / (everyMs / 1000) / ticksPerSecond;
     const latenciesMs: number[] = [];
@@ -89,13 +89,13 @@ export const heartbeats = (quick: boolean): Promise<Figure[]> =>
         next = (next % agents) + 1;
         const at = performance.now();
         calls.push(
-          beat(url, connections, index).then((status) => {
+          sendHeartbeat(url, connections, index).then((status) => {
             if (status === 200) latenciesMs.push(performance.now() - at);
             else refused.push(status);
           }),
         );
       }
-      // An open load: the next beats come when they are due, whether or not the last were answered.
+      // An open workload: heartbeats are sent when they are due, without waiting for earlier responses.
       const due = begin + ((tick + 1) * 1000) / ticksPerSecond;
       await new Promise((resolve) => setTimeout(resolve, Math.max(0, due - performance.now())));
     }
@@ -108,7 +108,7 @@ export const heartbeats = (quick: boolean): Promise<Figure[]> =>
     await db.destroy();
     return [
       absolute('heartbeats.rate', latenciesMs.length / elapsed, '/s'),
-      absolute('heartbeats.refused', refused.length, 'beats', { text: '0', isMet: (value) => value === 0 }),
+      absolute('heartbeats.refused', refused.length, 'heartbeats', { text: '0', isMet: (value) => value === 0 }),
       absolute('heartbeats.leasesRenewed', rows[0]?.renewed ?? 0, 'agents', {
         text: `${agents}`,
         isMet: (value) => value === agents,

@@ -14,7 +14,7 @@ import { registerFleet } from './fleet.js';
 
 const fleets = [100, 10_000, 100_000] as const;
 
-/** (c) identifyAgents whole, with its commit, in fleets of growing size. */
+/** (c) The whole step identifyAgents, with its commit, in fleets of increasing size. */
 export const identify = (quick: boolean): Promise<Figure[]> =>
   withStack({ services: 'data' }, async (stack) => {
     const { CLUSTERS_DATABASE_URL = '', COMMUNICATION_DATABASE_URL = '', RESOURCES_DATABASE_URL = '' } = stack.env;
@@ -53,7 +53,7 @@ export const identify = (quick: boolean): Promise<Figure[]> =>
           round: 0,
           for: { request },
         })) as IdentifiedAgents;
-        // The first calls warm the connection, the query plans and the process.
+        // The first calls warm up the connection, the query plans and the process; they are not counted.
         if (index >= 5) samples.push(performance.now() - at);
         if (reserved !== 5) throw new Error(`identifyAgents reserved ${reserved} of 5 in a fleet of ${fleet}`);
         await environment.run(activities.releaseAgents, ids);

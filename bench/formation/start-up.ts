@@ -1,18 +1,8 @@
-import { readFileSync } from 'node:fs';
 import { absolute, type Figure } from '../figure.js';
+import { residentMb } from '../memory.js';
 import { withStack } from '../stack.js';
 
-/** Resident memory of a process in MB, or undefined where /proc is not there. */
-function residentMb(pid: number): number | undefined {
-  try {
-    const kb = /VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
-    return kb === undefined ? undefined : Number(kb) / 1024;
-  } catch {
-    return undefined;
-  }
-}
-
-/** (e) from nothing running to everything ready, on an empty state folder, with all binaries there; memory after it. */
+/** (e) The time from no process to all ready, on an empty state folder with installed binaries, and the memory then. */
 export async function startUp(_quick: boolean): Promise<Figure[]> {
   const at = performance.now();
   return withStack({ services: 'all' }, async (stack) => {

@@ -14,13 +14,13 @@ interface Rate {
   readonly perSecond: number;
 }
 
-/** Calls `run` `count` times, `atOnce` in flight. */
-export async function drive(count: number, atOnce: number, run: () => Promise<unknown>): Promise<Rate> {
+/** Calls `run` `count` times, `concurrency` of them in flight, and measures each call. */
+export async function measureCalls(count: number, concurrency: number, run: () => Promise<unknown>): Promise<Rate> {
   const latenciesMs: number[] = [];
   let started = 0;
   const begin = performance.now();
   await Promise.all(
-    Array.from({ length: atOnce }, async () => {
+    Array.from({ length: concurrency }, async () => {
       while (started < count) {
         started += 1;
         const at = performance.now();
@@ -39,7 +39,7 @@ export async function startBareWorker(address: string, namespace: string, taskQu
   });
   await new Promise<void>((resolve, reject) => {
     child.stdout.once('data', () => resolve());
-    child.once('exit', (code) => reject(new Error(`The bare worker ended with ${code} before it was ready`)));
+    child.once('exit', (code) => reject(new Error(`The bare worker exited with code ${code} before it was ready`)));
   });
   return () =>
     new Promise<void>((resolve) => {
@@ -49,8 +49,8 @@ export async function startBareWorker(address: string, namespace: string, taskQu
 }
 
 /**
- * (a) a bare workflow of four activities that do nothing: the limit of this server; (b) formCluster through the
- * client. In turns, on one server, so that both meet the same noise.
+ * (a) A bare workflow of four no-op activities: the limit of this Temporal server; (b) formCluster through the client.
+ * They alternate on one server, so that both meet the same noise.
  */
 export const throughput = (quick: boolean): Promise<Figure[]> =>
   withStack({ services: 'all', workers: 1 }, async (stack) => {
@@ -70,51 +70,54 @@ export const throughput = (quick: boolean): Promise<Figure[]> =>
     let sequence = 0;
     const bare = () =>
       client.workflow.execute('bareFour', { workflowId: `bare-${(sequence += 1)}`, taskQueue: 'bare' });
-    const ours = () =>
+    const product = () =>
       manager.formCluster({
         name: `bench-${(sequence += 1)}`,
         requiredCapabilities: ['plan', 'code'],
         size: { desired: 5 },
       });
 
-    await drive(10, 5, bare);
-    await drive(10, 5, ours);
-    const single = await inTurns(
+    await measureCalls(10, 5, bare);
+    await measureCalls(10, 5, product);
+    const oneAtATime = await alternate(
       quick ? 4 : 8,
-      () => drive(15, 1, bare),
-      () => drive(15, 1, ours),
+      () => measureCalls(15, 1, bare),
+      () => measureCalls(15, 1, product),
     );
-    const many = await inTurns(
+    const concurrent = await alternate(
       quick ? 3 : 6,
-      () => drive(150, 50, bare),
-      () => drive(150, 50, ours),
+      () => measureCalls(150, 50, bare),
+      () => measureCalls(150, 50, product),
     );
     await stopBare();
     await connection.close();
     const latency = (share: number) => (rate: Rate) => quantile(rate.latenciesMs, share);
     return [
-      figureOf('formation.throughput', 'workflows/s', many, (rate) => rate.perSecond, {
+      figureOf('formation.throughput', 'workflows/s', concurrent, (rate) => rate.perSecond, {
         text: '>= 0.85',
         isMet: (ratio) => ratio >= 0.85,
       }),
-      figureOf('formation.latency.p50', 'ms', single, latency(0.5), { text: '<= 1.3', isMet: (ratio) => ratio <= 1.3 }),
-      figureOf('formation.latency.p99', 'ms', single, latency(0.99)),
+      figureOf('formation.latency.p50', 'ms', oneAtATime, latency(0.5), {
+        text: '<= 1.3',
+        isMet: (ratio) => ratio <= 1.3,
+      }),
+      figureOf('formation.latency.p99', 'ms', oneAtATime, latency(0.99)),
     ];
   });
 
 interface Pair {
   readonly bare: Rate;
-  readonly ours: Rate;
+  readonly product: Rate;
 }
 
-/** Runs both in turns: a machine that slows down for a while slows both halves of a pair. */
-async function inTurns(rounds: number, bare: () => Promise<Rate>, ours: () => Promise<Rate>): Promise<Pair[]> {
+/** Alternates between both, so that a temporary slowdown of the machine affects both halves of a pair. */
+async function alternate(rounds: number, bare: () => Promise<Rate>, product: () => Promise<Rate>): Promise<Pair[]> {
   const pairs: Pair[] = [];
-  for (let round = 0; round < rounds; round += 1) pairs.push({ bare: await bare(), ours: await ours() });
+  for (let round = 0; round < rounds; round += 1) pairs.push({ bare: await bare(), product: await product() });
   return pairs;
 }
 
-/** The median over all pairs of a figure, its reference, and the ratio within a pair. */
+/** The medians over all pairs of the value, of the reference, and of the ratio within a pair. */
 function figureOf(
   name: string,
   unit: string,
@@ -123,8 +126,8 @@ function figureOf(
   aim?: Parameters<typeof compared>[4],
 ): Figure {
   const median = (values: readonly number[]) => quantile(values, 0.5);
-  const ratio = median(pairs.map((pair) => of(pair.ours) / of(pair.bare)));
+  const ratio = median(pairs.map((pair) => of(pair.product) / of(pair.bare)));
   const reference = median(pairs.map((pair) => of(pair.bare)));
-  const value = median(pairs.map((pair) => of(pair.ours)));
+  const value = median(pairs.map((pair) => of(pair.product)));
   return compared(name, value, unit, { against: 'bare four no-op activities', reference, ratio }, aim);
 }

@@ -18,7 +18,7 @@ const spec = (members: number, max: number) => ({
   queueSeconds: 3600,
 });
 
-/** Active clusters with their members, as formation leaves them in clusters_db; the others know nothing of them. */
+/** Inserts active clusters with their members into clusters_db only, as a formation would store them there. */
 export async function insertClusters(
   db: ClustersDb,
   {

@@ -1,7 +1,7 @@
 import { allocate } from '../../src/domain/scaling/drf.js';
 import { absolute, compared, quantile, type Figure } from '../figure.js';
 
-/** (c) weighted dominant resource fairness among many clusters that all want more than there is, four resources. */
+/** (c) Weighted dominant resource fairness among many clusters that together want more than the capacity, four resources. */
 export function fairness(quick: boolean): Figure[] {
   const rounds = quick ? 3 : 7;
   const timeOf = (clusters: number): number => {
@@ -21,19 +21,19 @@ export function fairness(quick: boolean): Figure[] {
     return quantile(times, 0.5);
   };
   timeOf(1000);
-  const thousand = timeOf(1000);
-  const ten = timeOf(10_000);
+  const msFor1000 = timeOf(1000);
+  const msFor10000 = timeOf(10_000);
   return [
-    absolute('scaling.fairness.10000', ten, 'ms, 10,000 clusters x 4 resources', {
+    absolute('scaling.fairness.10000', msFor10000, 'ms, 10,000 clusters x 4 resources', {
       text: '<= 1000 ms',
       isMet: (value) => value <= 1000,
     }),
     compared(
       'scaling.fairness.growth',
-      ten,
+      msFor10000,
       'ms',
-      { against: '1,000 clusters', reference: thousand },
-      // n log n from 1,000 to 10,000 is 13.3; caches make it more.
+      { against: '1,000 clusters', reference: msFor1000 },
+      // n log n grows by 13.3 from 1,000 to 10,000; cache misses add to it.
       { text: '<= 20', isMet: (ratio) => ratio <= 20 },
     ),
   ];

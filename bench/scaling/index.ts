@@ -8,7 +8,7 @@ import { openStores, type Stores } from './stores.js';
 import { usage } from './usage.js';
 import type { Stack } from '../../src/dev-stack/stack.js';
 
-/** Scaling against its limits; docs/benches.md says how to read it. */
+/** The bench of scaling; docs/benches.md explains its figures. */
 export async function scaling(quick: boolean): Promise<Figure[]> {
   const figures = fairness(quick);
   const inStack = (...parts: ((stack: Stack, quick: boolean, stores: Stores) => Promise<Figure[]>)[]) =>

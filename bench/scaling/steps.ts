@@ -4,15 +4,15 @@ import type { Stack } from '../../src/dev-stack/stack.js';
 import { openRoutes, routeAndDeliver } from '../../src/stores/communication/index.js';
 import { openAccount } from '../../src/stores/resources/index.js';
 import { compared, quantile, type Figure } from '../figure.js';
-import { drive, startBareWorker } from '../formation/throughput.js';
+import { measureCalls, startBareWorker } from '../formation/throughput.js';
 import { clusterName, insertClusters, memberName } from './clusters.js';
 import type { Stores } from './stores.js';
 
 const size = 3;
 
 /**
- * (a) scaleCluster that finds nothing to do, and one that adds a member without a soak, against a bare workflow of four
- * activities that do nothing; in turns, each run on a cluster of its own.
+ * (a) scaleCluster without any change, and one that adds a member without a soak, against a bare workflow of four no-op
+ * activities. They alternate, and each run has a cluster of its own.
  */
 export async function steps(stack: Stack, quick: boolean, stores: Stores): Promise<Figure[]> {
   const { TEMPORAL_ADDRESS: address = '', TEMPORAL_NAMESPACE: namespace = '' } = stack.env;
@@ -20,7 +20,7 @@ export async function steps(stack: Stack, quick: boolean, stores: Stores): Promi
   const runs = quick ? 60 : 120;
   const clusters = rounds * runs + runs;
   await insertClusters(stores.clusters, { from: 1, to: clusters, members: size });
-  // Those that grow are known everywhere, and there is somebody to join each.
+  // Growing clusters need routes and an account, and free agents that can join.
   for (let index = 1; index <= clusters; index += 1) {
     const clusterId = clusterName(index);
     const members = Array.from({ length: size }, (_, member) => ({
@@ -35,35 +35,36 @@ export async function steps(stack: Stack, quick: boolean, stores: Stores): Promi
     await routeAndDeliver(stores.communication, { clusterId, epoch: 1, members }, []);
     await openAccount(stores.resources, { clusterId, weight: 1, perMember: {} });
   }
-  await stores.addSpares(2 * clusters);
+  await stores.insertFreeAgents(2 * clusters);
   const stopBare = await startBareWorker(address, namespace, 'bare');
   const connection = await Connection.connect({ address });
   const client = new Client({ connection, namespace });
   const manager = createClusterManagerClient(client, 'cluster-manager-1');
   let sequence = 0;
-  let calm = 0;
-  let grown = 0;
+  let unchangedRuns = 0;
+  let addingRuns = 0;
   const bare = () =>
     client.workflow.execute('bareFour', { workflowId: `bare-scaling-${(sequence += 1)}`, taskQueue: 'bare' });
   const unchanged = async () => {
-    const clusterId = clusterName((calm++ % clusters) + 1);
+    const clusterId = clusterName((unchangedRuns++ % clusters) + 1);
     const { outcome } = await manager.scaleCluster({ clusterId });
-    if (outcome !== 'unchanged') throw new Error(`${clusterId} is ${outcome}`);
+    if (outcome !== 'unchanged') throw new Error(`The scaling of ${clusterId} ended as ${outcome}, expected unchanged`);
   };
   const adding = async () => {
-    const clusterId = clusterName(grown++ + 1);
+    const clusterId = clusterName(addingRuns++ + 1);
     const { outcome, verdict } = await manager.scaleCluster({ clusterId, desired: size + 1, soakSeconds: 0 });
-    if (outcome !== 'scaled') throw new Error(`${clusterId} is ${outcome}: ${verdict}`);
+    if (outcome !== 'scaled')
+      throw new Error(`The scaling of ${clusterId} ended as ${outcome}, expected scaled: ${verdict}`);
   };
-  await drive(20, 10, bare);
-  await drive(20, 10, unchanged);
-  await drive(20, 10, adding);
+  await measureCalls(20, 10, bare);
+  await measureCalls(20, 10, unchanged);
+  await measureCalls(20, 10, adding);
   const measured: { bare: number; unchanged: number; adding: number }[] = [];
   for (let round = 0; round < rounds; round += 1) {
     measured.push({
-      bare: (await drive(runs, 40, bare)).perSecond,
-      unchanged: (await drive(runs, 40, unchanged)).perSecond,
-      adding: (await drive(runs, 40, adding)).perSecond,
+      bare: (await measureCalls(runs, 40, bare)).perSecond,
+      unchanged: (await measureCalls(runs, 40, unchanged)).perSecond,
+      adding: (await measureCalls(runs, 40, adding)).perSecond,
     });
   }
   await stopBare();

@@ -6,7 +6,7 @@ import { migrate } from '../../src/stores/migrate.js';
 import { resourcesDatabase, type ResourcesSchema } from '../../src/stores/resources/index.js';
 import type { Stack } from '../../src/dev-stack/stack.js';
 
-/** The three databases of a stack, as the product migrates them. */
+/** Opens and migrates the three databases of a stack. */
 export async function openStores({ env }: Stack) {
   const options = { applicationName: 'bench', statementTimeoutMs: 900_000 };
   const clusters = openDatabase<ClustersSchema>({ ...options, url: env['CLUSTERS_DATABASE_URL'] ?? '' });
@@ -19,8 +19,8 @@ export async function openStores({ env }: Stack) {
     clusters,
     communication,
     resources,
-    /** Agents that are members of nothing. */
-    addSpares: async (count: number): Promise<void> => {
+    /** Inserts agents that are members of no cluster. */
+    insertFreeAgents: async (count: number): Promise<void> => {
       await sql`
         insert into agents (id, capabilities, resources, lease_expires_at, registered_at)
         select 'spare-' || i, '{work}', '{"slots": 4}', now() + interval '1 day', now()

@@ -15,9 +15,9 @@ const clustersOfFive = 10_000;
 const perStatement = 5000;
 
 /**
- * (d) the usage of 100,000 agents over an hour of simulated time, one sample each five minutes: as many rows are kept as
- * with one each 15 s, since five minutes share a row. Half of them are the members of 10,000 clusters of five; then one
- * cluster is assessed again and again.
+ * (d) The usage of 100,000 agents over an hour of simulated time, one sample every five minutes. A sample every 15 s would
+ * store as many rows, because five minutes share a row. Half of the agents are members of 10,000 clusters of five, which are
+ * then assessed one at a time.
  */
 export async function usage(stack: Stack, quick: boolean, stores: Stores): Promise<Figure[]> {
   const ids = Array.from({ length: agents }, (_, index) =>
@@ -46,9 +46,9 @@ export async function usage(stack: Stack, quick: boolean, stores: Stores): Promi
   for (let run = 0; run < 220; run += 1) {
     const at = performance.now();
     const cluster = await findCluster(stores.clusters, clusterName(1 + ((run * 37) % clustersOfFive)));
-    if (!cluster) throw new Error('There is no cluster to assess');
-    const picture = (await readClusterSnapshots(deps, [cluster], { rules })).get(cluster.id);
-    if (!picture || assess(picture.facts, rules).usage.out === null) throw new Error(`${cluster.id} has no usage`);
+    if (!cluster) throw new Error('The cluster to assess does not exist');
+    const snapshot = (await readClusterSnapshots(deps, [cluster], { rules })).get(cluster.id);
+    if (!snapshot || assess(snapshot.facts, rules).usage.out === null) throw new Error(`${cluster.id} has no usage`);
     if (run >= 20) times.push(performance.now() - at);
   }
   return [
@@ -56,7 +56,7 @@ export async function usage(stack: Stack, quick: boolean, stores: Stores): Promi
     absolute(
       'scaling.usage.rows',
       (rows[0]?.latest ?? 0) + (rows[0]?.rollups ?? 0),
-      `rows kept of ${slots * agents} samples`,
+      `rows stored for ${slots * agents} samples`,
     ),
     absolute('scaling.assessment.p50', quantile(times, 0.5), 'ms'),
     absolute('scaling.assessment.p95', quantile(times, 0.95), 'ms with 100,000 agents', {

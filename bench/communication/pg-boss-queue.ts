@@ -3,8 +3,8 @@ import { batchSize, body, pause, recipients, type Queue } from './queue.js';
 
 const nameOf = (recipient: number): string => `recipient-${recipient}`;
 
-/** The peer: pg-boss as its documentation uses it, one queue a recipient, fetched and completed in batches. */
-export async function openBossQueue(url: string): Promise<{ readonly queue: Queue; close(): Promise<void> }> {
+/** The peer: pg-boss as in its documentation, one queue for each recipient, fetched and completed in batches. */
+export async function openPgBossQueue(url: string): Promise<{ readonly queue: Queue; close(): Promise<void> }> {
   const boss = new PgBoss({ connectionString: url, max: 16 + recipients, supervise: false, schedule: false });
   boss.on('error', () => undefined);
   await boss.start();
@@ -16,7 +16,7 @@ export async function openBossQueue(url: string): Promise<{ readonly queue: Queu
       );
     },
     sendOne: async (recipient) => void (await boss.send(nameOf(recipient), body)),
-    takeAndAck: async (recipient) => {
+    leaseAndAck: async (recipient) => {
       await pause(2);
       const jobs = await boss.fetch(nameOf(recipient), { batchSize });
       if (jobs.length === 0) return 0;

@@ -8,7 +8,7 @@ export const senders = 4;
 
 const messageTo = (recipient: number) => ({ to: { agent: recipientId(recipient) }, type: 'bench.item', data: body });
 
-/** What each delivery is acked by. Parsing whole bodies would measure the client: plain SQL does not parse them either. */
+/** Delivery ids and lease tokens. Parsing whole bodies would measure the client; the plain queue does not parse them either. */
 const leases = /"id":"(dl_[^"]+)","leaseToken":"([^"]+)"/g;
 
 export const leasesIn = (text: string): { id: string; leaseToken: string }[] =>
@@ -16,8 +16,8 @@ export const leasesIn = (text: string): { id: string; leaseToken: string }[] =>
 
 const countOf = (text: string, what: string): number => text.split(what).length - 1;
 
-/** Ours from outside: HTTP with a token each, whole envelopes, acks by lease. */
-export function openOurQueue(url: string): { readonly queue: Queue; close(): void } {
+/** The product from outside: HTTP with a token for each agent, whole envelopes, acks by lease token. */
+export function openProductQueue(url: string): { readonly queue: Queue; close(): void } {
   const sending = openHttp(url, 64);
   const receiving = openHttp(url, 2 * recipients);
   const many = Buffer.from(
@@ -26,21 +26,21 @@ export function openOurQueue(url: string): { readonly queue: Queue; close(): voi
   const one = Array.from({ length: recipients }, (_, recipient) =>
     Buffer.from(JSON.stringify({ messages: [messageTo(recipient)] })),
   );
-  let turn = 0;
+  let calls = 0;
   const post = async (wanted: number, content: Buffer) => {
-    const token = tokenOf(senderId((turn += 1) % senders));
+    const token = tokenOf(senderId((calls += 1) % senders));
     const text = expectStatus(await sending.call('POST', '/v1/messages', { token, body: content }), 202);
     const accepted = countOf(text, '"accepted":true');
     if (accepted !== wanted) throw new Error(`${accepted} of ${wanted} messages were accepted: ${text.slice(0, 500)}`);
   };
   const queue: Queue = {
     sendBatch: (count) => {
-      if (count !== batchSize) throw new Error(`The batch that was made beforehand has ${batchSize} messages`);
+      if (count !== batchSize) throw new Error(`A batch has ${batchSize} messages, not ${count}`);
       return post(batchSize, many);
     },
     sendOne: (recipient) => post(1, one[recipient] as Buffer),
-    takeAndAck: async (recipient) => {
-      // A consumer that is after throughput lets a few gather; one that waits for each is measured by its latency.
+    leaseAndAck: async (recipient) => {
+      // Let several deliveries accumulate, as a consumer for throughput does; latency.ts measures consumers that wait.
       await pause(10);
       const id = recipientId(recipient);
       const token = tokenOf(id);
