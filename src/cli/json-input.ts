@@ -10,21 +10,24 @@ export function readText(option: string, file: string): string {
   }
 }
 
-/** @param where for the error: `--file request.json`. @param advice what to do, begins with "; ". */
-export function parseJson(where: string, text: string, advice = ''): unknown {
+/**
+ * @param source for the error, such as `--file request.json`.
+ * @param advice for the error, beginning with "; ".
+ * @throws ManagerError `invalid_request`.
+ */
+export function parseJson(source: string, text: string, advice = ''): unknown {
   try {
     return JSON.parse(text) as unknown;
   } catch (cause) {
-    throw new ManagerError('invalid_request', `${where} is not JSON: ${(cause as SyntaxError).message}${advice}`, {
-      cause,
-    });
+    const { message } = cause as SyntaxError;
+    throw new ManagerError('invalid_request', `${source} is not JSON: ${message}${advice}`, { cause });
   }
 }
 
-/** The value of `--data`: JSON as it stands, `@file`, or `-` for stdin; null where there is none. */
-export function dataOf(data: string | undefined): unknown {
+/** The value of `--data`: JSON, `@file` or `-` for stdin; null without the option. @throws ManagerError `invalid_request`. */
+export function parseData(data: string | undefined): unknown {
   if (data === undefined) return null;
   if (data === '-') return parseJson('--data from stdin', readText('--data', '-'));
   if (data.startsWith('@')) return parseJson(`--data ${data}`, readText('--data', data.slice(1)));
-  return parseJson('--data', data, `; a text is written in quotes, as '"hello"', a file's content as @file`);
+  return parseJson('--data', data, `; write a string with its quotes, as '"hello"', and a file's content as @file`);
 }

@@ -1,10 +1,10 @@
 import type { Command } from 'commander';
 import { ManagerError } from '../contracts/errors.js';
 import type { Address, NewMessage } from '../contracts/messages.js';
-import { wholeNumber } from './arguments.js';
-import { dataOf } from './json-input.js';
+import { parseData } from './json-input.js';
+import { wholeNumber, withoutUndefined } from './option-parsers.js';
 
-/** What every message has but its address, as options. */
+/** The options of a message, without its address. */
 export interface ContentOptions {
   readonly type: string;
   readonly data?: string;
@@ -17,26 +17,22 @@ export interface ContentOptions {
 
 export const addContentOptions = (command: Command): Command =>
   command
-    .requiredOption('--type <type>', 'what it is, such as question.asked')
-    .option('--data <json>', `what it says: JSON, "@file", or "-" for stdin; a text is '"hello"'`)
-    .option('--id <id>', 'the same id again is the same message, sent once')
-    .option('--ttl <seconds>', 'a dead letter when it is not acked by then', wholeNumber(1, 604_800))
-    .option('--partition-key <key>', 'messages of one key are handled one after the other')
-    .option('--correlation-id <id>', 'what it belongs to; a reply has that of what it answers')
-    .option('--reply-to <agent>', 'the agent that gets the reply');
+    .requiredOption('--type <type>', "the message's type, such as question.asked")
+    .option('--data <json>', `the message's data: JSON, "@file", or "-" for stdin; a string is '"hello"'`)
+    .option('--id <id>', "the message's id; a message with the same id is sent only once")
+    .option('--ttl <seconds>', 'dead-letter the message unless it is acked within this time', wholeNumber(1, 604_800))
+    .option('--partition-key <key>', 'messages with the same key are handled one at a time, in order')
+    .option('--correlation-id <id>', 'relates messages; a reply has the correlation id of its question')
+    .option('--reply-to <agent>', 'the agent that receives the reply');
 
-export function contentOf(options: ContentOptions): Omit<NewMessage, 'to'> {
-  const { type, data, id, ttl, partitionKey, correlationId, replyTo } = options;
+export const parseContent = ({ type, data, ttl, ...options }: ContentOptions): Omit<NewMessage, 'to'> => {
+  const { id, partitionKey, correlationId, replyTo } = options;
   return {
     type,
-    data: dataOf(data),
-    ...(id === undefined ? {} : { id }),
-    ...(ttl === undefined ? {} : { ttlSeconds: ttl }),
-    ...(partitionKey === undefined ? {} : { partitionKey }),
-    ...(correlationId === undefined ? {} : { correlationId }),
-    ...(replyTo === undefined ? {} : { replyTo }),
+    data: parseData(data),
+    ...withoutUndefined({ id, ttlSeconds: ttl, partitionKey, correlationId, replyTo }),
   };
-}
+};
 
 export interface AddressOptions {
   readonly agent?: string;
@@ -47,24 +43,24 @@ export interface AddressOptions {
   readonly allClusters?: true;
 }
 
-/** @throws ManagerError `invalid_request` unless the options name one address. */
-export function addressOf({ agent, role, capability, cluster, clusters, allClusters }: AddressOptions): Address {
-  const named: Address[] = [
+/** @throws ManagerError `invalid_request` unless the options name exactly one address. */
+export function parseAddress({ agent, role, capability, cluster, clusters, allClusters }: AddressOptions): Address {
+  if (role !== undefined && cluster === undefined) {
+    throw new ManagerError('invalid_request', `--role ${role} is a role in a cluster; name the cluster with --cluster`);
+  }
+  const addresses: Address[] = [
     ...(agent === undefined ? [] : [{ agent }]),
     ...(role === undefined ? [] : [{ role, cluster: cluster ?? '' }]),
-    ...(capability === undefined ? [] : [{ capability, ...(cluster === undefined ? {} : { cluster }) }]),
+    ...(capability === undefined ? [] : [{ capability, ...withoutUndefined({ cluster }) }]),
     ...(clusters === undefined ? [] : [{ clusters }]),
     ...(allClusters ? [{ allClusters }] : []),
     ...(cluster === undefined || role !== undefined || capability !== undefined ? [] : [{ cluster }]),
   ];
-  const [address] = named;
-  if (role !== undefined && cluster === undefined) {
-    throw new ManagerError('invalid_request', `--role ${role} is a role in a cluster; name it with --cluster`);
-  }
-  if (address !== undefined && named.length === 1) return address;
+  const [address] = addresses;
+  if (address !== undefined && addresses.length === 1) return address;
   throw new ManagerError(
     'invalid_request',
-    `${named.length === 0 ? 'The message is for nobody' : 'The message has more than one address'}; give one of --agent, ` +
-      '--role with --cluster, --capability (with --cluster or without), --cluster, --clusters, --all-clusters',
+    `The message has ${address === undefined ? 'no address' : 'more than one address'}; give one of --agent, ` +
+      '--role with --cluster, --capability (with or without --cluster), --cluster, --clusters, --all-clusters',
   );
 }

@@ -6,7 +6,7 @@ import { waitFor } from '../support/wait-for.js';
 import { run, type Ran } from './command-line.js';
 import { startManager, type TestManager } from './manager.js';
 
-// Each test starts some programs, which take their time on a busy machine.
+// Each test starts several processes, which is slow on a busy machine.
 vi.setConfig({ testTimeout: 90_000 });
 
 let manager: TestManager;
@@ -36,8 +36,8 @@ const ok = (ran: Ran): Ran => {
   return ran;
 };
 
-describe('scaling on the command line', () => {
-  it('grows a cluster with what the orchestrator grants, and explains it with the numbers', async () => {
+describe('scaling commands', () => {
+  it('grow a cluster after a grant, and explain prints the numbers of the decision', async () => {
     expect(ok(await cli('score', clusterId)).stdout).toContain('No score');
     const accepted = ok(await cli('scale', clusterId, '--desired', '4', '--soak', '0', '--json'));
     const { operation } = json<{ operation: { id: string } }>(accepted);
@@ -53,10 +53,10 @@ describe('scaling on the command line', () => {
     const ended = await manager.api.waitForOperation(operation.id, { timeoutMs: 60_000 });
     expect(ended.result).toMatchObject({ outcome: 'scaled', size: 4 });
 
-    const told = ok(await cli('explain', clusterId)).stdout;
-    expect(told.split('\n')[0]).toContain('4 members');
-    expect(told).toMatch(/^members +3, to be 4; wished 4 because of asked; bounds 3\.\.6$/m);
-    expect(told).toContain('outcome');
+    const explained = ok(await cli('explain', clusterId)).stdout;
+    expect(explained.split('\n')[0]).toContain('4 members');
+    expect(explained).toMatch(/^members +3 now, 4 desired; 4 before limits, because of asked; bounds 3\.\.6$/m);
+    expect(explained).toContain('outcome');
     const asJson = json<{ decision: { id: string; decision: object; facts: object } }>(
       ok(await cli('explain', `dec_${operation.id}`, '--json')),
     );
@@ -64,12 +64,12 @@ describe('scaling on the command line', () => {
     expect(ok(await cli('score', clusterId)).stdout).toMatch(/SCORE +AVAILABLE/);
   });
 
-  it('waits for the end, and says what came of it', async () => {
+  it('wait for the end and print the outcome', async () => {
     const { stdout } = ok(await cli('scale', clusterId, '--desired', '4', '--reason', 'as it is', '--wait'));
     expect(stdout).toContain('unchanged, from 4 to 4 members');
   });
 
-  it('has the exit code of the refusal', async () => {
+  it('exit with the code of the error', async () => {
     for (const args of [
       ['scale', 'cl_none'],
       ['explain', 'dec_none'],
@@ -79,13 +79,13 @@ describe('scaling on the command line', () => {
       const ran = await cli(...args, '--json');
       expect([args, ran.code, codeOf(ran)]).toEqual([args, errorTable.not_found.exit, 'not_found']);
     }
-    const wrong = await cli('scale', clusterId, '--desired', '0', '--json');
-    expect([wrong.code, codeOf(wrong)]).toEqual([errorTable.invalid_request.exit, 'invalid_request']);
+    const invalid = await cli('scale', clusterId, '--desired', '0', '--json');
+    expect([invalid.code, codeOf(invalid)]).toEqual([errorTable.invalid_request.exit, 'invalid_request']);
   });
 });
 
-describe('resources on the command line', () => {
-  it('are pools, quotas and budgets, put and shown', async () => {
+describe('resource commands', () => {
+  it('put, show and remove pools, quotas and budgets', async () => {
     ok(await cli('pools', 'put', 'llm', 'tokensPerMinute=90000', '--label', 'provider=acme'));
     expect(ok(await cli('pools', 'show', 'llm')).stdout).toContain('provider=acme');
     expect(json(ok(await cli('pools', 'list', '--json')))).toMatchObject({
@@ -104,7 +104,7 @@ describe('resources on the command line', () => {
     expect([again.code, codeOf(again)]).toEqual([errorTable.not_found.exit, 'not_found']);
   });
 
-  it('refuse what cannot be read before anything is sent', async () => {
+  it('reject invalid amounts before they send a request', async () => {
     for (const args of [
       ['pools', 'put', 'llm', 'tokensPerMinute'],
       ['pools', 'put', 'llm', 'tokensPerMinute=NaN'],

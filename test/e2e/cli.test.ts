@@ -7,7 +7,7 @@ import { errorTable } from '../../src/contracts/errors.js';
 import { run, type Ran } from './command-line.js';
 import { startManager, type TestManager } from './manager.js';
 
-// Each test starts some programs, which take their time on a busy machine.
+// Each test starts several processes, which is slow on a busy machine.
 vi.setConfig({ testTimeout: 60_000 });
 
 let manager: TestManager;
@@ -51,15 +51,15 @@ interface Operation {
 
 const formArgs = ['form', '--name', 'writers', '--capability', 'write', '--capability', 'plan', '--size', '3'];
 
-describe('the command line on a manager that runs', () => {
-  it('lists agents in aligned columns without colour codes, and as one JSON document', async () => {
-    const human = await run(['agents', 'list', '--capability', 'review'], env);
-    expect(human).toMatchObject({ code: 0, stderr: '' });
-    const [heading = '', ...rows] = lines(human);
+describe('the command line with a running manager', () => {
+  it('lists agents in aligned columns without colour codes, or as one JSON document', async () => {
+    const text = await run(['agents', 'list', '--capability', 'review'], env);
+    expect(text).toMatchObject({ code: 0, stderr: '' });
+    const [heading = '', ...rows] = lines(text);
     expect(rows.map((row) => row.slice(0, 2))).toEqual(['a2', 'a3', 'a4']);
     expect(new Set(rows.map((row) => row.indexOf('alive')))).toEqual(new Set([heading.indexOf('LIVENESS')]));
     // eslint-disable-next-line no-control-regex -- that is what must not be there
-    expect(human.stdout).not.toMatch(/\u001b/);
+    expect(text.stdout).not.toMatch(/\u001b/);
     const document = json<{ agents: { id: string; liveness: string }[]; more: boolean }>(
       await run(['--json', 'agents', 'list', '--limit', '2'], env),
     );
@@ -93,12 +93,12 @@ describe('the command line on a manager that runs', () => {
     expect(list.clusters.map(({ id }) => id)).not.toContain(operation.clusterId);
   });
 
-  it('tells a person what was formed', async () => {
+  it('prints the members of a formed cluster', async () => {
     const formed = await run([...formArgs, '--wait'], env);
     expect(formed.stdout).toMatch(/^Formed cl_\S+: 3 members, epoch 1, in [\d.]+ s\n\nAGENT  COORDINATOR\n/);
   });
 
-  it('takes a request from a file or stdin; the same request id gives the same operation, another body a conflict', async () => {
+  it('reads a request from a file or stdin; the same request id returns the same operation, another body is a conflict', async () => {
     const request = { type: 'FORMATION', name: 'from a file', requiredCapabilities: ['nobody-has-this'] };
     const file = join(folder, 'request.json');
     writeFileSync(file, JSON.stringify(request));
@@ -115,18 +115,18 @@ describe('the command line on a manager that runs', () => {
 
   it('drains and removes an agent', async () => {
     expect((await run(['agents', 'drain', 'a4'], env)).stdout).toMatch(/^readiness +draining/m);
-    expect(await run(['agents', 'remove', 'a4'], env)).toMatchObject({ code: 0, stdout: 'Agent a4 has left.\n' });
+    expect(await run(['agents', 'remove', 'a4'], env)).toMatchObject({ code: 0, stdout: 'Agent a4 is removed.\n' });
     expect((await run(['agents', 'show', 'no-such-agent'], env)).code).toBe(errorTable.not_found.exit);
   });
 
-  it('says what the formation interval would do', async () => {
+  it('runs the formation interval as a dry run', async () => {
     const report = json<{ dryRun: boolean; lines: string[] }>(
       await run(['interval', 'formation', '--dry-run', '--json'], env),
     );
     expect(report.dryRun).toBe(true);
   });
 
-  it('makes a token that works with its role’s rights until it is revoked', async () => {
+  it("creates a token that has its role's rights until it is revoked", async () => {
     const made = await run(['token', 'create', '--role', 'viewer', '--name', 'dashboard'], env);
     expect(made.stdout).toMatch(/^cmt_\S+\n$/);
     const id = /tok_\S+/.exec(made.stderr)?.[0] ?? '';
@@ -138,7 +138,7 @@ describe('the command line on a manager that runs', () => {
     expect((await run(['status'], viewer)).code).toBe(errorTable.unauthenticated.exit);
   });
 
-  it('finds the manager that runs on the state folder, and gives its token to no other address', async () => {
+  it("finds the state folder's manager, and sends that manager's token to no other address", async () => {
     const here = { CLUSTER_MANAGER_HOME: manager.stateDir };
     expect((await run(['status'], here)).code).toBe(0);
     const elsewhere = await run(['status', '--url', 'http://127.0.0.1:2'], here);
@@ -148,13 +148,13 @@ describe('the command line on a manager that runs', () => {
   });
 });
 
-describe('what the command line refuses', () => {
+describe('errors of the command line', () => {
   const refusals: [string, string[], Readonly<Record<string, string>>, keyof typeof errorTable, RegExp][] = [
     ['an unknown command', ['nope'], {}, 'invalid_request', /unknown command 'nope'/],
     ['a missing command', ['agents'], {}, 'invalid_request', /A command is missing/],
-    ['a size that is none', ['form', '--name', 'x', '--size', 'big'], {}, 'invalid_request', /3\.\.5/],
+    ['an invalid size', ['form', '--name', 'x', '--size', 'big'], {}, 'invalid_request', /3\.\.5/],
     ['a request without a name', ['form'], {}, 'invalid_request', /--name/],
-    ['a limit that is none', ['agents', 'list', '--limit', '0'], {}, 'invalid_request', /1 to 100000/],
+    ['an invalid limit', ['agents', 'list', '--limit', '0'], {}, 'invalid_request', /1 to 100000/],
     ['a folder without a manager', ['status'], {}, 'service_unavailable', /npm start/],
     [
       'a manager that does not answer',
@@ -164,29 +164,32 @@ describe('what the command line refuses', () => {
       /ECONNREFUSED.*npm start/,
     ],
     [
-      'a settings file with a slip',
-      ['config', 'check', '--config', 'slip.yaml'],
+      'a settings file with a typo',
+      ['config', 'check', '--config', 'typo.yaml'],
       {},
       'invalid_configuration',
       /formation_interval/,
     ],
   ];
 
-  it.each(refusals)('%s, on stderr, with the exit code of the table', async (_what, args, extra, code, told) => {
-    writeFileSync(join(folder, 'slip.yaml'), 'cluster_manager:\n  id: "m"\n  formation_intervall: 300\n');
-    const human = await run(args, extra, { cwd: folder });
-    expect(human, human.stderr).toMatchObject({ code: errorTable[code].exit, stdout: '' });
-    expect(human.stderr).toMatch(told);
-    expect(human.stderr).not.toMatch(/\n\s+at /);
-    const machine = await run([...args, '--json'], extra, { cwd: folder });
-    expect(machine).toMatchObject({ code: errorTable[code].exit, stdout: '' });
-    expect(errorOf(machine).code).toBe(code);
-  });
+  it.each(refusals)(
+    '%s is an error on stderr with the exit code of the error table',
+    async (_what, args, extra, code, message) => {
+      writeFileSync(join(folder, 'typo.yaml'), 'cluster_manager:\n  id: "m"\n  formation_intervall: 300\n');
+      const text = await run(args, extra, { cwd: folder });
+      expect(text, text.stderr).toMatchObject({ code: errorTable[code].exit, stdout: '' });
+      expect(text.stderr).toMatch(message);
+      expect(text.stderr).not.toMatch(/\n\s+at /);
+      const machine = await run([...args, '--json'], extra, { cwd: folder });
+      expect(machine).toMatchObject({ code: errorTable[code].exit, stdout: '' });
+      expect(errorOf(machine).code).toBe(code);
+    },
+  );
 
-  it('what the manager refuses, with every problem, or the reason in the operation', async () => {
-    const small = await run([...formArgs.slice(0, -1), '1', '--json'], env);
-    expect(small.code).toBe(errorTable.invalid_request.exit);
-    expect(errorOf(small)).toMatchObject({
+  it('a request that the manager refuses ends with the error of the API or of the operation', async () => {
+    const tooSmall = await run([...formArgs.slice(0, -1), '1', '--json'], env);
+    expect(tooSmall.code).toBe(errorTable.invalid_request.exit);
+    expect(errorOf(tooSmall)).toMatchObject({
       code: 'invalid_request',
       message: expect.stringContaining('size') as string,
     });
@@ -195,7 +198,7 @@ describe('what the command line refuses', () => {
     expect(lacking.stderr).toContain('fly');
   });
 
-  it('a token that is wrong', async () => {
+  it('an unknown token is an error with the exit code of an unauthenticated request', async () => {
     const wrong = await run(['status', '--json'], { ...env, CLUSTER_MANAGER_TOKEN: 'cmt_wrong' });
     expect(wrong.code).toBe(errorTable.unauthenticated.exit);
     expect(errorOf(wrong).code).toBe('unauthenticated');

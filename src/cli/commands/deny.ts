@@ -1,0 +1,1 @@
+export { defineDeny as define } from './requests.js';

@@ -1,0 +1,1 @@
+export { defineGrant as define } from './requests.js';

@@ -1,0 +1,1 @@
+export { defineScaling as define } from './interval.js';
