@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { ofMemberships } from '../invariants/in-clusters.js';
+import { membershipInvariants } from '../invariants/clusters-db.js';
 import type { Stores } from '../invariants/invariant.js';
 import { checkInvariants, type Violation } from '../support/checker.js';
 
@@ -16,7 +16,7 @@ export function startSampler(
   const violations: Violation[] = [];
   const looking = (async () => {
     while (!stopped) {
-      violations.push(...(await checkInvariants(stores, { while: 'running', among: ofMemberships })));
+      violations.push(...(await checkInvariants(stores, { while: 'running', among: membershipInvariants })));
       samples += 1;
       await delay(everyMs);
     }

@@ -4,15 +4,15 @@ import { callActivities, dissolveDirectly, formDirectly } from '../concurrency/r
 import { checkInvariants, invariants } from '../support/checker.js';
 import { createTestDatabases, type TestDatabases } from '../support/database.js';
 import { addAgents } from '../support/fleet.js';
-import { inCommunication } from './in-communication.js';
-import { inResources } from './in-resources.js';
-import { ofScaling } from './of-scaling.js';
+import { communicationInvariants } from './communication-db.js';
+import { resourcesInvariants } from './resources-db.js';
+import { scalingInvariants } from './scaling.js';
 
 /**
- * The checker is the judge of every crash test, so it is tried itself: for each invariant the data is damaged by hand,
- * and exactly that invariant must be named.
+ * Every crash test relies on the checker, so these tests check the checker: for each invariant they corrupt the data, and
+ * the checker must report exactly that invariant.
  */
-const damages: Readonly<
+const corruptions: Readonly<
   Record<string, { readonly in: 'clusters' | 'communication' | 'resources'; readonly by: string }>
 > = {
   'an agent is in at most maxClusters clusters': {
@@ -20,15 +20,15 @@ const damages: Readonly<
     by: `alter table agents drop constraint agents_at_most_max_clusters;
            update agents set max_clusters = 1 where id = 'agent-0'`,
   },
-  'an agent counts its live memberships': {
+  "an agent's cluster count equals the number of its live memberships": {
     in: 'clusters',
     by: `update agents set cluster_count = 1 where id = 'agent-0'`,
   },
-  'an agent holds the sum of what its live memberships take': {
+  "an agent's held resources equal the sum over its live memberships": {
     in: 'clusters',
     by: `update agents set held = '{"slots": 1}' where id = 'agent-0'`,
   },
-  'an agent holds no more than it offers': {
+  "an agent's held resources stay within what it offers": {
     in: 'clusters',
     by: `alter table agents drop constraint agents_held_within_offer;
            update agents set resources = '{"slots": 1}' where id = 'agent-0'`,
@@ -42,11 +42,11 @@ const damages: Readonly<
     by: `insert into clusters (id, name, state, spec, operation_id) values ('cl_odd', 'odd', 'failed', '{}', 'refused');
            insert into memberships (cluster_id, agent_id, state, operation_id) values ('cl_odd', 'spare-0', 'active', 'refused')`,
   },
-  'a cluster that ended holds nobody': {
+  'a failed or dissolved cluster has no live membership': {
     in: 'clusters',
     by: `insert into memberships (cluster_id, agent_id, state, operation_id) values ('cl_ended', 'spare-0', 'active', 'ended')`,
   },
-  'a reservation belongs to an operation under way': {
+  'a reservation belongs to a running or queued operation': {
     in: 'clusters',
     by: `insert into memberships (cluster_id, agent_id, state, operation_id) values ('cl_nowhere', 'spare-0', 'reserved', 'first')`,
   },
@@ -58,25 +58,25 @@ const damages: Readonly<
     in: 'clusters',
     by: `update clusters set coordinator = 'spare-0' where id = 'cl_first'`,
   },
-  'every operation ends': {
+  'no operation stays running or queued': {
     in: 'clusters',
     by: `insert into operations (id, kind, state, cluster_id, workflow_id, request, request_hash, requested_by)
            values ('odd', 'FORMATION', 'running', 'cl_odd', 'w', '{}', 'h', 't')`,
   },
-  'an operation has an end exactly when it is over': {
+  'an operation has an end time exactly when it is in a final state': {
     in: 'clusters',
     by: `update operations set ended_at = null where id = 'first'`,
   },
-  'a formation is completed exactly when its last step was saved, and has its result': {
+  "a formation is completed exactly when its last step was saved, with that step's result": {
     in: 'clusters',
     by: `update operation_steps set result = '{}' where operation_id = 'first' and step = 'initializeCluster'`,
   },
-  'a completed formation took all four steps and undid none': {
+  'a completed formation saved all four steps and undid none': {
     in: 'clusters',
     by: `insert into operation_steps (operation_id, step, attempt, started_at, result)
            values ('first', 'undo:identifyAgents', 1, now(), 'null')`,
   },
-  'what did not complete has every step undone': {
+  'an operation that did not complete has every saved step undone': {
     in: 'clusters',
     by: `delete from operation_steps where operation_id = 'refused' and step = 'undo:identifyAgents'`,
   },
@@ -84,28 +84,28 @@ const damages: Readonly<
     in: 'clusters',
     by: `update clusters set operation_id = 'refused' where id = 'cl_ended'`,
   },
-  'no cluster stays between two states': {
+  'no cluster stays forming or dissolving': {
     in: 'clusters',
     by: `insert into clusters (id, name, state, spec, operation_id) values ('cl_odd', 'odd', 'forming', '{}', 'first')`,
   },
-  'a step of an operation takes effect once a round': {
+  'a step of an operation is saved at most once per round': {
     in: 'clusters',
     by: `alter table operation_steps drop constraint operation_steps_pkey;
            insert into operation_steps select * from operation_steps where operation_id = 'first' and step = 'defineCluster'`,
   },
-  'an operation announces its end once': {
+  'an operation adds at most one event to the event log': {
     in: 'clusters',
     by: `insert into events (seq, id, type, subject, operation_id, data)
              select last_seq + 1, 'again', 'cluster.formed', 'cl_first', 'first', '{}' from event_head;
            update event_head set last_seq = last_seq + 1`,
   },
-  'the members that a formation reports are those of its epoch': {
+  "the members in a formation's result are those of its epoch": {
     in: 'clusters',
     by: `update operation_steps set result = jsonb_set(result, '{members,0,agentId}', '"nobody"')
              where operation_id = 'first' and step = 'initializeCluster';
            update operations set result = jsonb_set(result, '{members,0,agentId}', '"nobody"') where id = 'first'`,
   },
-  'the event log is dense': { in: 'clusters', by: `update event_head set last_seq = last_seq + 1` },
+  'the event log is numbered without gaps': { in: 'clusters', by: `update event_head set last_seq = last_seq + 1` },
   'an active cluster has an open account': {
     in: 'resources',
     by: `update accounts set state = 'closed' where cluster_id = 'cl_first'`,
@@ -114,34 +114,34 @@ const damages: Readonly<
     in: 'resources',
     by: `update accounts set state = 'open' where cluster_id = 'cl_ended'`,
   },
-  'an active cluster is open to routing': {
+  'an active cluster has an open route': {
     in: 'communication',
     by: `update routed_clusters set state = 'closed' where cluster_id = 'cl_first'`,
   },
-  'open routes belong to an active cluster': {
+  'an open route belongs to an active cluster': {
     in: 'communication',
     by: `update routed_clusters set state = 'open' where cluster_id = 'cl_ended';
            insert into routed_members (cluster_id, agent_id, roles)
              select cluster_id, m ->> 'agentId', m -> 'roles' from routing_tables t, jsonb_array_elements(t.members) m
              where cluster_id = 'cl_ended'`,
   },
-  'an active cluster is routed to the members of its epoch': {
+  "an active cluster's routing table lists the members of its epoch": {
     in: 'communication',
     by: `delete from routed_members r using routing_tables t where t.cluster_id = 'cl_first'
              and r.cluster_id = t.cluster_id and r.agent_id = t.members -> 0 ->> 'agentId';
            update routing_tables set members = members - 0 where cluster_id = 'cl_first'`,
   },
-  'nothing is routed for an epoch to come': {
+  "no routing table is newer than its cluster's epoch": {
     in: 'communication',
     by: `insert into routing_tables (cluster_id, epoch, members) values ('cl_first', 2, '[]');
            update routed_clusters set epoch = 2 where cluster_id = 'cl_first';
            delete from routed_members where cluster_id = 'cl_first'`,
   },
-  'a member is told once that it joined, for the epoch at which it did': {
+  'a member receives cluster.joined once, for the epoch at which it joined': {
     in: 'communication',
     by: `update messages set type = 'note' where type = 'cluster.joined' and cluster_id = 'cl_first'`,
   },
-  'who was told of an active cluster last is told its present epoch': {
+  'the last cluster message that a member of an active cluster received names the current epoch': {
     in: 'communication',
     by: `insert into messages (id, source, kind, type, cluster_id, epoch, data, matched, expires_at)
              values ('future', 't', 'manager', 'cluster.changed', 'cl_first', 7, '{}', 1, now() + interval '1 day');
@@ -150,7 +150,7 @@ const damages: Readonly<
              from inboxes i, messages m where i.agent_id = 'agent-0' and m.id = 'future';
            update inboxes set next_sequence = next_sequence + 1 where agent_id = 'agent-0'`,
   },
-  'who was told of a cluster that is no more is told its end, and that last': {
+  'a member that was informed about an ended cluster receives cluster.dissolved once, as the last message about it': {
     in: 'communication',
     by: `update messages set type = 'note' where type = 'cluster.dissolved'`,
   },
@@ -173,31 +173,34 @@ beforeAll(async () => {
 });
 afterAll(() => stores?.drop());
 
-/** What the checker says of damaged data; the damage is rolled back. */
-async function checkDamaged(damage: (typeof damages)[string]): Promise<string[]> {
-  let named: string[] = [];
-  const undo = new Error('undo the damage');
-  const transaction = (stores[damage.in] as Kysely<unknown>).transaction().execute(async (tx) => {
-    await sql.raw(damage.by).execute(tx);
-    named = (await checkInvariants({ ...stores, [damage.in]: tx })).map((violation) => violation.name);
-    throw undo;
+/** @returns the names of the invariants that the checker reports for corrupted data. The corruption is rolled back. */
+async function checkCorrupted(corruption: (typeof corruptions)[string]): Promise<string[]> {
+  let reported: string[] = [];
+  const rollBack = new Error('roll the corruption back');
+  const transaction = (stores[corruption.in] as Kysely<unknown>).transaction().execute(async (tx) => {
+    await sql.raw(corruption.by).execute(tx);
+    reported = (await checkInvariants({ ...stores, [corruption.in]: tx })).map((violation) => violation.name);
+    throw rollBack;
   });
-  await expect(transaction).rejects.toBe(undo);
-  return named;
+  await expect(transaction).rejects.toBe(rollBack);
+  return reported;
 }
 
-describe('the checker', () => {
-  it('finds nothing in data that the manager wrote', async () => {
+describe('checkInvariants', () => {
+  it('the checker reports nothing for data that the manager wrote', async () => {
     expect(await checkInvariants(stores)).toEqual([]);
   });
 
-  it('is tried on every invariant it has, but for those of communication and of scaling, which have files of their own', () => {
-    const elsewhere = [...inCommunication, ...inResources, ...ofScaling];
+  it('every invariant outside communication and scaling has a corruption that violates it', () => {
+    const elsewhere = [...communicationInvariants, ...resourcesInvariants, ...scalingInvariants];
     const others = invariants.filter((invariant) => !elsewhere.includes(invariant));
-    expect(Object.keys(damages).sort()).toEqual(others.map(({ name }) => name).sort());
+    expect(Object.keys(corruptions).sort()).toEqual(others.map(({ name }) => name).sort());
   });
 
-  it.each(Object.entries(damages))('names exactly: %s', async (name, damage) => {
-    expect(await checkDamaged(damage)).toEqual([name]);
-  });
+  it.each(Object.entries(corruptions))(
+    'the checker reports exactly the corrupted invariant: %s',
+    async (name, corruption) => {
+      expect(await checkCorrupted(corruption)).toEqual([name]);
+    },
+  );
 });

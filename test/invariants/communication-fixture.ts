@@ -24,19 +24,19 @@ const at = '2026-01-01T00:00:00.000Z';
 
 const keyOf = ({ delivery }: Leased): DeliveryKey => {
   const key = parseDeliveryId(delivery.id);
-  if (!key) throw new Error(`${delivery.id} is no delivery's id`);
+  if (!key) throw new Error(`${delivery.id} is not a delivery id`);
   return key;
 };
 
 /**
- * Mail in every state it can be in, made by the manager's own statements, and the journals of those who took part.
+ * Creates deliveries in every state by the manager's own functions. @returns the journals of the clients that took part.
  * a, b and c are members of cl at epoch 2; d was one at epoch 1.
  */
-export async function everyKindOfMail(db: CommunicationDb): Promise<JournalEntry[]> {
+export async function createEveryKindOfDelivery(db: CommunicationDb): Promise<JournalEntry[]> {
   const journal: JournalEntry[] = [];
   for (const id of ['a', 'b', 'c', 'd']) await openInbox(db, id, id === 'a' ? ['work'] : []);
   await route(db, 'cl', 1, ['a', 'b', 'c', 'd']);
-  const everybody = { kind: 'cluster', to: { cluster: 'cl' }, clusterId: 'cl', source: 'a' } as const;
+  const toCluster = { kind: 'cluster', to: { cluster: 'cl' }, clusterId: 'cl', source: 'a' } as const;
   const role = { kind: 'role', to: { role: 'r', cluster: 'cl' }, clusterId: 'cl', epoch: 1, source: 'a' } as const;
   const sent = async (messages: readonly RoutedMessage[], epochs?: ReadonlyMap<string, number>): Promise<void> => {
     await accept(db, messages, epochs ? { epochs } : {});
@@ -49,7 +49,7 @@ export async function everyKindOfMail(db: CommunicationDb): Promise<JournalEntry
 
   await sent(
     [
-      message({ ...everybody, id: 'all', epoch: 1, recipients: ['b', 'c', 'd'] }),
+      message({ ...toCluster, id: 'all', epoch: 1, recipients: ['b', 'c', 'd'] }),
       message({ ...role, id: 'moved', recipients: [{ agentId: 'd', via: 'role:r' }] }),
       message({ id: 'nobody', kind: 'cluster', deadLetter: { reason: 'unknown_cluster', detail: 'There is none' } }),
       message({ id: 'stranger', recipients: ['stranger'] }),
@@ -96,7 +96,7 @@ export async function everyKindOfMail(db: CommunicationDb): Promise<JournalEntry
   const [row] = await countReceipts(db, [{ id: 'all' }]);
   if (row) await settleReceipt(db, row, 'met');
 
-  // d is removed: what it alone could do goes to b.
+  // d is removed from the cluster, and its messages for the role are re-addressed to b.
   await route(db, 'cl', 2, ['a', 'b', 'c']);
   const ofD = await held('d', 10);
   await moveDeliveries(
@@ -104,7 +104,7 @@ export async function everyKindOfMail(db: CommunicationDb): Promise<JournalEntry
     ofD.slice(1).map((one) => ({ ...keyOf(one), to: 'b' })),
   );
 
-  // One message is refused by its recipient and replayed, another one stays dead, one goes back to wait.
+  // The recipient rejects one message, which is replayed; a second stays a dead letter; a third waits for a retry.
   for (const id of ['replayed', 'dead', 'waiting']) {
     await accept(db, [message({ id, recipients: ['c'] })]);
     const [one] = await held('c', 1);
@@ -114,13 +114,13 @@ export async function everyKindOfMail(db: CommunicationDb): Promise<JournalEntry
   const letter = (await listDeadLetters(db, { limit: 10 })).find(({ messageId }) => messageId === 'replayed');
   if (letter) await replayDeadLetter(db, letter, [{ agentId: 'c', via: 'agent' }], { by: 'admin', ttlSeconds: 3600 });
 
-  // Three of one sender in order; the first is held, the others wait.
+  // Three messages of one sender in order: the first is leased, the others wait.
   await sent([1, 2, 3].map((n) => message({ id: `in-order-${n}`, source: 'orderly', recipients: ['a'] })));
   await held('a', 1);
 
-  const everything = { publish: null, subscribe: null, maxSubscribers: 10 };
-  await createTopic(db, { name: 'kept', retention: { keep: 'last' }, ...everything }, 'a');
-  await createTopic(db, { name: 'loose', retention: { keep: 'none' }, ...everything }, 'a');
+  const topicSettings = { publish: null, subscribe: null, maxSubscribers: 10 };
+  await createTopic(db, { name: 'kept', retention: { keep: 'last' }, ...topicSettings }, 'a');
+  await createTopic(db, { name: 'loose', retention: { keep: 'none' }, ...topicSettings }, 'a');
   await accept(db, [
     message({ id: 'news', kind: 'topic', to: { topic: 'kept' }, topic: 'kept', retain: true, source: 'b' }),
   ]);

@@ -10,24 +10,24 @@ export interface Stores {
   readonly resources: ResourcesDb;
 }
 
-/** What is known beside the databases. */
+/** What the checker knows apart from the databases. */
 export interface Evidence {
-  /** What clients sent, received and acked, by their own journals. */
+  /** What clients sent, received and acked, as their journals record it. */
   readonly journal: readonly JournalEntry[];
-  /** The bounds that the manager was told to keep. */
+  /** The limits in the manager's settings. */
   readonly bounds: { readonly mailbox: number; readonly maxUnacked: number; readonly tries: number };
 }
 
-/** A sentence about the stored data that is true, told as the search for what contradicts it. */
+/** A true statement about the stored data, and a search for rows that violate it. */
 export interface Invariant {
   readonly name: string;
-  /** `always`: at every instant. `quiet`: once no operation is under way any more. */
+  /** `always`: at every instant. `quiet`: once no operation is running or queued. */
   readonly holds: 'always' | 'quiet';
-  /** The rows that contradict it; none when it holds. */
-  readonly contradictions: (stores: Stores, evidence: Evidence) => Promise<readonly object[]>;
+  /** @returns the rows that violate it; none when it holds. */
+  readonly findViolations: (stores: Stores, evidence: Evidence) => Promise<readonly object[]>;
 }
 
-/** An invariant within one database: one statement, so one snapshot, even while others write. */
+/** An invariant of one database. One statement reads one snapshot, so concurrent writes cannot disturb it. */
 export const inDatabase =
   (database: keyof Stores) =>
   (
@@ -37,7 +37,7 @@ export const inDatabase =
   ): Invariant => ({
     name,
     holds,
-    contradictions: async (stores, evidence) => {
+    findViolations: async (stores, evidence) => {
       const statement = typeof query === 'string' ? sql.raw<object>(query) : query(evidence);
       const { rows } = await statement.execute(stores[database] as Kysely<unknown>);
       return rows;

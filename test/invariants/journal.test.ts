@@ -13,7 +13,7 @@ afterEach(() => rmSync(folder, { recursive: true, force: true }));
 const sent: JournalFact = { what: 'sent', source: 'a', id: 'm', outcome: 'accepted', matched: 2, order: 1 };
 const delivery = { agentId: 'b', deliveryId: 'dl_1_1', leaseToken: 't' };
 
-it('gives back what several writers wrote, in order, and counts each message and delivery once', () => {
+it('readJournals returns the entries of several writers in order, and journalFigures counts each message and delivery once', () => {
   const path = join(folder, 'one.jsonl');
   const [first, second] = [openJournal(path), openJournal(path)];
   first.write(sent);
@@ -37,7 +37,7 @@ it('gives back what several writers wrote, in order, and counts each message and
   });
 });
 
-it('tells a hand-over after the confirmed ack from one before, and leaves out what nobody says was accepted', () => {
+it('journalFigures separates deliveries after the confirmed ack from earlier ones, and ignores messages without an accepted answer', () => {
   const at = '2026-01-01T00:00:00.000Z';
   const received: JournalEntry = { what: 'received', at, ...delivery, attempt: 1, messageId: 'm', source: 'a' };
   const acked: JournalEntry = { what: 'acked', at, ...delivery, confirmed: true };
@@ -50,7 +50,7 @@ it('tells a hand-over after the confirmed ack from one before, and leaves out wh
   expect(journalFigures([unknown, received, acked])).toMatchObject({ accepted: 0, deliveries: 0, received: 0 });
 });
 
-it('passes over the last line of a writer that was killed, and no other', () => {
+it('readJournals skips the unfinished last line of a killed writer, and rejects any other broken line', () => {
   const path = join(folder, 'torn.jsonl');
   const journal = openJournal(path);
   journal.write(sent);
@@ -65,7 +65,7 @@ it.each([
   ['{"what":"heard"}', '"what" is "heard"'],
   ['3', '"what" is undefined'],
   ['{"what":"acked","at":"now","agentId":"b","deliveryId":"d","leaseToken":"t"}', '"confirmed" must be a boolean'],
-])('refuses %s by its place', (line, problem) => {
+])('readJournals rejects the line %s and names its file and line number', (line, problem) => {
   const path = join(folder, 'odd.jsonl');
   appendFileSync(path, `${line}\n`);
   expect(() => readJournals([path])).toThrow(`${path}:1: ${problem}`);

@@ -16,7 +16,7 @@ import { callActivities, formDirectly, type Call } from '../concurrency/run-form
 import type { TestDatabases } from '../support/database.js';
 import { addAgents } from '../support/fleet.js';
 
-/** One round of `scaleCluster` without a soak, written down for activities that are called directly. */
+/** Runs one round of `scaleCluster` without a soak by calling its activities directly. */
 export async function scaleDirectly(
   call: Call,
   request: ScalingRequest & { readonly requestId: string },
@@ -29,8 +29,8 @@ export async function scaleDirectly(
   return call('settleScaling', ids);
 }
 
-/** A cluster that grew and shrank, a pool with grants of every state, and a budget with reservations of every state. */
-export async function everythingScaled(stores: TestDatabases): Promise<void> {
+/** Creates a cluster that grew and shrank, a pool with allocations and a budget with holds in several states. */
+export async function createScalingHistory(stores: TestDatabases): Promise<void> {
   const call = callActivities(stores);
   const { clusters, resources } = stores;
   await addAgents(clusters, 6, { capabilities: ['work'] });

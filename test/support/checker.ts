@@ -1,16 +1,16 @@
-import { acrossDatabases } from '../invariants/across-databases.js';
-import { inClusters } from '../invariants/in-clusters.js';
-import { inCommunication } from '../invariants/in-communication.js';
-import { inResources } from '../invariants/in-resources.js';
+import { crossDatabaseInvariants } from '../invariants/across-databases.js';
+import { clustersInvariants } from '../invariants/clusters-db.js';
+import { communicationInvariants } from '../invariants/communication-db.js';
+import { resourcesInvariants } from '../invariants/resources-db.js';
 import type { Evidence, Invariant, Stores } from '../invariants/invariant.js';
-import { ofScaling } from '../invariants/of-scaling.js';
+import { scalingInvariants } from '../invariants/scaling.js';
 
 export const invariants: readonly Invariant[] = [
-  ...inClusters,
-  ...inCommunication,
-  ...inResources,
-  ...acrossDatabases,
-  ...ofScaling,
+  ...clustersInvariants,
+  ...communicationInvariants,
+  ...resourcesInvariants,
+  ...crossDatabaseInvariants,
+  ...scalingInvariants,
 ];
 
 export interface Violation {
@@ -40,12 +40,12 @@ export async function checkInvariants(
     readonly bounds?: Partial<Evidence['bounds']>;
   } = {},
 ): Promise<Violation[]> {
-  const looked = (options.among ?? invariants).filter(
+  const checked = (options.among ?? invariants).filter(
     (invariant) => options.while !== 'running' || invariant.holds === 'always',
   );
   const evidence: Evidence = { journal: options.journal ?? [], bounds: { ...defaultBounds, ...options.bounds } };
   const found = await Promise.all(
-    looked.map(async ({ name, contradictions }) => ({ name, rows: await contradictions(stores, evidence) })),
+    checked.map(async ({ name, findViolations }) => ({ name, rows: await findViolations(stores, evidence) })),
   );
   return found.filter(({ rows }) => rows.length > 0);
 }

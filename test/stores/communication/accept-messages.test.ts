@@ -13,7 +13,7 @@ import {
   type CommunicationDb,
 } from '../../../src/stores/communication/index.js';
 import { seededRandom } from '../../concurrency/seeded-random.js';
-import { inCommunication } from '../../invariants/in-communication.js';
+import { communicationInvariants } from '../../invariants/communication-db.js';
 import { checkInvariants } from '../../support/checker.js';
 import { createTestDatabases, type TestDatabases } from '../../support/database.js';
 import type { JournalEntry } from '../../support/journal.js';
@@ -28,7 +28,8 @@ beforeAll(async () => {
 });
 afterAll(() => stores?.drop());
 
-const check = (journal: readonly JournalEntry[] = []) => checkInvariants(stores, { among: inCommunication, journal });
+const check = (journal: readonly JournalEntry[] = []) =>
+  checkInvariants(stores, { among: communicationInvariants, journal });
 const none = new Map<string, number>();
 
 /** What is stored of a message: its deliveries and its dead letters. */
@@ -199,7 +200,7 @@ describe('a mailbox', () => {
     );
     const second = await full(to, 10, 60);
     expect([count(second, 'accepted'), count(second, 'full')]).toEqual([3, 57]);
-    expect(await checkInvariants(stores, { among: inCommunication, bounds: { mailbox: 1000 } })).toEqual([]);
+    expect(await checkInvariants(stores, { among: communicationInvariants, bounds: { mailbox: 1000 } })).toEqual([]);
   });
 
   it('counts within one call: the first find room, the rest are refused, and none is stored', async () => {

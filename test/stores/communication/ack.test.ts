@@ -13,7 +13,7 @@ import {
   type LeaseClaim,
   type Leased,
 } from '../../../src/stores/communication/index.js';
-import { inCommunication } from '../../invariants/in-communication.js';
+import { communicationInvariants } from '../../invariants/communication-db.js';
 import { checkInvariants } from '../../support/checker.js';
 import { createTestDatabases, type TestDatabases } from '../../support/database.js';
 import { accept, agents, claimOf, lapse, message, rules, take } from './builders.js';
@@ -222,5 +222,5 @@ describe('a lease that is prolonged', () => {
 });
 
 it('after all of this every invariant holds', async () => {
-  expect(await checkInvariants(stores, { among: inCommunication })).toEqual([]);
+  expect(await checkInvariants(stores, { among: communicationInvariants })).toEqual([]);
 });

@@ -20,7 +20,7 @@ import {
   type DeadLetterRow,
   type DeliveryKey,
 } from '../../../src/stores/communication/index.js';
-import { inCommunication } from '../../invariants/in-communication.js';
+import { communicationInvariants } from '../../invariants/communication-db.js';
 import { checkInvariants } from '../../support/checker.js';
 import { createTestDatabases, type TestDatabases } from '../../support/database.js';
 import { accept, agents, claimOf, fresh, message, route, take } from './builders.js';
@@ -291,5 +291,5 @@ describe('mail of a member that was removed', () => {
 });
 
 it('after all of this every invariant holds', async () => {
-  expect(await checkInvariants(stores, { among: inCommunication })).toEqual([]);
+  expect(await checkInvariants(stores, { among: communicationInvariants })).toEqual([]);
 });

@@ -11,7 +11,7 @@ import {
   type Leased,
 } from '../../../src/stores/communication/index.js';
 import { seededRandom } from '../../concurrency/seeded-random.js';
-import { inCommunication } from '../../invariants/in-communication.js';
+import { communicationInvariants } from '../../invariants/communication-db.js';
 import { checkInvariants } from '../../support/checker.js';
 import { createTestDatabases, type TestDatabases } from '../../support/database.js';
 import type { JournalEntry } from '../../support/journal.js';
@@ -29,7 +29,7 @@ afterAll(() => stores?.drop());
 
 /** One test repeats its deliveries more often than a manager would. */
 const check = (journal: readonly JournalEntry[] = []) =>
-  checkInvariants(stores, { among: inCommunication, journal, bounds: { tries: 1000 } });
+  checkInvariants(stores, { among: communicationInvariants, journal, bounds: { tries: 1000 } });
 const times = <Value>(count: number, make: (index: number) => Value): Value[] =>
   Array.from({ length: count }, (_, index) => make(index));
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { createTopic, openInbox, type CommunicationDb } from '../../../src/stores/communication/index.js';
-import { inCommunication } from '../../invariants/in-communication.js';
+import { communicationInvariants } from '../../invariants/communication-db.js';
 import { checkInvariants } from '../../support/checker.js';
 import { createTestDatabases, type TestDatabases } from '../../support/database.js';
 import { fresh, route } from './builders.js';
@@ -115,7 +115,7 @@ it(
       ),
       { seed, numRuns: runs, verbose: 1, endOnFailure: true },
     );
-    const violations = await checkInvariants(stores, { among: inCommunication, bounds });
+    const violations = await checkInvariants(stores, { among: communicationInvariants, bounds });
     expect(violations).toEqual([]);
   },
 );

@@ -26,7 +26,7 @@ import {
   unsubscribe,
   type CommunicationDb,
 } from '../../../src/stores/communication/index.js';
-import { inCommunication } from '../../invariants/in-communication.js';
+import { communicationInvariants } from '../../invariants/communication-db.js';
 import { checkInvariants } from '../../support/checker.js';
 import { createTestDatabases, type TestDatabases } from '../../support/database.js';
 import { accept, agents, claimOf, fresh, message, take } from './builders.js';
@@ -293,5 +293,5 @@ describe('a subscription', () => {
 });
 
 it('after all of this every invariant holds', async () => {
-  expect(await checkInvariants(stores, { among: inCommunication })).toEqual([]);
+  expect(await checkInvariants(stores, { among: communicationInvariants })).toEqual([]);
 });

@@ -1,7 +1,7 @@
 -- Keeps the cluster count and the held amounts of an agent equal to its live memberships (those that are not released)
 -- when one of them ends, comes back or is deleted. New memberships: apply_new_memberships.
 -- Locks: the agent's row. Two transactions that want an agent's last place meet at its check constraint.
--- Tests: test/concurrency/reservations.test.ts, test/invariants/in-clusters.ts.
+-- Tests: test/concurrency/reservations.test.ts, test/invariants/clusters-db.ts.
 create or replace function apply_membership_change() returns trigger language plpgsql as $$
 declare
   was_live boolean := old.state <> 'released';

@@ -1,7 +1,7 @@
 -- Adds new memberships to the cluster counts and held amounts of their agents, in one statement unless they hold
 -- resources: then row by row, since two rows may be of one agent.
 -- Locks: the agents' rows; the caller has locked them in id order before.
--- Tests: test/concurrency/reservations.test.ts, test/invariants/in-clusters.ts.
+-- Tests: test/concurrency/reservations.test.ts, test/invariants/clusters-db.ts.
 create or replace function apply_new_memberships() returns trigger language plpgsql as $$
 declare
   fresh record;

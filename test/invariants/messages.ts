@@ -3,52 +3,52 @@ import { inDatabase, type Invariant } from './invariant.js';
 
 const communication = inDatabase('communication');
 
-/** Letters about recipients that never got a delivery: unknown, or with a full mailbox. */
-const undelivered = `(select * from dead_letters where inbox_no is null)`;
+/** Dead letters for recipients without a delivery: unknown ones and those with a full inbox. */
+const undeliveredLetters = `(select * from dead_letters where inbox_no is null)`;
 
-/** Invariants of messages and of where they went. */
-export const ofMessages: readonly Invariant[] = [
+/** Invariants of messages and of their deliveries. */
+export const messageInvariants: readonly Invariant[] = [
   communication(
     'always',
-    'a message of a sender is stored once',
+    'a message id is stored once per sender',
     `select id, source, count(*) from messages group by 1, 2 having count(*) > 1`,
   ),
   communication(
     'always',
-    'a message is delivered once to each recipient',
+    'a message has one delivery per recipient, and none after the recipient acked it',
     `select message_no, inbox_no, count(*) from ${originals} o group by 1, 2 having count(*) > 1
      union all
      select message_no, inbox_no, count(*) from ${copies} c where via = 'retained' group by 1, 2 having count(*) > 1
      union all
-     -- Nor does it come back by another way to one who has acked it.
+     -- A recipient that acked it gets no further delivery of it, replayed or re-addressed.
      select c.message_no, c.inbox_no, c.sequence from delivery_history s join ${copies} c using (message_no, inbox_no)
      where s.outcome = 'acked' and c.sequence <> s.sequence and c.accepted_at > s.ended_at`,
   ),
   communication(
     'always',
-    'every recipient that a message matched has a delivery, or a dead letter says why not',
+    'every matched recipient of a message has a delivery or a dead letter',
     `select m.no, m.id, m.matched, coalesce(o.count, 0) as copies, coalesce(x.count, 0) as full
      from messages m left join (select message_no, count(*) from ${originals} o group by 1) o on o.message_no = m.no
-     left join (select message_no, count(*) from ${undelivered} x where reason = 'mailbox_full' group by 1) x
+     left join (select message_no, count(*) from ${undeliveredLetters} x where reason = 'mailbox_full' group by 1) x
        on x.message_no = m.no
      where m.matched <> coalesce(o.count, 0) + coalesce(x.count, 0)`,
   ),
   communication(
     'always',
-    'a message for one goes to one',
+    'a message with a single recipient has exactly one delivery or dead letter',
     `select m.no, m.id, m.kind from messages m
      where m.kind in ('agent', 'role', 'capability') and 1 <> (select count(*) from ${originals} o where o.message_no = m.no)
-       + (select count(*) from ${undelivered} x where x.message_no = m.no)`,
+       + (select count(*) from ${undeliveredLetters} x where x.message_no = m.no)`,
   ),
   communication(
     'always',
-    'a broadcast that matched nobody is a dead letter',
+    'a broadcast without recipients is a dead letter',
     `select m.no, m.id from messages m where m.kind in ('cluster', 'clusters') and m.matched = 0
-       and not exists (select 1 from ${undelivered} x where x.message_no = m.no)`,
+       and not exists (select 1 from ${undeliveredLetters} x where x.message_no = m.no)`,
   ),
   communication(
     'always',
-    'a broadcast goes to exactly the members of its epoch but its sender',
+    'a broadcast reaches exactly the members of its epoch except its sender',
     `with sent as (
        select m.no, m.source, m.cluster_id, m.epoch from messages m
        where m.kind = 'cluster' and m.cluster_id is not null and m.epoch is not null
@@ -62,7 +62,7 @@ export const ofMessages: readonly Invariant[] = [
        select o.message_no as no, i.agent_id from ${originals} o join inboxes i on i.no = o.inbox_no
        where o.message_no in (select no from sent)
        union
-       select x.message_no, x.recipient from ${undelivered} x
+       select x.message_no, x.recipient from ${undeliveredLetters} x
        where x.message_no in (select no from sent) and x.recipient is not null
      )
      (select *, 'not reached' as what from wanted except select *, 'not reached' from reached)
@@ -70,8 +70,8 @@ export const ofMessages: readonly Invariant[] = [
   ),
   communication(
     'always',
-    'what was re-addressed or replayed goes on, once',
-    `with later as (
+    'a re-addressed or replayed message has exactly one new delivery',
+    `with repeated as (
        select c.message_no, count(*) from ${copies} c join messages m on m.no = c.message_no
        where c.accepted_at <> m.time and c.via <> 'retained' group by 1
      ), moved as (
@@ -80,22 +80,22 @@ export const ofMessages: readonly Invariant[] = [
        select x.message_no, count(*), bool_or(x.recipient is null) as may_be_many, bool_or(s.via = 'retained') as was_retained
        from dead_letters x left join delivery_history s using (inbox_no, sequence) where x.state = 'replayed' group by 1
      )
-     select message_no, l.count as later, m.count as moved, r.count as replayed
-     from later l full join moved m using (message_no) full join replayed r using (message_no)
+     select message_no, l.count as repeated, m.count as moved, r.count as replayed
+     from repeated l full join moved m using (message_no) full join replayed r using (message_no)
      where r.was_retained is not true and case when r.may_be_many
        then coalesce(l.count, 0) < coalesce(m.count, 0) + r.count
        else coalesce(l.count, 0) <> coalesce(m.count, 0) + coalesce(r.count, 0) end`,
   ),
   communication(
     'always',
-    'what is told of an epoch is told once',
+    'the manager sends one message of each type per cluster epoch',
     `select cluster_id, epoch, type, count(*) from messages
      where kind = 'manager' and type in ('cluster.joined', 'cluster.changed') group by 1, 2, 3 having count(*) > 1`,
   ),
   communication(
     'always',
-    'a settled receipt adds up, and what was acked by then stays acked',
-    `with told as (
+    "a settled receipt's counts add up, and acks that it counted remain",
+    `with settled as (
        select r.message_no, r.require, r.state, (r.counts ->> 'matched')::integer as matched,
          (r.counts ->> 'delivered')::integer as delivered, (r.counts ->> 'acked')::integer as acked,
          (r.counts ->> 'dead')::integer as dead, (r.counts ->> 'left')::integer as gone,
@@ -105,14 +105,14 @@ export const ofMessages: readonly Invariant[] = [
        select t.*, case t.require when 'none' then 0 when 'any' then 1
          when 'quorum' then (t.matched - t.gone) / 2 + 1 else greatest(1, t.matched - t.gone) end as needed,
          (select count(*) from delivery_history s where s.message_no = t.message_no and s.outcome = 'acked') as acked_now
-       from told t
+       from settled t
      )
      select * from judged where matched is null or matched <> acked + dead + gone + pending or delivered > matched
        or delivered < acked or acked_now < acked or (state = 'met') <> (acked >= needed)`,
   ),
   communication(
     'always',
-    'a receipt is settled at one moment',
+    'a receipt has a settling time exactly when it is settled',
     `select message_no, state from receipts where (state = 'open') <> (settled_at is null)
        or not exists (select 1 from messages m where m.no = message_no)`,
   ),

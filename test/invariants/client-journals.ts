@@ -5,7 +5,7 @@ import { inDatabase, type Evidence, type Invariant } from './invariant.js';
 
 const communication = inDatabase('communication');
 
-/** A query over the clients' journals as tables `j_sent`, `j_received` and `j_acked`, beside the database's own. */
+/** A query that can also read the clients' journals, as tables `j_sent`, `j_received` and `j_acked`. */
 const withJournals =
   (query: string) =>
   ({ journal }: Evidence): RawBuilder<object> => {
@@ -28,11 +28,11 @@ const withJournals =
       ) ${sql.raw(query)}`;
   };
 
-/** Invariants between what clients saw and what is stored. */
-export const ofJournals: readonly Invariant[] = [
+/** Invariants between the clients' journals and the stored data. */
+export const journalInvariants: readonly Invariant[] = [
   communication(
     'always',
-    'a message that was accepted is never lost',
+    'an accepted message is stored with the recipients it was accepted for',
     withJournals(`
       select j.source, j.id, j.matched, m.matched as stored from j_sent j
       left join messages m on m.id = j.id and m.source = j.source
@@ -40,7 +40,7 @@ export const ofJournals: readonly Invariant[] = [
   ),
   communication(
     'always',
-    'a message that was refused is not stored',
+    'a refused message is not stored',
     withJournals(`
       select j.source, j.id from j_sent j join messages m on m.id = j.id and m.source = j.source
       where j.outcome = 'refused' and not exists (
@@ -48,7 +48,7 @@ export const ofJournals: readonly Invariant[] = [
   ),
   communication(
     'always',
-    'messages of a sender stand in an inbox in the order they were sent, of each partition key',
+    "an inbox keeps a sender's messages of one partition key in the order they were sent",
     withJournals(`
       select * from (
         select o.inbox_no, o.sequence, m.source, m.id, j."order", lag(j."order") over (
@@ -59,7 +59,7 @@ export const ofJournals: readonly Invariant[] = [
   ),
   communication(
     'always',
-    'nothing is handed over again after its ack was confirmed',
+    'a delivery is not delivered again after its ack was confirmed',
     withJournals(`
       select a."agentId", a."deliveryId", r.attempt from j_acked a
       join j_received r on r."inboxNo" = a."inboxNo" and r.sequence = a.sequence
@@ -69,7 +69,7 @@ export const ofJournals: readonly Invariant[] = [
   ),
   communication(
     'always',
-    'an ack that was confirmed is on record',
+    'a confirmed ack is in the delivery history',
     withJournals(`
       select a."agentId", a."deliveryId", s.outcome from j_acked a
       left join delivery_history s on s.inbox_no = a."inboxNo" and s.sequence = a.sequence
@@ -77,7 +77,7 @@ export const ofJournals: readonly Invariant[] = [
   ),
   communication(
     'always',
-    'nobody is handed the mail of another agent',
+    "an agent never receives or acks another agent's delivery",
     withJournals(`
       select r."agentId", r."deliveryId", i.agent_id from j_received r left join inboxes i on i.no = r."inboxNo"
       where i.agent_id is distinct from r."agentId"
@@ -87,7 +87,7 @@ export const ofJournals: readonly Invariant[] = [
   ),
   communication(
     'always',
-    'what was handed over is what is on record',
+    'a received delivery matches the stored message and attempt',
     withJournals(`
       select r."agentId", r."deliveryId", r.attempt, c.attempts, m.id from j_received r
       left join ${copies} c on c.inbox_no = r."inboxNo" and c.sequence = r.sequence

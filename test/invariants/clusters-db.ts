@@ -5,7 +5,7 @@ const clusters = inDatabase('clusters');
 const live = `state <> 'released'`;
 
 /** Invariants of agents and memberships. */
-export const ofMemberships: readonly Invariant[] = [
+export const membershipInvariants: readonly Invariant[] = [
   clusters(
     'always',
     'an agent is in at most maxClusters clusters',
@@ -14,22 +14,22 @@ export const ofMemberships: readonly Invariant[] = [
   ),
   clusters(
     'always',
-    'an agent counts its live memberships',
+    "an agent's cluster count equals the number of its live memberships",
     `select a.id, a.cluster_count, count(m.id) from agents a left join memberships m on m.agent_id = a.id and m.${live}
      group by a.id having count(m.id) <> a.cluster_count`,
   ),
   clusters(
     'always',
-    'an agent holds the sum of what its live memberships take',
+    "an agent's held resources equal the sum over its live memberships",
     `with held as (
        select m.agent_id, r.key, sum(r.value::numeric) as amount
        from memberships m, jsonb_each_text(m.resources) r where m.${live} group by 1, 2 having sum(r.value::numeric) <> 0
-     ), noted as (select a.id as agent_id, h.key, h.value::numeric as amount from agents a, jsonb_each_text(a.held) h)
-     (select * from held except select * from noted) union all (select * from noted except select * from held)`,
+     ), stored as (select a.id as agent_id, h.key, h.value::numeric as amount from agents a, jsonb_each_text(a.held) h)
+     (select * from held except select * from stored) union all (select * from stored except select * from held)`,
   ),
   clusters(
     'always',
-    'an agent holds no more than it offers',
+    "an agent's held resources stay within what it offers",
     `select a.id, h.key, h.value, a.resources from agents a, jsonb_each_text(a.held) h
      where h.value::numeric > coalesce((a.resources ->> h.key)::numeric, 0)`,
   ),
@@ -48,13 +48,13 @@ export const ofMemberships: readonly Invariant[] = [
   ),
   clusters(
     'quiet',
-    'a cluster that ended holds nobody',
+    'a failed or dissolved cluster has no live membership',
     `select m.* from memberships m join clusters c on c.id = m.cluster_id
      where m.${live} and c.state in ('failed', 'dissolved') and not (m.state = 'active' and c.state = 'failed')`,
   ),
   clusters(
     'quiet',
-    'a reservation belongs to an operation under way',
+    'a reservation belongs to a running or queued operation',
     `select m.* from memberships m left join operations o on o.id = m.operation_id
      where m.state = 'reserved' and (o.state is null or o.state not in ('running', 'queued'))`,
   ),
@@ -79,27 +79,27 @@ export const ofMemberships: readonly Invariant[] = [
 ];
 
 /** Invariants of operations, their steps and the event log. */
-const operations: readonly Invariant[] = [
+const operationInvariants: readonly Invariant[] = [
   clusters(
     'quiet',
-    'every operation ends',
+    'no operation stays running or queued',
     `select id, kind, state, created_at from operations where state in ('running', 'queued')`,
   ),
   clusters(
     'always',
-    'an operation has an end exactly when it is over',
+    'an operation has an end time exactly when it is in a final state',
     `select id, state, ended_at from operations where (state in ('running', 'queued')) <> (ended_at is null)`,
   ),
   clusters(
     'always',
-    'a formation is completed exactly when its last step was saved, and has its result',
+    "a formation is completed exactly when its last step was saved, with that step's result",
     `select o.id, o.state from operations o left join operation_steps s on s.operation_id = o.id and s.step = 'initializeCluster'
      where o.kind in ('FORMATION', 'REPAIR')
        and ((o.state = 'completed') <> (s.step is not null) or (o.state = 'completed' and o.result is distinct from s.result))`,
   ),
   clusters(
     'always',
-    'a completed formation took all four steps and undid none',
+    'a completed formation saved all four steps and undid none',
     `select o.id from operations o join operation_steps s on s.operation_id = o.id
      where o.kind in ('FORMATION', 'REPAIR') and o.state = 'completed' group by o.id
      having count(distinct s.step) filter (where s.step in
@@ -108,10 +108,10 @@ const operations: readonly Invariant[] = [
   ),
   clusters(
     'quiet',
-    'what did not complete has every step undone',
+    'an operation that did not complete has every saved step undone',
     `select s.operation_id, s.step from operations o join operation_steps s on s.operation_id = o.id
      where o.state in ('compensated', 'refused', 'cancelled') and s.step not like 'undo:%'
-       -- These have no way back: what they did stays done.
+       -- These two are never undone.
        and o.kind not in ('DISSOLUTION', 'COMMUNICATION')
        and not exists (select 1 from operation_steps u where u.operation_id = o.id and u.step = 'undo:' || s.step)`,
   ),
@@ -123,22 +123,22 @@ const operations: readonly Invariant[] = [
   ),
   clusters(
     'quiet',
-    'no cluster stays between two states',
+    'no cluster stays forming or dissolving',
     `select id, state from clusters where state in ('forming', 'dissolving')`,
   ),
   clusters(
     'always',
-    'a step of an operation takes effect once a round',
+    'a step of an operation is saved at most once per round',
     `select operation_id, step, round, count(*) from operation_steps group by 1, 2, 3 having count(*) > 1`,
   ),
   clusters(
     'always',
-    'an operation announces its end once',
+    'an operation adds at most one event to the event log',
     `select operation_id, count(*) from events where operation_id is not null group by 1 having count(*) > 1`,
   ),
   clusters(
     'always',
-    'the members that a formation reports are those of its epoch',
+    "the members in a formation's result are those of its epoch",
     `with reported as (
        select o.id, o.result ->> 'clusterId' as cluster_id, (o.result ->> 'epoch')::int as epoch, m ->> 'agentId' as agent_id
        from operations o, jsonb_array_elements(o.result -> 'members') m
@@ -153,10 +153,10 @@ const operations: readonly Invariant[] = [
   ),
   clusters(
     'always',
-    'the event log is dense',
+    'the event log is numbered without gaps',
     `select count(*), max(e.seq), h.last_seq from event_head h left join events e on true group by h.last_seq
      having count(e.seq) <> coalesce(max(e.seq), 0) or coalesce(max(e.seq), 0) <> h.last_seq`,
   ),
 ];
 
-export const inClusters: readonly Invariant[] = [...ofMemberships, ...operations];
+export const clustersInvariants: readonly Invariant[] = [...membershipInvariants, ...operationInvariants];

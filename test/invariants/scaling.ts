@@ -3,7 +3,7 @@ import { inDatabase, type Invariant, type Stores } from './invariant.js';
 
 const clusters = inDatabase('clusters');
 
-/** What is known of scaling in two databases, read when nobody writes. */
+/** What two databases store about scaling. Read it only while nothing writes. */
 async function readScaling({ clusters: inClusters, resources }: Stores) {
   const [rows, operations, joined, left, held, requests, decisions, changes] = await Promise.all([
     inClusters.selectFrom('clusters').select(['id', 'state']).execute(),
@@ -41,10 +41,10 @@ async function readScaling({ clusters: inClusters, resources }: Stores) {
 
 type Scaling = Awaited<ReturnType<typeof readScaling>>;
 
-const quietly = (name: string, find: (all: Scaling) => readonly object[]): Invariant => ({
+const whenQuiet = (name: string, find: (all: Scaling) => readonly object[]): Invariant => ({
   name,
   holds: 'quiet',
-  contradictions: async (stores) => find(await readScaling(stores)),
+  findViolations: async (stores) => find(await readScaling(stores)),
 });
 
 const idsBy = (rows: readonly { readonly by: string; readonly agentId: string }[], operationId: string): string =>
@@ -54,30 +54,30 @@ const idsBy = (rows: readonly { readonly by: string; readonly agentId: string }[
     .sort()
     .join(' ');
 
-/** Invariants of scaling, and of what resources_db keeps for it. */
-export const ofScaling: readonly Invariant[] = [
+/** Invariants of scaling, and of the rows in resources_db that belong to it. */
+export const scalingInvariants: readonly Invariant[] = [
   clusters(
     'always',
-    'a member is leaving only while its operation runs',
+    'a member is leaving only while the operation that removes it runs',
     `select m.cluster_id, m.agent_id, m.left_by, o.state from memberships m left join operations o on o.id = m.left_by
      where m.state = 'leaving' and o.state is distinct from 'running'`,
   ),
   clusters(
     'always',
-    'who was made to leave was made to by a scaling of its cluster',
+    'a member is removed only by a scaling of its own cluster',
     `select m.cluster_id, m.agent_id, m.left_by, o.kind from memberships m left join operations o on o.id = m.left_by
      where m.left_by is not null and (o.kind is distinct from 'SCALING' or o.cluster_id <> m.cluster_id)`,
   ),
   clusters(
     'always',
-    'a scaling is completed exactly when its stability was verified, and has its result',
+    "a scaling is completed exactly when verifyStability was saved, with that step's result",
     `select o.id, o.state from operations o left join operation_steps s on s.operation_id = o.id and s.step = 'verifyStability'
      where o.kind = 'SCALING' and ((o.state = 'completed') <> (s.step is not null)
        or (o.state = 'completed' and o.result is distinct from s.result))`,
   ),
   clusters(
     'always',
-    'no two scalings change a cluster at one time',
+    'two scalings never change the same cluster at the same time',
     `with changing as (
        select o.id, o.cluster_id, min(s.ended_at) as since, coalesce(o.ended_at, 'infinity') as until
        from operations o join operation_steps s on s.operation_id = o.id
@@ -86,38 +86,42 @@ export const ofScaling: readonly Invariant[] = [
      select a.cluster_id, a.id, b.id as beside from changing a
      join changing b on b.cluster_id = a.cluster_id and b.id <> a.id and a.since >= b.since and a.since < b.until`,
   ),
-  quietly('who joined and left by a scaling is who its result says', ({ scalings, joined, left }) =>
+  whenQuiet('the agents that a scaling added and removed are those in its result', ({ scalings, joined, left }) =>
     scalings
       .filter(({ state }) => state === 'completed')
       .flatMap(({ id, result }) => {
-        const told = result as { readonly joined: readonly string[]; readonly left: readonly string[] };
+        const reported = result as { readonly joined: readonly string[]; readonly left: readonly string[] };
         const stored = { joined: idsBy(joined, id), left: idsBy(left, id) };
         const same =
-          stored.joined === [...told.joined].sort().join(' ') && stored.left === [...told.left].sort().join(' ');
-        return same ? [] : [{ id, told: { joined: told.joined, left: told.left }, stored }];
+          stored.joined === [...reported.joined].sort().join(' ') &&
+          stored.left === [...reported.left].sort().join(' ');
+        return same ? [] : [{ id, reported: { joined: reported.joined, left: reported.left }, stored }];
       }),
   ),
-  quietly('what scaling changed is on record, and nothing else', ({ scalings, joined, left, changes }) => {
-    const seen = scalings.flatMap(({ id }) => [
-      { by: id, direction: 'out', members: joined.filter(({ by }) => by === id).length },
-      { by: id, direction: 'in', members: left.filter(({ by }) => by === id).length },
-    ]);
-    const recorded = (by: string, direction: string): number =>
-      changes.find((change) => change.by === by && change.direction === direction)?.members ?? 0;
-    return [
-      ...seen
-        .filter(({ by, direction, members }) => recorded(by, direction) !== members)
-        .map((one) => ({ ...one, recorded: recorded(one.by, one.direction) })),
-      ...changes.filter((change) => !scalings.some(({ id }) => id === change.by)),
-    ];
-  }),
-  quietly('a decision has an outcome once its operation is over', ({ decisions, running }) =>
+  whenQuiet(
+    'the recorded scaling changes are exactly those that scalings made',
+    ({ scalings, joined, left, changes }) => {
+      const made = scalings.flatMap(({ id }) => [
+        { by: id, direction: 'out', members: joined.filter(({ by }) => by === id).length },
+        { by: id, direction: 'in', members: left.filter(({ by }) => by === id).length },
+      ]);
+      const recorded = (by: string, direction: string): number =>
+        changes.find((change) => change.by === by && change.direction === direction)?.members ?? 0;
+      return [
+        ...made
+          .filter(({ by, direction, members }) => recorded(by, direction) !== members)
+          .map((one) => ({ ...one, recorded: recorded(one.by, one.direction) })),
+        ...changes.filter((change) => !scalings.some(({ id }) => id === change.by)),
+      ];
+    },
+  ),
+  whenQuiet('a decision has an outcome once its operation has ended', ({ decisions, running }) =>
     decisions.filter((decision) => !running.has(decision.operationId)),
   ),
-  quietly('a request to the orchestrator is open only while its operation runs', ({ requests, running }) =>
+  whenQuiet('a capacity request is open only while its operation runs', ({ requests, running }) =>
     requests.filter((request) => !running.has(request.operationId)),
   ),
-  quietly('grants are held, and requests open, for clusters that are there', ({ held, requests, known }) =>
+  whenQuiet('held allocations and open capacity requests belong to existing clusters', ({ held, requests, known }) =>
     [...held, ...requests].filter((row) => !known.has(row.clusterId)),
   ),
 ];

@@ -4,8 +4,8 @@ import { inDatabase, type Invariant } from './invariant.js';
 
 const communication = inDatabase('communication');
 
-/** Invariants of inboxes, of what is leased from them and of how it ends. */
-export const ofInboxes: readonly Invariant[] = [
+/** Invariants of inboxes, of leases on their deliveries and of how deliveries end. */
+export const inboxInvariants: readonly Invariant[] = [
   communication(
     'always',
     'an inbox numbers its deliveries without gaps',
@@ -16,23 +16,23 @@ export const ofInboxes: readonly Invariant[] = [
   ),
   communication(
     'always',
-    'a delivery is open or ended, never both',
+    'a delivery is never both open and in the delivery history',
     `select inbox_no, d.sequence, s.outcome from deliveries d join delivery_history s using (inbox_no, sequence)`,
   ),
   communication(
     'always',
-    'a lease belongs to one delivery',
+    'a lease token belongs to one delivery',
     `select lease_token, count(*) from ${copies} c where lease_token is not null group by 1 having count(*) > 1`,
   ),
   communication(
     'always',
-    'a held delivery has a lease with an end',
+    'a leased delivery has a lease token and an expiry',
     `select inbox_no, sequence from deliveries where (lease_token is null) <> (lease_expires_at is null)
        or (lease_token is not null and (attempts = 0 or first_leased_at is null or last_leased_at is null))`,
   ),
   communication(
     'always',
-    'a delivery is handed over no more often than it may be',
+    'a delivery is attempted at most the configured number of times',
     ({ bounds }) => sql`
     select inbox_no, sequence, state, attempts, first_leased_at from ${sql.raw(copies)} c
     where attempts > ${bounds.tries} or (attempts = 0) <> (first_leased_at is null)
@@ -40,33 +40,33 @@ export const ofInboxes: readonly Invariant[] = [
   ),
   communication(
     'always',
-    'nothing is acked that was not handed over',
+    'an acked delivery was leased before',
     `select inbox_no, sequence from delivery_history where outcome = 'acked' and (attempts = 0 or lease_token is null)`,
   ),
   communication(
     'always',
-    'an agent holds no more deliveries than it may',
+    'an agent has at most the configured number of leased deliveries',
     ({ bounds }) => sql`
     select inbox_no, count(*) from deliveries where lease_expires_at > clock_timestamp()
     group by inbox_no having count(*) > ${bounds.maxUnacked}`,
   ),
-  // Mail of the manager itself, and what is replayed, re-addressed or retained, is never refused for want of room.
+  // The manager's own messages and replayed, re-addressed or retained ones are accepted by a full inbox.
   communication(
     'always',
-    'a mailbox holds no more than its bound',
+    'an inbox holds at most the configured number of open deliveries',
     ({ bounds }) => sql`
     select o.inbox_no, count(*) from ${sql.raw(originals)} o join messages m on m.no = o.message_no
     where o.state = 'open' and m.kind <> 'manager' group by o.inbox_no having count(*) > ${bounds.mailbox}`,
   ),
   communication(
     'always',
-    'nothing is open below the mark under which a reader does not look',
+    "no open delivery is below its inbox's low-water mark",
     `select d.inbox_no, d.sequence, c.low_water from deliveries d join inbox_cursors c using (inbox_no)
      where d.sequence < c.low_water`,
   ),
   communication(
     'always',
-    'nothing was handed over above the mark up to which a reader has come',
+    "no delivery above its inbox's leased-up-to mark was ever leased",
     `select d.inbox_no, d.sequence, c.leased_up_to from ${copies} d left join inbox_cursors c using (inbox_no)
      where d.first_leased_at is not null and d.sequence > coalesce(c.leased_up_to, 0)
      union all
@@ -75,25 +75,25 @@ export const ofInboxes: readonly Invariant[] = [
   ),
   communication(
     'always',
-    'mail is first handed over in the order of its inbox, of each partition key',
-    `with given as (
+    'deliveries of one inbox and partition key are first leased in sequence order',
+    `with leased as (
        select c.*, m.partition_key from ${copies} c join messages m on m.no = c.message_no where c.first_leased_at is not null
      ), preceded as (
        select inbox_no, sequence, first_leased_at, max(first_leased_at) over (partition by inbox_no, partition_key
-         order by sequence rows between unbounded preceding and 1 preceding) as before from given
+         order by sequence rows between unbounded preceding and 1 preceding) as before from leased
      )
      select inbox_no, sequence, first_leased_at, before from preceded where before > first_leased_at
      union all
-     -- Passed over, although it could have been handed over when a later one was.
-     select d.inbox_no, d.sequence, null, min(g.first_leased_at) from deliveries d
-     join given g on g.inbox_no = d.inbox_no and g.sequence > d.sequence
-       and g.partition_key is not distinct from d.partition_key
-       and g.first_leased_at > d.available_at and g.first_leased_at < d.expires_at
+     -- Skipped: it was available when a later delivery was leased.
+     select d.inbox_no, d.sequence, null, min(l.first_leased_at) from deliveries d
+     join leased l on l.inbox_no = d.inbox_no and l.sequence > d.sequence
+       and l.partition_key is not distinct from d.partition_key
+       and l.first_leased_at > d.available_at and l.first_leased_at < d.expires_at
      where d.first_leased_at is null group by d.inbox_no, d.sequence`,
   ),
   communication(
     'always',
-    'deliveries that died are dead letters, and no others',
+    'a delivery ended as dead exactly when it has a dead letter',
     `select inbox_no, sequence, s.outcome, x.no, x.recipient from delivery_history s
        full join (select * from dead_letters where inbox_no is not null) x using (inbox_no, sequence)
        left join inboxes i on i.no = inbox_no
@@ -102,7 +102,7 @@ export const ofInboxes: readonly Invariant[] = [
   ),
   communication(
     'always',
-    'a dead letter that ended was ended by somebody',
+    'a dead letter that was replayed or discarded records when and by whom',
     `select no, state, ended_at, ended_by from dead_letters
      where (state = 'dead') <> (ended_at is null) or (state = 'dead') <> (ended_by is null)`,
   ),
