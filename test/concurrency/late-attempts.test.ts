@@ -38,7 +38,7 @@ async function connectRepair(name: string) {
     .set({ leaseExpiresAt: new Date(0) })
     .where('id', '=', `${name}-0`)
     .execute();
-  const ids = { operationId: `mend-${name}`, clusterId: `cl_${name}` };
+  const ids = { operationId: `repair-${name}`, clusterId: `cl_${name}` };
   const input = { ...ids, workflowId: `repair/cl_${name}`, round: 0, for: { repair: ids.clusterId } };
   await call('identifyAgents', input);
   await call('defineCluster', { ...ids, round: 0 });
@@ -54,8 +54,8 @@ function barrier(): { readonly promise: Promise<void>; readonly resolve: () => v
   return { promise, resolve: () => resolve() };
 }
 
-/** Activities of a worker that stands still just before it writes to communication_db, until it is let go. */
-function stalledWorker(): { readonly call: Call; readonly stalled: Promise<void>; readonly letGo: () => void } {
+/** Activities of a worker that pauses before it writes to communication_db, until it is resumed. */
+function stalledWorker(): { readonly call: Call; readonly stalled: Promise<void>; readonly resume: () => void } {
   const gate = barrier();
   const arrival = barrier();
   const stall = async (): Promise<void> => {
@@ -81,11 +81,11 @@ function stalledWorker(): { readonly call: Call; readonly stalled: Promise<void>
       },
     }),
   } as unknown as CommunicationDb;
-  return { call: callActivities({ ...stores, communication }), stalled: arrival.promise, letGo: gate.resolve };
+  return { call: callActivities({ ...stores, communication }), stalled: arrival.promise, resume: gate.resolve };
 }
 
-describe('attempts of one step at the same time', () => {
-  it('all get the first result: none takes the other for a sign that the formation is being undone', async () => {
+describe('concurrent attempts of one step', () => {
+  it('two concurrent attempts of every formation step return the same formed cluster', async () => {
     await addAgents(stores.clusters, 120, { capabilities: ['twin'] }, 'twin');
     const requests = Array.from({ length: 30 }, (_, index) => {
       const request = { requestId: `twin-${index}`, name: 'twin', requiredCapabilities: ['twin'] };
@@ -99,8 +99,8 @@ describe('attempts of one step at the same time', () => {
   });
 });
 
-describe('a reservation that is gone before the last step', () => {
-  it('ends the formation rather than making a cluster below its minimum', async () => {
+describe('a reservation that expires before the last step', () => {
+  it('a formation that lost a reservation before its last step is undone instead of forming a cluster below its minimum', async () => {
     await addAgents(stores.clusters, 3, { capabilities: ['shrink'] }, 'shrink');
     const { members, ...ids } = await connect('shrink', 'shrink');
     await stores.clusters
@@ -114,7 +114,7 @@ describe('a reservation that is gone before the last step', () => {
     expect(await checkInvariants(stores)).toEqual([]);
   });
 
-  it('does not keep those who were told of the cluster from being told that it is no more', async () => {
+  it('members that were informed about a cluster receive its dissolution when the formation loses all reservations', async () => {
     await addAgents(stores.clusters, 3, { capabilities: ['ghost'] }, 'ghost');
     const { members, ...ids } = await connect('ghost', 'ghost');
     const table = { clusterId: ids.clusterId, epoch: 1, members: members.map((agentId) => ({ agentId, roles: [] })) };
@@ -132,30 +132,30 @@ describe('a reservation that is gone before the last step', () => {
   });
 });
 
-describe('an attempt that wakes up after its operation was undone', () => {
-  it('announces nothing of a formation', async () => {
+describe('an attempt that continues after its operation was undone', () => {
+  it('a late attempt of the last step announces nothing after the formation was undone', async () => {
     await addAgents(stores.clusters, 3, { capabilities: ['zombie'] }, 'zombie');
     const { members: _members, ...ids } = await connect('zombie', 'zombie');
     const late = stalledWorker();
     const attempt = late.call('initializeCluster', ids);
     await late.stalled;
     await undoDirectly(call, ids, failed);
-    late.letGo();
+    late.resume();
     await expect(attempt).rejects.toMatchObject({ type: 'OperationEnded' });
     expect(await checkInvariants(stores)).toEqual([]);
   });
 
-  it('announces nothing of a repair, and the next repair is not in its way', async () => {
+  it('a late attempt of the last step announces nothing after the repair was undone, and the next repair succeeds', async () => {
     const { ids } = await connectRepair('undone');
     const late = stalledWorker();
     const attempt = late.call('initializeCluster', ids);
     await late.stalled;
     await undoDirectly(call, ids, failed);
-    late.letGo();
+    late.resume();
     await expect(attempt).rejects.toMatchObject({ type: 'StateConflict' });
     expect(await checkInvariants(stores)).toEqual([]);
 
-    const again = { operationId: 'mend-again', clusterId: ids.clusterId };
+    const again = { operationId: 'repair-again', clusterId: ids.clusterId };
     await call('identifyAgents', { ...again, workflowId: 'w', round: 0, for: { repair: ids.clusterId } });
     await call('defineCluster', { ...again, round: 0 });
     await call('establishConnections', again);
@@ -164,8 +164,8 @@ describe('an attempt that wakes up after its operation was undone', () => {
   });
 });
 
-describe('a repair that is taken up again', () => {
-  it('is undone when its cluster was dissolved meanwhile', async () => {
+describe('a resumed repair', () => {
+  it('a resumed repair is undone when its cluster was dissolved in the meantime', async () => {
     const { ids, input } = await connectRepair('gone');
     await dissolveDirectly(call, ids.clusterId);
     await call('identifyAgents', input);
@@ -176,15 +176,15 @@ describe('a repair that is taken up again', () => {
   });
 });
 
-describe('undoing', () => {
-  it('has nothing to do for an operation that was never accepted', async () => {
+describe('compensation', () => {
+  it('compensating an operation that was never accepted changes nothing', async () => {
     await undoDirectly(call, { operationId: 'unknown', clusterId: 'cl_unknown' }, failed);
     expect(await findOperation(stores.clusters, 'unknown')).toBeUndefined();
   });
 });
 
-describe('the queue', () => {
-  it('is served past a request that is just being undone', async () => {
+describe('the formation queue', () => {
+  it('the formation interval serves a queued request behind one that is being undone', async () => {
     for (const requestId of ['q-1', 'q-2']) {
       const ids = { operationId: requestId, clusterId: `cl_${requestId}` };
       const request = { requestId, name: 'q', requiredCapabilities: ['queued'], onInsufficient: 'queue' };

@@ -21,8 +21,8 @@ afterAll(async () => {
   await stores?.drop();
 });
 
-describe('a connection that the server ends inside a transaction', () => {
-  it('fails that transaction and nothing else: the process lives and the next one works', async () => {
+describe('a connection that PostgreSQL terminates inside a transaction', () => {
+  it('a connection terminated inside a transaction fails only that transaction, and the next query succeeds', async () => {
     const transaction = stores.clusters.transaction().execute(async (tx) => {
       const { rows } = await sql<{ pid: number }>`select pg_backend_pid() as pid`.execute(tx);
       const pid = rows[0]?.pid ?? 0;
@@ -40,8 +40,8 @@ describe('a connection that the server ends inside a transaction', () => {
   });
 });
 
-describe('a connection that dies without a word', () => {
-  it('fails what waits for it when its time is over, and the next statement finds another one', async () => {
+describe('a connection that stops responding', () => {
+  it('a statement on a silent connection fails after the statement timeout, and the next one uses another connection', async () => {
     const url = new URL(stores.urls.clusters);
     const proxy = await openTcpProxy({ host: url.hostname, port: Number(url.port) });
     url.port = String(proxy.port);

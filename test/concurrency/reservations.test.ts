@@ -37,8 +37,8 @@ const tally = (outcomes: readonly Outcome[]): Record<string, number> => {
   return counts;
 };
 
-describe('formations at once', () => {
-  it('never put an agent above maxClusters nor a cluster outside its bounds: 2,000 requests, 50 agents, 32 connections', async () => {
+describe('concurrent formations', () => {
+  it("2,000 concurrent formations of 50 agents over 32 connections never exceed maxClusters or a cluster's bounds", async () => {
     const requests = 2_000;
     const clustersHeld = 8;
     stores = await createTestDatabases({ maxConnections: connections });
@@ -112,7 +112,7 @@ describe('formations at once', () => {
     expect(samples).toBeGreaterThan(20);
   }, 240_000);
 
-  it('refuse nobody while there is room: 16 clusters of 3 from 50 agents, all asked for at once', async () => {
+  it('16 concurrent formations of 3 from 50 agents all succeed', async () => {
     stores = await createTestDatabases({ maxConnections: connections });
     await addAgents(stores.clusters, 50, { capabilities: ['work'] });
     const call = callActivities(stores);
@@ -125,7 +125,7 @@ describe('formations at once', () => {
     expect(await checkInvariants(stores)).toEqual([]);
   });
 
-  it('give the last agents to one and refuse the others: 17 clusters of 3 from 50 agents', async () => {
+  it('17 concurrent formations of 3 from 50 agents form 16 clusters and refuse one', async () => {
     stores = await createTestDatabases({ maxConnections: connections });
     await addAgents(stores.clusters, 50, { capabilities: ['work'] });
     const call = callActivities(stores);

@@ -9,7 +9,7 @@ export type Call = <Name extends keyof Activities>(
   input: Parameters<Activities[Name]>[0],
 ) => Promise<Awaited<ReturnType<Activities[Name]>>>;
 
-/** Calls activities as a worker does, each in an activity context of its own, but with no workflow above them. */
+/** Calls activities as a worker does, each in its own activity context, but without a workflow. */
 export function callActivities(stores: Omit<ActivityDeps, 'settings' | 'messaging'>): Call {
   const activities = createActivities({ ...stores, settings: testSettings });
   const call = (name: keyof Activities, input: unknown): Promise<unknown> =>
@@ -21,7 +21,7 @@ export type Outcome =
   | { readonly state: 'formed'; readonly result: FormationResult }
   | { readonly state: 'refused' | 'compensated'; readonly type: string; readonly message: string };
 
-/** The order of `formCluster` with its undoing, written down for activities that are called directly. */
+/** Calls the activities of `formCluster` in its order, and compensates when a step fails. */
 export async function formDirectly(
   call: Call,
   request: FormationRequest & { readonly requestId: string },
@@ -47,7 +47,7 @@ export async function formDirectly(
   }
 }
 
-/** The undoing of a formation or repair that got as far as its last step, in reverse. */
+/** Compensates a formation or repair that reached its last step, in reverse order. */
 export async function undoDirectly(
   call: Call,
   ids: { readonly operationId: string; readonly clusterId: string },
@@ -60,7 +60,7 @@ export async function undoDirectly(
   await call('settleOperation', { ...ids, state, error });
 }
 
-/** The order of `dissolveCluster`, without the drain. */
+/** Calls the activities of `dissolveCluster` in its order, without the drain. */
 export async function dissolveDirectly(call: Call, clusterId: string, operationId = `dis-${clusterId}`): Promise<void> {
   const ids = { operationId, clusterId };
   await call('beginDissolution', { ...ids, drainSeconds: 0, workflowId: `dissolution/${clusterId}` });

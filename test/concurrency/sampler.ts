@@ -4,8 +4,8 @@ import type { Stores } from '../invariants/invariant.js';
 import { checkInvariants, type Violation } from '../support/checker.js';
 
 /**
- * Looks at the invariants of agents and memberships that hold at every instant again and again until it is stopped.
- * @returns a function that ends the looking and gives what was seen.
+ * Checks the invariants of agents and memberships that hold at every instant repeatedly until it is stopped.
+ * @returns a function that stops the sampler and returns the number of samples and the violations.
  */
 export function startSampler(
   stores: Stores,
@@ -14,7 +14,7 @@ export function startSampler(
   let samples = 0;
   let stopped = false;
   const violations: Violation[] = [];
-  const looking = (async () => {
+  const sampling = (async () => {
     while (!stopped) {
       violations.push(...(await checkInvariants(stores, { while: 'running', among: membershipInvariants })));
       samples += 1;
@@ -23,7 +23,7 @@ export function startSampler(
   })();
   return async () => {
     stopped = true;
-    await looking;
+    await sampling;
     return { samples, violations };
   };
 }

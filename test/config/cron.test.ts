@@ -13,7 +13,7 @@ describe('cronProblem', () => {
     '0 0 * * 7',
     '0 0 29 2 *',
     ' 0  0 * * * ',
-  ])('accepts %s', (expression) => {
+  ])('cronProblem accepts %s', (expression) => {
     expect(cronProblem(expression)).toBeNull();
   });
 
@@ -34,7 +34,7 @@ describe('cronProblem', () => {
     ['1,,2 * * * *', 'its minute "" is not a number'],
     ['-5 * * * *', 'its minute "" is not a number'],
     ['0 0 31 2,4 *', 'no chosen month has a day 31, so it never fires'],
-  ])('refuses %s: %s', (expression, problem) => {
+  ])('cronProblem rejects %s: %s', (expression, problem) => {
     expect(cronProblem(expression)).toContain(problem);
   });
 });

@@ -22,11 +22,11 @@ describe('docs/configuration.md', () => {
     .filter((path) => !paths.some((other) => other.startsWith(`${path}.`)))
     .map((path) => path.replace('cluster_manager.', ''));
 
-  it('has one row for every key and every variable, and none for anything else', () => {
+  it('docs/configuration.md has exactly one row for each settings key and environment variable', () => {
     expect([...rows.keys()]).toEqual([...keys, ...environmentVariables.map((variable) => variable.name)]);
   });
 
-  it.each(keys)('gives %s the default that a file without it has', (key) => {
+  it.each(keys)('docs/configuration.md gives the actual default of the settings key %s', (key) => {
     const required = ['id', 'name', 'capabilities', 'relationships'].includes(key) || key.startsWith('databases.');
     const actual = key
       .split('.')
@@ -35,7 +35,7 @@ describe('docs/configuration.md', () => {
     expect(documented).toBe(required ? '' : JSON.stringify(actual).replaceAll(',', ', '));
   });
 
-  it.each(environmentVariables)('tells the default, the meaning and the secrecy of $name', (variable) => {
+  it.each(environmentVariables)('docs/configuration.md gives the default, meaning and secrecy of $name', (variable) => {
     expect(rows.get(variable.name)?.slice(0, 2)).toEqual([
       variable.default === undefined ? '' : `\`${variable.default}\``,
       variable.meaning + (variable.secret ? ' _secret_' : ''),

@@ -23,7 +23,7 @@ function problemOf(env: Record<string, string>): string {
 }
 
 describe('readEnvironment', () => {
-  it('needs nothing: the defaults are those of a machine of its own', () => {
+  it('an empty environment gives the defaults for a single machine', () => {
     expect(readEnvironment({})).toEqual({
       configPath: 'cluster-manager.yaml',
       databaseUrls: {},
@@ -36,7 +36,7 @@ describe('readEnvironment', () => {
     });
   });
 
-  it('reads every value into its type', () => {
+  it('readEnvironment converts every value to its type', () => {
     expect(
       readEnvironment({
         CLUSTERS_DATABASE_URL: 'postgres://a:b@h/clusters_db',
@@ -63,7 +63,7 @@ describe('readEnvironment', () => {
     });
   });
 
-  it('takes an empty value as unset', () => {
+  it('readEnvironment treats an empty value as unset', () => {
     expect(
       readEnvironment({ CLUSTER_MANAGER_PORT: '', CLUSTER_MANAGER_ADMIN_TOKEN: '', TEMPORAL_ADDRESS: '' }),
     ).toEqual(readEnvironment({}));
@@ -85,12 +85,12 @@ describe('readEnvironment', () => {
     ['TEMPORAL_TLS_CLIENT_CERT_PATH', 'cert.pem', 'TEMPORAL_TLS_CLIENT_KEY_PATH is missing'],
     ['LOG_LEVEL', 'loud', 'is "loud"; allowed: one of trace, debug, info, warn, error, fatal, silent'],
     ['DATABASE_URL', 'mysql://h/x', 'allowed: a postgres:// URL'],
-  ])('refuses %s=%s', (name, value, message) => {
+  ])('readEnvironment rejects %s=%s', (name, value, message) => {
     expect(problemOf({ [name]: value })).toContain(message);
   });
 
   it.each(environmentVariables.filter((variable) => variable.secret).map((variable) => variable.name))(
-    'never repeats the value of %s',
+    'the error about an invalid %s does not repeat its value',
     (name) => {
       const value = 'hush hush';
       try {
@@ -120,7 +120,7 @@ describe('listening beyond loopback', () => {
   afterAll(() => rmSync(folder, { recursive: true }));
 
   it.each(['0.0.0.0', '::', '192.168.1.5', 'manager.example.com', '127.0.0.1.example.com'])(
-    'is refused on %s without TLS or a proxy that ends it',
+    'listening on %s is rejected without TLS or a TLS-terminating proxy',
     (host) => {
       const problem = problemOf({ CLUSTER_MANAGER_HOST: host });
       expect(problem).toContain(`CLUSTER_MANAGER_HOST is "${host}", reachable from other machines`);
@@ -128,11 +128,14 @@ describe('listening beyond loopback', () => {
     },
   );
 
-  it.each(['127.0.0.1', '127.1.2.3', '::1', 'localhost'])('is not what %s is', (host) => {
-    expect(readEnvironment({ CLUSTER_MANAGER_HOST: host }).host).toBe(host);
-  });
+  it.each(['127.0.0.1', '127.1.2.3', '::1', 'localhost'])(
+    'listening on the loopback address %s needs no TLS',
+    (host) => {
+      expect(readEnvironment({ CLUSTER_MANAGER_HOST: host }).host).toBe(host);
+    },
+  );
 
-  it('is allowed with a certificate and its key, or behind a proxy', () => {
+  it('listening beyond loopback is allowed with a TLS certificate and key, or behind a proxy', () => {
     const tls = { CLUSTER_MANAGER_TLS_CERT: pem, CLUSTER_MANAGER_TLS_KEY: pem };
     expect(readEnvironment({ CLUSTER_MANAGER_HOST: '0.0.0.0', ...tls }).tls).toEqual({ certPath: pem, keyPath: pem });
     expect(readEnvironment({ CLUSTER_MANAGER_HOST: '0.0.0.0', CLUSTER_MANAGER_BEHIND_PROXY: '1' })).toMatchObject({
@@ -141,14 +144,14 @@ describe('listening beyond loopback', () => {
     });
   });
 
-  it('needs certificate and key together, and files that are there', () => {
+  it('TLS settings are rejected without both certificate and key, or when a file cannot be read', () => {
     expect(problemOf({ CLUSTER_MANAGER_TLS_CERT: pem })).toContain('CLUSTER_MANAGER_TLS_KEY is missing');
     const nowhere = join(folder, 'nowhere.pem');
     expect(problemOf({ CLUSTER_MANAGER_TLS_CERT: nowhere, CLUSTER_MANAGER_TLS_KEY: pem })).toContain('cannot be read');
   });
 });
 
-it('lists every variable that the source reads, and no other', () => {
+it('environmentVariables lists exactly the variables that the source reads', () => {
   const ofTheMachine = ['PATH', 'HOME', 'XDG_CACHE_HOME', 'FAULTS'];
   const source = readdirSync('src', { recursive: true, encoding: 'utf8' })
     .filter((path) => /\.tsx?$/.test(path) && path !== join('config', 'variables.ts'))

@@ -32,7 +32,7 @@ const problemsOf = (options: Parameters<typeof loadConfig>[0]) => {
 };
 
 describe('loadConfig', () => {
-  it('gives each setting a name with its unit', () => {
+  it('loadConfig returns each setting under a name with its unit', () => {
     expect(
       loadConfig({ path: shipped, env: { DATABASE_URL: 'postgres://u:p@h:5433/any?sslmode=disable' } }),
     ).toMatchObject({
@@ -75,13 +75,13 @@ describe('loadConfig', () => {
     });
   });
 
-  it('takes a cron expression for an interval', () => {
+  it('loadConfig accepts a cron expression for an interval', () => {
     const path = settingsFile(names, '  formation_interval: "*/5 * * * *"\n');
     const env = { DATABASE_URL: 'postgres://h/any' };
     expect(loadConfig({ path, env }).formationInterval).toEqual({ cron: '*/5 * * * *' });
   });
 
-  it("lets a database's own variable win over the file's URL, and that over DATABASE_URL", () => {
+  it("a database's own variable overrides the URL in the settings file, which overrides DATABASE_URL", () => {
     const path = settingsFile({ ...names, clusters: 'postgres://file/a', communication: 'postgres://file/b' });
     const env = { DATABASE_URL: 'postgres://base/x', CLUSTERS_DATABASE_URL: 'postgres://own:secret@own/c' };
     expect(loadConfig({ path, env }).databases).toEqual({
@@ -91,7 +91,7 @@ describe('loadConfig', () => {
     });
   });
 
-  it('says for each name without a server which variables would give it one', () => {
+  it('for each database name without a server, loadConfig names the variables that can provide one', () => {
     const problems = problemsOf({ path: shipped, env: { RESOURCES_DATABASE_URL: 'postgres://h/r' } });
     expect(problems.map((p) => p.path)).toEqual([
       'cluster_manager.databases.clusters',
@@ -100,7 +100,7 @@ describe('loadConfig', () => {
     expect(problems[0]?.message).toMatch(/CLUSTERS_DATABASE_URL, or DATABASE_URL for all three, or run `npm start`/);
   });
 
-  it('refuses one database for two purposes, whatever the credentials', () => {
+  it('loadConfig rejects the same database for two purposes, also with different credentials', () => {
     const env = {
       CLUSTERS_DATABASE_URL: 'postgres://a:x@h/same',
       COMMUNICATION_DATABASE_URL: 'postgres://b:y@h:5432/same',
@@ -111,13 +111,13 @@ describe('loadConfig', () => {
     expect(problems[0]?.message).toBe('is the same database as clusters (h:5432/same); allowed: three separate ones');
   });
 
-  it("lists the file's problems and the environment's together", () => {
+  it('loadConfig reports problems of the settings file and of the environment together', () => {
     const path = settingsFile(names, '  formation_intervall: 300\n');
     const problems = problemsOf({ path, env: { CLUSTER_MANAGER_PORT: 'abc' } });
     expect(problems.map((p) => p.path)).toEqual(['cluster_manager.formation_intervall', 'CLUSTER_MANAGER_PORT']);
   });
 
-  it('finds the file by CLUSTER_MANAGER_CONFIG and says when there is none', () => {
+  it('loadConfig reads the file that CLUSTER_MANAGER_CONFIG names, and reports a missing file', () => {
     const env = { CLUSTER_MANAGER_CONFIG: settingsFile(names), DATABASE_URL: 'postgres://h/any' };
     expect(loadConfig({ env })).toMatchObject({ id: 'm', configPath: env.CLUSTER_MANAGER_CONFIG });
     const nowhere = join(folder, 'nowhere.yaml');

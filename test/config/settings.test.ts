@@ -3,8 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { parse, stringify } from 'yaml';
 import { parseSettings } from '../../src/config/settings.js';
 
-/** The seed document's required and optional settings, letter by letter. */
-const seed = `cluster_manager:
+/** The required and optional settings of the specification, verbatim. */
+const requiredSettings = `cluster_manager:
   id: "cluster-manager-1"
   name: "ClusterManager"
   capabilities: ["cluster_management", "communication_management", "scaling"]
@@ -14,7 +14,7 @@ const seed = `cluster_manager:
     communication: "communication_db"
     resources: "resources_db"
 `;
-const seedOptional = `  formation_interval: 300
+const optionalSettings = `  formation_interval: 300
   scaling_interval: 600
   alert_thresholds:
     cluster_size: [3, 10]
@@ -25,9 +25,9 @@ const seedOptional = `  formation_interval: 300
 
 type Tree = Record<string, unknown>;
 
-/** The seed's settings with one key, given by its dotted path below cluster_manager, set to a value or removed. */
+/** The specification's settings with one key, given by its dotted path below cluster_manager, set to a value or removed. */
 function changed(path: string, value: unknown): string {
-  const file = parse(seed + seedOptional) as { cluster_manager: Tree };
+  const file = parse(requiredSettings + optionalSettings) as { cluster_manager: Tree };
   const keys = path.split('.');
   const section = keys.slice(0, -1).reduce<Tree>((at, key) => (at[key] ??= {}) as Tree, file.cluster_manager);
   const last = keys.at(-1) ?? '';
@@ -43,11 +43,11 @@ const onlyProblem = (text: string) => {
 };
 
 describe('the settings file', () => {
-  it("accepts the required settings of the specification alone and applies its optional settings as defaults", () => {
-    const { settings, problems } = parseSettings(seed);
+  it("the specification's required settings alone are valid, and its optional settings are the defaults", () => {
+    const { settings, problems } = parseSettings(requiredSettings);
     expect(problems).toEqual([]);
     expect(settings).toMatchObject({
-      ...(parse(`x:\n${seedOptional}`) as { x: Tree }).x,
+      ...(parse(`x:\n${optionalSettings}`) as { x: Tree }).x,
       agents: { lease: 30, heartbeat_interval: 5 },
       formation: { invitation_timeout: 10, invitation_tries: 3 },
       communication: {
@@ -67,31 +67,31 @@ describe('the settings file', () => {
       },
       limits: { body_kib: 256 },
     });
-    expect(parseSettings(seed + seedOptional).settings).toEqual(settings);
+    expect(parseSettings(requiredSettings + optionalSettings).settings).toEqual(settings);
   });
 
-  it("ships a settings file with exactly the settings of the specification", () => {
+  it('the shipped settings file has exactly the settings of the specification', () => {
     const shipped = readFileSync(new URL('../../cluster-manager.yaml', import.meta.url), 'utf8');
-    expect(parse(shipped)).toEqual(parse(seed + seedOptional));
+    expect(parse(shipped)).toEqual(parse(requiredSettings + optionalSettings));
   });
 
   it.each<[string, string, string]>([
     ['formation_intervall', 'formation_interval', 'a doubled letter'],
     ['formationInterval', 'formation_interval', 'camel case'],
-    ['alert_treshold', 'alert_thresholds', 'a letter lost twice'],
+    ['alert_treshold', 'alert_thresholds', 'two missing letters'],
     ['alert_thresholds.cluster_sise', 'cluster_size', 'a typo one section down'],
     ['databases.cluster', 'clusters', 'singular'],
-    ['agents.leese', 'lease', 'a section of the further settings'],
-    ['communication.max_unaked', 'max_unacked', 'a letter lost in a section with many keys'],
+    ['agents.leese', 'lease', 'a typo in another section'],
+    ['communication.max_unaked', 'max_unacked', 'a missing letter in a section with many keys'],
     ['communication.wakeUps', 'wake_ups', 'camel case one section down'],
     ['stability_score', 'cluster_manager.alert_thresholds.stability_score', 'a known key in the wrong section'],
-  ])('refuses the unknown key %s and names %s (%s)', (path, suggestion) => {
+  ])('the settings reject the unknown key %s and suggest %s (%s)', (path, suggestion) => {
     const text = onlyProblem(changed(path, 300));
     expect(text).toContain(`cluster_manager.${path} is not a known key`);
     expect(text).toContain(`did you mean ${suggestion}?`);
   });
 
-  it('lists what is known where nothing is near an unknown key', () => {
+  it('the error about an unknown key lists the allowed keys when none is similar', () => {
     expect(onlyProblem(changed('formation.colour', 'red'))).toBe(
       'cluster_manager.formation.colour is not a known key; allowed here: invitation_timeout, invitation_tries (line 25)',
     );
@@ -135,7 +135,7 @@ describe('the settings file', () => {
     ['communication', { retention: 119 }, 'is 119; allowed: a whole number of seconds from 120 to 31536000'],
     ['communication', { wake_ups: 'off' }, 'is "off"; allowed: true or false'],
     ['limits', { body_kib: 1e6 }, 'is 1000000; allowed: a whole number of KiB from 1 to 10240'],
-  ])('refuses %s = %j', (path, value, message) => {
+  ])('the settings reject %s = %j', (path, value, message) => {
     const text = onlyProblem(changed(path, value));
     expect(text).toMatch(new RegExp(`^cluster_manager\\.${path.replace('.', '\\.')}`));
     expect(text).toContain(message);
@@ -144,7 +144,7 @@ describe('the settings file', () => {
   it.each([
     ['cluster_size', [0, 10], 'cluster_size.0 is 0'],
     ['cluster_size', [3, 1001], 'cluster_size.1 is 1001'],
-  ])('says which bound of %s = %j is out of range', (key, value, message) => {
+  ])('the error about %s = %j names the bound that is out of range', (key, value, message) => {
     expect(onlyProblem(changed(`alert_thresholds.${key}`, value))).toContain(message);
   });
 
@@ -155,12 +155,12 @@ describe('the settings file', () => {
     ['alert_thresholds.cluster_size', [1, 1000]],
     ['alert_thresholds.communication_latency', 0.5],
     ['alert_thresholds.resource_usage', 1],
-  ])('accepts %s = %j', (path, value) => {
+  ])('the settings accept %s = %j', (path, value) => {
     expect(parseSettings(changed(path, value)).problems).toEqual([]);
   });
 
   it.each(['postgres://ada:hush-hush@db/clusters_db', 'postgres://ada@db/clusters_db?password=hush-hush'])(
-    'refuses a password in the file and does not repeat it: %s',
+    'the settings file rejects a password without repeating it: %s',
     (url) => {
       const text = onlyProblem(changed('databases.clusters', url));
       expect(text).toContain('Secrets come from the environment only');
@@ -168,8 +168,9 @@ describe('the settings file', () => {
     },
   );
 
-  it('lists every problem at once, each with its line', () => {
-    const text = seed.replace('name: "ClusterManager"', 'nam: "ClusterManager"') + '  scaling_interval: 1\n';
+  it('the settings report every problem at once, each with its line', () => {
+    const text =
+      requiredSettings.replace('name: "ClusterManager"', 'nam: "ClusterManager"') + '  scaling_interval: 1\n';
     expect(parseSettings(text).problems).toEqual([
       { path: 'cluster_manager.name', message: 'is missing; allowed: a text of 1 to 200 characters (line 1)' },
       { path: 'cluster_manager.scaling_interval', message: expect.stringMatching(/^is 1; .*\(line 10\)$/) as string },
@@ -178,17 +179,22 @@ describe('the settings file', () => {
   });
 
   it.each([
-    ['a key written twice', `${seed}  id: other\n`, 'line 10', 'unique'],
-    ['a bracket left open', `${seed}  alert_thresholds: {cluster_size: [3, 10\n`, 'line 11', 'is not valid YAML'],
-    ['a tab for indentation', `${seed}\tscaling_interval: 600\n`, 'line 10', 'is not valid YAML'],
-  ])('refuses %s with its line', (_what, text, line, message) => {
+    ['a key written twice', `${requiredSettings}  id: other\n`, 'line 10', 'unique'],
+    [
+      'a bracket left open',
+      `${requiredSettings}  alert_thresholds: {cluster_size: [3, 10\n`,
+      'line 11',
+      'is not valid YAML',
+    ],
+    ['a tab for indentation', `${requiredSettings}\tscaling_interval: 600\n`, 'line 10', 'is not valid YAML'],
+  ])('the settings reject %s and name its line', (_what, text, line, message) => {
     const { problems, settings } = parseSettings(text);
     expect(settings).toBeUndefined();
     expect(problems.map((p) => `${p.path} ${p.message}`).join('\n')).toContain(message);
     expect(problems.map((p) => p.path)).toContain(line);
   });
 
-  it.each(['', 'just words', '- a\n- list\n'])('refuses %j, which is no settings file', (text) => {
+  it.each(['', 'just words', '- a\n- list\n'])('the settings reject %j as not a settings file', (text) => {
     expect(parseSettings(text).problems).toMatchObject([
       { path: 'the file', message: expect.stringContaining('a section with the keys cluster_manager') as string },
     ]);

@@ -18,7 +18,7 @@ afterAll(async () => {
 
 describe.concurrent('a worker killed with SIGKILL while it manages communication', () => {
   it.for(['acceptMail:committed', 'handleBroadcasts:accepted', 'reAddress:moved'])(
-    'at %s: every part of the request is done, once',
+    'a communication request interrupted at %s completes every part exactly once',
     { timeout: 120_000 },
     async (point, { expect }) => {
       const { recoveryMs, ...outcome } = await withLane((lane) => crashWhileCommunicating(lane, point));

@@ -18,7 +18,7 @@ afterAll(async () => {
 
 describe.concurrent('a worker killed with SIGKILL', () => {
   it.for(['identifyAgents:after-commit', 'establishConnections:before-commit', 'initializeCluster:before'])(
-    'at %s: every formation is completed by the next one',
+    'formations interrupted at %s are completed by the restarted worker',
     { timeout: 90_000 },
     async (point, { expect }) => {
       const { states, violations } = await withLane((lane) => crashWhileForming(lane, point));
@@ -27,11 +27,15 @@ describe.concurrent('a worker killed with SIGKILL', () => {
     },
   );
 
-  it('in the middle of undoing: everything is undone once', { timeout: 90_000 }, async ({ expect }) => {
-    const { states, violations } = await withLane((lane) =>
-      crashWhileUndoing(lane, 'undo:establishConnections:before-commit'),
-    );
-    expect(violations).toEqual([]);
-    expect(states).toEqual(['compensated']);
-  });
+  it(
+    'a formation whose compensation is interrupted is undone exactly once',
+    { timeout: 90_000 },
+    async ({ expect }) => {
+      const { states, violations } = await withLane((lane) =>
+        crashWhileUndoing(lane, 'undo:establishConnections:before-commit'),
+      );
+      expect(violations).toEqual([]);
+      expect(states).toEqual(['compensated']);
+    },
+  );
 });

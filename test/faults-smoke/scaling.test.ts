@@ -22,7 +22,7 @@ describe.concurrent('a worker killed with SIGKILL while it scales a cluster', ()
     { scenario: 'shrink', point: 'drain' },
     { scenario: 'undo', point: 'compensate:announced' },
   ] as const)(
-    '$scenario, at $point: the run goes on where it was and ends as without it',
+    'a scaling ($scenario) interrupted at $point ends like an uninterrupted one',
     { timeout: 120_000 },
     async ({ scenario, point }, { expect }) => {
       const { recoveryMs, ...outcome } = await withLane((lane) => crashWhileScaling(lane, scenario, point));

@@ -47,7 +47,7 @@ function endConsumers(): void {
 
 const journalOf = (name: string): string => join(folder, `${name}.journal`);
 
-/** Starts a consumer of an agent, which writes a journal of its own. */
+/** Starts a consumer of an agent, which writes its own journal. */
 function consume(agent: AgentClient, journal: string, workMs = 0): ChildProcess {
   const args = ['--import', 'tsx', script, agent.url, agent.id, agent.token, journalOf(journal), String(workMs)];
   const consumer = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'inherit'] });
@@ -59,7 +59,7 @@ const entriesOf = (name: string): readonly JournalEntry[] => {
   try {
     return readJournals([journalOf(name)]);
   } catch {
-    // It has not begun to write.
+    // The consumer has not written yet.
     return [];
   }
 };
@@ -90,7 +90,7 @@ const check = (...journals: readonly string[]) => lane.check({ journal: readJour
 
 describe('a consumer', () => {
   it(
-    'that stands still beyond its lease: another takes over, and the late ack hits nothing',
+    'a delivery goes to another consumer when its consumer is paused beyond the lease, and the late ack is rejected',
     { timeout: 240_000 },
     async () => {
       const [agent, sender] = [
@@ -107,7 +107,7 @@ describe('a consumer', () => {
       expect(await writes('second', 'acked')).toMatchObject([{ confirmed: true }]);
       first.kill('SIGCONT');
       expect(await writes('first', 'acked')).toMatchObject([{ deliveryId: held?.deliveryId, confirmed: false }]);
-      // What comes now goes to either of them, once.
+      // Later messages go to either consumer, once.
       await send(agent, sender, [{ n: 2 }, { n: 3 }]);
       await waitFor('the rest to be acked', () => confirmed(['first', 'second']) === 3, { timeoutMs: 30_000 });
       endConsumers();
@@ -116,7 +116,7 @@ describe('a consumer', () => {
   );
 
   it(
-    'that dies of a message: that one is a dead letter after five tries, the others are acked',
+    'a message that kills its consumer is dead-lettered after five attempts, and the others are acked',
     { timeout: 300_000 },
     async () => {
       const [agent, sender] = [
@@ -164,9 +164,9 @@ describe('a consumer', () => {
 const confirmed = (journals: readonly string[]): number =>
   journals.flatMap(entriesOf).filter((entry) => entry.what === 'acked' && entry.confirmed).length;
 
-describe('mail in flight', () => {
+describe('messages in flight', () => {
   it(
-    'of a member that is removed: what was for its role goes to the next, nothing is lost',
+    'messages for the role of a removed member go to the next member with that role, without loss',
     { timeout: 240_000 },
     async () => {
       const members: AgentClient[] = [];
@@ -183,7 +183,7 @@ describe('mail in flight', () => {
       const sender = await enrol(server, folder, { id: 'm-sender' });
       for (const member of members.filter(({ id }) => id !== lost)) consume(member, `reads-${member.id}`);
       const dying = members.find(({ id }) => id === lost);
-      if (!dying) throw new Error('Nobody has the role');
+      if (!dying) throw new Error('No member has the role');
       consume(dying, 'dying', 3_600_000);
 
       let sent = 0;
@@ -197,10 +197,10 @@ describe('mail in flight', () => {
         },
         () => undefined,
       );
-      const held = await waitFor('a task to be held', () =>
+      const held = await waitFor('a task to be leased', () =>
         entriesOf('dying').find((entry) => entry.what === 'received' && entry.source === sender.id),
       );
-      if (held.what !== 'received') throw new Error('That is no hand-over');
+      if (held.what !== 'received') throw new Error('The journal entry is not a delivery');
       await waitFor('a third to be sent', () => sent > 100, { timeoutMs: 60_000 });
       const { clusters } = lane.stores;
       await clusters
@@ -218,8 +218,8 @@ describe('mail in flight', () => {
       const others = members.filter(({ id }) => id !== lost).map(({ id }) => `reads-${id}`);
       const tasks = () =>
         others.flatMap(entriesOf).filter((entry) => entry.what === 'received' && entry.source === sender.id).length;
-      await waitFor('every task to be handed over', () => tasks() >= 300, { timeoutMs: 60_000 });
-      await waitFor('nothing to be open', async () => (await open()) === 0, { timeoutMs: 60_000 });
+      await waitFor('every task to be delivered', () => tasks() >= 300, { timeoutMs: 60_000 });
+      await waitFor('no delivery to be open', async () => (await open()) === 0, { timeoutMs: 60_000 });
       const late = await fetch(`${server.url}/v1/deliveries/${held.deliveryId}/ack`, {
         method: 'POST',
         headers: { authorization: `Bearer ${dying.token}`, 'content-type': 'application/json' },
@@ -239,7 +239,7 @@ describe('mail in flight', () => {
   );
 });
 
-/** Open mail of the three who are there, of whatever kind but the manager's own. */
+/** @returns the number of open deliveries, except the manager's own messages. */
 async function open(): Promise<number> {
   const { count } = await lane.stores.communication
     .selectFrom('deliveries')

@@ -23,7 +23,7 @@ afterAll(async () => {
 
 describe.concurrent('a worker killed while it manages communication', () => {
   it.for(communicationPoints)(
-    'at %s: every part of the request is done, once',
+    'a communication request interrupted at %s completes every part exactly once',
     { timeout: 300_000 },
     async (point, { expect }) => {
       for (let run = 0; run < repetitions; run += 1) {

@@ -7,7 +7,7 @@ import { startStack, type Stack } from '../../src/dev-stack/stack.js';
 import { seededRandom } from '../concurrency/seeded-random.js';
 import { waitFor } from '../support/wait-for.js';
 import { openLane, type Lane, type LaneServer } from './lane.js';
-import { openPostOffice, patient, type PostOffice } from './messaging-load.js';
+import { openMessagingLoad, patient, type MessagingLoad } from './messaging-load.js';
 import { printRecovery } from './recovery-figures.js';
 
 const seed = Number(process.env['SEED'] ?? Date.now() % 1_000_000);
@@ -17,7 +17,7 @@ const drainedWithinMs = 90_000;
 let stateDir = '';
 let stack: Stack;
 let lane: Lane & { readonly server: LaneServer };
-let office: PostOffice;
+let messaging: MessagingLoad;
 
 beforeAll(async () => {
   process.stdout.write(`seed ${seed} (repeat with SEED=${seed})\n`);
@@ -28,21 +28,21 @@ beforeAll(async () => {
   const opened = await openLane(services, { server: true, settings: patient });
   if (!opened.server) throw new Error('There is no server');
   lane = { ...opened, server: opened.server };
-  office = await openPostOffice(lane, 'team');
+  messaging = await openMessagingLoad(lane, 'team');
 });
 afterAll(async () => {
-  await office?.close();
+  await messaging?.close();
   await lane?.close();
   await stack?.stop();
   rmSync(stateDir, { recursive: true, force: true });
 });
 
-describe('under a load of messages, broadcasts, topics and roles', () => {
+describe('messages, broadcasts, topics and roles under load', () => {
   it(
-    'the server and the worker are killed at random: nothing is lost, nothing comes again after its ack',
+    'no message is lost or delivered after its ack when the server and the worker are killed at random',
     { timeout: 400_000 },
     async () => {
-      const load = await office.start(random);
+      const load = await messaging.start(random);
       let kills = 0;
       while (load.accepted() < 5_000 || kills < 8) {
         await delay(1_000 + random() * 3_000);
@@ -54,36 +54,36 @@ describe('under a load of messages, broadcasts, topics and roles', () => {
       await Promise.all([lane.server.process.waitReady(), lane.workers[0]?.waitReady()]);
       const recoveryMs = await load.finish(drainedWithinMs);
       await lane.settle();
-      expect(await office.check()).toEqual([]);
-      printRecovery('mail.killed', [recoveryMs], { seed, kills, requests: load.requests(), ...office.figures() });
+      expect(await messaging.check()).toEqual([]);
+      printRecovery('mail.killed', [recoveryMs], { seed, kills, requests: load.requests(), ...messaging.figures() });
       expect(load.requests()).toBeGreaterThan(0);
-      expect(office.figures()).toMatchObject({ lost: 0, afterAck: 0 });
+      expect(messaging.figures()).toMatchObject({ lost: 0, afterAck: 0 });
     },
   );
 
   it(
-    "PostgreSQL's postmaster is killed: nothing is lost, nothing comes again after its ack",
+    "no message is lost or delivered after its ack when PostgreSQL's postmaster is killed",
     { timeout: 400_000 },
     async () => {
       const recoveriesMs: number[] = [];
       for (let kill = 0; kill < 3; kill += 1) {
-        const load = await office.start(random);
+        const load = await messaging.start(random);
         await waitFor('the load to run', () => load.accepted() > 500, { timeoutMs: 60_000 });
         const pid = stack.signal('postgres', 'SIGKILL');
         expect(pid).toBeGreaterThan(0);
-        await waitFor('its next process', () => {
+        await waitFor('PostgreSQL to be restarted', () => {
           const status = stack.processes().find((process) => process.name === 'postgres');
           return status !== undefined && status.pid > 0 && status.pid !== pid;
         });
         await stack.waitReady('postgres');
         const before = load.accepted();
-        await waitFor('mail to be accepted again', () => load.accepted() > before, { timeoutMs: 60_000 });
+        await waitFor('messages to be accepted again', () => load.accepted() > before, { timeoutMs: 60_000 });
         recoveriesMs.push(await load.finish(drainedWithinMs));
         await lane.settle();
-        expect(await office.check()).toEqual([]);
+        expect(await messaging.check()).toEqual([]);
       }
-      printRecovery('mail.postgres', recoveriesMs, { seed, ...office.figures() });
-      expect(office.figures()).toMatchObject({ lost: 0, afterAck: 0 });
+      printRecovery('mail.postgres', recoveriesMs, { seed, ...messaging.figures() });
+      expect(messaging.figures()).toMatchObject({ lost: 0, afterAck: 0 });
     },
   );
 });

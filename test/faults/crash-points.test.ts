@@ -21,9 +21,9 @@ afterAll(async () => {
   for (const [what, values] of Object.entries(recoveriesMs)) printRecovery(what, values);
 });
 
-describe.concurrent('a worker killed on the way to a cluster', () => {
+describe.concurrent('a worker killed during a formation', () => {
   it.for(formingPoints)(
-    'at %s: every formation is completed by the next one',
+    'formations interrupted at %s are completed by the restarted worker',
     { timeout: 300_000 },
     async (point, { expect }) => {
       for (let run = 0; run < repetitions; run += 1) {
@@ -36,13 +36,17 @@ describe.concurrent('a worker killed on the way to a cluster', () => {
   );
 });
 
-describe.concurrent('a worker killed while it undoes a formation', () => {
-  it.for(undoingPoints)('at %s: everything is undone once', { timeout: 300_000 }, async (point, { expect }) => {
-    for (let run = 0; run < repetitions; run += 1) {
-      const { states, recoveryMs, violations } = await withLane((lane) => crashWhileUndoing(lane, point));
-      recoveriesMs.undoing.push(recoveryMs);
-      expect(violations).toEqual([]);
-      expect(states).toEqual(['compensated']);
-    }
-  });
+describe.concurrent('a worker killed during compensation', () => {
+  it.for(undoingPoints)(
+    'a formation whose compensation is interrupted at %s is undone exactly once',
+    { timeout: 300_000 },
+    async (point, { expect }) => {
+      for (let run = 0; run < repetitions; run += 1) {
+        const { states, recoveryMs, violations } = await withLane((lane) => crashWhileUndoing(lane, point));
+        recoveriesMs.undoing.push(recoveryMs);
+        expect(violations).toEqual([]);
+        expect(states).toEqual(['compensated']);
+      }
+    },
+  );
 });

@@ -29,7 +29,7 @@ export interface MailLoad {
 }
 
 /** Agents of one lane that write and read, their journals, and what these say. */
-export interface PostOffice {
+export interface MessagingLoad {
   readonly clusterId: string;
   /** Eight senders, each in its own pace: to agents, to a role, to a cluster and to a topic, one or several a call. */
   readonly start: (random: () => number) => Promise<MailLoad>;
@@ -39,7 +39,10 @@ export interface PostOffice {
 }
 
 /** Six agents that are a cluster and read all the time, half of them by stream, and a topic that they take. */
-export async function openPostOffice(lane: Lane & { readonly server: LaneServer }, name: string): Promise<PostOffice> {
+export async function openMessagingLoad(
+  lane: Lane & { readonly server: LaneServer },
+  name: string,
+): Promise<MessagingLoad> {
   const folder = mkdtempSync(join(tmpdir(), 'cluster-manager-mail-'));
   const admin = { url: lane.server.url, token: lane.server.adminToken };
   const team: AgentClient[] = [];

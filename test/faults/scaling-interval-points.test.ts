@@ -36,9 +36,9 @@ const points = (Object.keys(intervalPoints) as IntervalPhase[]).flatMap((phase) 
   intervalPoints[phase].map((point) => ({ phase, point })),
 );
 
-describe.concurrent('a worker killed in a run of the scaling interval', () => {
+describe.concurrent('a worker killed during a scaling interval', () => {
   it.for(points)(
-    '$phase, $point: the run ends as without it, and nothing is done twice or by half',
+    'a scaling interval interrupted in $phase at $point ends like an uninterrupted one',
     { timeout: 300_000 },
     async ({ phase, point }, { expect }) => {
       for (let run = 0; run < repetitions; run += 1) {

@@ -27,7 +27,7 @@ const points = (Object.keys(scalingPoints) as Scenario[]).flatMap((scenario) =>
 
 describe.concurrent('a worker killed while it scales a cluster', () => {
   it.for(points)(
-    '$scenario, at $point: the run goes on where it was and ends as without it',
+    'a scaling ($scenario) interrupted at $point ends like an uninterrupted one',
     { timeout: 300_000 },
     async ({ scenario, point }, { expect }) => {
       for (let run = 0; run < repetitions; run += 1) {

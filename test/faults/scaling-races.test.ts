@@ -27,9 +27,9 @@ const stateOf = async (operationId: string) => (await findOperation(lane.stores.
 const isAt = (point: string) =>
   waitFor(`a worker at ${point}`, () => lane.fired(point), { timeoutMs: 30_000, everyMs: 5 });
 
-describe('two scalings of one cluster', () => {
+describe('concurrent scalings of one cluster', () => {
   it.each(repetitions)(
-    'asked for at one moment: one is done, the other is refused (%i)',
+    'of two concurrent scalings of one cluster, one completes and the other is refused (%i)',
     { timeout: 90_000 },
     async (run) => {
       const { clusterId } = await clusterOf(lane, `twice-${run}`, { size: 3, spare: 4 });
@@ -62,56 +62,64 @@ describe('a cluster that is dissolved while it is scaled', () => {
     'adjustCluster:leave:after-commit',
     'verifyStability:before',
   ];
-  it.each(points)('with the scaling at %s: both end, and nothing is left', { timeout: 300_000 }, async (point) => {
-    const grows = !/leav/.test(point);
-    for (const run of repetitions) {
-      const name = `gone-${points.indexOf(point)}-${run}`;
-      const { clusterId } = await clusterOf(lane, name, { size: grows ? 3 : 5, spare: grows ? 2 : 0 });
-      lane.arm([`${point} SIGSTOP`]);
-      const scaling = await lane.manager.startScaling({
-        requestId: `${name}-scale`,
-        clusterId,
-        desired: grows ? 5 : 3,
-        soakSeconds: 0,
-        grantSeconds: 0,
-      });
-      const pid = await isAt(point);
-      const end = { operationId: `${name}-end`, clusterId, drainSeconds: 0 };
-      const dissolution = await lane.manager.startDissolution(end);
-      // The other worker takes the cluster down; this one goes on in the middle of it.
-      await waitFor(
-        'the end of service',
-        async () => {
-          const view = await clusterView(lane.stores.clusters, clusterId);
-          return view?.state !== 'active';
-        },
-        { timeoutMs: 60_000 },
-      ).finally(() => process.kill(pid, 'SIGCONT'));
-      await Promise.all([settled(scaling.workflowId), settled(dissolution)]);
-      await lane.settle();
-      expect(await stateOf(`${name}-end`)).toBe('completed');
-      expect(['completed', 'compensated']).toContain(await stateOf(scaling.operationId));
-      expect(await lane.check()).toEqual([]);
-    }
-  });
+  it.each(points)(
+    'a cluster dissolved while its scaling is at %s leaves nothing behind, and both operations end',
+    { timeout: 300_000 },
+    async (point) => {
+      const grows = !/leav/.test(point);
+      for (const run of repetitions) {
+        const name = `gone-${points.indexOf(point)}-${run}`;
+        const { clusterId } = await clusterOf(lane, name, { size: grows ? 3 : 5, spare: grows ? 2 : 0 });
+        lane.arm([`${point} SIGSTOP`]);
+        const scaling = await lane.manager.startScaling({
+          requestId: `${name}-scale`,
+          clusterId,
+          desired: grows ? 5 : 3,
+          soakSeconds: 0,
+          grantSeconds: 0,
+        });
+        const pid = await isAt(point);
+        const end = { operationId: `${name}-end`, clusterId, drainSeconds: 0 };
+        const dissolution = await lane.manager.startDissolution(end);
+        // The other worker takes the cluster down; this one goes on in the middle of it.
+        await waitFor(
+          'the end of service',
+          async () => {
+            const view = await clusterView(lane.stores.clusters, clusterId);
+            return view?.state !== 'active';
+          },
+          { timeoutMs: 60_000 },
+        ).finally(() => process.kill(pid, 'SIGCONT'));
+        await Promise.all([settled(scaling.workflowId), settled(dissolution)]);
+        await lane.settle();
+        expect(await stateOf(`${name}-end`)).toBe('completed');
+        expect(['completed', 'compensated']).toContain(await stateOf(scaling.operationId));
+        expect(await lane.check()).toEqual([]);
+      }
+    },
+  );
 });
 
 describe('a soak in which the worker is killed', () => {
-  it.each(repetitions)('goes on where it was: none of its timers runs again (%i)', { timeout: 90_000 }, async () => {
-    const { recoveryMs, ...end } = await crashWhileScaling(lane, 'grow', 'soak');
-    expect(recoveryMs).toBeGreaterThan(0);
-    expect(end).toEqual(scalingEnds.grow);
-    const { workflowId } = await lane.stores.clusters
-      .selectFrom('operations')
-      .select('workflowId')
-      .where('kind', '=', 'SCALING')
-      .orderBy('createdAt', 'desc')
-      .limit(1)
-      .executeTakeFirstOrThrow();
-    const { events } = await temporal.client.workflow.getHandle(workflowId).fetchHistory();
-    const timers = (events ?? []).filter((event) => event.timerStartedEventAttributes);
-    expect(timers).toHaveLength(3);
-  });
+  it.each(repetitions)(
+    'a soak continues after its worker is killed, without restarting its timers (%i)',
+    { timeout: 90_000 },
+    async () => {
+      const { recoveryMs, ...end } = await crashWhileScaling(lane, 'grow', 'soak');
+      expect(recoveryMs).toBeGreaterThan(0);
+      expect(end).toEqual(scalingEnds.grow);
+      const { workflowId } = await lane.stores.clusters
+        .selectFrom('operations')
+        .select('workflowId')
+        .where('kind', '=', 'SCALING')
+        .orderBy('createdAt', 'desc')
+        .limit(1)
+        .executeTakeFirstOrThrow();
+      const { events } = await temporal.client.workflow.getHandle(workflowId).fetchHistory();
+      const timers = (events ?? []).filter((event) => event.timerStartedEventAttributes);
+      expect(timers).toHaveLength(3);
+    },
+  );
 });
 
 describe('a scaling whose workflow was terminated', () => {
@@ -127,7 +135,7 @@ describe('a scaling whose workflow was terminated', () => {
     temporal.client.workflow.getHandle(workflowId).terminate('to see what becomes of it');
 
   it.each(['assessNeeds:after-commit', 'allocateResources:after-commit', 'adjustCluster:join:after-commit'])(
-    'at %s: the formation interval takes it up again, and it is done',
+    'a scaling terminated at %s is resumed by the formation interval and completes',
     { timeout: 180_000 },
     async (point) => {
       for (const run of repetitions) {
@@ -153,7 +161,7 @@ describe('a scaling whose workflow was terminated', () => {
   );
 
   it(
-    'in its drain: the sweep of a server takes it up again, and who leaves is free',
+    'a scaling terminated in its drain is resumed by a server, and its departing members are released',
     { timeout: 180_000 },
     async () => {
       for (const run of repetitions) {

@@ -89,9 +89,9 @@ async function killUnderLoad(name: 'temporal' | 'postgres') {
   return { recoveriesMs, violations };
 }
 
-describe('under a load of scalings', () => {
+describe('scalings under load', () => {
   it.each(['temporal', 'postgres'] as const)(
-    '%s is killed: every run ends, and every cluster and every book is whole',
+    'every scaling ends with consistent clusters and ledgers after %s is killed',
     { timeout: 400_000 },
     async (name) => {
       const { recoveriesMs, violations } = await killUnderLoad(name);

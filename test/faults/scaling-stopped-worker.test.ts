@@ -33,10 +33,10 @@ afterAll(async () => {
 interface Stop {
   readonly at: string;
   readonly desired: number;
-  readonly meanwhile: 'another worker finishes' | 'the cluster is scaled again' | 'the run is cancelled';
+  readonly meanwhile: 'another worker finished' | 'the cluster was scaled again' | 'the scaling was cancelled';
 }
 
-const finishes = { meanwhile: 'another worker finishes' } as const;
+const finishes = { meanwhile: 'another worker finished' } as const;
 const growing = ['before-joining', 'join:before-commit', 'join:after-commit', 'noted'];
 const shrinking = ['before-leaving', 'leave:before-commit', 'drained', 'before-commit'];
 const announcing = [
@@ -51,21 +51,21 @@ const stops: readonly Stop[] = [
   { at: 'soak', desired: 5, ...finishes },
   { at: 'verifyStability:judged:before-commit', desired: 5, ...finishes },
   { at: 'verifyStability:before', desired: 5, ...finishes },
-  ...announcing.map((one) => ({ ...one, meanwhile: 'the cluster is scaled again' as const })),
-  ...announcing.map((one) => ({ ...one, meanwhile: 'the run is cancelled' as const })),
+  ...announcing.map((one) => ({ ...one, meanwhile: 'the cluster was scaled again' as const })),
+  ...announcing.map((one) => ({ ...one, meanwhile: 'the scaling was cancelled' as const })),
 ];
 
-describe.concurrent('a worker that stands still while it scales', () => {
+describe.concurrent('a worker paused during a scaling', () => {
   it.for(stops)(
-    'to $desired members, at $at, and $meanwhile: when it wakes up it changes nothing',
+    'a worker paused at $at of a scaling to $desired changes nothing when it continues after $meanwhile',
     { timeout: 600_000 },
     async (stop, { expect }) => {
       const { states, before, after, violations } = await withLane((lane) => outlived(lane, stop));
       expect(states).toEqual(
         {
-          'another worker finishes': ['completed'],
-          'the cluster is scaled again': ['completed', 'completed'],
-          'the run is cancelled': ['cancelled'],
+          'another worker finished': ['completed'],
+          'the cluster was scaled again': ['completed', 'completed'],
+          'the scaling was cancelled': ['cancelled'],
         }[stop.meanwhile],
       );
       expect(before.length).toBeGreaterThan(0);
@@ -86,10 +86,10 @@ async function outlived(lane: Lane, stop: Stop) {
   const wake = at === 'soak' ? await stopInSoak(temporal.client, workflowId) : await stopAt(lane, at);
   const stoppedMs = performance.now();
   try {
-    if (meanwhile === 'the run is cancelled') await lane.manager.cancel(workflowId);
+    if (meanwhile === 'the scaling was cancelled') await lane.manager.cancel(workflowId);
     await lane.manager.result(workflowId).catch(() => undefined);
     recoveriesMs.push(performance.now() - stoppedMs);
-    if (meanwhile === 'the cluster is scaled again') {
+    if (meanwhile === 'the cluster was scaled again') {
       await lane.manager.scaleCluster({ ...request, requestId: `${name}back`, desired: 4, soakSeconds: 0 });
     }
     await lane.settle();

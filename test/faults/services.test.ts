@@ -67,15 +67,19 @@ async function killUnderLoad(name: 'temporal' | 'postgres', times: number) {
   return { recoveriesMs, violations };
 }
 
-describe('under a load of formations and dissolutions', () => {
-  it('the Temporal server is killed: every operation ends, nothing happened twice', { timeout: 400_000 }, async () => {
-    const { recoveriesMs, violations } = await killUnderLoad('temporal', 3);
-    printRecovery('temporal', recoveriesMs, { seed });
-    expect(violations).toEqual([]);
-  });
+describe('formations and dissolutions under load', () => {
+  it(
+    'every operation ends and takes effect once when the Temporal server is killed',
+    { timeout: 400_000 },
+    async () => {
+      const { recoveriesMs, violations } = await killUnderLoad('temporal', 3);
+      printRecovery('temporal', recoveriesMs, { seed });
+      expect(violations).toEqual([]);
+    },
+  );
 
   it(
-    "PostgreSQL's postmaster is killed: every operation ends, nothing happened twice",
+    "every operation ends and takes effect once when PostgreSQL's postmaster is killed",
     { timeout: 400_000 },
     async () => {
       const { recoveriesMs, violations } = await killUnderLoad('postgres', 3);
@@ -85,7 +89,7 @@ describe('under a load of formations and dissolutions', () => {
   );
 
   it(
-    'workers are killed at random for 60 s: every operation ends, nothing happened twice',
+    'every operation ends and takes effect once when workers are killed at random for 60 s',
     { timeout: 300_000 },
     async () => {
       const load = await startLoad(lane, { atOnce: 8, random });

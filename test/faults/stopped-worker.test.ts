@@ -11,9 +11,9 @@ beforeAll(async () => {
 });
 afterAll(() => lane?.close());
 
-describe('a worker that stands still past its heartbeat, while another finishes', () => {
+describe('a worker paused beyond its heartbeat timeout while another finishes its formation', () => {
   it.each([...formationSteps.map((step) => `${step}:before`), 'initializeCluster:before-announcement'])(
-    'at %s: what it writes when it wakes up changes nothing',
+    'a worker paused at %s changes nothing when it continues after another finished',
     { timeout: 150_000 },
     async (point) => {
       lane.arm([`${point} SIGSTOP`]);
@@ -40,7 +40,7 @@ describe('a worker that stands still past its heartbeat, while another finishes'
   );
 
   it(
-    'before it announces a cluster that is dissolved when it wakes up: nobody hears of it again',
+    'a worker paused before announcing a cluster announces nothing when the cluster was dissolved in the meantime',
     { timeout: 150_000 },
     async () => {
       const point = 'initializeCluster:before-announcement';
@@ -65,7 +65,7 @@ describe('a worker that stands still past its heartbeat, while another finishes'
   );
 
   it(
-    'inside a transaction that holds the lock of its operation: the database ends it',
+    "the database ends the transaction of a paused worker that holds an operation's lock",
     { timeout: 150_000 },
     async () => {
       const point = 'defineCluster:before-commit';

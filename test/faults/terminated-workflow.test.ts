@@ -66,7 +66,7 @@ async function letTimePass(operationId: string, { expired }: { readonly expired:
 
 describe('a formation whose workflow was terminated', () => {
   it.each(formationSteps.slice(0, 3))(
-    'at %s: the formation interval takes it up again and completes it',
+    'a formation terminated at %s is resumed and completed by the formation interval',
     { timeout: 90_000 },
     async (step) => {
       const operationId = await terminateBefore(step);
@@ -80,7 +80,7 @@ describe('a formation whose workflow was terminated', () => {
   );
 
   it.each(formationSteps.slice(0, 3))(
-    'at %s, its reservations expired: the formation interval sees to its undoing',
+    'a formation terminated at %s with expired reservations is compensated through the formation interval',
     { timeout: 90_000 },
     async (step) => {
       const operationId = await terminateBefore(step);
@@ -93,7 +93,7 @@ describe('a formation whose workflow was terminated', () => {
     },
   );
 
-  it('at its last step: that step completes it all the same', { timeout: 90_000 }, async () => {
+  it('a formation terminated during its last step is still completed by that step', { timeout: 90_000 }, async () => {
     const operationId = await terminateBefore('initializeCluster');
     expect(await findOperation(lane.stores.clusters, operationId)).toMatchObject({ state: 'completed' });
     expect(await lane.check()).toEqual([]);

@@ -12,7 +12,7 @@ function linesOf(body: (logger: ReturnType<typeof createLogger>) => void): Recor
 }
 
 describe('the logger', () => {
-  it('writes one JSON object a line with name, level as a word and time', () => {
+  it('the logger writes one JSON object per line with name, level name and time', () => {
     const [line] = linesOf((logger) => logger.info({ clusterId: 'cl_1' }, 'formed'));
     expect(line).toMatchObject({ name: 'test', level: 'info', clusterId: 'cl_1', msg: 'formed' });
     expect(Date.parse(String(line?.['time']))).not.toBeNaN();
@@ -29,7 +29,7 @@ describe('the logger', () => {
       'an error with a cause',
       (logger) => logger.error(new Error('x', { cause: new Error('postgres://a:hush-hush@h') })),
     ],
-  ])('takes a secret out of %s', (_where, write) => {
+  ])('the logger redacts a secret in %s', (_where, write) => {
     const text = JSON.stringify(linesOf(write));
     expect(text).not.toContain('hush-hush');
     expect(text).toContain('[redacted]');
@@ -40,16 +40,16 @@ describe('the logger', () => {
     ['a message', (logger) => logger.info(`got ${token}`)],
     ['a format argument', (logger) => logger.info('got %s', token)],
     ['an error', (logger) => logger.error(new Error(`got ${token}`))],
-  ])('takes a token of ours out of %s', (_where, write) => {
+  ])('the logger redacts a cluster manager token in %s', (_where, write) => {
     expect(JSON.stringify(linesOf(write))).not.toContain(token.slice(4));
   });
 
-  it('keeps what only sounds like a secret', () => {
+  it('the logger keeps fields whose names only resemble secrets', () => {
     const fields = { tokensPerMinute: 5, tokenId: 'tok_1', url: 'http://127.0.0.1:8420/v1', path: 'C:\\u001b' };
     expect(linesOf((logger) => logger.info(fields, 'x'))[0]).toMatchObject(fields);
   });
 
-  it('lets no line end or escape sequence of a message reach a terminal', () => {
+  it('the logger escapes line ends and terminal escape sequences in messages', () => {
     const lines: string[] = [];
     createLogger('test', 'info', { write: (line) => void lines.push(line) }).info('a\r\n{"level":"fatal"}\u001b[2J');
     expect(lines).toHaveLength(1);
@@ -62,7 +62,7 @@ describe('the logger', () => {
     ['half a member', '"token":"'.repeat(20_000)],
     ['escaped quotes', `"token":"${'\\\\\\"'.repeat(30_000)}`],
     ['URL beginnings', `${'a.'.repeat(100_000)}${'://x'.repeat(10_000)}`],
-  ])('stays quick and keeps the line JSON when an agent sends %s', (_what, text) => {
+  ])('redactLine stays fast and keeps valid JSON for input with %s', (_what, text) => {
     const started = performance.now();
     expect(() => void JSON.parse(redactLine(JSON.stringify({ text })))).not.toThrow();
     // Ten times what it takes; a quadratic expression needs tens of seconds.
