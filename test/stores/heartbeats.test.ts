@@ -12,7 +12,7 @@ beforeAll(async () => {
 });
 afterAll(() => stores.drop());
 
-it('renews a lease that had to wait for another change of the same agent', async () => {
+it('a heartbeat renews a lease after waiting for a concurrent change of the same agent', async () => {
   const ids = await addAgents(stores.clusters, 2, {}, 'busy');
   const other = new pg.Client({ connectionString: stores.urls.clusters });
   await other.connect();

@@ -12,7 +12,7 @@ import { resourcesDatabase } from '../../src/stores/resources/index.js';
 import { readSchemaFiles, type DatabaseSchema } from '../../src/stores/schema-files.js';
 import { createEmptyDatabase, createTestDatabases, type TestDatabases } from '../support/database.js';
 
-describe('a database of its own schema', () => {
+describe('migrateDatabase', () => {
   let folder: string;
   let schema: DatabaseSchema;
   let url: string;
@@ -51,7 +51,7 @@ describe('a database of its own schema', () => {
   };
   const applied = () => valueOf('select array_agg(name order by name) as value from schema_migrations');
 
-  it('runs each migration once, and functions after them in whatever order they call each other', async () => {
+  it('migrations run once each, then functions are created in the order of their calls', async () => {
     await start();
     await start();
     write('migrations/0002-names.sql', `alter table things add column name text not null default 'thing'`);
@@ -61,7 +61,7 @@ describe('a database of its own schema', () => {
     expect(await valueOf('select double(21) as value')).toBe(42);
   });
 
-  it('replaces a function whose file has changed, and leaves the others alone', async () => {
+  it('a function whose file changed is replaced, and the others are not', async () => {
     await start();
     const version = (name: string) => valueOf(`select xmin::text as value from pg_proc where proname = '${name}'`);
     const [double, quadruple] = [await version('double'), await version('quadruple')];
@@ -72,7 +72,7 @@ describe('a database of its own schema', () => {
     expect(await valueOf('select double(4) as value')).toBe(8);
   });
 
-  it('is left as it was when a later migration or a function fails', async () => {
+  it('a failing migration or function leaves the database unchanged', async () => {
     await start();
     write('migrations/0002-names.sql', 'alter table things add column name text');
     write('functions/double.sql', 'create or replace function double(a integer) returns no_type language sql as $$ $$');
@@ -81,19 +81,19 @@ describe('a database of its own schema', () => {
     expect(await valueOf('select to_jsonb(things) as value from things')).toEqual({ id: 1 });
   });
 
-  it('is migrated once by many processes that start at the same moment', async () => {
+  it('many processes that start concurrently migrate a database once', async () => {
     await Promise.all(Array.from({ length: 8 }, () => start()));
     expect(await valueOf('select count(*)::integer as value from things')).toBe(1);
   });
 
-  it('runs migrations without the statement timeout of the database', async () => {
+  it("migrations run without the database's statement timeout", async () => {
     await client.query(`alter database ${new URL(url).pathname.slice(1)} set statement_timeout = '200ms'`);
     write('migrations/0002-slow.sql', 'select pg_sleep(0.5)');
     await start();
     expect(await applied()).toEqual(['0001-initial', '0002-slow']);
   });
 
-  it('waits no longer than the lock timeout for another process that migrates, and can be started again', async () => {
+  it('a migration waits at most the lock timeout for another migrating process, and can be repeated', async () => {
     await client.query('begin; select pg_advisory_xact_lock(7311422)');
     await expect(start(100)).rejects.toMatchObject({
       code: 'service_unavailable',
@@ -104,7 +104,7 @@ describe('a database of its own schema', () => {
     expect(await applied()).toEqual(['0001-initial']);
   });
 
-  it('waits no longer than the lock timeout for a table that a transaction uses, and then changes nothing', async () => {
+  it('a migration that waits longer than the lock timeout for a table fails and changes nothing', async () => {
     await start();
     write('migrations/0002-names.sql', 'alter table things add column name text');
     await client.query('begin; select * from things');
@@ -113,14 +113,14 @@ describe('a database of its own schema', () => {
     expect(await applied()).toEqual(['0001-initial']);
   });
 
-  describe('of a build before 0001-initial', () => {
+  describe('a database of a build before 0001-initial', () => {
     const earlier = (...names: readonly string[]) =>
       client.query(`
         create table older_things (id integer primary key); insert into older_things values (7);
         create table kysely_migration (name text, timestamp text); create table kysely_migration_lock (id text);
         insert into kysely_migration select unnest('{${names.join(',')}}'::text[]), now()`);
 
-    it('is adopted with its data, and takes the later migrations', async () => {
+    it('a database of a build before 0001-initial keeps its data and receives later migrations', async () => {
       await earlier('0001-things', '0002-more-things');
       write('migrations/0002-names.sql', `alter table things add column name text`);
       await start();
@@ -129,7 +129,7 @@ describe('a database of its own schema', () => {
       expect(await valueOf(`select to_regclass('kysely_migration') as value`)).toBeNull();
     });
 
-    it('is refused and left as it is when it is not at the last migration before 0001-initial', async () => {
+    it('a database before the last migration that precedes 0001-initial is refused unchanged', async () => {
       await earlier('0001-things');
       await expect(start()).rejects.toMatchObject({
         code: 'incompatible_service',
@@ -139,7 +139,7 @@ describe('a database of its own schema', () => {
     });
   });
 
-  it('is refused when it lacks an earlier migration of this build', async () => {
+  it('a database that lacks an earlier migration of this build is refused', async () => {
     write('migrations/0002-names.sql', `alter table things add column name text`);
     await start();
     await client.query(`delete from schema_migrations where name = '0001-initial'`);
@@ -164,7 +164,7 @@ describe('a database that a newer build has migrated', () => {
     await stores?.drop();
   });
 
-  it('is refused, naming every migration that this build does not know, and is left as it is', async () => {
+  it('a database migrated by a newer build is refused unchanged, naming every unknown migration', async () => {
     await expect(
       migrate({ url: stores.urls.resources, applicationName: 'test' }, resourcesDatabase),
     ).rejects.toMatchObject({

@@ -97,7 +97,7 @@ describe.each([
   ['before-0001-communication', communicationDatabase],
   ['before-0001-resources', resourcesDatabase],
 ] as const)('%s', (dump, schema) => {
-  it('is brought to the schema of a new database', async () => {
+  it('a database of the last build before 0001-initial is upgraded to the schema of a new database', async () => {
     const before = await upgraded<Kysely<unknown>>(dump, schema);
     const { db: fresh, url } = await databaseFrom();
     await migrate({ url, applicationName: 'test' }, schema);
@@ -110,7 +110,7 @@ describe.each([
 describe('clusters_db of the last build before 0001-initial', () => {
   const [newsroom, press] = ['cl_bc1b0097-e2d1-829d-94d7-2cd2ff3db042', 'cl_fab0cb76-d2ea-8ffa-b1ed-54bb0f1afdac'];
 
-  it('keeps agents, clusters, memberships, steps and events', async () => {
+  it('the upgraded clusters_db keeps agents, clusters, memberships, steps and events', async () => {
     const db = await upgraded<ClustersDb>('before-0001-clusters', clustersDatabase);
     expect(await clusterView(db, newsroom)).toMatchObject({
       name: 'newsroom',
@@ -127,7 +127,7 @@ describe('clusters_db of the last build before 0001-initial', () => {
     expect((await eventsAfter(db, 0, 100)).map(({ seq }) => seq)).toEqual(Array.from({ length: 20 }, (_, i) => i + 1));
   });
 
-  it('lets its clusters go on: agents renew their leases and members leave', async () => {
+  it('agents of the upgraded clusters_db can renew leases and leave clusters', async () => {
     const db = await upgraded<ClustersDb>('before-0001-clusters', clustersDatabase);
     await saveHeartbeats(db, new Map([['press-1', { load: 0.25 }]]), 60);
     const members = await scalingMembers(db, [press]);
@@ -141,7 +141,7 @@ describe('clusters_db of the last build before 0001-initial', () => {
 });
 
 describe('communication_db of the last build before 0001-initial', () => {
-  it('keeps open deliveries, which are delivered and acknowledged', async () => {
+  it('open deliveries of the upgraded communication_db can be delivered and acknowledged', async () => {
     const db = await upgraded<CommunicationDb>('before-0001-communication', communicationDatabase);
     await sql`update deliveries set expires_at = now() + interval '1 hour'`.execute(db);
     const leased = await take(db, 'zoe');
@@ -155,7 +155,7 @@ describe('communication_db of the last build before 0001-initial', () => {
     expect(await take(db, 'zoe')).toEqual([]);
   });
 
-  it('keeps routing tables, dead letters, topics and what they retain', async () => {
+  it('the upgraded communication_db keeps routing tables, dead letters, topics and retained messages', async () => {
     const db = await upgraded<CommunicationDb>('before-0001-communication', communicationDatabase);
     expect(await routingTable(db, 'cl_fab0cb76-d2ea-8ffa-b1ed-54bb0f1afdac')).toMatchObject({ epoch: 4 });
     expect(await findMessages(db, 'unroutable')).toMatchObject([{ matched: 0 }]);
@@ -170,7 +170,7 @@ describe('communication_db of the last build before 0001-initial', () => {
 describe('resources_db of the last build before 0001-initial', () => {
   const cluster = 'cl_af25e010-ad81-8dc2-aca9-73ed616bf952';
 
-  it('keeps pools, quotas and allocations, and allocates on', async () => {
+  it('the upgraded resources_db keeps pools, quotas and allocations, and can allocate', async () => {
     const db = await upgraded<ResourcesDb>('before-0001-resources', resourcesDatabase);
     const amounts = [{ pool: 'main', resource: 'tokens', amount: 42 }];
     const request = { requestId: 'next', clusterId: cluster, operationId: 'op', amounts, leaseSeconds: 60 };
@@ -181,7 +181,7 @@ describe('resources_db of the last build before 0001-initial', () => {
     expect(await ledgerDifferences(db)).toEqual([]);
   });
 
-  it('keeps budgets and holds, which can be committed and released', async () => {
+  it('holds of the upgraded resources_db can be committed and released', async () => {
     const db = await upgraded<ResourcesDb>('before-0001-resources', resourcesDatabase);
     expect(await findHold(db, 'r-spent')).toMatchObject({ state: 'committed', amount: 3, actual: 2.5 });
     expect((await commitHold(db, 'r-open', 1)).budget).toMatchObject({ reserved: 0, committed: 3.5, left: 6.5 });
@@ -189,7 +189,7 @@ describe('resources_db of the last build before 0001-initial', () => {
     expect(await budgetDifferences(db)).toEqual([]);
   });
 
-  it('keeps decisions and capacity requests', async () => {
+  it('the upgraded resources_db keeps decisions and capacity requests', async () => {
     const db = await upgraded<ResourcesDb>('before-0001-resources', resourcesDatabase);
     const decisions = await listDecisions(db, 'cl_fab0cb76-d2ea-8ffa-b1ed-54bb0f1afdac', { limit: 10 });
     expect(decisions).toHaveLength(2);

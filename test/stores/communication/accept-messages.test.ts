@@ -46,7 +46,7 @@ const times = <Value>(count: number, make: (index: number) => Value): Value[] =>
   Array.from({ length: count }, (_, i) => make(i));
 
 describe('sequence numbers', () => {
-  it('are dense and in commit order, whoever pauses before the commit or rolls back', async () => {
+  it('sequence numbers are gapless and in commit order despite delayed commits and rollbacks', async () => {
     const random = seededRandom(7);
     const inboxes = await agents(db, 4);
     const journal: JournalEntry[] = [];
@@ -109,7 +109,7 @@ describe('sequence numbers', () => {
     expect(await check(journal)).toEqual([]);
   });
 
-  it('follow the order within a call, also between many senders that share recipients in any order', async () => {
+  it('deliveries keep the order of their call when many senders share recipients concurrently', async () => {
     const [a, b] = (await agents(db, 2)) as [string, string];
     const batches = times(12, (n) => times(20, () => message({ source: `batch-${n}`, recipients: [n % 2 ? a : b] })));
     const mixed = times(12, (n) =>
@@ -131,8 +131,8 @@ describe('sequence numbers', () => {
   });
 });
 
-describe('the same message again', () => {
-  it('is one message after 200 sends at once, some of them rolled back', async () => {
+describe('repeated messages', () => {
+  it('a message sent 200 times concurrently, partly rolled back, is stored once', async () => {
     const [to] = (await agents(db, 1)) as [string];
     for (const same of [message({ recipients: [to] }), message({ kind: 'topic', recipients: [] })]) {
       const undone = new Error('rolled back');
@@ -155,7 +155,7 @@ describe('the same message again', () => {
     }
   });
 
-  it('is a conflict with other content, and another message from another sender', async () => {
+  it('a repeated message id is a conflict with other content, and a new message from another sender', async () => {
     const [to] = (await agents(db, 1)) as [string];
     const one = message({ recipients: [to] });
     const other = message({ id: one.id, recipients: [to], data: '2' });
@@ -170,7 +170,7 @@ describe('the same message again', () => {
     expect((await take(db, to)).map(({ delivery }) => delivery.message.source)).toEqual(['sender', 'stranger']);
   });
 
-  it('says how many it matched, also when nobody of them is there any more', async () => {
+  it('a repeated message reports its original recipient count, also when those recipients have left', async () => {
     const [a, b] = (await agents(db, 2)) as [string, string];
     const one = message({ kind: 'topic', recipients: [a, b] });
     await accept(db, [one]);
@@ -179,7 +179,7 @@ describe('the same message again', () => {
   });
 });
 
-describe('a mailbox', () => {
+describe('a full inbox', () => {
   const full = async (to: string, bound: number, count: number): Promise<readonly string[]> => {
     const sent = await Promise.all(
       times(count, () => accept(db, [message({ recipients: [to] })], { inboxLimit: bound })),
@@ -189,7 +189,7 @@ describe('a mailbox', () => {
   const count = (outcomes: readonly string[], outcome: string): number =>
     outcomes.filter((one) => one === outcome).length;
 
-  it('never holds more than its bound, however many send at once, and takes as many more as are acked', async () => {
+  it('an inbox never exceeds its limit under concurrent sends, and accepts one more message per ack', async () => {
     const [to] = (await agents(db, 1)) as [string];
     const first = await full(to, 10, 60);
     expect([count(first, 'accepted'), count(first, 'full')]).toEqual([10, 50]);
@@ -203,7 +203,7 @@ describe('a mailbox', () => {
     expect(await checkInvariants(stores, { among: communicationInvariants, bounds: { mailbox: 1000 } })).toEqual([]);
   });
 
-  it('counts within one call: the first find room, the rest are refused, and none is stored', async () => {
+  it('within one call, messages beyond the inbox limit are refused and not stored', async () => {
     const [to, other] = (await agents(db, 2)) as [string, string];
     const batch = times(5, () => message({ recipients: [to] }));
     const after = message({ recipients: [other] });
@@ -228,7 +228,7 @@ describe('a mailbox', () => {
     ]);
   });
 
-  it('makes a dead letter of the copy that finds no room when others do', async () => {
+  it('a broadcast to a full inbox is a dead letter there and is delivered to the others', async () => {
     const [a, b] = (await agents(db, 2)) as [string, string];
     await full(a, 2, 2);
     const everybody = message({ kind: 'topic', recipients: [a, b] });
@@ -236,7 +236,7 @@ describe('a mailbox', () => {
     expect(await storedOf(everybody.id)).toEqual({ messages: 1, copies: 1, letters: ['mailbox_full'] });
   });
 
-  it("takes the manager's own mail when it is full, and keeps its bound for everybody else", async () => {
+  it("a full inbox accepts the manager's messages and refuses those of others", async () => {
     const [to] = (await agents(db, 1)) as [string];
     const told = (): Promise<void> =>
       deliver(
@@ -255,8 +255,8 @@ describe('a mailbox', () => {
   });
 });
 
-describe('recipients that are not there', () => {
-  it('make a dead letter that says who is missing', async () => {
+describe('missing recipients', () => {
+  it('a message to a missing recipient is a dead letter that names the recipient', async () => {
     const [here, gone] = (await agents(db, 2)) as [string, string];
     await closeInbox(db, gone);
     const one = message({ recipients: [fresh('nobody')] });
@@ -275,7 +275,7 @@ describe('recipients that are not there', () => {
     expect(await accept(db, [message({ recipients: [gone] })])).toEqual([{ outcome: 'accepted', matched: 1 }]);
   });
 
-  it('take hostile names as names', async () => {
+  it('recipient names with SQL or control characters are treated as plain names', async () => {
     const odd = [`'; drop table inboxes; --`, '{"a":1}', '%s', '\\', 'ünï©ødé', '"', 'null', '{}', 'a,b'];
     for (const id of odd) await openInbox(db, id, [id]);
     const sent = odd.map((id) =>
@@ -290,8 +290,8 @@ describe('recipients that are not there', () => {
   });
 });
 
-describe('a routing table', () => {
-  it('that is not in force any more makes the call stale, and nothing is written', async () => {
+describe('a routing table during a broadcast', () => {
+  it('a call with an outdated routing epoch is reported as stale and writes nothing', async () => {
     const [a, b, c] = (await agents(db, 3)) as [string, string, string];
     const cluster = fresh('cl');
     await route(db, cluster, 1, [a, b]);
@@ -312,7 +312,7 @@ describe('a routing table', () => {
     );
   });
 
-  it('changes between two broadcasts, never within one, and waits no longer than those under way', async () => {
+  it('a routing table changes between two broadcasts, never within one, and waits only for broadcasts in progress', async () => {
     const ids = await agents(db, 6);
     const cluster = fresh('cl');
     const membersAt = (epoch: number): string[] => ids.filter((_id, index) => (index + epoch) % 3 !== 0);

@@ -63,7 +63,7 @@ const keyOf = (claim: LeaseClaim | undefined) => {
 };
 
 describe('an ack', () => {
-  it('ends a delivery once, and is confirmed again as often as it is repeated', async () => {
+  it('an ack ends a delivery once, and a repeated ack is confirmed again', async () => {
     const { agentId, claims } = await holder(3);
     const first = await ackDeliveries(db, claims.slice(0, 2));
     expect([...first.keys()].sort((a, b) => a - b)).toEqual([0, 1]);
@@ -76,7 +76,7 @@ describe('an ack', () => {
     expect(await take(db, agentId)).toEqual([]);
   });
 
-  it('is confirmed to all who say it at once, in whatever order they name the deliveries', async () => {
+  it('concurrent acks of the same deliveries in any order are all confirmed', async () => {
     const { agentId, claims } = await holder(20);
     const orders = Array.from({ length: 24 }, (_, n) => (n % 2 ? claims : [...claims].reverse()));
     const confirmed = await Promise.all(orders.map(async (order) => (await ackDeliveries(db, order)).size));
@@ -84,15 +84,15 @@ describe('an ack', () => {
     expect(await outcomesOf(agentId)).toEqual(claims.map(() => 'acked'));
   });
 
-  it('after the lease ran out counts as long as nobody else was given the delivery', async () => {
+  it('an ack after the lease expired counts unless the delivery was leased again', async () => {
     const { agentId, claims } = await holder(1);
     await lapse(db, agentId);
     expect((await ackDeliveries(db, claims)).size).toBe(1);
   });
 });
 
-describe('a claim whose lease went to another try', () => {
-  it.each(ways)('hits nothing: %s', async (_name, use) => {
+describe('a claim with the lease token of an earlier attempt', () => {
+  it.each(ways)('a claim without a valid lease changes nothing: %s', async (_name, use) => {
     const { agentId, claims } = await holder(1);
     await lapse(db, agentId);
     const [again] = await take(db, agentId);
@@ -105,7 +105,7 @@ describe('a claim whose lease went to another try', () => {
   });
 });
 
-describe('a claim on what is not there any more', () => {
+describe('a claim on an ended delivery', () => {
   const ends: Readonly<Record<string, (claim: LeaseClaim) => Promise<unknown>>> = {
     'given back': uses.nack,
     'a dead letter': (claim) => deadLetterDeliveries(db, [keyOf(claim)], 'expired', 'test'),
@@ -115,7 +115,7 @@ describe('a claim on what is not there any more', () => {
     },
   };
   const cases = Object.entries(ends).flatMap(([end, make]) => ways.map(([name, use]) => ({ end, make, name, use })));
-  it.each(cases)('hits nothing: $name of what is $end', async ({ make, use }) => {
+  it.each(cases)('a claim on an ended delivery changes nothing: $name after $end', async ({ make, use }) => {
     const { agentId, claims } = await holder(1);
     const [claim] = claims as [LeaseClaim];
     await make(claim);
@@ -125,8 +125,8 @@ describe('a claim on what is not there any more', () => {
   });
 });
 
-describe("another agent's claim", () => {
-  it.each(ways)('hits nothing, with the right id and token: %s', async (_name, use) => {
+describe('a claim by another agent', () => {
+  it.each(ways)("another agent's claim with the right id and token changes nothing: %s", async (_name, use) => {
     const { agentId, claims } = await holder(1);
     const { agentId: thief } = await holder(1);
     const [claim] = claims as [LeaseClaim];
@@ -136,7 +136,7 @@ describe("another agent's claim", () => {
     expect(await use(claim)).toBe(true);
   });
 
-  it('acks nothing in a call that also has its own', async () => {
+  it("an agent's call that also names another agent's delivery acks only its own", async () => {
     const [mine, theirs] = [await holder(1), await holder(1)];
     const stolen = theirs.claims.map((claim) => ({ ...claim, agentId: mine.agentId }));
     expect([...(await ackDeliveries(db, [...stolen, ...mine.claims])).keys()]).toEqual([1]);
@@ -144,7 +144,7 @@ describe("another agent's claim", () => {
   });
 });
 
-describe('hostile ids and tokens', () => {
+describe('malformed ids and tokens', () => {
   const odd = [
     '',
     ' ',
@@ -169,7 +169,7 @@ describe('hostile ids and tokens', () => {
     '00000000-0000-0000-0000-000000000000',
     'dl_zik0zj_zzzzzzzzzz',
   ];
-  it('hit nothing, and break nothing', async () => {
+  it('malformed delivery ids and tokens change nothing and cause no error', async () => {
     const { agentId, claims } = await holder(1);
     const [claim] = claims as [LeaseClaim];
     for (const text of odd) {
@@ -183,7 +183,7 @@ describe('hostile ids and tokens', () => {
     expect([...everything.keys()]).toEqual([odd.length]);
   });
 
-  it('are no delivery, or exactly one: an id says the same when it is read back', () => {
+  it('a text parses as no delivery id or as exactly one, which formats back to the same text', () => {
     fc.assert(
       fc.property(
         fc.integer({ min: 1, max: 0x7fff_ffff }),
@@ -205,8 +205,8 @@ describe('hostile ids and tokens', () => {
   });
 });
 
-describe('a lease that is prolonged', () => {
-  it('ends later by the database’s clock, and can be prolonged again', async () => {
+describe('an extended lease', () => {
+  it("an extended lease expires later by the database's clock and can be extended again", async () => {
     const { agentId, claims } = await holder(1);
     const [claim] = claims as [LeaseClaim];
     const [first, second] = [await extendLease(db, claim, 60), await extendLease(db, claim, 120)];
@@ -214,13 +214,13 @@ describe('a lease that is prolonged', () => {
     expect(await take(db, agentId)).toEqual([]);
   });
 
-  it('cannot be once it has run out', async () => {
+  it('an expired lease cannot be extended', async () => {
     const { agentId, claims } = await holder(1);
     await lapse(db, agentId);
     expect(await uses.extend(claims[0] as LeaseClaim)).toBe(false);
   });
 });
 
-it('after all of this every invariant holds', async () => {
+it('every invariant holds after the tests of this file', async () => {
   expect(await checkInvariants(stores, { among: communicationInvariants })).toEqual([]);
 });

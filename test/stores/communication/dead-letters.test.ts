@@ -53,7 +53,7 @@ async function deadLetter(agentId: string, reason = 'rejected'): Promise<DeadLet
 }
 
 describe('a dead letter', () => {
-  it('is replayed once by 20 who ask at once, to the end of the queue and with all its tries', async () => {
+  it('20 concurrent replays of a dead letter append one delivery with a full number of attempts', async () => {
     const [agentId] = (await agents(db, 1)) as [string];
     const letter = await deadLetter(agentId);
     await accept(db, [message({ recipients: [agentId] })]);
@@ -69,7 +69,7 @@ describe('a dead letter', () => {
     expect(await findDeadLetter(db, letter.no)).toMatchObject({ state: 'replayed', endedBy: 'admin' });
   });
 
-  it('is either replayed or discarded when both are asked for at once', async () => {
+  it('a dead letter is either replayed or discarded when both are requested concurrently', async () => {
     const [agentId] = (await agents(db, 1)) as [string];
     for (const letter of [await deadLetter(agentId), await deadLetter(agentId), await deadLetter(agentId)]) {
       const asked = await Promise.all(
@@ -83,7 +83,7 @@ describe('a dead letter', () => {
     }
   });
 
-  it('stays dead when nobody is there to take it, and can be replayed when somebody is', async () => {
+  it('a dead letter without a recipient stays dead, and can be replayed once there is one', async () => {
     const [agentId] = (await agents(db, 1)) as [string];
     const letter = await deadLetter(agentId);
     await closeInbox(db, agentId);
@@ -94,7 +94,7 @@ describe('a dead letter', () => {
     expect(await replay()).toBe(1);
   });
 
-  it('of a message that matched nobody goes to all who are found now, in whatever order they are named', async () => {
+  it('the replay of a message without recipients is delivered to all present recipients, in any order', async () => {
     const found = await agents(db, 3);
     const lost = times(12, () => message({ kind: 'topic', deadLetter: { reason: 'unknown_topic', detail: 'test' } }));
     await accept(db, lost);
@@ -114,7 +114,7 @@ describe('a dead letter', () => {
     for (const agentId of found) expect(await take(db, agentId)).toHaveLength(12);
   });
 
-  it('is buried once, whoever buries it at once with the ack of its holder: it is acked or dead, never both', async () => {
+  it('a delivery that is dead-lettered and acked concurrently ends as one of them, never both', async () => {
     const [agentId] = (await agents(db, 1)) as [string];
     await accept(
       db,
@@ -133,7 +133,7 @@ describe('a dead letter', () => {
     expect(await listDeadLetters(db, { recipient: agentId, limit: 100 })).toHaveLength(30 - (acked ?? 0));
   });
 
-  it('is found by state, reason, recipient and cluster, newest first, page by page', async () => {
+  it('dead letters are listed by state, reason, recipient and cluster, newest first, page by page', async () => {
     const [agentId] = (await agents(db, 1)) as [string];
     const reasons = ['rejected', 'expired', 'rejected', 'expired', 'rejected'];
     const letters: DeadLetterRow[] = [];
@@ -152,7 +152,7 @@ describe('a dead letter', () => {
     expect(await nos({ clusterId: 'none' })).toEqual([]);
   });
 
-  it('has an id that is read back, and no other text is one', () => {
+  it('a dead letter id parses back to the same dead letter, and other texts are rejected', () => {
     expect(deadLetterNoOf(deadLetterIdOf(42))).toBe(42);
     for (const odd of [
       '',
@@ -170,8 +170,8 @@ describe('a dead letter', () => {
   });
 });
 
-describe('mail of a member that was removed', () => {
-  it('is found, moved to the successors in its order with all its tries, or buried', async () => {
+describe('deliveries of a removed member', () => {
+  it('orphaned deliveries are re-addressed to successors in order with a full number of attempts, or dead-lettered', async () => {
     const [gone, heir, stays] = (await agents(db, 3)) as [string, string, string];
     const cluster = fresh('cl');
     await route(db, cluster, 1, [gone, heir, stays]);
@@ -211,7 +211,7 @@ describe('mail of a member that was removed', () => {
     expect(receipt).toMatchObject({ matched: 2, delivered: 1, acked: 0, dead: 0, left: 1, pending: 1 });
   });
 
-  it('of a queue group says who has the message already, open or acked', async () => {
+  it('an orphaned queue group delivery lists the agents that already have its message, open or acked', async () => {
     const [gone, waits, acked, refused] = (await agents(db, 4)) as [string, string, string, string];
     const topic = fresh('topic');
     const one = message({
@@ -237,7 +237,7 @@ describe('mail of a member that was removed', () => {
     ]);
   });
 
-  it('stays where it is when the successor has left, and moves on from an agent that has left', async () => {
+  it('a delivery is not re-addressed to an agent that has left, and can be re-addressed from one', async () => {
     const [gone, heir, other] = (await agents(db, 3)) as [string, string, string];
     await accept(
       db,
@@ -262,7 +262,7 @@ describe('mail of a member that was removed', () => {
     expect(await orphanedByAgent(db, gone, 100)).toEqual([]);
   });
 
-  it('arrives once when it is moved between many while it is acked, and the numbers stay dense', async () => {
+  it('a delivery re-addressed between agents while it is acked arrives once, and sequence numbers stay gapless', async () => {
     const [from, a, b] = (await agents(db, 3)) as [string, string, string];
     await accept(
       db,
@@ -290,6 +290,6 @@ describe('mail of a member that was removed', () => {
   });
 });
 
-it('after all of this every invariant holds', async () => {
+it('every invariant holds after the tests of this file', async () => {
   expect(await checkInvariants(stores, { among: communicationInvariants })).toEqual([]);
 });

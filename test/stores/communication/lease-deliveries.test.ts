@@ -57,7 +57,7 @@ const letters = async (recipient: string): Promise<string[]> =>
   (await listDeadLetters(db, { recipient, limit: 100 })).map(({ reason }) => reason);
 
 describe('mail', () => {
-  it('is handed over in the order it was accepted, each delivery once while its lease is held', async () => {
+  it('deliveries are leased in the order they were accepted, each once while its lease is valid', async () => {
     const agentId = await agentWith('-----');
     const [first, second] = [await take(db, agentId, 2), await take(db, agentId)];
     expect([numbers(first), numbers(second), await take(db, agentId)]).toEqual([[1, 2], [3, 4, 5], []]);
@@ -65,7 +65,7 @@ describe('mail', () => {
     expect(new Set([...first, ...second].map(({ delivery }) => delivery.leaseToken)).size).toBe(5);
   });
 
-  it('comes back after its lease before what was never handed over, as another try', async () => {
+  it('a delivery with an expired lease is leased again before new ones, as the next attempt', async () => {
     const agentId = await agentWith('-----');
     const [one] = await take(db, agentId, 2);
     if (one) await ackDeliveries(db, [claimOf(agentId, one)]);
@@ -75,12 +75,12 @@ describe('mail', () => {
     expect(again[0]).toMatchObject({ deliveredAfterMs: null, delivery: { attempt: 2 } });
   });
 
-  it('of nobody, or for an agent that is not there, is none', async () => {
+  it('leasing from an empty inbox or for an unknown agent returns no deliveries', async () => {
     const [empty] = (await agents(db, 1)) as [string];
     expect([await take(db, empty), await take(db, 'never-registered')]).toEqual([[], []]);
   });
 
-  it('is never leased beyond the bound, however many read at once, and each delivery to one of them', async () => {
+  it('concurrent readers never lease more than max_unacked deliveries, and each delivery goes to one reader', async () => {
     const agentId = await agentWith('-'.repeat(60));
     const taken = await Promise.all(times(20, (n) => take(db, agentId, 1 + (n % 7), { maxUnacked: 25 })));
     const all = taken.flatMap(numbers);
@@ -90,7 +90,7 @@ describe('mail', () => {
     expect(await take(db, agentId, 10, { maxUnacked: 25 })).toHaveLength(taken[0]?.length ?? -1);
   });
 
-  it('is not skipped, whatever sends, reads, fails and acks at once', async () => {
+  it('no delivery is skipped during concurrent sends, reads, failures and acks', async () => {
     const random = seededRandom(11);
     const inboxes = await agents(db, 3);
     const journal: JournalEntry[] = [];
@@ -154,7 +154,7 @@ describe('mail', () => {
 });
 
 describe('a partition key', () => {
-  it('has one delivery out at a time, and the others go on', async () => {
+  it('a partition key has one leased delivery at a time, and other deliveries proceed', async () => {
     const agentId = await agentWith('aab-ab');
     const first = await take(db, agentId);
     expect(numbers(first)).toEqual([1, 3, 4]);
@@ -163,7 +163,7 @@ describe('a partition key', () => {
     expect(numbers(await take(db, agentId))).toEqual([2]);
   });
 
-  it('waits for the next try of what failed, however much of it there is, and holds up nobody else', async () => {
+  it('a failed delivery delays its partition key until its next attempt, and no other key', async () => {
     const agentId = await agentWith('aaaaaaaaaaaab-');
     const [one] = await take(db, agentId, 1);
     expect(await nack(agentId, one, 3600)).toBe('waiting');
@@ -173,7 +173,7 @@ describe('a partition key', () => {
     expect(await check()).toEqual([]);
   });
 
-  it('goes on when what it waited for is dead', async () => {
+  it('a partition key continues after its blocking delivery is dead-lettered', async () => {
     const agentId = await agentWith('aa');
     for (let tries = 1; tries <= 2; tries += 1) {
       const leased = await take(db, agentId, 10, { tries: 2 });
@@ -184,7 +184,7 @@ describe('a partition key', () => {
     expect(await letters(agentId)).toEqual(['tries_exhausted']);
   });
 
-  it('is kept in order by any number of readers at once', async () => {
+  it('a partition key stays in order with many concurrent readers', async () => {
     const agentId = await agentWith('abcabcaabbccabcabc-a-b');
     const out = new Map<string, number>();
     const done = new Map<string, number[]>();
@@ -214,8 +214,8 @@ describe('a partition key', () => {
   });
 });
 
-describe('a try that fails', () => {
-  it('is repeated as often as the rules say, then it is a dead letter, and the next ones are not held up', async () => {
+describe('a failed attempt', () => {
+  it('a failing delivery is retried up to the configured attempts, then dead-lettered, without delaying later ones', async () => {
     const agentId = await agentWith('--');
     for (let attempt = 1; attempt <= 5; attempt += 1) {
       const leased = await take(db, agentId, 1);
@@ -232,7 +232,7 @@ describe('a try that fails', () => {
     expect(rows[0]?.hows.slice(0, 4)).toEqual(['lease_expired', 'nacked', 'lease_expired', 'nacked']);
   });
 
-  it('is dead at once when its last try is given back, or when no other can help', async () => {
+  it('a delivery is dead-lettered at once on the nack of its last attempt or a final nack', async () => {
     const agentId = await agentWith('--');
     const [one, two] = await take(db, agentId);
     if (!one || !two) throw new Error('There should be two deliveries');
@@ -248,7 +248,7 @@ describe('a try that fails', () => {
     expect(await give(one, true, 5)).toBeUndefined();
   });
 
-  it('waits as the schedule says, the last delay again and again, each within 20 %', async () => {
+  it('retry delays follow the schedule within 20 %, repeating the last delay', async () => {
     const agentId = await agentWith('-');
     const delays = [10, 100];
     for (const expected of [10, 100, 100]) {
@@ -270,7 +270,7 @@ describe('a try that fails', () => {
     }
   });
 
-  it('does not hold up what is behind it once its time to live is over', async () => {
+  it('a delivery past its time to live does not delay the deliveries behind it', async () => {
     const agentId = await agentWith('-'.repeat(15));
     await sql`update deliveries d set expires_at = now() - interval '1 second' from inboxes i
       where i.no = d.inbox_no and i.agent_id = ${agentId} and sequence <= 12`.execute(db);
@@ -279,7 +279,7 @@ describe('a try that fails', () => {
 });
 
 describe('a lease', () => {
-  it('that is being prolonged while it runs out is not given to another', async () => {
+  it('a delivery whose lease is extended as it expires is not leased to another reader', async () => {
     const agentId = await agentWith('-');
     const [one] = await take(db, agentId, 1, { leaseSeconds: 0.5 });
     if (!one) throw new Error('There should be a delivery');
@@ -302,7 +302,7 @@ describe('a lease', () => {
     expect((await ackDeliveries(db, [claimOf(agentId, one)])).size).toBe(1);
   });
 
-  it('keeps every invariant after all of this', async () => {
+  it('every invariant holds after the tests of lease-deliveries', async () => {
     expect(await check()).toEqual([]);
   });
 });

@@ -55,8 +55,8 @@ const age = async (seconds: number): Promise<void> => {
   await sql`update batches set created_at = created_at - ${ago}`.execute(db);
 };
 
-describe('expired mail', () => {
-  it('becomes dead letters, each once, by all who look at once, in chunks, but not while it is held', async () => {
+describe('expired deliveries', () => {
+  it('expired deliveries become dead letters once under concurrent sweeps, in chunks, except while leased', async () => {
     const [a] = (await agents(db, 1)) as [string];
     await accept(
       db,
@@ -90,10 +90,10 @@ describe('expired mail', () => {
   });
 });
 
-describe('what is past its retention', () => {
+describe('rows past their retention', () => {
   const rules = { retentionSeconds: 3600, deadLetterRetentionSeconds: 7200, limit: 10 };
 
-  it('goes in chunks, children first; what is open, dead or retained keeps its message', async () => {
+  it('rows past their retention are deleted in chunks, and open, dead or retained deliveries keep their message', async () => {
     const [a, b] = (await agents(db, 2)) as [string, string];
     const topic = fresh('topic');
     await createTopic(
@@ -145,7 +145,7 @@ describe('what is past its retention', () => {
     expect((await accept(db, [kept[1] as (typeof kept)[number]]))[0]?.outcome).toBe('accepted');
   });
 
-  it('is deleted while mail flows, and nothing that is open goes with it', async () => {
+  it('retention during concurrent messaging deletes no open delivery', async () => {
     const [a] = (await agents(db, 1)) as [string];
     let sending = true;
     const purge = async (): Promise<void> => {
@@ -177,7 +177,7 @@ describe('what is past its retention', () => {
 });
 
 describe('latencies', () => {
-  it('add up in their minute, whoever adds at once, per cluster and measure', async () => {
+  it('concurrently added latencies are summed per minute, cluster and measure', async () => {
     const clusterId = fresh('cl');
     const counts = [1, 0, 2];
     await Promise.all(
@@ -206,7 +206,7 @@ describe('latencies', () => {
 });
 
 describe('a batch', () => {
-  it('is stored once by all who store the same at once, and is another with other content or another owner', async () => {
+  it('a batch stored concurrently is stored once, and other content or another owner makes another batch', async () => {
     const id = fresh('batch');
     const same = { id, owner: 'a', parts: { messages: [1] } };
     expect(new Set(await Promise.all(times(20, () => storeBatch(db, same))))).toEqual(new Set([true]));

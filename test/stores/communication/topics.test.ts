@@ -70,7 +70,7 @@ const subscribersOf = async (topic: string): Promise<string[]> =>
   (await subscriptionsTo(db, new Map([[topic, patternsTaking(topic)]]))).map(({ agentId }) => agentId);
 
 describe('a topic', () => {
-  it('is created once by all who create the same at once, and is another for who wants it otherwise', async () => {
+  it('a topic created concurrently exists once, and creating it with other settings is a conflict', async () => {
     const name = fresh('topic');
     const made = await Promise.all(times(20, () => createTopic(db, spec(name, { keep: 'last' }), 'owner')));
     expect(made.filter((outcome) => outcome === 'created')).toHaveLength(1);
@@ -82,7 +82,7 @@ describe('a topic', () => {
     expect(await createTopic(db, spec(name, { keep: 'last' }), 'owner')).toBe('other');
   });
 
-  it('that is deleted by force leaves dead letters of what was open, once, whoever deletes it', async () => {
+  it('deleting a topic by force turns its open deliveries into dead letters once, also concurrently', async () => {
     const [a, b] = (await agents(db, 2)) as [string, string];
     const name = await topicThat({ keep: 'last' });
     await accept(
@@ -106,7 +106,7 @@ describe('a topic', () => {
     expect(await retainingTopics(db)).not.toContain(name);
   });
 
-  it('that drains ends when its last delivery has, not before', async () => {
+  it('a draining topic is deleted when its last delivery ends, not before', async () => {
     const [a] = (await agents(db, 1)) as [string];
     const name = await topicThat();
     await accept(db, [publish(name, [a]), publish(name, [a])]);
@@ -124,7 +124,7 @@ describe('a topic', () => {
     expect(await drainTopic(db, name)).toBe(false);
   });
 
-  it('that is deleted while it is published to breaks nothing and swallows nothing', async () => {
+  it('deleting a topic during publications loses no accepted message', async () => {
     const [a] = (await agents(db, 1)) as [string];
     const gone = fresh('topic');
     const [heard, unheard] = [publish(gone, [a], { retain: true }), publish(gone, [], { retain: true })];
@@ -142,7 +142,7 @@ describe('a topic', () => {
     }
   });
 
-  it('is listed by name, page by page, with what it keeps and has on its way', async () => {
+  it('topics are listed by name, page by page, with their retained and open counts', async () => {
     const [a] = (await agents(db, 1)) as [string];
     const prefix = fresh('page');
     for (const letter of ['c', 'a', 'b'])
@@ -160,7 +160,7 @@ describe('a topic', () => {
   });
 });
 
-describe('what a topic retains', () => {
+describe('retained messages of a topic', () => {
   const dataOf = async (agentId: string): Promise<unknown[]> =>
     (await take(db, agentId)).map(({ data }) => JSON.parse(data) as unknown);
   const publishAll = async (name: string, retention: Retention, count: number): Promise<void> => {
@@ -182,7 +182,7 @@ describe('what a topic retains', () => {
     expect(await dataOf(a)).toEqual(expected);
   });
 
-  it('is let go after its time', async () => {
+  it("retained messages are deleted after the topic's retention", async () => {
     const [a] = (await agents(db, 1)) as [string];
     const retention = { keep: 'duration', seconds: 60 } as const;
     const name = await topicThat(retention);
@@ -193,7 +193,7 @@ describe('what a topic retains', () => {
     expect(await deliverRetained(db, a, [name])).toBe(1);
   });
 
-  it('is given once, to 20 who subscribe the same agent at once and to one that had it before', async () => {
+  it('a retained message is delivered once to an agent that is subscribed 20 times concurrently or had it before', async () => {
     const [a] = (await agents(db, 1)) as [string];
     const retention = { keep: 'count', count: 10 } as const;
     const name = await topicThat(retention);
@@ -208,7 +208,7 @@ describe('what a topic retains', () => {
     expect(await deliverRetained(db, a, [name])).toBe(0);
   });
 
-  it('is not given to who published it, nor to who is not there', async () => {
+  it('a retained message is not delivered to its publisher or to a missing agent', async () => {
     const [a, b] = (await agents(db, 2)) as [string, string];
     const name = await topicThat({ keep: 'last' });
     await accept(db, [publish(name, [], { source: a, retain: true })]);
@@ -223,7 +223,7 @@ const idOf = (made: Awaited<ReturnType<typeof subscribe>>): string =>
   typeof made === 'object' ? made.id : `no ${made}`;
 
 describe('a subscription', () => {
-  it('is one however often it is made, and another with another pattern or group', async () => {
+  it('repeating a subscription returns the same one, and another pattern or group makes another', async () => {
     const [a] = (await agents(db, 1)) as [string];
     const made = await Promise.all(times(20, () => subscribe(db, a, { pattern: 'x.*', queueGroup: null })));
     expect(new Set(made.map(idOf)).size).toBe(1);
@@ -241,14 +241,14 @@ describe('a subscription', () => {
     expect(await subscriptionsOf(db, a)).toHaveLength(1);
   });
 
-  it('is its agent’s own: nobody else ends it', async () => {
+  it('a subscription can only be ended by its own agent', async () => {
     const [a, b] = (await agents(db, 2)) as [string, string];
     const mine = await subscribe(db, a, { pattern: 'own', queueGroup: null });
     expect(await unsubscribe(db, b, { id: idOf(mine) })).toBe(false);
     expect(await subscriptionsOf(db, a)).toHaveLength(1);
   });
 
-  it('is found by every topic its pattern takes, and by no other', async () => {
+  it('a subscription matches exactly the topics of its pattern', async () => {
     const [a] = (await agents(db, 1)) as [string];
     const root = fresh('root');
     await subscribe(db, a, { pattern: `${root}.*.done`, queueGroup: null });
@@ -258,7 +258,7 @@ describe('a subscription', () => {
     expect(await subscribersOf(root)).toEqual([]);
   });
 
-  it('lives with its agent: suspended while its lease is lapsed, ended after the grace or when it leaves', async () => {
+  it("a subscription is suspended while its agent's lease has expired, and ends after the grace or when the agent leaves", async () => {
     const [a, b] = (await agents(db, 2)) as [string, string];
     const topic = fresh('life');
     for (const id of [a, b]) await subscribe(db, id, { pattern: topic, queueGroup: null });
@@ -279,7 +279,7 @@ describe('a subscription', () => {
     expect(await subscribersOf(topic)).toEqual([]);
   });
 
-  it('does not outlive an agent that leaves while it is made', async () => {
+  it('a subscription created while its agent leaves ends with the agent', async () => {
     const topic = fresh('race');
     for (let round = 0; round < 20; round += 1) {
       const [a] = (await agents(db, 1)) as [string];
@@ -292,6 +292,6 @@ describe('a subscription', () => {
   });
 });
 
-it('after all of this every invariant holds', async () => {
+it('every invariant holds after the tests of this file', async () => {
   expect(await checkInvariants(stores, { among: communicationInvariants })).toEqual([]);
 });

@@ -32,8 +32,8 @@ const usedOf = async (name: string) => (await findPool(db, name))?.resources['to
 const stateOf = async (id: number) =>
   (await sql<{ state: string }>`select state from allocations where id = ${id}`.execute(db)).rows[0]?.state;
 
-describe('taking', () => {
-  it('grants all that is asked for', async () => {
+describe('allocate', () => {
+  it('allocate grants all requested amounts', async () => {
     const [clusterId, a, b] = [
       await cluster(db),
       await pool(db, { tokens: 10 }),
@@ -61,7 +61,7 @@ describe('taking', () => {
     ]);
   });
 
-  it('takes nothing when one amount does not fit, and says which', async () => {
+  it('allocate takes nothing when one amount does not fit, and names it', async () => {
     const [clusterId, a, b] = [await cluster(db), await pool(db, { tokens: 10 }), await pool(db, { tokens: 5 })];
     const amounts = [
       { pool: a, resource: 'tokens', amount: 4 },
@@ -74,7 +74,7 @@ describe('taking', () => {
     expect([await usedOf(a), await usedOf(b)]).toEqual([0, 0]);
   });
 
-  it('answers the same request the same, whoever asks at once, and takes once', async () => {
+  it('concurrent identical allocation requests get the same answer and allocate once', async () => {
     const [clusterId, name] = [await cluster(db), await pool(db, { tokens: 10 })];
     const wanted = request(clusterId, name, 3);
     const answers = await Promise.all(times(20, () => allocate(db, wanted)));
@@ -89,7 +89,7 @@ describe('taking', () => {
     expect(await usedOf(name)).toBe(0);
   });
 
-  it('knows the same content in another order, and refuses another content', async () => {
+  it('a repeated allocation request may list its amounts in another order, and is a conflict with other content', async () => {
     const [clusterId, a, b] = [await cluster(db), await pool(db, { tokens: 10 }), await pool(db, { tokens: 10 })];
     const amounts = [
       { pool: a, resource: 'tokens', amount: 1 },
@@ -104,7 +104,7 @@ describe('taking', () => {
     expect([await usedOf(a), await usedOf(b)]).toEqual([1, 2]);
   });
 
-  it('is refused to a closed account and to none, and of what no pool has', async () => {
+  it('allocate is refused for a closed or missing account and for a resource that no pool has', async () => {
     const [clusterId, name] = [await cluster(db), await pool(db, { tokens: 10 })];
     const before = request(clusterId, name, 1);
     const answer = await allocate(db, before);
@@ -121,7 +121,7 @@ describe('taking', () => {
     expect(await usedOf(name)).toBe(1);
   });
 
-  it.each([0, -1, NaN, Infinity, 0.0004, 2e12])('refuses an amount of %d', async (amount) => {
+  it.each([0, -1, NaN, Infinity, 0.0004, 2e12])('an amount of %d is refused', async (amount) => {
     const [clusterId, name] = [await cluster(db), await pool(db, { tokens: 10 })];
     await expect(allocate(db, request(clusterId, name, amount))).rejects.toMatchObject({ code: 'invalid_request' });
     await granted(db, request(clusterId, name, 1));
@@ -130,7 +130,7 @@ describe('taking', () => {
     ).rejects.toThrow(/violates check|overflow/);
   });
 
-  it('refuses no amounts, the same one twice, and a lease without end', async () => {
+  it('allocate refuses an empty list, a duplicate amount and a lease without end', async () => {
     const [clusterId, name] = [await cluster(db), await pool(db, { tokens: 10 })];
     const one = { pool: name, resource: 'tokens', amount: 1 };
     for (const over of [{ amounts: [] }, { amounts: [one, one] }, { leaseSeconds: Infinity }, { leaseSeconds: 0 }]) {
@@ -139,8 +139,8 @@ describe('taking', () => {
   });
 });
 
-describe('a grant', () => {
-  it('is given back once, however often it is released', async () => {
+describe('an allocation', () => {
+  it('an allocation is returned to its pool once, however often it is released', async () => {
     const [clusterId, name] = [await cluster(db), await pool(db, { tokens: 10 })];
     const [grant] = await granted(db, request(clusterId, name, 4));
     const id = grant?.id ?? 0;
@@ -151,7 +151,7 @@ describe('a grant', () => {
     expect(await extendAllocations(db, [id], 60)).toEqual([]);
   });
 
-  it('expires after its lease, in chunks, unless it was extended', async () => {
+  it('allocations expire after their lease, in chunks, unless extended', async () => {
     const [clusterId, name] = [await cluster(db), await pool(db, { tokens: 100 })];
     const ids: number[] = [];
     for (let index = 0; index < 5; index += 1)
@@ -166,7 +166,7 @@ describe('a grant', () => {
     expect(await releaseAllocation(db, { allocationIds: ids })).toEqual([ids[0], ids[4]]);
   });
 
-  it('is in one state only when release and expiry come at once', async () => {
+  it('an allocation that is released and expired concurrently ends in one state', async () => {
     const [clusterId, name] = [await cluster(db), await pool(db, { tokens: 100 })];
     const ids = (await Promise.all(times(20, () => granted(db, request(clusterId, name, 1)))))
       .flat()
@@ -181,7 +181,7 @@ describe('a grant', () => {
     expect(await usedOf(name)).toBe(0);
   });
 
-  it('is forgotten with its request when both are old and nothing is held; the ledger keeps it', async () => {
+  it('old allocations are deleted with their request when nothing is held, and the ledger keeps their entries', async () => {
     const [clusterId, name] = [await cluster(db), await pool(db, { tokens: 100 })];
     const [kept] = await granted(db, request(clusterId, name, 1));
     const [gone] = await granted(db, request(clusterId, name, 2));

@@ -41,8 +41,8 @@ const aside = async (budgetId: string, amount: number, holdId = fresh('res')): P
 const lapse = (id: string) =>
   sql`update holds set lease_expires_at = clock_timestamp() - interval '1 ms' where id = ${id}`.execute(db);
 
-describe('a reservation', () => {
-  it('sets aside what is left, and says what is left when it cannot', async () => {
+describe('a hold', () => {
+  it("a hold reserves from the budget's remainder, and its refusal names the remainder", async () => {
     const id = await budgetOf(10);
     await aside(id, 6.5);
     await expect(aside(id, 3.501)).rejects.toMatchObject({
@@ -53,7 +53,7 @@ describe('a reservation', () => {
     expect(await findBudget(db, id)).toMatchObject({ limit: 10, reserved: 10, committed: 0, overdrawn: 0, left: 0 });
   });
 
-  it('is made once by all who ask with its id, and is another with another content', async () => {
+  it('concurrent requests with one hold id make one hold, and other content is a conflict', async () => {
     const [id, other, reservationId] = [await budgetOf(10), await budgetOf(10), fresh('res')];
     await Promise.all(times(20, () => aside(id, 6, reservationId)));
     expect(await findBudget(db, id)).toMatchObject({ reserved: 6 });
@@ -67,14 +67,14 @@ describe('a reservation', () => {
     expect(lost).toEqual(['idempotency_conflict']);
   });
 
-  it('never exceeds the budget with others at once', async () => {
+  it('concurrent holds never exceed the budget', async () => {
     const id = await budgetOf(10);
     const outcomes = await Promise.allSettled(times(40, () => aside(id, 0.3)));
     expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(33);
     expect(await findBudget(db, id)).toMatchObject({ reserved: 9.9, left: 0.1 });
   });
 
-  it('is committed with what was used, once, and the rest is free again', async () => {
+  it('committing a hold charges the used amount once and frees the rest', async () => {
     const [id, released] = [await budgetOf(10), await aside(await budgetOf(5), 5)];
     const reservation = await aside(id, 6);
     await Promise.all(times(10, () => commitHold(db, reservation, 2.25)));
@@ -87,7 +87,7 @@ describe('a reservation', () => {
     await expect(commitHold(db, 'res-none', 1)).rejects.toMatchObject({ code: 'not_found' });
   });
 
-  it('that used more takes what is free, and what goes beyond is told: nothing more can be reserved', async () => {
+  it('a hold that used more is charged from the remainder, and the rest is reported as overdrawn and blocks further holds', async () => {
     const id = await budgetOf(10);
     const [small, other] = [await aside(id, 2), await aside(id, 5)];
     const { reservation, budget } = await commitHold(db, small, 7);
@@ -99,7 +99,7 @@ describe('a reservation', () => {
     await aside(id, 3);
   });
 
-  it('expires after its lease, and what it used is spent all the same', async () => {
+  it('a hold expires after its lease, and an amount committed later is still charged', async () => {
     const id = await budgetOf(10);
     const ids = [await aside(id, 2), await aside(id, 2), await aside(id, 2)];
     for (const one of ids.slice(0, 2)) await lapse(one);
@@ -112,7 +112,7 @@ describe('a reservation', () => {
   });
 });
 
-it('reservations that ended are forgotten in chunks, and a budget is still the sum of its entries', async () => {
+it('ended holds are deleted in chunks, and the budget still equals the sum of its entries', async () => {
   const id = await budgetOf(10);
   const held = await aside(id, 1);
   for (const used of [0.5, 1, 2]) await commitHold(db, await aside(id, 1), used);
@@ -131,7 +131,7 @@ it('reservations that ended are forgotten in chunks, and a budget is still the s
 });
 
 describe('a budget', () => {
-  it('of a cluster whose account is closed, or was never open, is not reserved from; what was reserved ends as ever', async () => {
+  it('a budget without an open account refuses holds, and existing holds can still end', async () => {
     const [clusterId, id, none] = [await cluster(db), fresh('budget'), fresh('budget')];
     await putBudget(db, { id, clusterId, resource: 'usd', limit: 10 });
     const [spent, unused] = [await aside(id, 3), await aside(id, 3)];
@@ -148,7 +148,7 @@ describe('a budget', () => {
     await expect(aside(none, 1)).rejects.toMatchObject({ code: 'not_found' });
   });
 
-  it('is not set below what is reserved and spent, nor made another one', async () => {
+  it('a budget cannot be set below its reserved and committed amount, or to another resource or cluster', async () => {
     const id = await budgetOf(10);
     await commitHold(db, await aside(id, 4), 4);
     await aside(id, 3);
@@ -161,7 +161,7 @@ describe('a budget', () => {
     await expect(aside('budget-none', 1)).rejects.toMatchObject({ code: 'not_found' });
   });
 
-  it.each([-1, NaN, Infinity, 2e12])('takes no amount of %d', async (amount) => {
+  it.each([-1, NaN, Infinity, 2e12])('a budget refuses an amount of %d', async (amount) => {
     const id = await budgetOf(10);
     const invalid = { code: 'invalid_request' };
     await expect(aside(id, amount)).rejects.toMatchObject(invalid);
@@ -174,7 +174,7 @@ describe('a budget', () => {
     ).rejects.toThrow(/violates check|overflow/);
   });
 
-  it('is listed with those of its cluster, and named when its books do not agree', async () => {
+  it("a cluster's budgets are listed together, and a budget whose ledger differs is named", async () => {
     const clusterId = fresh('cl');
     const ids = ['a', 'b', 'c'].map((letter) => `${clusterId}-${letter}`);
     for (const id of ids) await putBudget(db, { id, clusterId, resource: 'usd', limit: 1 });

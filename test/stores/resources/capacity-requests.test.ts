@@ -39,8 +39,8 @@ const pastDeadline = (ids: readonly string[]) =>
   );
 const refused = (detail: string) => ({ code: 'state_conflict', message: expect.stringContaining(detail) as string });
 
-describe('a resource request', () => {
-  it('is opened once a round, by whoever opens it at once', async () => {
+describe('a capacity request', () => {
+  it('a capacity request opened concurrently is opened once per round', async () => {
     const wanted = asking();
     const opened = await Promise.all(times(10, () => openCapacityRequest(db, { ...wanted, id: fresh('rr_y') })));
     expect(new Set(opened.map(({ id }) => id)).size).toBe(1);
@@ -50,7 +50,7 @@ describe('a resource request', () => {
     expect((await findCapacityRequest(db, next.id))?.round).toBe(1);
   });
 
-  it('has an id of its own: the same one again is the same request, for anything else it is refused', async () => {
+  it('a capacity request id used again returns the same request, and is refused for another one', async () => {
     const wanted = asking({ operationId: 'op-mine', clusterId: 'cl-mine' });
     const opened = await openCapacityRequest(db, wanted);
     expect(await openCapacityRequest(db, { ...wanted, reason: 'Said otherwise' })).toEqual(opened);
@@ -66,7 +66,7 @@ describe('a resource request', () => {
     expect(await findCapacityRequest(db, wanted.id)).toEqual(opened);
   });
 
-  it('is answered by one party, whoever answers at once; the same answer again is confirmed', async () => {
+  it('a capacity request is answered by one of several concurrent parties, and repeating the answer confirms it', async () => {
     const { id } = await openCapacityRequest(db, asking());
     const answers = await Promise.allSettled(
       times(10, (n) => saveCapacityAnswer(db, id, { ...grant, by: `party-${n}` })),
@@ -84,7 +84,7 @@ describe('a resource request', () => {
     expect(await findCapacityRequest(db, id)).toEqual(answered);
   });
 
-  it('is not answered after its deadline, swept or not, nor when nobody asked', async () => {
+  it('a capacity request cannot be answered after its deadline or when it does not exist', async () => {
     const { id } = await openCapacityRequest(db, asking());
     await pastDeadline([id]);
     await expect(saveCapacityAnswer(db, id, grant)).rejects.toMatchObject(refused('expired at'));
@@ -96,7 +96,7 @@ describe('a resource request', () => {
     });
   });
 
-  it('expires in chunks, those that were answered left alone', async () => {
+  it('open capacity requests expire in chunks, and answered ones do not', async () => {
     const ids = (await Promise.all(times(5, () => openCapacityRequest(db, asking())))).map(({ id }) => id);
     await saveCapacityAnswer(db, ids[0] ?? '', { ...grant, state: 'denied' });
     await pastDeadline(ids);
@@ -111,7 +111,7 @@ describe('a resource request', () => {
   });
 });
 
-it('requests are listed newest first by state and cluster, and trimmed when they ended long ago', async () => {
+it('capacity requests are listed newest first by state and cluster, and deleted after their retention', async () => {
   const clusterId = fresh('cl');
   const ids: string[] = [];
   for (let n = 0; n < 4; n += 1) ids.push((await openCapacityRequest(db, asking({ clusterId }))).id);

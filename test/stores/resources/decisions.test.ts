@@ -34,7 +34,7 @@ const decision = (over: Partial<NewDecision> = {}): NewDecision => ({
 });
 
 describe('a decision', () => {
-  it('is written once, and found with all it followed from', async () => {
+  it('a decision is stored once and read with its inputs', async () => {
     const one = decision();
     const saved = await saveDecision(db, one);
     const { atMs, ...rest } = one;
@@ -44,7 +44,7 @@ describe('a decision', () => {
     expect(await findDecision(db, 'dec_none')).toBeUndefined();
   });
 
-  it('has one outcome, the first', async () => {
+  it('a decision keeps its first outcome', async () => {
     const { id } = await saveDecision(db, decision());
     const ended = await recordOutcome(db, id, 'passed', { scores: [0.9] });
     expect(ended).toMatchObject({ outcome: 'passed', outcomeDetail: { scores: [0.9] } });
@@ -57,7 +57,7 @@ describe('a decision', () => {
   });
 });
 
-it('decisions are listed newest first, a page at a time, and trimmed in chunks', async () => {
+it('decisions are listed newest first, page by page, and deleted in chunks', async () => {
   const clusterId = fresh('cl');
   for (const one of times(5, () => decision({ clusterId }))) await saveDecision(db, one);
   const recent = await saveDecision(db, decision({ clusterId, atMs: Date.now() }));

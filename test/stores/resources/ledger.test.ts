@@ -19,7 +19,7 @@ beforeAll(async () => {
 });
 afterAll(() => stores?.drop());
 
-it('entries are listed newest first, a page at a time', async () => {
+it('ledger entries are listed newest first, page by page', async () => {
   const [clusterId, name] = [await cluster(db), await pool(db, { tokens: 10 })];
   await granted(db, request(clusterId, name, 4));
   await granted(db, request(clusterId, name, 2));
@@ -40,7 +40,7 @@ it.each([
   await expect(statement.execute(db)).rejects.toThrow(/never changed or deleted/);
 });
 
-it('entries of grants that ended go by retention, in chunks; of what is held all stays, and the sums are the same', async () => {
+it('ledger entries of ended allocations are deleted in chunks after retention, those of held ones stay, and the sums do not change', async () => {
   const [clusterId, name] = [await cluster(db), await pool(db, { tokens: 10 })];
   while ((await pruneLedger(db, { keepSeconds: -60, limit: 100 })) > 0);
   for (const amount of [1, 2, 3]) {
@@ -57,7 +57,7 @@ it('entries of grants that ended go by retention, in chunks; of what is held all
   await expect(sql`delete from allocation_ledger`.execute(db)).rejects.toThrow(/never changed or deleted/);
 });
 
-it('names the pool whose books do not agree', async () => {
+it('ledgerDifferences names a pool whose use differs from its ledger', async () => {
   const [clusterId, name] = [await cluster(db), await pool(db, { tokens: 10 })];
   const [grant] = await granted(db, request(clusterId, name, 4));
   expect(await ledgerDifferences(db)).toEqual([]);

@@ -21,7 +21,7 @@ beforeAll(async () => {
 afterAll(() => stores?.drop());
 
 describe('a pool', () => {
-  it('is what was put last: labels and capacities, those that are not named any more gone', async () => {
+  it("putPool replaces a pool's labels and capacities", async () => {
     const name = fresh('pool');
     await putPool(db, { name, capacity: { tokens: 100, calls: 7.25 }, labels: { provider: 'x' } });
     expect(await findPool(db, name)).toMatchObject({
@@ -34,7 +34,7 @@ describe('a pool', () => {
     expect(Object.keys(again.resources)).toEqual(['tokens']);
   });
 
-  it('does not shrink below what is held, and says by whom; at what is held it may', async () => {
+  it('a pool cannot shrink below its held amount, and the refusal names the holders', async () => {
     const [name, clusterId] = [await pool(db, { tokens: 10 }), await cluster(db)];
     const [grant] = await granted(db, request(clusterId, name, 6));
     for (const capacity of [{ tokens: 5.999 }, {}] as Record<string, number>[]) {
@@ -49,7 +49,7 @@ describe('a pool', () => {
     });
   });
 
-  it('is removed when nothing of it is held, once', async () => {
+  it('a pool is deleted once, and only when nothing of it is held', async () => {
     const [name, clusterId] = [await pool(db, { tokens: 10 }), await cluster(db)];
     await granted(db, request(clusterId, name, 6));
     await expect(removePool(db, name)).rejects.toMatchObject({ code: 'state_conflict' });
@@ -59,7 +59,7 @@ describe('a pool', () => {
     await expect(removePool(db, name)).rejects.toMatchObject({ code: 'not_found' });
   });
 
-  it.each([-1, NaN, Infinity, 1e12 + 1])('of %d is refused, by the table, too', async (amount) => {
+  it.each([-1, NaN, Infinity, 1e12 + 1])('a pool capacity of %d is refused, also by the table', async (amount) => {
     const name = fresh('pool');
     await expect(putPool(db, { name, capacity: { tokens: amount } })).rejects.toMatchObject({
       code: 'invalid_request',
@@ -72,7 +72,7 @@ describe('a pool', () => {
   });
 });
 
-it('pools are listed by name, a page at a time', async () => {
+it('pools are listed by name, page by page', async () => {
   const prefix = fresh('paged');
   for (const letter of ['b', 'a', 'c']) await putPool(db, { name: `${prefix}-${letter}`, capacity: {} });
   const first = await listPools(db, { after: prefix, limit: 2 });

@@ -24,7 +24,7 @@ beforeAll(async () => {
 afterAll(() => stores?.drop());
 
 describe('a quota', () => {
-  it('bounds what a cluster holds in all pools together, whoever takes at once', async () => {
+  it("a quota limits a cluster's allocations over all pools, also concurrently", async () => {
     const [clusterId, a, b] = [await cluster(db), await pool(db, { tokens: 100 }), await pool(db, { tokens: 100 })];
     expect(await setQuotas(db, clusterId, { tokens: 10 })).toEqual([{ resource: 'tokens', quota: 10, held: 0 }]);
     const answers = await Promise.all(times(20, (n) => allocate(db, request(clusterId, n % 2 ? a : b, 3))));
@@ -37,7 +37,7 @@ describe('a quota', () => {
     expect((await allocate(db, request(clusterId, a, 1, { amounts: both }))).state).toBe('short');
   });
 
-  it('does not go below what is held, goes where it is not named, and holds nobody else', async () => {
+  it('a quota cannot be below the held amount, is removed when not named, and does not limit other clusters', async () => {
     const [clusterId, other, name] = [await cluster(db), await cluster(db), await pool(db, { tokens: 100 })];
     await granted(db, request(clusterId, name, 5));
     await setQuotas(db, clusterId, { tokens: 5, usd: 1 });
@@ -56,12 +56,12 @@ describe('a quota', () => {
     expect(await quotasOf(db, clusterId)).toEqual([]);
   });
 
-  it.each([-1, NaN, 2e12])('of %d is refused', async (amount) => {
+  it.each([-1, NaN, 2e12])('a quota of %d is refused', async (amount) => {
     await expect(setQuotas(db, 'cl', { tokens: amount })).rejects.toMatchObject({ code: 'invalid_request' });
   });
 });
 
-it('what is kept of a cluster goes in chunks when its account is closed and it holds nothing, and not before', async () => {
+it('rows of a cluster are deleted in chunks once its account is closed and it holds nothing', async () => {
   const amounts = ['a', 'b', 'c'].map((resource) => ({ resource, amount: 1 }));
   const name = await pool(db, { a: 9, b: 9, c: 9 });
   const [gone, open] = [await cluster(db), await cluster(db)];
@@ -87,7 +87,7 @@ it('what is kept of a cluster goes in chunks when its account is closed and it h
   expect(await kept()).toEqual(['open a', 'open b', 'open c']);
 });
 
-it('the weight of an open account is set; of a closed one and of none it is refused', async () => {
+it("an open account's weight can be set, and that of a closed or missing one is refused", async () => {
   const clusterId = await cluster(db);
   await setWeight(db, clusterId, 2.5);
   expect(await findAccount(db, clusterId)).toEqual({ state: 'open', weight: 2.5 });

@@ -32,7 +32,7 @@ const recommend = (clusterId: string, secondsAgo: readonly number[]) =>
   );
 const memoryOf = async (clusterId: string) => (await scalingMemories(db, [clusterId], rules)).get(clusterId);
 
-it('a cluster of which nothing is known has an empty memory', async () => {
+it('a cluster without recorded data has an empty scaling memory', async () => {
   expect(await memoryOf('cl-none')).toEqual({
     recommendations: [],
     watchedSinceMs: null,
@@ -109,7 +109,7 @@ it.each<[string, readonly number[], number | null]>([
   expect((await memoryOf(clusterId))?.watchedSinceMs).toBe(since === null ? null : ago(since));
 });
 
-it('recommendations are read for the window, and one of the same moment is recorded once', async () => {
+it('recommendations are read for the window, and one of the same moment is stored once', async () => {
   const clusterId = fresh('cl');
   await recommend(clusterId, [1200, 1199, 15, 0, -30]);
   await recommend(clusterId, [15]);
@@ -118,7 +118,7 @@ it('recommendations are read for the window, and one of the same moment is recor
   );
 });
 
-it('a change is recorded once, and read with what it counts against the flap budget', async () => {
+it('a scaling change is recorded once, and read with its count against the flap budget', async () => {
   const clusterId = fresh('cl');
   const change = {
     clusterId,
@@ -139,7 +139,7 @@ it('a change is recorded once, and read with what it counts against the flap bud
   );
 });
 
-it('a block is lengthened, never shortened, and is over at its time', async () => {
+it('a block on growth is extended but never shortened, and ends at its time', async () => {
   const clusterId = fresh('cl');
   const block = { clusterId, direction: 'in', desired: 4, reason: 'the score fell' } as const;
   for (const seconds of [1000, 1800, 900]) await blockRecommendation(db, { ...block, untilMs: ago(-seconds) });
@@ -149,14 +149,14 @@ it('a block is lengthened, never shortened, and is over at its time', async () =
   ]);
 });
 
-it('many clusters are read at once, each with its own', async () => {
+it('the scaling memories of many clusters are read in one call, separately', async () => {
   const ids = times(20, () => fresh('cl'));
   for (const [index, id] of ids.entries()) await recommend(id, [index]);
   const found = await scalingMemories(db, ids, rules);
   for (const [index, id] of ids.entries()) expect(found.get(id)?.watchedSinceMs).toBe(ago(index));
 });
 
-it('what is old goes in chunks, what is new stays', async () => {
+it('old rows of the scaling memory are deleted in chunks, and new ones stay', async () => {
   const clusterId = fresh('cl');
   await sql`truncate recommendations, scaling_changes, scaling_blocks`.execute(db);
   const old = Date.now() - 10_000_000;

@@ -30,7 +30,7 @@ const scored = (clusterId: string, secondsAgo: number, over: Partial<ScoreRow> =
   ...over,
 });
 
-it('the last scores are read oldest first, with all that was saved, each moment once', async () => {
+it('the latest stability scores are read oldest first and complete, each moment once', async () => {
   const [one, other] = [fresh('cl'), fresh('cl')];
   const none = { a: null, m: null, l: null, d: null, b: null };
   const rows = [
@@ -46,13 +46,13 @@ it('the last scores are read oldest first, with all that was saved, each moment 
   expect(await lastScores(db, 'cl-none', 5)).toEqual([]);
 });
 
-it('a score that is no score is refused, and so is one that is unknown without a reason', async () => {
+it('an invalid stability score is refused, and so is an unknown one without a reason', async () => {
   for (const over of [{ score: 1.01 }, { score: -0.1 }, { score: null }, { unknown: 'but there is one' }]) {
     await expect(saveScores(db, [scored(fresh('cl'), 0, over)])).rejects.toThrow(/violates check/);
   }
 });
 
-it('old scores are deleted in chunks', async () => {
+it('old stability scores are deleted in chunks', async () => {
   const clusterId = fresh('cl');
   await saveScores(
     db,

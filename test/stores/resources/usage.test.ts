@@ -28,8 +28,8 @@ const tell = (agentId: string, second: number, amount: number) =>
   recordUsage(db, [{ agentId, resource: 'slots', amount, atMs: start + second * 1000 }]);
 const reading = async (agentId: string) => (await usageOf(db, [agentId]))[0];
 
-describe('the smoothed usage', () => {
-  it('is the number that the domain calculates, for any samples one a slot', async () => {
+describe('the usage reading', () => {
+  it("the usage reading equals the domain's calculation for any samples, one per slot", async () => {
     const series = fc.array(fc.tuple(fc.integer({ min: -6, max: 40 }), fc.integer({ min: 0, max: 2000 })), {
       minLength: 1,
       maxLength: 12,
@@ -56,7 +56,7 @@ describe('the smoothed usage', () => {
     );
   });
 
-  it('takes the latest sample of a slot for the whole slot', async () => {
+  it('the usage reading takes the latest sample of each slot', async () => {
     const [often, seldom] = [fresh('agent'), fresh('agent')];
     for (const second of [0, 5, 10, 14]) await tell(often, second, second === 14 ? 2 : 1);
     await tell(seldom, 14, 2);
@@ -67,7 +67,7 @@ describe('the smoothed usage', () => {
     expect(one).toMatchObject({ value: other?.value, previous: 2, amount: 4, samples: 2 });
   });
 
-  it('is not changed by a sample that is late, nor by one that comes again', async () => {
+  it('a late or repeated sample does not change the usage reading', async () => {
     const agentId = fresh('agent');
     await tell(agentId, 60, 3);
     await tell(agentId, 75, 5);
@@ -84,7 +84,7 @@ describe('the smoothed usage', () => {
     expect(await reading(agentId)).toMatchObject({ value: 7, previous: null, samples: 1 });
   });
 
-  it('is kept apart by agent and resource, and samples of one call in any order count the latest', async () => {
+  it('usage is kept per agent and resource, and the latest sample of a call counts in any order', async () => {
     const ids = times(50, () => fresh('agent'));
     const samples = ids.flatMap((agentId, index) => [
       { agentId, resource: 'slots', amount: index, atMs: start + 20_000 },
@@ -101,20 +101,25 @@ describe('the smoothed usage', () => {
     await recordUsage(db, []);
   });
 
-  it.each([-1, NaN, Infinity, 2e12])('refuses an amount of %d, and nothing of that call is kept', async (amount) => {
-    const agentId = fresh('agent');
-    const samples = [1, amount].map((one, index) => ({ agentId, resource: `r${index}`, amount: one }));
-    await expect(recordUsage(db, samples)).rejects.toMatchObject({ code: 'invalid_request' });
-    await expect(tell(agentId, amount * 1e12, 1)).rejects.toMatchObject({ code: 'invalid_request' });
-    expect(await usageOf(db, [agentId])).toEqual([]);
-    await tell(agentId, 0, 1);
-    await expect(
-      sql`update usage_latest set value = ${String(amount)}::double precision where agent_id = ${agentId}`.execute(db),
-    ).rejects.toThrow(/violates check/);
-  });
+  it.each([-1, NaN, Infinity, 2e12])(
+    'a usage report with an amount of %d is refused and stores nothing',
+    async (amount) => {
+      const agentId = fresh('agent');
+      const samples = [1, amount].map((one, index) => ({ agentId, resource: `r${index}`, amount: one }));
+      await expect(recordUsage(db, samples)).rejects.toMatchObject({ code: 'invalid_request' });
+      await expect(tell(agentId, amount * 1e12, 1)).rejects.toMatchObject({ code: 'invalid_request' });
+      expect(await usageOf(db, [agentId])).toEqual([]);
+      await tell(agentId, 0, 1);
+      await expect(
+        sql`update usage_latest set value = ${String(amount)}::double precision where agent_id = ${agentId}`.execute(
+          db,
+        ),
+      ).rejects.toThrow(/violates check/);
+    },
+  );
 });
 
-it('roll-ups are one row in five minutes, and what is old is deleted in chunks', async () => {
+it('usage roll-ups have one row per five minutes, and old ones are deleted in chunks', async () => {
   const agentId = fresh('agent');
   for (let second = -7200; second < 0; second += 100) await tell(agentId, second, 10 + (second % 300) / 100);
   const history = await usageHistory(db, agentId, { seconds: 8000, limit: 100 });
