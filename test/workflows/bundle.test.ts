@@ -14,14 +14,14 @@ beforeAll(async () => {
 const modules = (): string[] => [...code.matchAll(/!\*{3} (.+) \*{3}!/g)].map(([, name]) => name ?? '');
 
 describe('the workflow bundle', () => {
-  it('is made, and holds the workflows', () => {
+  it('the workflow bundle is built and exports all workflows', () => {
     expect(modules().filter((name) => name.includes('src/workflows/')).length).toBeGreaterThan(3);
     for (const workflow of ['formCluster', 'repairCluster', 'dissolveCluster', 'formationInterval']) {
       expect(new RegExp(`(function|const) ${workflow}\\b`).test(code), workflow).toBe(true);
     }
   });
 
-  it('holds no parser, no database and nothing of Node: workflows are decisions about order alone', () => {
+  it('the workflow bundle contains no parser, database client or Node module', () => {
     const foreign = modules().filter(
       (name) => /node_modules\/(zod|pg|kysely|pino)\/|src\/(activities|stores|api)\//.test(name) || isBuiltin(name),
     );

@@ -17,7 +17,7 @@ import { waitFor } from '../support/wait-for.js';
 import { startTestWorker, type TestWorker } from '../support/worker.js';
 
 /** A worker over databases of its own, and what tests of manage_communication ask of it. */
-export interface Desk {
+export interface CommunicationFixture {
   readonly stores: TestDatabases;
   readonly worker: TestWorker;
   /** Runs a request as any Temporal client could: the workflow's name, a task queue and one JSON object. */
@@ -28,9 +28,9 @@ export interface Desk {
     formation?: object,
   ) => Promise<{ readonly clusterId: string; readonly members: readonly string[] }>;
   /** Leases all of an agent's mail; the manager's own is acked and left out. */
-  readonly mailOf: (agentId: string) => Promise<readonly Leased[]>;
+  readonly inboxOf: (agentId: string) => Promise<readonly Leased[]>;
   readonly typesOf: (agentId: string) => Promise<string[]>;
-  readonly ackMailOf: (agentId: string) => Promise<number>;
+  readonly ackInbox: (agentId: string) => Promise<number>;
   readonly eventsOf: (workflowId: string) => Promise<readonly HistoryEvent[]>;
   /** Waits until a run has set its timer. */
   readonly waitsForAcks: (operationId: string) => Promise<unknown>;
@@ -43,12 +43,12 @@ export interface Desk {
 type History = Awaited<ReturnType<ReturnType<TestWorker['client']['workflow']['getHandle']>['fetchHistory']>>;
 type HistoryEvent = NonNullable<History['events']>[number];
 
-export async function openDesk(): Promise<Desk> {
+export async function openCommunicationFixture(): Promise<CommunicationFixture> {
   const stores = await createTestDatabases();
   const worker = await startTestWorker(stores);
   const { communication, clusters } = stores;
 
-  const mailOf: Desk['mailOf'] = async (agentId) => {
+  const inboxOf: CommunicationFixture['inboxOf'] = async (agentId) => {
     const leased = await leaseDeliveries(communication, agentId, 100, communicationSettings);
     const ofManager = leased.filter(({ delivery }) => delivery.message.type.startsWith('cluster.'));
     await ackDeliveries(
@@ -57,7 +57,7 @@ export async function openDesk(): Promise<Desk> {
     );
     return leased.filter((one) => !ofManager.includes(one));
   };
-  const eventsOf: Desk['eventsOf'] = async (workflowId) =>
+  const eventsOf: CommunicationFixture['eventsOf'] = async (workflowId) =>
     (await worker.client.workflow.getHandle(workflowId).fetchHistory()).events ?? [];
 
   return {
@@ -80,10 +80,10 @@ export async function openDesk(): Promise<Desk> {
       });
       return { clusterId, members };
     },
-    mailOf,
-    typesOf: async (agentId) => (await mailOf(agentId)).map(({ delivery }) => delivery.message.type),
-    ackMailOf: async (agentId) => {
-      const leased = await mailOf(agentId);
+    inboxOf,
+    typesOf: async (agentId) => (await inboxOf(agentId)).map(({ delivery }) => delivery.message.type),
+    ackInbox: async (agentId) => {
+      const leased = await inboxOf(agentId);
       await ackDeliveries(
         communication,
         leased.map((one) => claimOf(agentId, one)),

@@ -25,7 +25,7 @@ const form = async (name: string): Promise<string> => {
 };
 
 describe('dissolveCluster', () => {
-  it('ends its operation as refused when the cluster is dissolved already', async () => {
+  it('dissolving a dissolved cluster ends the operation as refused', async () => {
     const clusterId = await form('twice');
     const once = await worker.manager.startDissolution({ operationId: 'once', clusterId, drainSeconds: 0 });
     await worker.manager.result(once);
@@ -35,7 +35,7 @@ describe('dissolveCluster', () => {
     expect(await checkInvariants(stores)).toEqual([]);
   });
 
-  it('has no way back: a cancellation only cuts the drain short', async () => {
+  it('cancelling a dissolution only shortens its drain', async () => {
     const clusterId = await form('hasty');
     const workflowId = await worker.manager.startDissolution({
       operationId: 'hasty-end',

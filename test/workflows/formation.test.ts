@@ -28,7 +28,7 @@ async function activitiesOf(workflowId: string): Promise<string[]> {
 }
 
 describe('formCluster', () => {
-  it('forms a cluster in the four steps of the table, in their order, and tells every member', async () => {
+  it('formCluster runs its four steps in order and informs every member', async () => {
     await addAgents(stores.clusters, 5, { capabilities: ['plan'] }, 'plain');
     const result = await worker.manager.formCluster({
       requestId: 'plain-1',
@@ -50,7 +50,7 @@ describe('formCluster', () => {
     }
   });
 
-  it('gives the same result for the same request id, from rows, when Temporal runs it again', async () => {
+  it('formCluster returns the stored result for a repeated request id when Temporal runs it again', async () => {
     const request = { requestId: 'plain-1', name: 'plain', requiredCapabilities: ['plan'], size: { desired: 5 } };
     const before = await stepsOf(stores.clusters, 'plain-1');
     const again = await worker.manager.formCluster(request);
@@ -58,7 +58,7 @@ describe('formCluster', () => {
     expect(await stepsOf(stores.clusters, 'plain-1')).toEqual(before);
   });
 
-  it('refuses another request under the same id and leaves the first alone', async () => {
+  it('formCluster refuses another request under a used id and does not change the first', async () => {
     await expect(worker.manager.formCluster({ requestId: 'plain-1', name: 'other' })).rejects.toMatchObject({
       code: 'idempotency_conflict',
     });
@@ -71,7 +71,7 @@ describe('formCluster', () => {
     expect(await findOperation(stores.clusters, 'bad')).toBeUndefined();
   });
 
-  it('refuses what the fleet cannot give, says what is missing, and reserves nobody', async () => {
+  it('formCluster refuses a request beyond the fleet, names the shortfall and reserves no agent', async () => {
     await addAgents(stores.clusters, 2, { capabilities: ['rare'] }, 'rare');
     await expect(
       worker.manager.formCluster({
@@ -84,7 +84,7 @@ describe('formCluster', () => {
     expect((await findAgent(stores.clusters, 'rare-0'))?.clusters).toEqual([]);
   });
 
-  it('asks agents that want to be asked, and gives the place of one that declines to the next', async () => {
+  it('formCluster invites agents with acceptance by invitation, and replaces one that declines by an alternate', async () => {
     await addAgents(stores.clusters, 4, { capabilities: ['ask'], acceptance: 'ask' }, 'ask');
     const forming = worker.manager.formCluster({ requestId: 'asked', name: 'asked', requiredCapabilities: ['ask'] });
     const declined = await waitFor('an invitation', async () => {
@@ -113,7 +113,7 @@ describe('formCluster', () => {
     expect((await findAgent(stores.clusters, declined))?.clusters).toEqual([]);
   });
 
-  it('undoes everything in reverse when too few accept', async () => {
+  it('formCluster compensates all steps in reverse order when too few agents accept', async () => {
     await addAgents(stores.clusters, 3, { capabilities: ['mute'], acceptance: 'ask' }, 'mute');
     await expect(
       worker.manager.formCluster({ requestId: 'mute', name: 'mute', requiredCapabilities: ['mute'] }),
@@ -125,7 +125,7 @@ describe('formCluster', () => {
     expect((await findAgent(stores.clusters, 'mute-0'))?.clusters).toEqual([]);
   });
 
-  it('undoes what it did when it is cancelled', async () => {
+  it('formCluster compensates its steps when it is cancelled', async () => {
     await addAgents(stores.clusters, 3, { capabilities: ['slow'], acceptance: 'ask' }, 'slow');
     const { workflowId } = await worker.manager.startFormation({
       requestId: 'cancelled',
@@ -139,7 +139,7 @@ describe('formCluster', () => {
     expect((await findAgent(stores.clusters, 'slow-0'))?.clusters).toEqual([]);
   });
 
-  it('waits in the queue until the interval finds agents, first come first served', async () => {
+  it('queued formations wait until the formation interval finds agents, and are served in order', async () => {
     const queued = (requestId: string) =>
       worker.manager.formCluster({
         requestId,
@@ -171,7 +171,7 @@ describe('formCluster', () => {
 });
 
 describe('repairCluster', () => {
-  it('replaces lost members and keeps the others, at the next epoch', async () => {
+  it('repairCluster replaces lost members and keeps the others, at the next epoch', async () => {
     await addAgents(stores.clusters, 3, { capabilities: ['mend'] }, 'mend');
     await worker.manager.formCluster({ requestId: 'mend', name: 'mend', requiredCapabilities: ['mend'] });
     await stores.clusters
@@ -197,7 +197,7 @@ describe('repairCluster', () => {
 });
 
 describe('dissolveCluster', () => {
-  it('takes the same path backwards and frees every member', async () => {
+  it('dissolveCluster undoes the steps of a formation in reverse order and releases every member', async () => {
     await addAgents(stores.clusters, 3, { capabilities: ['brief'] }, 'brief');
     await worker.manager.formCluster({ requestId: 'brief', name: 'brief', requiredCapabilities: ['brief'] });
     const workflowId = await worker.manager.startDissolution({

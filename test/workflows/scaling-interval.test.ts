@@ -72,7 +72,7 @@ const memoryOf = async (clusterId: string) =>
   ).get(clusterId);
 
 describe('scalingInterval', () => {
-  it('starts scaleCluster only where something changes, and remembers what it thought of every cluster', async () => {
+  it('the scaling interval starts scaleCluster only for clusters to change, and stores a decision for every cluster', async () => {
     const calm = await clusterOf('calm', 4);
     const busy = await clusterOf('busy', 4, { spare: 3 });
     await used(calm, 2.6);
@@ -90,7 +90,7 @@ describe('scalingInterval', () => {
     expect(scalings.map(({ kind }) => kind)).toEqual(['FORMATION']);
   });
 
-  it('leaves a cluster alone that is being scaled', async () => {
+  it('the scaling interval skips a cluster that is being scaled', async () => {
     const clusterId = await clusterOf('waits', 3);
     const running = worker.manager.scaleCluster({ requestId: 'waits-scale', clusterId, desired: 5, grantSeconds: 60 });
     running.catch(() => undefined);
@@ -103,7 +103,7 @@ describe('scalingInterval', () => {
     await expect(running).rejects.toMatchObject({ code: 'cancelled' });
   });
 
-  it('moves a member from a cluster with little use to one with much, where the fleet has nobody to spare', async () => {
+  it('the scaling interval moves a member from a little-used cluster to a busy one when the fleet has no spare agent', async () => {
     const idle = await clusterOf('idle', 5, { capability: 'shared' });
     const full = await clusterOf('full', 5, { capability: 'shared' });
     await used(idle, 1.2);
@@ -118,7 +118,7 @@ describe('scalingInterval', () => {
     expect(await membersOf(full)).toHaveLength(6);
   });
 
-  it('says where a move stopped half way: its member has left, and the other cluster could not take it', async () => {
+  it('the scaling interval reports a move whose member left one cluster and could not join the other', async () => {
     const giver = await clusterOf('giver', 5, { capability: 'half' });
     const taker = await clusterOf('taker', 5, { capability: 'half' });
     await used(giver, 1.2);
@@ -147,7 +147,7 @@ describe('scalingInterval', () => {
     await worker.manager.result(other.workflowId).catch(() => undefined);
   });
 
-  describe('whose clusters changed since it assessed them', () => {
+  describe('a move between clusters that changed after the assessment', () => {
     const planned = { agentId: '', from: '', to: '', giverSize: 0, takerSize: 0, gain: 0.1 };
     const usage = { giver: { before: 0.3, after: 0.4 }, taker: { before: 0.8, after: 0.7 } };
     const page = { assessed: 2, changes: [], balance: { balance: 1, staleRounds: 0 }, next: null };
@@ -160,7 +160,7 @@ describe('scalingInterval', () => {
     });
     afterAll(() => outdated?.stop());
 
-    it('says that a member stays, because its cluster cannot spare it by now', async () => {
+    it('the scaling interval reports that a member stays when its cluster can no longer spare it', async () => {
       const [from, to] = [await clusterOf('spares', 3), await clusterOf('takes', 3, { spare: 1 })];
       moving.splice(0, 1, { ...planned, ...usage, agentId: 'spares-0', from, to, giverSize: 4, takerSize: 3 });
       const report = await outdated.manager.runScalingInterval({ dryRun: false });
@@ -172,7 +172,7 @@ describe('scalingInterval', () => {
       expect(await membersOf(to)).toHaveLength(3);
     });
 
-    it('says that another agent joined in the place of the one that left', async () => {
+    it('the scaling interval reports that another agent joined in place of the moved one', async () => {
       const [from, to] = [await clusterOf('sheds', 4), await clusterOf('picks', 3)];
       await addAgents(stores.clusters, 1, { capabilities: ['picks'] }, 'picked');
       moving.splice(0, 1, { ...planned, ...usage, agentId: 'sheds-0', from, to, giverSize: 4, takerSize: 3 });
@@ -187,8 +187,8 @@ describe('scalingInterval', () => {
   });
 });
 
-describe('what could not be had', () => {
-  it('is tried for again by the interval, once there is somebody', async () => {
+describe('unmet capacity', () => {
+  it('the scaling interval retries unmet capacity once agents are available', async () => {
     const clusterId = await clusterOf('wants', 3);
     const asked = { clusterId, desired: 5, grantSeconds: 0 };
     expect(await worker.manager.scaleCluster(asked)).toMatchObject({
@@ -206,7 +206,7 @@ describe('what could not be had', () => {
     await waitFor('nothing more to want', async () => (await memoryOf(clusterId))?.wanted === null);
   });
 
-  it('is not waited for when the orchestrator denied it', async () => {
+  it('the scaling interval does not retry capacity that the orchestrator denied', async () => {
     const clusterId = await clusterOf('denied', 3);
     const running = worker.manager.scaleCluster({ requestId: 'denied-scale', clusterId, desired: 5, grantSeconds: 60 });
     const [request] = await waitFor('the request', async () => {
@@ -219,8 +219,8 @@ describe('what could not be had', () => {
   });
 });
 
-describe('work that waits', () => {
-  it('makes a cluster grow by how fast it is done', async () => {
+describe('waiting work', () => {
+  it('waiting work grows a cluster according to its processing rate', async () => {
     const clusterId = await clusterOf('loaded', 3, { spare: 3 });
     const members = await membersOf(clusterId);
     await used(clusterId, 2.6);
@@ -238,8 +238,8 @@ describe('work that waits', () => {
   });
 });
 
-describe('usage by heartbeat', () => {
-  it('becomes a sample once a period, load as used concurrency', async () => {
+describe('usage reported by heartbeat', () => {
+  it('usage and load reported by heartbeat become one sample per period', async () => {
     const clusterId = await clusterOf('beats', 3);
     const [first = '', second = ''] = await membersOf(clusterId);
     await saveHeartbeats(stores.clusters, new Map([[first, { usage: { slots: 3 }, load: 0.5 }]]), 30);
@@ -252,7 +252,7 @@ describe('usage by heartbeat', () => {
     ]);
   });
 
-  it('that is above 0.95 in two looks scales the cluster at once, once', async () => {
+  it('usage above 0.95 in two consecutive samples starts one urgent scaling', async () => {
     const clusterId = await clusterOf('urgent', 3, { spare: 1 });
     const members = await membersOf(clusterId);
     await saveHeartbeats(stores.clusters, new Map(members.map((id) => [id, { load: 1 }])), 600);
@@ -274,8 +274,8 @@ describe('usage by heartbeat', () => {
   });
 });
 
-describe('a formation that waits for all its members at once', () => {
-  it('is tried again when there is more room among the agents, not at the next interval', async () => {
+describe('a formation that is queued until all members are available', () => {
+  it('a queued formation is retried when agents gain room, before the next interval', async () => {
     await worker.manager.schedules.ensure('formation', { everySeconds: 86_400 });
     const config = () => ({ scaling, capabilities: ['scaling'], leaseSeconds: 30 }) as never;
     const look = urgentScaling({ ...stores, client: worker.manager, config });

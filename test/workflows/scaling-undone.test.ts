@@ -49,7 +49,7 @@ const leaving = async (clusterId: string): Promise<string[]> => {
 };
 
 describe('a scaling that is cancelled', () => {
-  it('while it waits for the orchestrator withdraws its request', async () => {
+  it('a scaling cancelled while it waits for the orchestrator withdraws its capacity request', async () => {
     const clusterId = await clusterOf('asking', 3);
     const running = worker.manager.scaleCluster({ requestId: 'asking-scale', clusterId, desired: 5 });
     const request = await waitFor(
@@ -62,7 +62,7 @@ describe('a scaling that is cancelled', () => {
     expect(await checkInvariants(stores)).toEqual([]);
   });
 
-  it('while it drains lets go of who was leaving, and has its change on record', async () => {
+  it('a scaling cancelled while it drains releases its departing members and records its change', async () => {
     const clusterId = await clusterOf('drained', 5);
     // Each member has mail of the cluster that nobody acks.
     await acceptMessages(messagingOf(stores.communication), [
@@ -83,8 +83,8 @@ describe('a scaling that is cancelled', () => {
   });
 });
 
-describe('a scaling that found the cluster otherwise than it was', () => {
-  it('takes no more out of it than its minimum allows', async () => {
+describe('a scaling of a cluster that changed after its assessment', () => {
+  it('a scaling of a cluster that changed never shrinks it below its minimum', async () => {
     const clusterId = await clusterOf('lessened', 4);
     const call = callActivities(stores);
     const ids = { operationId: 'lessened-scale', clusterId };
@@ -102,7 +102,7 @@ describe('a scaling that found the cluster otherwise than it was', () => {
     expect(await checkInvariants(stores)).toEqual([]);
   });
 
-  it('and died before its operation was written leaves no decision without an outcome', async () => {
+  it('a scaling that ended before its operation was stored leaves no decision without an outcome', async () => {
     const clusterId = await clusterOf('vanished', 3);
     const ids = { operationId: 'vanished-scale', clusterId };
     const decision = { id: 'dec_vanished-scale', ...ids, round: 0, atMs: Date.now(), decision: {}, facts: {} };
@@ -115,7 +115,7 @@ describe('a scaling that found the cluster otherwise than it was', () => {
 });
 
 describe('scalings of one cluster', () => {
-  it('asked for at one moment: one goes first, the others are refused', async () => {
+  it('of concurrent scalings of one cluster one runs and the others are refused', async () => {
     const clusterId = await clusterOf('rivals', 3, 6);
     const call = callActivities(stores);
     const results = await Promise.allSettled(
@@ -140,7 +140,7 @@ describe('scalings of one cluster', () => {
 });
 
 describe('a soak', () => {
-  it('is judged once: an attempt that comes again finds what was found, whatever the score is by now', async () => {
+  it('a soak is judged once, and a repeated attempt returns the same verdict after the score changed', async () => {
     const clusterId = await clusterOf('judged', 3, 1);
     const call = callActivities(stores);
     const ids = { operationId: 'judged-scale', clusterId };

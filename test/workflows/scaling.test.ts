@@ -84,7 +84,7 @@ describe('scaleCluster', () => {
     expect(await findDecision(stores.resources, result.decisionId)).toMatchObject({ outcome: 'unchanged', clusterId });
   });
 
-  it('grows by what usage needs, and tells old and new members of the next epoch', async () => {
+  it('scaleCluster grows a cluster by what its usage needs, and informs old and new members of the next epoch', async () => {
     const clusterId = await clusterOf('busy', 4, { spare: 4 });
     const before = await membersOf(stores.clusters, clusterId);
     await used(before, 3.6);
@@ -101,7 +101,7 @@ describe('scaleCluster', () => {
     expect(result.scoreAfter).toBeGreaterThan(0.9);
   });
 
-  it('shrinks to what was asked: the victims are drained, told and free again', async () => {
+  it('scaleCluster shrinks to the requested size and drains, informs and releases the victims', async () => {
     const clusterId = await clusterOf('wide', 6);
     const result = await worker.manager.scaleCluster({
       requestId: 'wide-scale',
@@ -119,14 +119,14 @@ describe('scaleCluster', () => {
     expect((await routingTable(stores.communication, clusterId))?.members).toHaveLength(4);
   });
 
-  it('clamps a size beyond the bounds, and says so', async () => {
+  it('scaleCluster clamps a size beyond the bounds, and reports the clamp', async () => {
     const clusterId = await clusterOf('small', 3);
     const result = await worker.manager.scaleCluster({ requestId: 'small-scale', clusterId, desired: 1 });
     expect(result).toMatchObject({ outcome: 'unchanged', size: 3 });
     expect(result.explanation).toContain('the minimum of 3 limits 1 to 3');
   });
 
-  it('asks the orchestrator for what the fleet has not got, and goes on when it is granted', async () => {
+  it('scaleCluster requests missing agents from the orchestrator, and continues when they are granted', async () => {
     const clusterId = await clusterOf('short', 3, { spare: 1 });
     const running = worker.manager.scaleCluster({ requestId: 'short-scale', clusterId, desired: 6 });
     const request = await waitFor(
@@ -147,7 +147,7 @@ describe('scaleCluster', () => {
     });
   });
 
-  it('ends with what it has when the orchestrator denies, and says why', async () => {
+  it('scaleCluster ends with the available agents when the orchestrator denies its request, and gives the reason', async () => {
     const clusterId = await clusterOf('denied', 3);
     const running = worker.manager.scaleCluster({ requestId: 'denied-scale', clusterId, desired: 5 });
     const request = await waitFor(
@@ -167,7 +167,7 @@ describe('scaleCluster', () => {
     await expect(worker.manager.grantResources('scaling/denied-scale', { requestId: request.id })).rejects.toThrow();
   });
 
-  it('ends with what it has when nobody answers in time', async () => {
+  it('scaleCluster ends with the available agents when the orchestrator does not answer in time', async () => {
     const clusterId = await clusterOf('silent', 3);
     const result = await worker.manager.scaleCluster({
       requestId: 'silent-scale',
@@ -179,7 +179,7 @@ describe('scaleCluster', () => {
     expect(result.verdict).toContain('expired');
   });
 
-  it('watches a change, and rolls it back once when the score falls', async () => {
+  it('scaleCluster rolls a change back once when the stability score falls in its soak', async () => {
     const clusterId = await clusterOf('frail', 4, { spare: 2 });
     const before = await membersOf(stores.clusters, clusterId);
     const running = worker.manager.scaleCluster({ requestId: 'frail-scale', clusterId, desired: 6, soakSeconds: 3 });
@@ -210,7 +210,7 @@ describe('scaleCluster', () => {
     });
   });
 
-  it('tells the dominant share of every cluster that wants to grow', async () => {
+  it('scaleCluster reports the dominant share of every cluster that wants to grow', async () => {
     const [one, two] = [await clusterOf('sharing', 3, { spare: 4 }), await clusterOf('sharing', 3)];
     const waiting = worker.manager.scaleCluster({
       requestId: 'one-more',
@@ -236,7 +236,7 @@ describe('scaleCluster', () => {
     await expect(waiting).rejects.toMatchObject({ code: 'cancelled' });
   });
 
-  it('runs the four steps in their order and stops the soak of a cluster that was dissolved', async () => {
+  it('scaleCluster runs its four steps in order and stops the soak of a dissolved cluster', async () => {
     const clusterId = await clusterOf('ending', 3, { spare: 1 });
     const running = worker.manager.scaleCluster({ requestId: 'ending-scale', clusterId, desired: 4, soakSeconds: 12 });
     await waitFor('the growth', async () => (await membersOf(stores.clusters, clusterId)).length === 4);
@@ -252,7 +252,7 @@ describe('scaleCluster', () => {
     expect(steps).toEqual([...scalingSteps, 'settleScaling']);
   });
 
-  it('refuses a cluster that is not there, or is being scaled, without touching it', async () => {
+  it('scaleCluster refuses an unknown cluster or one that is being scaled, and changes nothing', async () => {
     await expect(worker.manager.scaleCluster({ requestId: 'nowhere', clusterId: 'cl_nowhere' })).rejects.toMatchObject({
       code: 'not_found',
     });
