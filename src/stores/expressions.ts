@@ -1,4 +1,4 @@
-import { sql, type ColumnType, type Kysely, type RawBuilder } from 'kysely';
+import { sql, type ColumnType, type Kysely, type QueryExecutorProvider, type RawBuilder } from 'kysely';
 
 /** A jsonb column: its content is written as text, and read parsed. */
 export type Json<Content> = ColumnType<Content, string | RawBuilder<Content>, string | RawBuilder<Content>>;
@@ -11,8 +11,50 @@ export const now = sql<Date>`clock_timestamp()`;
 export const secondsFromNow = (seconds: number): RawBuilder<Date> =>
   sql<Date>`clock_timestamp() + make_interval(secs => ${seconds})`;
 
-export const secondsAgo = (seconds: number): RawBuilder<Date> =>
-  sql<Date>`clock_timestamp() - make_interval(secs => ${seconds})`;
+export const secondsAgo = (seconds: number): RawBuilder<Date> => secondsFromNow(-seconds);
+
+type Query<Answer> = (text: TemplateStringsArray, ...values: readonly unknown[]) => Promise<Answer>;
+
+/** The rows of a raw statement: queryRows<Row>(db)`select ...`. */
+export const queryRows =
+  <Row>(db: QueryExecutorProvider): Query<Row[]> =>
+  async (text, ...values) =>
+    (await sql<Row>(text, ...values).execute(db)).rows;
+
+/** The first row of a raw statement, or undefined. */
+export const queryRow =
+  <Row>(db: QueryExecutorProvider): Query<Row | undefined> =>
+  async (text, ...values) =>
+    (await sql<Row>(text, ...values).execute(db)).rows[0];
+
+/** The conditions `column = value` for those values that are given, after `where`: `and state = 'open'`. */
+export const andEqual = (values: Readonly<Record<string, unknown>>): RawBuilder<unknown> =>
+  sql.join(
+    Object.entries(values).map(([column, value]) =>
+      value === undefined ? sql`` : sql`and ${sql.ref(column)} = ${value}`,
+    ),
+    sql` `,
+  );
+
+/** A page of rows, newest first. @param page.before the `no` of the last row of the page before. */
+export const newestRows = <Row>(
+  db: QueryExecutorProvider,
+  table: string,
+  equal: Readonly<Record<string, unknown>>,
+  { before, limit }: { readonly before?: number | undefined; readonly limit: number },
+): Promise<Row[]> => queryRows<Row>(db)`
+  select * from ${sql.table(table)} where true ${andEqual(equal)} ${before === undefined ? sql`` : sql`and no < ${before}`}
+  order by no desc limit ${limit}`;
+
+/** How many rows are in each state; a state without any is left out. */
+export async function countByState(
+  db: QueryExecutorProvider,
+  table: string,
+): Promise<Readonly<Record<string, number>>> {
+  const counts = queryRows<{ state: string; count: number }>(db);
+  const rows = await counts`select state, count(*) as count from ${sql.table(table)} group by state`;
+  return Object.fromEntries(rows.map(({ state, count }) => [state, count]));
+}
 
 export interface Retention {
   readonly keepSeconds: number;
@@ -32,9 +74,3 @@ export async function deletePast<Schema>(
       where ${sql.ref(column)} < ${secondsAgo(keepSeconds)} limit ${limit}))`.execute(db);
   return Number(numAffectedRows ?? 0n);
 }
-
-/** The columns of a raw statement, from the list that the builder selects by: `o.id, o.cluster_id`. */
-export const columnsOf = (alias: string, columns: readonly string[]): RawBuilder<unknown> =>
-  sql.raw(
-    columns.map((name) => `${alias}.${name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)}`).join(', '),
-  );

@@ -68,7 +68,22 @@ async function visibleAllocation(deps: ResourceDeps, principal: Principal, id: n
   return allocation;
 }
 
-const viewOf = ({ operationId: _operationId, leaseExpiresAt, ...rest }: AllocationRow): AllocationView => ({
-  ...rest,
+const viewOf = ({
+  id,
+  requestId,
+  clusterId,
+  pool,
+  resource,
+  amount,
+  state,
+  leaseExpiresAt,
+}: AllocationRow): AllocationView => ({
+  id,
+  requestId,
+  clusterId,
+  pool,
+  resource,
+  amount,
+  state,
   leaseExpiresAt: leaseExpiresAt.toISOString(),
 });

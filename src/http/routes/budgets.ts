@@ -76,7 +76,10 @@ async function requireVisibleHold(deps: ResourceDeps, principal: Principal, id: 
   await requireMember(deps, principal, budget.clusterId, missing);
 }
 
-const viewOf = ({ reservation: { reservedBy: _reservedBy, ...hold }, budget }: HoldOutcome): HoldAnswer => ({
-  reservation: { ...hold, leaseExpiresAt: hold.leaseExpiresAt.toISOString() },
-  budget,
-});
+const viewOf = ({ reservation, budget }: HoldOutcome): HoldAnswer => {
+  const { id, budgetId, amount, state, actual, overdrawn, leaseExpiresAt } = reservation;
+  return {
+    reservation: { id, budgetId, amount, state, actual, overdrawn, leaseExpiresAt: leaseExpiresAt.toISOString() },
+    budget,
+  };
+};

@@ -1,5 +1,5 @@
 import { withinLimit } from '../../operations/within-limit.js';
-import { countAgents, countClusters, countOperations, eventsAfter } from '../../stores/clusters/index.js';
+import { countsByState, eventsAfter } from '../../stores/clusters/index.js';
 import type { ManagerDeps } from '../deps.js';
 import type { Handlers } from '../handlers.js';
 import { productVersion } from '../version.js';
@@ -24,14 +24,7 @@ export const managerHandlers = (deps: ManagerDeps) =>
       return { configPath: deps.config().configPath, needRestart };
     },
 
-    getStatus: async () => {
-      const [agents, clusters, operations] = await Promise.all([
-        countAgents(deps.clusters),
-        countClusters(deps.clusters),
-        countOperations(deps.clusters),
-      ]);
-      return { ...configuredStatus(deps), agents, clusters, operations };
-    },
+    getStatus: async () => ({ ...configuredStatus(deps), ...(await countsByState(deps.clusters)) }),
 
     listEvents: async ({ query: { after, limit } }) => {
       const rows = await eventsAfter(deps.clusters, after, limit);

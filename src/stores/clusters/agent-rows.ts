@@ -1,37 +1,13 @@
 import { sql } from 'kysely';
 import type { AgentView } from '../../contracts/agents.js';
-import { columnsOf } from '../expressions.js';
 import type { Row } from './schema.js';
 
-const columns = [
-  'id',
-  'name',
-  'host',
-  'zone',
-  'labels',
-  'capabilities',
-  'resources',
-  'held',
-  'maxClusters',
-  'acceptance',
-  'concurrency',
-  'incarnation',
-  'readiness',
-  'load',
-  'inboxDepth',
-  'leaseExpiresAt',
-  'lastDeliveryAt',
-  'quarantinedUntil',
-  'registeredAt',
-  'leftAt',
-] as const;
-
-export interface AgentRow extends Row<'agents', typeof columns> {
+export interface AgentRow extends Row<'agents'> {
   readonly clusters: readonly string[];
   readonly alive: boolean;
 }
 
-export const agentColumns = sql<AgentRow>`${columnsOf('a', columns)}, (a.lease_expires_at > now()) as alive,
+export const agentColumns = sql<AgentRow>`a.*, (a.lease_expires_at > now()) as alive,
   array(select m.cluster_id from memberships m where m.agent_id = a.id and m.state <> 'released' order by 1) as clusters`;
 
 /** `translate` and `translate@1.2` are both stored, for matching; a reader sees one capability. */
@@ -45,22 +21,26 @@ const capabilitiesOf = (tokens: readonly string[]): AgentView['capabilities'] =>
   });
 };
 
-export const toAgentView = ({
-  alive,
-  leaseExpiresAt,
-  leftAt,
-  lastDeliveryAt,
-  readiness,
-  load,
-  inboxDepth,
-  ...row
-}: AgentRow): AgentView => ({
-  ...row,
+export const toAgentView = (row: AgentRow): AgentView => ({
+  id: row.id,
+  name: row.name,
+  host: row.host,
+  zone: row.zone,
+  labels: row.labels,
   capabilities: capabilitiesOf(row.capabilities),
+  resources: row.resources,
+  held: row.held,
+  maxClusters: row.maxClusters,
+  acceptance: row.acceptance,
+  concurrency: row.concurrency,
+  incarnation: row.incarnation,
   clusters: [...row.clusters],
-  liveness: { state: leftAt ? 'left' : alive ? 'alive' : 'expired', leaseExpiresAt: leaseExpiresAt.toISOString() },
-  readiness: { state: readiness, load, inboxDepth },
-  reachability: { lastHandOverAt: lastDeliveryAt?.toISOString() ?? null },
+  liveness: {
+    state: row.leftAt ? 'left' : row.alive ? 'alive' : 'expired',
+    leaseExpiresAt: row.leaseExpiresAt.toISOString(),
+  },
+  readiness: { state: row.readiness, load: row.load, inboxDepth: row.inboxDepth },
+  reachability: { lastHandOverAt: row.lastDeliveryAt?.toISOString() ?? null },
   quarantinedUntil: row.quarantinedUntil?.toISOString() ?? null,
   registeredAt: row.registeredAt.toISOString(),
 });

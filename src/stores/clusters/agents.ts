@@ -2,6 +2,7 @@ import { sql } from 'kysely';
 import type { AgentView, Readiness, RegisterAgent } from '../../contracts/agents.js';
 import { ManagerError } from '../../contracts/errors.js';
 import { isDatabaseError } from '../database.js';
+import { queryRow, queryRows } from '../expressions.js';
 import { agentColumns, toAgentView, type AgentRow } from './agent-rows.js';
 import type { ClustersDb } from './schema.js';
 
@@ -28,7 +29,7 @@ export async function registerAgent(
   { leaseSeconds, enrolledBy }: { leaseSeconds: number; enrolledBy: string },
 ): Promise<{ readonly agent: AgentView; readonly created: boolean }> {
   try {
-    const { rows } = await sql<AgentRow & { created: boolean }>`
+    const row = await queryRow<AgentRow & { created: boolean }>(tx)`
       insert into agents as a (id, name, host, zone, labels, capabilities, resources, max_clusters, acceptance,
         concurrency, lease_expires_at, enrolled_by)
       values (${agent.id}, ${agent.name ?? null}, ${agent.host ?? null}, ${agent.zone ?? null},
@@ -41,11 +42,9 @@ export async function registerAgent(
         acceptance = excluded.acceptance, concurrency = excluded.concurrency,
         lease_expires_at = excluded.lease_expires_at, incarnation = a.incarnation + 1, readiness = 'ready', load = 0,
         left_at = null, registered_at = case when a.left_at is null then a.registered_at else now() end
-      returning ${agentColumns}, (xmax = 0) as created`.execute(tx);
-    const row = rows[0];
+      returning ${agentColumns}, (xmax = 0) as created`;
     if (!row) throw new Error(`Agent ${agent.id} was not written`);
-    const { created, ...agentRow } = row;
-    return { agent: toAgentView(agentRow), created };
+    return { agent: toAgentView(row), created: row.created };
   } catch (error) {
     if (isDatabaseError(error, 'agents_at_most_max_clusters') || isDatabaseError(error, 'agents_held_within_offer')) {
       throw new ManagerError(
@@ -60,8 +59,8 @@ export async function registerAgent(
 }
 
 export async function findAgent(db: ClustersDb, id: string): Promise<AgentView | undefined> {
-  const { rows } = await sql<AgentRow>`select ${agentColumns} from agents a where a.id = ${id}`.execute(db);
-  return rows[0] && toAgentView(rows[0]);
+  const row = await queryRow<AgentRow>(db)`select ${agentColumns} from agents a where a.id = ${id}`;
+  return row && toAgentView(row);
 }
 
 /** The token that registered the agent, which decides who may register it again. */
@@ -76,17 +75,20 @@ export interface AgentFilter {
   readonly limit: number;
 }
 
-export async function listAgents(db: ClustersDb, filter: AgentFilter): Promise<AgentView[]> {
-  const state = {
-    alive: sql`and a.left_at is null and a.lease_expires_at > now()`,
-    expired: sql`and a.left_at is null and a.lease_expires_at <= now()`,
-    left: sql`and a.left_at is not null`,
-    any: sql``,
-  }[filter.state ?? 'any'];
-  const { rows } = await sql<AgentRow>`
-    select ${agentColumns} from agents a where a.id > ${filter.after ?? ''} ${state}
-      ${filter.capability ? sql`and a.capabilities @> ${[filter.capability]}::text[]` : sql``}
-    order by a.id limit ${filter.limit}`.execute(db);
+const states = {
+  alive: sql`and a.left_at is null and a.lease_expires_at > now()`,
+  expired: sql`and a.left_at is null and a.lease_expires_at <= now()`,
+  left: sql`and a.left_at is not null`,
+};
+
+export async function listAgents(
+  db: ClustersDb,
+  { capability, state, after = '', limit }: AgentFilter,
+): Promise<AgentView[]> {
+  const rows = await queryRows<AgentRow>(db)`
+    select ${agentColumns} from agents a where a.id > ${after} ${state ? states[state] : sql``}
+      ${capability ? sql`and a.capabilities @> ${[capability]}::text[]` : sql``}
+    order by a.id limit ${limit}`;
   return rows.map(toAgentView);
 }
 
@@ -94,34 +96,21 @@ export async function listAgents(db: ClustersDb, filter: AgentFilter): Promise<A
 export async function setReadiness(db: ClustersDb, id: string, readiness: Readiness): Promise<AgentView> {
   await db.updateTable('agents').set({ readiness }).where('id', '=', id).where('leftAt', 'is', null).execute();
   const agent = await findAgent(db, id);
-  if (!agent) throw new ManagerError('not_found', `There is no agent "${id}"`);
+  if (!agent) throw new ManagerError('not_found', `Agent "${id}" does not exist`);
   return agent;
 }
 
 /** Ends the lease of an agent that leaves. @returns false when it is unknown or has left before. */
 export async function markAgentLeft(tx: ClustersDb, id: string): Promise<boolean> {
-  const now = sql<Date>`now()`;
-  const { numUpdatedRows } = await tx
-    .updateTable('agents')
-    .set({ leftAt: now, leaseExpiresAt: now, readiness: 'unavailable' })
-    .where('id', '=', id)
-    .where('leftAt', 'is', null)
-    .executeTakeFirst();
-  return numUpdatedRows === 1n;
-}
-
-export async function countAgents(db: ClustersDb): Promise<Readonly<Record<'alive' | 'expired' | 'left', number>>> {
-  const { rows } = await sql<{ alive: number; expired: number; left: number }>`
-    select count(*) filter (where left_at is null and lease_expires_at > now()) as alive,
-      count(*) filter (where left_at is null and lease_expires_at <= now()) as expired,
-      count(*) filter (where left_at is not null) as left from agents`.execute(db);
-  return rows[0] ?? { alive: 0, expired: 0, left: 0 };
+  const { numAffectedRows } = await sql`
+    update agents set left_at = now(), lease_expires_at = now(), readiness = 'unavailable'
+    where id = ${id} and left_at is null`.execute(tx);
+  return numAffectedRows === 1n;
 }
 
 /** Those of the ids that no agent has. */
 export async function unknownAgents(db: ClustersDb, ids: readonly string[]): Promise<string[]> {
-  const { rows } = await sql<{ id: string }>`
-    select i.id from unnest(${[...ids]}::text[]) as i (id)
-    where not exists (select 1 from agents a where a.id = i.id)`.execute(db);
+  const rows = await queryRows<{ id: string }>(db)`
+    select id from unnest(${[...ids]}::text[]) as i (id) where not exists (select 1 from agents a where a.id = i.id)`;
   return rows.map(({ id }) => id);
 }

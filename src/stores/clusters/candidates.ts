@@ -1,6 +1,6 @@
 import { sql, type RawBuilder } from 'kysely';
 import type { FormationSpec } from '../../contracts/formation.js';
-import { columnsOf } from '../expressions.js';
+import { queryRows } from '../expressions.js';
 import { plannedEachTime } from '../pipelined-pool.js';
 import type { ClustersDb, Row } from './schema.js';
 
@@ -23,7 +23,7 @@ export type CandidateQuery = Pick<FormationSpec, 'requiredCapabilities' | 'roles
   readonly places?: number;
 };
 
-const sampleSize = ({ places }: Pick<CandidateQuery, 'places'>): number =>
+const sampleSize = ({ places }: CandidateQuery): number =>
   places === undefined ? sampleInAll : Math.min(sampleInAll, Math.max(sampleAtLeast, samplePerPlace * places));
 
 const candidateColumns = [
@@ -39,7 +39,7 @@ const candidateColumns = [
   'recentFlaps',
 ] as const;
 
-export type CandidateRow = Row<'agents', typeof candidateColumns>;
+export type CandidateRow = Pick<Row<'agents'>, (typeof candidateColumns)[number]>;
 
 export interface Candidates {
   readonly eligible: readonly CandidateRow[];
@@ -49,7 +49,7 @@ export interface Candidates {
   readonly complete: boolean;
 }
 
-const columns = columnsOf('a', candidateColumns);
+const columns = sql.join(candidateColumns.map((name) => sql.ref(`a.${name}`)));
 
 const tokensOf = (query: Pick<CandidateQuery, 'requiredCapabilities' | 'roles'>): string[] => [
   ...new Set([...query.requiredCapabilities, ...query.roles.map((role) => role.capability)]),
@@ -61,31 +61,30 @@ const tokensOf = (query: Pick<CandidateQuery, 'requiredCapabilities' | 'roles'>)
  */
 function rejections(query: CandidateQuery): { readonly reason: string; readonly when: RawBuilder<boolean> }[] {
   const tokens = tokensOf(query);
+  const reject = (reason: string, when: RawBuilder<boolean>, isAsked = true) => (isAsked ? [{ reason, when }] : []);
   return [
-    ...(tokens.length > 0
-      ? [{ reason: 'no_required_capability', when: sql<boolean>`not a.capabilities && ${tokens}::text[]` }]
-      : []),
-    { reason: 'lease_expired', when: sql<boolean>`a.lease_expires_at <= now()` },
-    { reason: 'not_ready', when: sql<boolean>`a.readiness <> 'ready'` },
-    { reason: 'quarantined', when: sql<boolean>`coalesce(a.quarantined_until > now(), false)` },
-    ...(Object.keys(query.labels).length > 0
-      ? [{ reason: 'labels_mismatch', when: sql<boolean>`not a.labels @> ${JSON.stringify(query.labels)}::jsonb` }]
-      : []),
-    { reason: 'no_capacity', when: sql<boolean>`a.cluster_count >= a.max_clusters` },
-    ...Object.entries(query.resources).map(([name, amount]) => ({
-      reason: 'insufficient_resources',
-      when: sql<boolean>`coalesce((a.resources -> ${name})::numeric, 0)
-        - coalesce((a.held -> ${name})::numeric, 0) < ${amount}::numeric`,
-    })),
-    ...(query.clusterId
-      ? [
-          {
-            reason: 'already_member',
-            when: sql<boolean>`exists (select 1 from memberships m where m.agent_id = a.id
-              and m.cluster_id = ${query.clusterId} and m.state <> 'released')`,
-          },
-        ]
-      : []),
+    ...reject('no_required_capability', sql`not a.capabilities && ${tokens}::text[]`, tokens.length > 0),
+    ...reject('lease_expired', sql`a.lease_expires_at <= now()`),
+    ...reject('not_ready', sql`a.readiness <> 'ready'`),
+    ...reject('quarantined', sql`coalesce(a.quarantined_until > now(), false)`),
+    ...reject(
+      'labels_mismatch',
+      sql`not a.labels @> ${JSON.stringify(query.labels)}::jsonb`,
+      Object.keys(query.labels).length > 0,
+    ),
+    ...reject('no_capacity', sql`a.cluster_count >= a.max_clusters`),
+    ...Object.entries(query.resources).flatMap(([name, amount]) =>
+      reject(
+        'insufficient_resources',
+        sql`coalesce((a.resources -> ${name})::numeric, 0) - coalesce((a.held -> ${name})::numeric, 0) < ${amount}::numeric`,
+      ),
+    ),
+    ...reject(
+      'already_member',
+      sql`exists (select 1 from memberships m where m.agent_id = a.id
+        and m.cluster_id = ${query.clusterId} and m.state <> 'released')`,
+      query.clusterId !== '',
+    ),
   ];
 }
 
@@ -131,7 +130,7 @@ export async function findCandidates(
 
 /** Reads a small fleet in one statement: eligible agents row by row, the others counted. Undefined for a large fleet. */
 async function readWholeFleet(db: ClustersDb, query: CandidateQuery): Promise<Candidates | undefined> {
-  const { rows } = await sql<CandidateRow & { reason: string | null; agents: number }>`
+  const rows = await queryRows<CandidateRow & { reason: string | null; agents: number }>(db)`
     with judged as materialized (
       select ${columns}, ${rejection(query)} as reason from agents a
       where a.left_at is null and (select sum(agents) from fleet_counts) <= ${wholeFleet}
@@ -139,7 +138,7 @@ async function readWholeFleet(db: ClustersDb, query: CandidateQuery): Promise<Ca
     select *, 1 as agents from judged where reason is null
     union all
     select ${sql.raw(candidateColumns.map(() => 'null').join(', '))}, reason, count(*) from judged
-    where reason is not null group by reason`.execute(db);
+    where reason is not null group by reason`;
   if (rows.length === 0) return undefined;
   const eligible = rows.flatMap(({ reason, agents: _agents, ...row }) => (reason === null ? [row] : []));
   const rejected = Object.fromEntries(
@@ -153,11 +152,11 @@ export async function countRejections(db: ClustersDb, query: CandidateQuery): Pr
   const tokens = tokensOf(query);
   // Agents without any required capability are all agents less the holders, which an index finds: they are not read.
   const holders = tokens.length > 0 ? sql`and a.capabilities && ${tokens}::text[]` : sql``;
-  const { rows } = await sql<{ reason: string | null; agents: number; fleet: number }>`
+  const rows = await queryRows<{ reason: string | null; agents: number; fleet: number }>(db)`
     select ${rejection({ ...query, requiredCapabilities: [], roles: [] })} as reason, count(*) as agents,
       (select sum(agents) from fleet_counts) as fleet
     from agents a where a.left_at is null ${holders} group by 1
-    union all select 'fleet', 0, (select sum(agents) from fleet_counts)`.execute(db);
+    union all select 'fleet', 0, (select sum(agents) from fleet_counts)`;
   const rejected: Record<string, number> = {};
   let counted = 0;
   for (const { reason, agents } of rows) {
@@ -175,12 +174,10 @@ export async function countRejections(db: ClustersDb, query: CandidateQuery): Pr
  */
 async function sampleCandidates(db: ClustersDb, query: CandidateQuery): Promise<CandidateRow[]> {
   const start = sql`(hashtext(${query.seed}) & 2147483647)`;
-  const walk = async (part: RawBuilder<unknown>, limit: number): Promise<CandidateRow[]> => {
-    const { rows } = await sql<CandidateRow>`
+  const walk = (part: RawBuilder<unknown>, limit: number): Promise<CandidateRow[]> =>
+    queryRows<CandidateRow>(db)`
       ${plannedEachTime} select ${columns} from agents a where ${eligible(query)} and ${part}
-      order by a.match_order limit ${limit}`.execute(db);
-    return rows;
-  };
+      order by a.match_order limit ${limit}`;
   const size = sampleSize(query);
   const sample = await walk(sql`a.match_order >= ${start}`, size);
   if (sample.length < size) {
@@ -198,19 +195,16 @@ async function sampleCandidates(db: ClustersDb, query: CandidateQuery): Promise<
  * A wider search for a request that the sample could not satisfy: for each host (or zone) the first few holders of
  * each set of capabilities, up to 4,000 agents. Expensive: it reads all agents.
  */
-export async function findMoreCandidates(
+export const findMoreCandidates = (
   db: ClustersDb,
   query: CandidateQuery,
   by: 'host' | 'zone',
-): Promise<readonly CandidateRow[]> {
-  const group = by === 'host' ? sql`a.host` : sql`a.zone`;
-  const { rows } = await sql<CandidateRow>`
-    select * from (
-      select ${columns}, row_number() over (partition by ${group}, a.capabilities order by a.cluster_count, a.match_order) as place
-      from agents a where ${eligible(query)}
-    ) ranked where place <= ${thoroughPerGroup} order by place limit ${thoroughInAll}`.execute(db);
-  return rows;
-}
+): Promise<readonly CandidateRow[]> => queryRows<CandidateRow>(db)`
+  select * from (
+    select ${columns}, row_number() over (
+      partition by ${sql.ref(`a.${by}`)}, a.capabilities order by a.cluster_count, a.match_order) as place
+    from agents a where ${eligible(query)}
+  ) ranked where place <= ${thoroughPerGroup} order by place limit ${thoroughInAll}`;
 
 /**
  * Locks agents until the end of the transaction and returns those that are still eligible, in id order.
@@ -222,10 +216,10 @@ export async function lockCandidates(
   ids: readonly string[],
   { wait }: { wait: boolean },
 ): Promise<CandidateRow[]> {
-  const { rows } = await sql<CandidateRow & { reason: string | null }>`
+  const rows = await queryRows<CandidateRow & { reason: string | null }>(tx)`
     select ${columns}, ${rejection(query)} as reason from agents a
     where a.id = any(${ids}::text[]) and a.left_at is null order by a.id
-    for no key update of a ${wait ? sql`` : sql`skip locked`}`.execute(tx);
+    for no key update of a ${wait ? sql`` : sql`skip locked`}`;
   return rows.filter((row) => row.reason === null).map(({ reason: _reason, ...row }) => row);
 }
 

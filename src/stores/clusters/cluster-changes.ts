@@ -1,6 +1,8 @@
 import { sql } from 'kysely';
 import { ManagerError } from '../../contracts/errors.js';
+import { andEqual, queryRow } from '../expressions.js';
 import { lockCluster } from './clusters.js';
+import { releaseMemberships } from './reservations.js';
 import type { ClustersDb } from './schema.js';
 
 /**
@@ -23,7 +25,7 @@ export async function activateCluster(
   },
 ): Promise<void> {
   const { desired = null } = plan;
-  const { rows } = await sql<{ clusters: number; joined: number }>`
+  const row = await queryRow<{ clusters: number; joined: number }>(tx)`
     with moved as (
       update clusters set state = 'active', epoch = ${plan.epoch}, coordinator = ${plan.coordinator},
         activated_at = coalesce(activated_at, now()),
@@ -44,8 +46,8 @@ export async function activateCluster(
       select cluster_id, ${plan.epoch}::integer, agent_id, roles from memberships
       where cluster_id = ${plan.clusterId} and state = 'active' and agent_id <> all(${plan.leaving}::text[])
     )
-    select (select count(*) from moved) as clusters, (select count(*) from joined) as joined`.execute(tx);
-  const { clusters = 0, joined = 0 } = rows[0] ?? {};
+    select (select count(*) from moved) as clusters, (select count(*) from joined) as joined`;
+  const { clusters = 0, joined = 0 } = row ?? {};
   if (clusters !== 1) {
     throw new ManagerError(
       'state_conflict',
@@ -63,12 +65,9 @@ export async function activateCluster(
 
 /** Takes a cluster out of service at a new epoch, so that routing tables of the old one are known to be stale. */
 export async function retireCluster(tx: ClustersDb, clusterId: string, state: 'dissolving' | 'failed'): Promise<void> {
-  await tx
-    .updateTable('clusters')
-    .set((current) => ({ state, epoch: current('epoch', '+', 1), coordinator: null }))
-    .where('id', '=', clusterId)
-    .where('state', 'in', ['forming', 'active', 'dissolving'])
-    .execute();
+  await sql`
+    update clusters set state = ${state}, epoch = epoch + 1, coordinator = null
+    where id = ${clusterId} and state in ('forming', 'active', 'dissolving')`.execute(tx);
 }
 
 /**
@@ -81,22 +80,14 @@ export async function endCluster(
   state: 'dissolved' | 'failed',
   formedBy?: string,
 ): Promise<void> {
-  await tx
-    .updateTable('clusters')
-    .set({ state, coordinator: null, endedAt: sql`now()` })
-    .where('id', '=', clusterId)
-    .where('endedAt', 'is', null)
-    .$if(formedBy !== undefined, (query) => query.where('operationId', '=', formedBy ?? ''))
-    .execute();
+  await sql`
+    update clusters set state = ${state}, coordinator = null, ended_at = now()
+    where id = ${clusterId} and ended_at is null ${andEqual({ operationId: formedBy })}`.execute(tx);
 }
 
-/** Releases the memberships of a cluster, all or those of one operation, in agent order. */
-export async function releaseMembers(tx: ClustersDb, clusterId: string, operationId?: string): Promise<void> {
-  await sql`
-    with held as (select id from memberships where cluster_id = ${clusterId} and state <> 'released'
-      and (${operationId ?? null}::text is null or operation_id = ${operationId ?? null}) order by agent_id for update)
-    update memberships m set state = 'released', left_at = now() from held where m.id = held.id`.execute(tx);
-}
+/** Releases the memberships of a cluster, all or those of one operation. */
+export const releaseMembers = (tx: ClustersDb, clusterId: string, operationId?: string): Promise<string[]> =>
+  releaseMemberships(tx, sql`cluster_id = ${clusterId} and state <> 'released' ${andEqual({ operationId })}`);
 
 /**
  * Moves an active cluster to a later epoch with the members it has: the epoch between was announced but never took effect.
@@ -107,14 +98,9 @@ export async function advanceEpoch(
   clusterId: string,
   { from, to }: { readonly from: number; readonly to: number },
 ): Promise<boolean> {
-  const { numUpdatedRows } = await tx
-    .updateTable('clusters')
-    .set({ epoch: to })
-    .where('id', '=', clusterId)
-    .where('epoch', '=', from)
-    .where('state', '=', 'active')
-    .executeTakeFirst();
-  if (numUpdatedRows !== 1n) return false;
+  const { numAffectedRows } = await sql`
+    update clusters set epoch = ${to} where id = ${clusterId} and epoch = ${from} and state = 'active'`.execute(tx);
+  if (numAffectedRows !== 1n) return false;
   await sql`
     insert into membership_epochs (cluster_id, epoch, agent_id, roles)
     select cluster_id, ${to}, agent_id, roles from memberships

@@ -1,4 +1,5 @@
 import { sql } from 'kysely';
+import { queryRows } from '../expressions.js';
 import type { ClustersDb, Row } from './schema.js';
 
 export interface NewEvent {
@@ -23,10 +24,6 @@ export async function appendEvent(tx: ClustersDb, event: NewEvent): Promise<void
     on conflict (id) do nothing`.execute(tx);
 }
 
-const columns = ['seq', 'id', 'type', 'subject', 'operationId', 'data', 'time'] as const;
-
-export type EventRow = Row<'events', typeof columns>;
-
 /** Events after a sequence number, oldest first. Without gaps: a reader that continues after the last one misses none. */
-export const eventsAfter = (db: ClustersDb, seq: number, limit: number): Promise<EventRow[]> =>
-  db.selectFrom('events').select(columns).where('seq', '>', seq).orderBy('seq').limit(limit).execute();
+export const eventsAfter = (db: ClustersDb, seq: number, limit: number): Promise<Row<'events'>[]> =>
+  queryRows<Row<'events'>>(db)`select * from events where seq > ${seq} order by seq limit ${limit}`;

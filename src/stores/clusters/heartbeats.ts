@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
 import type { Heartbeat } from '../../contracts/agents.js';
+import { queryRows } from '../expressions.js';
 import type { ClustersDb } from './schema.js';
 
 export interface BeatAnswer {
@@ -21,7 +22,7 @@ export async function saveHeartbeats(
   const entries = [...beats].sort(([a], [b]) => (a < b ? -1 : 1));
   const column = <Value>(pick: (beat: Heartbeat) => Value | undefined) => entries.map(([, beat]) => pick(beat) ?? null);
   // Rows are locked in id order by the subselect, so that two servers that flush at once do not deadlock.
-  const { rows } = await sql<{ id: string; leaseExpiresAt: Date; epoch: Record<string, number> }>`
+  const rows = await queryRows<BeatAnswer & { id: string }>(db)`
     with beat as (
       select * from unnest(${entries.map(([id]) => id)}::text[], ${column((b) => b.readiness)}::text[],
         ${column((b) => b.load)}::real[], ${column((b) => b.inboxDepth)}::integer[],
@@ -41,7 +42,7 @@ export async function saveHeartbeats(
       case when r.cluster_count = 0 then '{}'::jsonb else coalesce((
         select jsonb_object_agg(c.id, c.epoch) from memberships m join clusters c on c.id = m.cluster_id
         where m.agent_id = r.id and m.state = 'active'), '{}'::jsonb) end as epoch
-    from renewed r`.execute(db);
+    from renewed r`;
   return new Map(rows.map(({ id, ...answer }) => [id, answer]));
 }
 

@@ -3,6 +3,7 @@ import type { DatabaseSchema } from '../schema-files.js';
 export * from './agents.js';
 export * from './candidates.js';
 export * from './cluster-views.js';
+export * from './counts.js';
 export * from './events.js';
 export * from './clusters.js';
 export * from './cluster-changes.js';

@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
-import { clusterColumns, type ClusterRow } from './clusters.js';
-import { operationColumns, type OperationRow } from './operations.js';
+import { queryRow, queryRows } from '../expressions.js';
+import type { ClusterRow } from './clusters.js';
+import type { OperationRow } from './operations.js';
 import type { ClustersDb } from './schema.js';
 
 export interface ShortCluster extends ClusterRow {
@@ -12,79 +13,61 @@ export interface ShortCluster extends ClusterRow {
  * Active clusters that have fewer live members than their minimum, because leases expired or agents left. None while no
  * server has been up for `graceSeconds`: after an outage of the manager expired leases say nothing of their agents.
  */
-export async function clustersBelowMinimum(
+export const clustersBelowMinimum = (
   db: ClustersDb,
   { graceSeconds, limit }: { graceSeconds: number; limit: number },
-): Promise<ShortCluster[]> {
-  const { rows } = await sql<ShortCluster>`
-    select * from (
-      select ${clusterColumns},
-        count(*) filter (where a.left_at is null and a.lease_expires_at > now()) as living,
-        coalesce(array_agg(a.id order by a.id) filter (where a.left_at is not null or a.lease_expires_at <= now()), '{}') as lost
-      from clusters c
-        join memberships m on m.cluster_id = c.id and m.state = 'active'
-        join agents a on a.id = m.agent_id
-      where c.state = 'active' and exists (
-        select 1 from servers s where s.seen_at > now() - interval '15 seconds'
-          and s.started_at < now() - make_interval(secs => ${graceSeconds}))
-      group by c.id
-    ) counted
-    where living < (spec -> 'size' ->> 'min')::int order by id limit ${limit}`.execute(db);
-  return rows;
-}
+): Promise<ShortCluster[]> =>
+  queryRows<ShortCluster>(db)`
+  select * from (
+    select c.*,
+      count(*) filter (where a.left_at is null and a.lease_expires_at > now()) as living,
+      coalesce(array_agg(a.id order by a.id) filter (where a.left_at is not null or a.lease_expires_at <= now()), '{}') as lost
+    from clusters c
+      join memberships m on m.cluster_id = c.id and m.state = 'active'
+      join agents a on a.id = m.agent_id
+    where c.state = 'active' and exists (
+      select 1 from servers s where s.seen_at > now() - interval '15 seconds'
+        and s.started_at < now() - make_interval(secs => ${graceSeconds}))
+    group by c.id
+  ) counted
+  where living < (spec -> 'size' ->> 'min')::int order by id limit ${limit}`;
 
 /** Queued formation requests in the order of their arrival. */
-export async function queuedOperations(db: ClustersDb, limit: number): Promise<OperationRow[]> {
-  const { rows } = await sql<OperationRow>`
-    select ${operationColumns} from operations o where o.state = 'queued' order by o.created_at, o.id limit ${limit}
-  `.execute(db);
-  return rows;
-}
+export const queuedOperations = (db: ClustersDb, limit: number): Promise<OperationRow[]> =>
+  queryRows<OperationRow>(db)`
+  select * from operations o where o.state = 'queued' order by o.created_at, o.id limit ${limit}`;
 
 /**
  * How many formation requests are queued, and for how many memberships the live agents have room. The room is counted
  * only when a request is queued, since nothing needs it otherwise.
  */
-export async function queueAndRoom(db: ClustersDb): Promise<{ readonly waiting: number; readonly room: number }> {
-  const { rows } = await sql<{ waiting: number; room: number }>`
+export const queueAndRoom = async (db: ClustersDb): Promise<{ readonly waiting: number; readonly room: number }> =>
+  (await queryRow<{ waiting: number; room: number }>(db)`
     select q.waiting, case when q.waiting = 0 then 0 else (
       select coalesce(sum(max_clusters - cluster_count), 0)::integer from agents
       where left_at is null and lease_expires_at > now() and readiness = 'ready') end as room
-    from (select count(*) as waiting from operations where state = 'queued') q`.execute(db);
-  return rows[0] ?? { waiting: 0, room: 0 };
-}
+    from (select count(*) as waiting from operations where state = 'queued') q`) ?? { waiting: 0, room: 0 };
 
 /** The place of a formation request in the queue, from 1. */
 export async function queuePosition(db: ClustersDb, operationId: string): Promise<number> {
-  const { rows } = await sql<{ position: number }>`
+  const row = await queryRow<{ position: number }>(db)`
     select count(*) as position from operations o, operations own
-    where own.id = ${operationId} and o.state = 'queued' and (o.created_at, o.id) <= (own.created_at, own.id)`.execute(
-    db,
-  );
-  return rows[0]?.position ?? 0;
+    where own.id = ${operationId} and o.state = 'queued' and (o.created_at, o.id) <= (own.created_at, own.id)`;
+  return row?.position ?? 0;
 }
 
 export async function setQueued(tx: ClustersDb, operationId: string, queued: boolean): Promise<void> {
-  await tx
-    .updateTable('operations')
-    .set({ state: queued ? 'queued' : 'running', queuedAt: sql`coalesce(queued_at, now())` })
-    .where('id', '=', operationId)
-    .where('state', 'in', ['running', 'queued'])
-    .execute();
+  await sql`
+    update operations set state = ${queued ? 'queued' : 'running'}, queued_at = coalesce(queued_at, now())
+    where id = ${operationId} and state in ('running', 'queued')`.execute(tx);
 }
 
 /** Records that a server is up, and deletes servers that have been silent for a day. */
 export async function recordServer(db: ClustersDb, id: string): Promise<void> {
-  const seenAt = sql<Date>`now()`;
-  await db
-    .insertInto('servers')
-    .values({ id, seenAt })
-    .onConflict((conflict) => conflict.column('id').doUpdateSet({ seenAt }))
-    .execute();
-  await db
-    .deleteFrom('servers')
-    .where('seenAt', '<', sql<Date>`now() - interval '1 day'`)
-    .execute();
+  await sql`
+    insert into servers (id, seen_at) values (${id}, now())
+    on conflict (id) do update set seen_at = excluded.seen_at`.execute(db);
+  await sql`delete from servers where seen_at < now() - interval '1 day'`.execute(db);
 }
 
 export async function removeServer(db: ClustersDb, id: string): Promise<void> {

@@ -1,7 +1,8 @@
 import { sql } from 'kysely';
 import { ManagerError } from '../../contracts/errors.js';
 import type { InvitationAnswer } from '../../contracts/agents.js';
-import type { ClustersDb } from './schema.js';
+import { queryRow } from '../expressions.js';
+import type { ClustersDb, Row } from './schema.js';
 
 /** Records that these reserved agents are invited (again). */
 export async function recordInvitations(tx: ClustersDb, membershipIds: readonly number[]): Promise<void> {
@@ -23,23 +24,16 @@ export async function answerInvitation(
   { answer, reason }: InvitationAnswer,
 ): Promise<{ readonly workflowId: string }> {
   const saved = answer === 'accept' ? 'accepted' : 'declined';
-  const { rows } = await sql<{ workflowId: string }>`
+  const open = await queryRow<{ workflowId: string }>(db)`
     update memberships m set answer = ${saved}, answer_reason = ${reason ?? null}
     from operations o
     where m.cluster_id = ${clusterId} and m.agent_id = ${agentId} and m.state = 'reserved'
       and m.answer in ('invited', ${saved}) and o.id = m.operation_id
-    returning o.workflow_id`.execute(db);
-  const open = rows[0];
+    returning o.workflow_id`;
   if (open) return open;
-  const past = await db
-    .selectFrom('memberships')
-    .select(['state', 'answer'])
-    .where('clusterId', '=', clusterId)
-    .where('agentId', '=', agentId)
-    .orderBy('id', 'desc')
-    .limit(1)
-    .executeTakeFirst();
-  if (!past) throw new ManagerError('not_found', `There is no invitation of cluster "${clusterId}" for this agent`);
+  const past = await queryRow<Row<'memberships'>>(db)`
+    select * from memberships where cluster_id = ${clusterId} and agent_id = ${agentId} order by id desc limit 1`;
+  if (!past) throw new ManagerError('not_found', `Cluster "${clusterId}" has not invited this agent`);
   throw new ManagerError(
     'state_conflict',
     `The invitation of cluster "${clusterId}" is closed: the membership is ${past.state}, the answer "${past.answer}"`,

@@ -1,6 +1,7 @@
-import { sql } from 'kysely';
+import { sql, type RawBuilder } from 'kysely';
+import { queryRows } from '../expressions.js';
 import { withCommit } from '../pipelined-pool.js';
-import type { ClustersDb } from './schema.js';
+import type { ClustersDb, Row } from './schema.js';
 
 export interface NewReservation {
   readonly agentId: string;
@@ -32,13 +33,21 @@ export async function reserve(
     order by a.id`.execute(tx);
 }
 
-/** Releases the agents that an operation has reserved. They are locked in id order, so that two releases do not deadlock. */
-export async function releaseReservations(tx: ClustersDb, operationId: string): Promise<void> {
-  await sql`
-    with held as (select id from memberships where operation_id = ${operationId} and state = 'reserved'
-      order by agent_id for update)
-    update memberships m set state = 'released', left_at = now() from held where m.id = held.id`.execute(tx);
+/** Releases the memberships that fulfil a condition, locked in agent order, so that two releases do not deadlock. @returns their agents. */
+export async function releaseMemberships(
+  tx: ClustersDb,
+  condition: RawBuilder<unknown>,
+  lock = sql`for update`,
+): Promise<string[]> {
+  const rows = await queryRows<{ agentId: string }>(tx)`
+    with held as (select id from memberships where ${condition} order by agent_id ${lock})
+    update memberships m set state = 'released', left_at = now() from held where m.id = held.id returning m.agent_id`;
+  return rows.map(({ agentId }) => agentId);
 }
+
+/** Releases the agents that an operation has reserved. */
+export const releaseReservations = (tx: ClustersDb, operationId: string): Promise<string[]> =>
+  releaseMemberships(tx, sql`operation_id = ${operationId} and state = 'reserved'`);
 
 /** Releases one agent's reservation, as when it declined. */
 export async function releaseReservation(
@@ -46,38 +55,20 @@ export async function releaseReservation(
   membershipId: number,
   answer: 'declined' | 'silent',
 ): Promise<void> {
-  await tx
-    .updateTable('memberships')
-    .set({ state: 'released', leftAt: sql`now()`, answer })
-    .where('id', '=', membershipId)
-    .where('state', '=', 'reserved')
-    .execute();
+  await sql`
+    update memberships set state = 'released', left_at = now(), answer = ${answer}
+    where id = ${membershipId} and state = 'reserved'`.execute(tx);
 }
+
+const isExpired = sql`state = 'reserved' and expires_at < now()`;
 
 /**
  * Releases reservations past their expiry: an agent does not stay reserved for ever because a workflow was terminated.
  * @returns how many were released.
  */
-export async function releaseExpiredReservations(db: ClustersDb): Promise<number> {
-  const { rows } = await sql`
-    with expired as (
-      select id from memberships where state = 'reserved' and expires_at < now() order by agent_id
-      for update skip locked limit 1000
-    )
-    update memberships m set state = 'released', left_at = now() from expired where m.id = expired.id
-    returning m.id`.execute(db);
-  return rows.length;
-}
+export const releaseExpiredReservations = async (db: ClustersDb): Promise<number> =>
+  (await releaseMemberships(db, isExpired, sql`for update skip locked limit 1000`)).length;
 
 /** The reservations that releaseExpiredReservations would release now. */
-export const expiredReservations = (
-  db: ClustersDb,
-): Promise<{ readonly agentId: string; readonly operationId: string }[]> =>
-  db
-    .selectFrom('memberships')
-    .select(['agentId', 'operationId'])
-    .where('state', '=', 'reserved')
-    .where('expiresAt', '<', sql<Date>`now()`)
-    .orderBy('agentId')
-    .limit(1000)
-    .execute();
+export const expiredReservations = (db: ClustersDb): Promise<Row<'memberships'>[]> =>
+  queryRows<Row<'memberships'>>(db)`select * from memberships where ${isExpired} order by agent_id limit 1000`;

@@ -1,19 +1,17 @@
-import { sql } from 'kysely';
-import { clusterColumns, type ClusterRow } from './clusters.js';
-import type { ClustersDb } from './schema.js';
+import { queryRows } from '../expressions.js';
+import type { ClusterRow } from './clusters.js';
+import type { ClustersDb, Row } from './schema.js';
 
 /** A page of the active clusters that are not being scaled, by id: those that the scaling interval assesses. */
-export async function clustersToAssess(
+export const clustersToAssess = (
   db: ClustersDb,
   { after, limit }: { readonly after: string; readonly limit: number },
-): Promise<ClusterRow[]> {
-  const { rows } = await sql<ClusterRow>`
-    select ${clusterColumns} from clusters c
-    where c.state = 'active' and c.id > ${after} and not exists (
-      select from operations o where o.cluster_id = c.id and o.kind = 'SCALING' and o.state = 'running')
-    order by c.id limit ${limit}`.execute(db);
-  return rows;
-}
+): Promise<ClusterRow[]> =>
+  queryRows<ClusterRow>(db)`
+  select * from clusters c
+  where c.state = 'active' and c.id > ${after} and not exists (
+    select from operations o where o.cluster_id = c.id and o.kind = 'SCALING' and o.state = 'running')
+  order by c.id limit ${limit}`;
 
 /** The usage that a member's heartbeat reports: its amounts, and its load as used concurrency. */
 export interface ReportedUsage {
@@ -30,16 +28,10 @@ export async function reportedUsage(
   db: ClustersDb,
   { after, limit }: { readonly after: string; readonly limit: number },
 ): Promise<{ readonly told: readonly ReportedUsage[]; readonly last: string | undefined }> {
-  const { rows } = await sql<{
-    id: string;
-    usage: Record<string, number>;
-    load: number;
-    concurrency: number;
-    reportsLoad: boolean;
-  }>`
+  const rows = await queryRows<Pick<Row<'agents'>, 'id' | 'usage' | 'load' | 'concurrency' | 'reportsLoad'>>(db)`
     select id, usage, load, concurrency, reports_load from agents
     where id > ${after} and cluster_count > 0 and left_at is null and lease_expires_at > now()
-    order by id limit ${limit}`.execute(db);
+    order by id limit ${limit}`;
   return {
     last: rows.length < limit ? undefined : rows.at(-1)?.id,
     told: rows.flatMap(({ id: agentId, usage, load, concurrency, reportsLoad }) => [
@@ -60,7 +52,7 @@ export async function hotClusters(
   db: ClustersDb,
   { above, limit }: { readonly above: number; readonly limit: number },
 ): Promise<string[]> {
-  const { rows } = await sql<{ id: string }>`
+  const rows = await queryRows<{ id: string }>(db)`
     with member as (
       select m.cluster_id, a.* from memberships m join agents a on a.id = m.agent_id join clusters c on c.id = m.cluster_id
       where m.state = 'active' and c.state = 'active' and a.left_at is null and a.lease_expires_at > now()
@@ -72,7 +64,6 @@ export async function hotClusters(
       select cluster_id, ${concurrencyResource}, sum(concurrency), sum(case when reports_load then load * concurrency else 0 end)
       from member group by 1
     )
-    select distinct cluster_id as id from reported where offered > 0 and used / offered > ${above} order by 1 limit ${limit}
-  `.execute(db);
+    select distinct cluster_id as id from reported where offered > 0 and used / offered > ${above} order by 1 limit ${limit}`;
   return rows.map(({ id }) => id);
 }

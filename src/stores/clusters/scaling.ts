@@ -1,41 +1,36 @@
 import { sql } from 'kysely';
 import { ManagerError } from '../../contracts/errors.js';
-import { clusterColumns, type ClusterRow } from './clusters.js';
-import type { ClustersDb } from './schema.js';
+import { queryRow, queryRows } from '../expressions.js';
+import type { ClusterRow } from './clusters.js';
+import { releaseMemberships } from './reservations.js';
+import type { ClustersDb, Row } from './schema.js';
 
 /** A member with what a scaling decision and a stability score need to know of it. */
-export interface ScalingMemberRow {
+export interface ScalingMemberRow extends Pick<
+  Row<'agents'>,
+  'host' | 'zone' | 'capabilities' | 'load' | 'reportsLoad' | 'concurrency' | 'inboxDepth' | 'recentFlaps'
+> {
   readonly clusterId: string;
   readonly agentId: string;
   readonly roles: readonly string[];
-  readonly host: string | null;
-  readonly zone: string | null;
-  readonly capabilities: readonly string[];
   readonly offers: Readonly<Record<string, number>>;
   readonly alive: boolean;
   /** Alive, and ready or busy. */
   readonly ready: boolean;
   readonly joinedAt: Date;
-  readonly load: number;
-  readonly reportsLoad: boolean;
-  readonly concurrency: number;
-  readonly inboxDepth: number;
-  readonly recentFlaps: number;
 }
 
 /** The active members of clusters, by cluster and agent id. */
-export async function scalingMembers(db: ClustersDb, clusterIds: readonly string[]): Promise<ScalingMemberRow[]> {
-  const { rows } = await sql<ScalingMemberRow>`
-    select m.cluster_id, m.agent_id, m.roles, a.host, a.zone, a.capabilities,
-      a.resources as offers, (a.left_at is null and a.lease_expires_at > now()) as alive,
-      (a.left_at is null and a.lease_expires_at > now() and a.readiness in ('ready', 'busy')) as ready,
-      m.joined_at, a.load, a.reports_load, a.concurrency, a.inbox_depth,
-      a.recent_flaps
-    from memberships m join agents a on a.id = m.agent_id
-    where m.cluster_id = any(${clusterIds}::text[]) and m.state = 'active'
-    order by m.cluster_id, m.agent_id`.execute(db);
-  return rows;
-}
+export const scalingMembers = (db: ClustersDb, clusterIds: readonly string[]): Promise<ScalingMemberRow[]> =>
+  queryRows<ScalingMemberRow>(db)`
+  select m.cluster_id, m.agent_id, m.roles, a.host, a.zone, a.capabilities,
+    a.resources as offers, (a.left_at is null and a.lease_expires_at > now()) as alive,
+    (a.left_at is null and a.lease_expires_at > now() and a.readiness in ('ready', 'busy')) as ready,
+    m.joined_at, a.load, a.reports_load, a.concurrency, a.inbox_depth,
+    a.recent_flaps
+  from memberships m join agents a on a.id = m.agent_id
+  where m.cluster_id = any(${clusterIds}::text[]) and m.state = 'active'
+  order by m.cluster_id, m.agent_id`;
 
 /** How many members each cluster lost within a time, without those that an operation removed. Clusters without are absent. */
 export async function unplannedLosses(
@@ -43,11 +38,11 @@ export async function unplannedLosses(
   clusterIds: readonly string[],
   windowSeconds: number,
 ): Promise<ReadonlyMap<string, number>> {
-  const { rows } = await sql<{ clusterId: string; losses: number }>`
+  const rows = await queryRows<{ clusterId: string; losses: number }>(db)`
     select cluster_id, count(*) as losses from memberships
     where cluster_id = any(${clusterIds}::text[]) and state = 'released' and joined_at is not null and left_by is null
       and left_at > now() - make_interval(secs => ${windowSeconds})
-    group by cluster_id`.execute(db);
+    group by cluster_id`;
   return new Map(rows.map(({ clusterId, losses }) => [clusterId, losses]));
 }
 
@@ -60,18 +55,16 @@ export async function lockForScaling(
   tx: ClustersDb,
   { clusterId, operationId }: { readonly clusterId: string; readonly operationId: string },
 ): Promise<{ readonly cluster: ClusterRow; readonly other: string | undefined } | undefined> {
-  const found = await sql<ClusterRow>`
-    select ${clusterColumns} from clusters c where c.id = ${clusterId} for no key update`.execute(tx);
-  const cluster = found.rows[0];
+  const cluster = await queryRow<ClusterRow>(tx)`select * from clusters where id = ${clusterId} for no key update`;
   if (!cluster) return undefined;
-  const { rows } = await sql<{ id: string }>`
+  const other = await queryRow<{ id: string }>(tx)`
     select o.id from operations o
     where o.cluster_id = ${clusterId} and o.kind = 'SCALING' and o.state = 'running' and o.id <> ${operationId}
       and (exists (select 1 from operation_steps s where s.operation_id = o.id and s.step = 'assessNeeds:admitted')
         or (o.created_at, o.id)
           < (coalesce((select own.created_at from operations own where own.id = ${operationId}), now()), ${operationId}::text))
-    order by o.created_at limit 1`.execute(tx);
-  return { cluster, other: rows[0]?.id };
+    order by o.created_at limit 1`;
+  return { cluster, other: other?.id };
 }
 
 /**
@@ -92,7 +85,7 @@ export async function startLeaving(
   },
 ): Promise<void> {
   const { clusterId, operationId, epoch, coordinator, leaving, desired } = plan;
-  const { rows } = await sql<{ clusters: number; leaving: number }>`
+  const found = await queryRow<{ clusters: number; leaving: number }>(tx)`
     with moved as (
       update clusters set epoch = ${epoch}, coordinator = ${coordinator},
         spec = jsonb_set(spec, '{size,desired}', to_jsonb(${desired}::integer))
@@ -105,8 +98,7 @@ export async function startLeaving(
       select cluster_id, ${epoch}::integer, agent_id, roles from memberships
       where cluster_id = ${clusterId} and state = 'active' and agent_id <> all(${leaving}::text[])
     )
-    select (select count(*) from moved) as clusters, (select count(*) from departing) as leaving`.execute(tx);
-  const found = rows[0];
+    select (select count(*) from moved) as clusters, (select count(*) from departing) as leaving`;
   if (found?.clusters === 1 && found.leaving === leaving.length) return;
   throw new ManagerError(
     'state_conflict',
@@ -115,26 +107,19 @@ export async function startLeaving(
 }
 
 /** Releases the departing members of an operation, in agent order. @returns the agents released now. */
-export async function releaseLeaving(tx: ClustersDb, operationId: string): Promise<string[]> {
-  const { rows } = await sql<{ agentId: string }>`
-    with held as (
-      select id from memberships where left_by = ${operationId} and state = 'leaving' order by agent_id for update
-    )
-    update memberships m set state = 'released', left_at = clock_timestamp() from held where m.id = held.id
-    returning m.agent_id`.execute(tx);
-  return rows.map(({ agentId }) => agentId);
-}
+export const releaseLeaving = (tx: ClustersDb, operationId: string): Promise<string[]> =>
+  releaseMemberships(tx, sql`left_by = ${operationId} and state = 'leaving'`);
 
 /** The departing members of an operation, and how long the first has been departing; undefined when there are none. */
 export async function leavingSince(
   db: ClustersDb,
   operationId: string,
 ): Promise<{ readonly seconds: number; readonly agentIds: readonly string[] } | undefined> {
-  const { rows } = await sql<{ seconds: number | null; agentIds: string[] }>`
+  const row = await queryRow<{ seconds: number | null; agentIds: string[] }>(db)`
     select extract(epoch from clock_timestamp() - min(leaving_since))::float8 as seconds,
       coalesce(array_agg(agent_id order by agent_id), '{}') as agent_ids
-    from memberships where left_by = ${operationId} and state = 'leaving'`.execute(db);
-  const { seconds = null, agentIds = [] } = rows[0] ?? {};
+    from memberships where left_by = ${operationId} and state = 'leaving'`;
+  const { seconds = null, agentIds = [] } = row ?? {};
   return seconds === null ? undefined : { seconds, agentIds };
 }
 
@@ -164,10 +149,10 @@ export async function fleetStock(
   const others = sql`union all
     select n.name, coalesce(sum((a.resources ->> n.name)::float8), 0), coalesce(sum((a.held ->> n.name)::float8), 0)
     from ${asked}, alive a group by n.name`;
-  const { rows } = await sql<{ name: string; capacity: number; held: number }>`
+  const rows = await queryRows<{ name: string; capacity: number; held: number }>(db)`
     with alive as (select * from agents where left_at is null and lease_expires_at > now()
       ${capabilities.length > 0 ? sql`and capabilities @> ${capabilities}::text[]` : sql``})
-    ${agents} ${names?.length === 0 ? sql`` : others}`.execute(db);
+    ${agents} ${names?.length === 0 ? sql`` : others}`;
   const column = (which: 'capacity' | 'held') => Object.fromEntries(rows.map((row) => [row.name, row[which]]));
   return { capacity: column('capacity'), held: column('held') };
 }
@@ -182,9 +167,9 @@ export async function claimantsOf(
   db: ClustersDb,
   clusterIds: readonly string[],
 ): Promise<ReadonlyMap<string, ClaimantRow>> {
-  const { rows } = await sql<ClaimantRow & { id: string }>`
+  const rows = await queryRows<ClaimantRow & { id: string }>(db)`
     select c.id, c.spec -> 'requiredCapabilities' as "requiredCapabilities",
       (select count(*) from memberships m where m.cluster_id = c.id and m.state in ('reserved', 'active')) as size
-    from clusters c where c.id = any(${clusterIds}::text[]) and c.state = 'active'`.execute(db);
+    from clusters c where c.id = any(${clusterIds}::text[]) and c.state = 'active'`;
   return new Map(rows.map(({ id, ...claimant }) => [id, claimant]));
 }

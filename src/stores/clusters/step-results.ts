@@ -1,35 +1,26 @@
 import { sql } from 'kysely';
 import { ManagerError } from '../../contracts/errors.js';
+import { queryRow, queryRows } from '../expressions.js';
 import type { MembershipRow } from './memberships.js';
 import type { ClustersDb, Row } from './schema.js';
 
-const columns = ['step', 'round', 'attempt', 'startedAt', 'endedAt', 'result'] as const;
+export type StepRow = Row<'operationSteps'>;
 
-export type StepRow = Row<'operationSteps', typeof columns>;
-
-/** The steps of an operation, oldest first. */
-export const stepsOf = (db: ClustersDb, operationId: string): Promise<StepRow[]> =>
-  db.selectFrom('operationSteps').select(columns).where('operationId', '=', operationId).orderBy('endedAt').execute();
-
-/** The steps of many operations, oldest first, by operation id, in one statement. */
+/** The steps of operations, oldest first, by operation id. An operation without any is absent. */
 export async function stepsOfMany(
   db: ClustersDb,
   operationIds: readonly string[],
 ): Promise<ReadonlyMap<string, readonly StepRow[]>> {
-  const rows = await db
-    .selectFrom('operationSteps')
-    .select(['operationId', ...columns])
-    .where(sql<boolean>`operation_id = any(${operationIds}::text[])`)
-    .orderBy('endedAt')
-    .execute();
+  const rows = await queryRows<StepRow>(db)`
+    select * from operation_steps where operation_id = any(${operationIds}::text[]) order by ended_at`;
   const byOperation = new Map<string, StepRow[]>();
-  for (const { operationId, ...row } of rows) {
-    const steps = byOperation.get(operationId);
-    if (steps) steps.push(row);
-    else byOperation.set(operationId, [row]);
-  }
+  for (const row of rows) byOperation.set(row.operationId, [...(byOperation.get(row.operationId) ?? []), row]);
   return byOperation;
 }
+
+/** The steps of an operation, oldest first. */
+export const stepsOf = async (db: ClustersDb, operationId: string): Promise<readonly StepRow[]> =>
+  (await stepsOfMany(db, [operationId])).get(operationId) ?? [];
 
 interface StepOf {
   readonly operationId: string;
@@ -41,27 +32,17 @@ export async function stepResult<Result>(
   db: ClustersDb,
   { operationId, step, round }: StepOf & { readonly round: number },
 ): Promise<Result | undefined> {
-  const row = await db
-    .selectFrom('operationSteps')
-    .select('result')
-    .where('operationId', '=', operationId)
-    .where('step', '=', step)
-    .where('round', '=', round)
-    .executeTakeFirst();
-  return row?.result as Result | undefined;
+  const row = await queryRow<{ result: Result }>(db)`
+    select result from operation_steps where operation_id = ${operationId} and step = ${step} and round = ${round}`;
+  return row?.result;
 }
 
 /** The newest result of a step. @throws ManagerError `state_conflict` when it has none yet. */
 export async function requireStepResult<Result>(db: ClustersDb, { operationId, step }: StepOf): Promise<Result> {
-  const { result } = await db
-    .selectFrom('operationSteps')
-    .select('result')
-    .where('operationId', '=', operationId)
-    .where('step', '=', step)
-    .orderBy('round', 'desc')
-    .limit(1)
-    .executeTakeFirstOrThrow(() => missing(operationId, step));
-  return result as Result;
+  const row = await queryRow<{ result: Result }>(db)`
+    select result from operation_steps where operation_id = ${operationId} and step = ${step} order by round desc limit 1`;
+  if (!row) throw missing(operationId, step);
+  return row.result;
 }
 
 /**
@@ -69,10 +50,10 @@ export async function requireStepResult<Result>(db: ClustersDb, { operationId, s
  * counts its rounds the same way.
  */
 export async function nextRound(db: ClustersDb, operationId: string): Promise<number> {
-  const { rows } = await sql<{ round: number }>`
+  const row = await queryRow<{ round: number }>(db)`
     select coalesce(max(round), -1) + 1 as round from operation_steps
-    where operation_id = ${operationId} and step = 'defineCluster'`.execute(db);
-  return rows[0]?.round ?? 0;
+    where operation_id = ${operationId} and step = 'defineCluster'`;
+  return row?.round ?? 0;
 }
 
 /** What the fourth step of a formation starts from. */
@@ -84,6 +65,8 @@ export interface Connected<Plan, Connections, Result> {
   readonly members: readonly MembershipRow[];
 }
 
+type Nullable<Fields> = { readonly [Name in keyof Fields]: Fields[Name] | null };
+
 /** Reads in one statement what the fourth step starts from. @throws ManagerError `state_conflict` when an earlier step has no result yet. */
 export async function connectedSoFar<Plan, Connections, Result>(
   db: ClustersDb,
@@ -91,18 +74,13 @@ export async function connectedSoFar<Plan, Connections, Result>(
 ): Promise<Connected<Plan, Connections, Result>> {
   const newest = (step: string) => sql`(select result from operation_steps
     where operation_id = ${operationId} and step = ${step} order by round desc limit 1)`;
-  const { rows } = await sql<{
-    done: Result | null;
-    plan: Plan | null;
-    connections: Connections | null;
-    members: MembershipRow[];
-  }>`
+  const row = await queryRow<Partial<Nullable<Connected<Plan, Connections, Result>>>>(db)`
     select ${newest('initializeCluster')} as done, ${newest('identifyAgents')} as plan,
-      ${newest('establishConnections')} as connections, members_of(${clusterId}) as members`.execute(db);
-  const { done = null, plan = null, connections = null, members = [] } = rows[0] ?? {};
+      ${newest('establishConnections')} as connections, members_of(${clusterId}) as members`;
+  const { done = null, plan = null, connections = null, members } = row ?? {};
   if (plan === null) throw missing(operationId, 'identifyAgents');
   if (connections === null) throw missing(operationId, 'establishConnections');
-  return { done, plan, connections, members };
+  return { done, plan, connections, members: members ?? [] };
 }
 
 const missing = (operationId: string, step: string): ManagerError =>

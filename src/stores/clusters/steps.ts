@@ -1,16 +1,10 @@
 import { sql } from 'kysely';
 import { ManagerError, type ErrorCode } from '../../contracts/errors.js';
 import { inTransaction } from '../database.js';
+import { queryRow } from '../expressions.js';
 import { failpoint } from '../failpoint.js';
 import { withCommit } from '../pipelined-pool.js';
-import {
-  insertOperation,
-  lockOperation,
-  operationColumns,
-  requireSameRequest,
-  type NewOperation,
-  type OperationRow,
-} from './operations.js';
+import { insertOperation, requireSameRequest, type NewOperation, type OperationRow } from './operations.js';
 import type { MembershipRow } from './memberships.js';
 import type { ClustersDb } from './schema.js';
 
@@ -95,12 +89,10 @@ async function openStep<Result>(
 ): Promise<OpenStep | { readonly done: Result }> {
   const created = accept && (await insertOperation(tx, accept));
   if (created) return { operation: created, plan: undefined, members: [] };
-  const { rows } = await sql<OpenedRow<Result>>`
-    select ${operationColumns}, o.is_done, o.is_undone, o.done, o.plan,
-      ${members ? sql`members_of(o.cluster_id)` : sql`'[]'::json`} as members
-    from open_step(${key.operationId}, ${key.step}, ${key.round}) o`.execute(tx);
-  const row = rows[0];
-  if (!row) throw new ManagerError('not_found', `There is no operation "${key.operationId}"`);
+  const row = await queryRow<OpenedRow<Result>>(tx)`
+    select o.*, ${members ? sql`members_of(o.cluster_id)` : sql`'[]'::json`} as members
+    from open_step(${key.operationId}, ${key.step}, ${key.round}) o`;
+  if (!row) throw new ManagerError('not_found', `Operation "${key.operationId}" does not exist`);
   if (accept) requireSameRequest(row, accept);
   if (row.isDone) return { done: row.done };
   if (row.endedAt && row.error) throw new ManagerError(row.error.code as ErrorCode, row.error.detail);
@@ -125,12 +117,13 @@ export async function undoStep(
   db: ClustersDb,
   key: Omit<StepKey, 'round'>,
   attempt: Attempt,
-  work: (tx: ClustersDb, operation: OperationRow) => Promise<void>,
+  work: (tx: ClustersDb, operation: OperationRow) => Promise<unknown>,
 ): Promise<void> {
   const step = `undo:${key.step}`;
   failpoint(`${step}:before`);
   await inTransaction(db, async (tx) => {
-    const operation = await lockOperation(tx, key.operationId);
+    const operation = await queryRow<OperationRow>(tx)`
+      select * from operations where id = ${key.operationId} for update`;
     // Never accepted, as when the database was unreachable until the deadline: there is nothing to compensate.
     if (!operation || operation.endedAt) return;
     const { rows } = await sql`

@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { sql } from 'kysely';
 import type { Role, TokenView } from '../../contracts/tokens.js';
-import { secondsFromNow } from '../expressions.js';
+import { queryRow, queryRows, secondsFromNow } from '../expressions.js';
 import type { ClustersDb, Row } from './schema.js';
 
 export interface Principal {
@@ -35,7 +35,7 @@ export async function insertToken(
       expiresAt: expiresInSeconds === undefined ? null : secondsFromNow(expiresInSeconds),
     })
     .onConflict((conflict) => conflict.column('hash').doUpdateSet({ name }))
-    .returning(columns)
+    .returningAll()
     .executeTakeFirstOrThrow();
   return toTokenView(row);
 }
@@ -43,74 +43,51 @@ export async function insertToken(
 /** Replaces an agent's token by a new one; the old ones stop working at once. @returns the new token, shown this once. */
 export async function replaceAgentToken(tx: ClustersDb, agentId: string): Promise<string> {
   await revokeAgentTokens(tx, agentId);
-  await tx
-    .deleteFrom('tokens')
-    .where('agentId', '=', agentId)
-    .where('revokedAt', '<', sql<Date>`now() - interval '1 day'`)
-    .execute();
+  await sql`
+    delete from tokens where agent_id = ${agentId} and revoked_at < now() - interval '1 day'`.execute(tx);
   const token = newToken();
   await insertToken(tx, token, { role: 'agent', name: agentId, agentId });
   return token;
 }
 
 export async function revokeAgentTokens(tx: ClustersDb, agentId: string): Promise<void> {
-  await tx
-    .updateTable('tokens')
-    .set({ revokedAt: sql`now()` })
-    .where('agentId', '=', agentId)
-    .where('revokedAt', 'is', null)
-    .execute();
+  await sql`update tokens set revoked_at = now() where agent_id = ${agentId} and revoked_at is null`.execute(tx);
 }
 
 /** The owner of a token, or undefined when it is unknown, expired or revoked. Found by its hash: no secret is compared as text. */
-export const principalOf = (db: ClustersDb, token: string): Promise<Principal | undefined> =>
-  db
-    .selectFrom('tokens')
-    .select(['id as tokenId', 'role', 'agentId'])
-    .where('hash', '=', hashToken(token))
-    .where('revokedAt', 'is', null)
-    .where((either) => either.or([either('expiresAt', 'is', null), either('expiresAt', '>', sql<Date>`now()`)]))
-    .executeTakeFirst();
+export const principalOf = (db: ClustersDb, token: string): Promise<Principal | undefined> => queryRow<Principal>(db)`
+  select id as token_id, role, agent_id from tokens
+  where hash = ${hashToken(token)} and revoked_at is null and (expires_at is null or expires_at > now())`;
 
 /**
  * Changes with each revocation and expiry: caches of principals are dropped when it does. Read from two small indexes;
  * the last minute is counted because revocations need not commit in the order of their times.
  */
 export async function revocationMark(db: ClustersDb): Promise<string> {
-  const { rows } = await sql<{ mark: string }>`
+  const row = await queryRow<{ mark: string }>(db)`
     select coalesce((select max(revoked_at) from tokens where revoked_at is not null)::text, '')
       || '/' || (select count(*) from tokens where revoked_at > now() - interval '1 minute')
-      || '/' || (select count(*) from tokens where expires_at between now() - interval '1 minute' and now()) as mark
-  `.execute(db);
-  return rows[0]?.mark ?? '';
+      || '/' || (select count(*) from tokens where expires_at between now() - interval '1 minute' and now()) as mark`;
+  return row?.mark ?? '';
 }
 
 export async function listTokens(db: ClustersDb): Promise<TokenView[]> {
-  const rows = await db
-    .selectFrom('tokens')
-    .select(columns)
-    .where('agentId', 'is', null)
-    .orderBy('createdAt')
-    .execute();
+  const rows = await queryRows<Row<'tokens'>>(db)`select * from tokens where agent_id is null order by created_at`;
   return rows.map(toTokenView);
 }
 
 /** @returns false when there is no such token, or it was revoked before. */
 export async function revokeToken(db: ClustersDb, id: string): Promise<boolean> {
-  const { numUpdatedRows } = await db
-    .updateTable('tokens')
-    .set({ revokedAt: sql`now()` })
-    .where('id', '=', id)
-    .where('revokedAt', 'is', null)
-    .executeTakeFirst();
-  return numUpdatedRows === 1n;
+  const revoked = await sql`update tokens set revoked_at = now() where id = ${id} and revoked_at is null`.execute(db);
+  return revoked.numAffectedRows === 1n;
 }
 
-const columns = ['id', 'role', 'name', 'prefix', 'createdAt', 'expiresAt', 'revokedAt'] as const;
-
-const toTokenView = (row: Row<'tokens', typeof columns>): TokenView => ({
-  ...row,
-  createdAt: row.createdAt.toISOString(),
-  expiresAt: row.expiresAt?.toISOString() ?? null,
-  revokedAt: row.revokedAt?.toISOString() ?? null,
+const toTokenView = ({ id, role, name, prefix, createdAt, expiresAt, revokedAt }: Row<'tokens'>): TokenView => ({
+  id,
+  role,
+  name,
+  prefix,
+  createdAt: createdAt.toISOString(),
+  expiresAt: expiresAt?.toISOString() ?? null,
+  revokedAt: revokedAt?.toISOString() ?? null,
 });

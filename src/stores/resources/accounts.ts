@@ -1,8 +1,8 @@
 import { sql } from 'kysely';
 import { ManagerError } from '../../contracts/errors.js';
-import { json } from '../expressions.js';
+import { json, queryRow } from '../expressions.js';
 import { requireAmount } from './amounts.js';
-import type { ResourcesDb } from './schema.js';
+import type { ResourcesDb, Row } from './schema.js';
 
 /** Opens a cluster's resource account once. An account that was closed stays closed. */
 export async function openAccount(
@@ -28,7 +28,7 @@ export async function closeAccount(db: ResourcesDb, clusterId: string): Promise<
 export const findAccount = (
   db: ResourcesDb,
   clusterId: string,
-): Promise<{ readonly state: 'open' | 'closed'; readonly weight: number } | undefined> =>
+): Promise<Pick<Row<'accounts'>, 'state' | 'weight'> | undefined> =>
   db.selectFrom('accounts').select(['state', 'weight']).where('clusterId', '=', clusterId).executeTakeFirst();
 
 /**
@@ -37,12 +37,9 @@ export const findAccount = (
  */
 export async function setWeight(db: ResourcesDb, clusterId: string, weight: number): Promise<void> {
   requireAmount('weight', weight, { aboveZero: true });
-  const account = await db
-    .updateTable('accounts')
-    .set({ weight: sql`case when state = 'open' then ${weight} else weight end` })
-    .where('clusterId', '=', clusterId)
-    .returning('state')
-    .executeTakeFirst();
+  const account = await queryRow<Row<'accounts'>>(db)`
+    update accounts set weight = case when state = 'open' then ${weight} else weight end
+    where cluster_id = ${clusterId} returning *`;
   if (!account) throw new ManagerError('not_found', `Cluster "${clusterId}" has no resource account; form it first`);
   if (account.state === 'closed') {
     throw new ManagerError('state_conflict', `The account of cluster "${clusterId}" is closed: it was dissolved`);

@@ -1,6 +1,6 @@
 import { sql, type RawBuilder } from 'kysely';
 import { ManagerError } from '../../contracts/errors.js';
-import { secondsAgo, secondsFromNow, type Retention } from '../expressions.js';
+import { queryRow, queryRows, secondsFromNow } from '../expressions.js';
 import { retryOnDeadlock } from '../retry-on-deadlock.js';
 import { requireAmount, requireSeconds, roundAmount } from './amounts.js';
 import type { ResourcesDb, Row } from './schema.js';
@@ -14,19 +14,7 @@ export interface AllocationRequest {
   readonly leaseSeconds: number;
 }
 
-const columns = [
-  'id',
-  'requestId',
-  'clusterId',
-  'operationId',
-  'pool',
-  'resource',
-  'amount',
-  'state',
-  'leaseExpiresAt',
-] as const;
-
-export type AllocationRow = Row<'allocations', typeof columns>;
+export type AllocationRow = Row<'allocations'>;
 
 /** An amount that could not be had: `free` is what the pool, or the cluster's quota, has left. */
 export interface Shortage {
@@ -57,21 +45,16 @@ type Answer =
 export async function allocate(db: ResourcesDb, request: AllocationRequest): Promise<AllocationOutcome> {
   const { requestId, clusterId, operationId, leaseSeconds } = request;
   const amounts = JSON.stringify(validAmounts(request));
-  const answer = await retryOnDeadlock(async () => {
-    const { rows } = await sql<{ answer: Answer }>`
-      select allocate(${requestId}, ${clusterId}, ${operationId}, ${amounts}::jsonb, ${leaseSeconds}) as answer
-    `.execute(db);
-    return rows[0]?.answer;
-  });
-  if (!answer) throw new Error(`The request ${requestId} was not answered`);
+  const row = await retryOnDeadlock(
+    () => queryRow<{ answer: Answer }>(db)`
+      select allocate(${requestId}, ${clusterId}, ${operationId}, ${amounts}::jsonb, ${leaseSeconds}) as answer`,
+  );
+  if (!row) throw new Error(`The request ${requestId} was not answered`);
+  const { answer } = row;
   if ('short' in answer) return { state: 'short', what: answer.short };
   if ('refused' in answer) throw refusalOf(request, answer);
-  const grants = await db
-    .selectFrom('allocations')
-    .select(columns)
-    .where('requestId', '=', requestId)
-    .orderBy('id')
-    .execute();
+  const grants = await queryRows<AllocationRow>(db)`
+    select * from allocations where request_id = ${requestId} order by id`;
   return { state: 'granted', grants };
 }
 
@@ -111,7 +94,7 @@ function refusalOf(
     case 'unknown':
       return new ManagerError(
         'not_found',
-        `There is no ${answer.what.map(({ pool, resource }) => `${resource} in a pool "${pool}"`).join(', no ')}; ` +
+        `${answer.what.map(({ pool, resource }) => `Pool "${pool}" has no ${resource}`).join(', ')}; ` +
           'add it to the pool, or ask for what the pools list',
       );
     default:
@@ -141,11 +124,16 @@ export const expireAllocations = (db: ResourcesDb, limit: number): Promise<numbe
     'expired',
   );
 
-const endAllocations = (db: ResourcesDb, ids: RawBuilder<unknown>, state: 'released' | 'expired'): Promise<number[]> =>
-  retryOnDeadlock(async () => {
-    const { rows } = await sql<{ id: number }>`select id from end_allocations(${ids}, ${state}) as id`.execute(db);
-    return rows.map(({ id }) => id);
-  });
+const endAllocations = async (
+  db: ResourcesDb,
+  ids: RawBuilder<unknown>,
+  state: 'released' | 'expired',
+): Promise<number[]> =>
+  idsOf(
+    await retryOnDeadlock(() => queryRows<{ id: number }>(db)`select id from end_allocations(${ids}, ${state}) as id`),
+  );
+
+const idsOf = (rows: readonly { readonly id: number }[]): number[] => rows.map(({ id }) => id);
 
 /**
  * Sets the leases of held allocations to end in `leaseSeconds` from now.
@@ -157,51 +145,24 @@ export async function extendAllocations(
   leaseSeconds: number,
 ): Promise<number[]> {
   requireSeconds('leaseSeconds', leaseSeconds);
-  const { rows } = await sql<{ id: number }>`
+  const rows = await queryRows<{ id: number }>(db)`
     with held as (
       select id from allocations where id = any(${[...allocationIds]}::bigint[]) and state = 'held'
       order by id for no key update
     )
     update allocations a set lease_expires_at = ${secondsFromNow(leaseSeconds)}
-    from held where a.id = held.id returning a.id`.execute(db);
-  return rows.map(({ id }) => id).sort((a, b) => a - b);
+    from held where a.id = held.id returning a.id`;
+  return idsOf(rows).sort((a, b) => a - b);
 }
 
 /** An allocation, held or ended. */
 export const findAllocation = (db: ResourcesDb, id: number): Promise<AllocationRow | undefined> =>
-  db.selectFrom('allocations').select(columns).where('id', '=', id).executeTakeFirst();
+  db.selectFrom('allocations').selectAll().where('id', '=', id).executeTakeFirst();
 
 /** The held allocations of a cluster by id. @param page.after the last id of the page before. */
 export const allocationsOf = (
   db: ResourcesDb,
   clusterId: string,
   { after = 0, limit }: { readonly after?: number; readonly limit: number },
-): Promise<AllocationRow[]> =>
-  db
-    .selectFrom('allocations')
-    .select(columns)
-    .where('clusterId', '=', clusterId)
-    .where('state', '=', 'held')
-    .where('id', '>', after)
-    .orderBy('id')
-    .limit(limit)
-    .execute();
-
-/**
- * Deletes requests past their retention of which nothing is held, with their allocations; the ledger keeps its entries.
- * @returns the number of requests; `limit` means that there may be more.
- */
-export async function pruneAllocations(db: ResourcesDb, { keepSeconds, limit }: Retention): Promise<number> {
-  const { rows } = await sql<{ pruned: number }>`
-    with past as (
-      select r.id from allocation_requests r where r.at < ${secondsAgo(keepSeconds)}
-        and not exists (select 1 from allocations a where a.request_id = r.id and a.state = 'held')
-      order by r.at limit ${limit} for update of r skip locked
-    ), without_allocations as (
-      delete from allocations a using past where a.request_id = past.id
-    ), deleted as (
-      delete from allocation_requests r using past where r.id = past.id returning 1
-    )
-    select count(*) as pruned from deleted`.execute(db);
-  return rows[0]?.pruned ?? 0;
-}
+): Promise<AllocationRow[]> => queryRows<AllocationRow>(db)`
+  select * from allocations where cluster_id = ${clusterId} and state = 'held' and id > ${after} order by id limit ${limit}`;

@@ -1,35 +1,21 @@
 import { sql } from 'kysely';
 import { ManagerError } from '../../contracts/errors.js';
 import { inTransaction } from '../database.js';
+import { queryRow, queryRows } from '../expressions.js';
 import { requireAmount } from './amounts.js';
-import type { ResourcesDb } from './schema.js';
+import type { ResourcesDb, Row } from './schema.js';
 
 /** How much a cluster may use up in all: tokens, usd. What is used does not come back. */
-export interface BudgetRow {
-  readonly id: string;
-  readonly clusterId: string;
-  readonly resource: string;
+export interface BudgetRow extends Omit<Row<'budgets'>, 'limitAmount'> {
   readonly limit: number;
-  readonly reserved: number;
-  readonly committed: number;
-  /** Spent beyond the limit: it is reported, and nothing more can be held while it lasts. */
-  readonly overdrawn: number;
   /** limit - reserved - committed - overdrawn, at least 0. */
   readonly left: number;
 }
 
-const columns = [
-  'id',
-  'clusterId',
-  'resource',
-  'limitAmount as limit',
-  'reserved',
-  'committed',
-  'overdrawn',
-  sql<number>`greatest(0, limit_amount - reserved - committed - overdrawn)`.as('left'),
-] as const;
+const columns = sql`id, cluster_id, resource, limit_amount as "limit", reserved, committed, overdrawn,
+  greatest(0, limit_amount - reserved - committed - overdrawn) as "left"`;
 
-const noSuchBudget = (id: string): ManagerError => new ManagerError('not_found', `There is no budget "${id}"`);
+const noSuchBudget = (id: string): ManagerError => new ManagerError('not_found', `Budget "${id}" does not exist`);
 
 /**
  * Creates a budget, or changes its limit.
@@ -41,11 +27,9 @@ export async function putBudget(
 ): Promise<BudgetRow> {
   requireAmount('limit', limit);
   return inTransaction(db, async (tx) => {
-    await tx
-      .insertInto('budgets')
-      .values({ id, clusterId, resource, limitAmount: limit })
-      .onConflict((conflict) => conflict.column('id').doNothing())
-      .execute();
+    await sql`
+      insert into budgets (id, cluster_id, resource, limit_amount) values (${id}, ${clusterId}, ${resource}, ${limit})
+      on conflict (id) do nothing`.execute(tx);
     const known = await lockBudget(tx, id);
     if (known.clusterId !== clusterId || known.resource !== resource) {
       throw new ManagerError(
@@ -60,41 +44,28 @@ export async function putBudget(
           'set at least their sum',
       );
     }
-    return tx
-      .updateTable('budgets')
-      .set({ limitAmount: limit })
-      .where('id', '=', id)
-      .returning(columns)
-      .executeTakeFirstOrThrow();
+    await tx.updateTable('budgets').set({ limitAmount: limit }).where('id', '=', id).execute();
+    return lockBudget(tx, id);
   });
 }
 
 /** @throws ManagerError `not_found`. */
-export const lockBudget = (tx: ResourcesDb, id: string): Promise<BudgetRow> =>
-  tx
-    .selectFrom('budgets')
-    .select(columns)
-    .where('id', '=', id)
-    .forNoKeyUpdate()
-    .executeTakeFirstOrThrow(() => noSuchBudget(id));
+export async function lockBudget(tx: ResourcesDb, id: string): Promise<BudgetRow> {
+  const budget = await queryRow<BudgetRow>(tx)`select ${columns} from budgets where id = ${id} for no key update`;
+  if (!budget) throw noSuchBudget(id);
+  return budget;
+}
 
 export const findBudget = (db: ResourcesDb, id: string): Promise<BudgetRow | undefined> =>
-  db.selectFrom('budgets').select(columns).where('id', '=', id).executeTakeFirst();
+  queryRow<BudgetRow>(db)`select ${columns} from budgets where id = ${id}`;
 
 /** The budgets of a cluster by id. @param page.after the last id of the page before. */
 export const budgetsOf = (
   db: ResourcesDb,
   clusterId: string,
   { after = '', limit }: { readonly after?: string; readonly limit: number },
-): Promise<BudgetRow[]> =>
-  db
-    .selectFrom('budgets')
-    .select(columns)
-    .where('clusterId', '=', clusterId)
-    .where('id', '>', after)
-    .orderBy('id')
-    .limit(limit)
-    .execute();
+): Promise<BudgetRow[]> => queryRows<BudgetRow>(db)`
+  select ${columns} from budgets where cluster_id = ${clusterId} and id > ${after} order by id limit ${limit}`;
 
 /** Changes a locked budget, and writes the ledger entry that explains it. */
 export async function changeBudget(
@@ -113,21 +84,17 @@ export async function changeBudget(
     .insertInto('budgetLedger')
     .values({ ...entry, reserved, committed, overdrawn })
     .execute();
-  return tx
-    .updateTable('budgets')
-    .set({
-      reserved: sql`reserved + ${reserved}::numeric`,
-      committed: sql`committed + ${committed}::numeric`,
-      overdrawn: sql`overdrawn + ${overdrawn}::numeric`,
-    })
-    .where('id', '=', budgetId)
-    .returning(columns)
-    .executeTakeFirstOrThrow(() => noSuchBudget(budgetId));
+  const budget = await queryRow<BudgetRow>(tx)`
+    update budgets set reserved = reserved + ${reserved}::numeric, committed = committed + ${committed}::numeric,
+      overdrawn = overdrawn + ${overdrawn}::numeric
+    where id = ${budgetId} returning ${columns}`;
+  if (!budget) throw noSuchBudget(budgetId);
+  return budget;
 }
 
 /** Budgets whose amounts are not the sums of their entries, or whose reserved amount is not that of their open holds. */
-export async function budgetDifferences(db: ResourcesDb): Promise<{ readonly budgetId: string }[]> {
-  const { rows } = await sql<{ budgetId: string }>`
+export const budgetDifferences = (db: ResourcesDb): Promise<{ readonly budgetId: string }[]> =>
+  queryRows<{ budgetId: string }>(db)`
     select b.id as budget_id from budgets b
     left join (select budget_id, sum(reserved) as reserved, sum(committed) as committed, sum(overdrawn) as overdrawn
       from budget_ledger group by 1) l on l.budget_id = b.id
@@ -135,6 +102,4 @@ export async function budgetDifferences(db: ResourcesDb): Promise<{ readonly bud
     where (b.reserved, b.committed, b.overdrawn)
         <> (coalesce(l.reserved, 0), coalesce(l.committed, 0), coalesce(l.overdrawn, 0))
       or b.reserved <> coalesce(h.open, 0)
-    order by b.id limit 1000`.execute(db);
-  return rows;
-}
+    order by b.id limit 1000`;

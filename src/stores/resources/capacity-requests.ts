@@ -1,26 +1,11 @@
+import { sql } from 'kysely';
 import { ManagerError } from '../../contracts/errors.js';
-import { deletePast, json, now, secondsFromNow, type Retention } from '../expressions.js';
+import { json, newestRows, now, queryRow, queryRows, secondsFromNow } from '../expressions.js';
 import { requireSeconds } from './amounts.js';
 import type { ResourcesDb, Row } from './schema.js';
 
-const columns = [
-  'no',
-  'id',
-  'clusterId',
-  'operationId',
-  'round',
-  'need',
-  'reason',
-  'state',
-  'openedAt',
-  'deadlineAt',
-  'answeredAt',
-  'answeredBy',
-  'answer',
-] as const;
-
 /** What a cluster asks the orchestrator for, because the registered agents cannot give it. */
-export type CapacityRequestRow = Row<'capacityRequests', typeof columns>;
+export type CapacityRequestRow = Row<'capacityRequests'>;
 
 export type CapacityRequestState = CapacityRequestRow['state'];
 
@@ -46,16 +31,8 @@ export async function openCapacityRequest(
     .values({ ...request, need: json(need), deadlineAt: secondsFromNow(deadlineSeconds) })
     .onConflict((conflict) => conflict.doNothing())
     .execute();
-  const rows = await db
-    .selectFrom('capacityRequests')
-    .select(columns)
-    .where((either) =>
-      either.or([
-        either.and([either('operationId', '=', operationId), either('round', '=', round)]),
-        either('id', '=', id),
-      ]),
-    )
-    .execute();
+  const rows = await queryRows<CapacityRequestRow>(db)`
+    select * from capacity_requests where id = ${id} or (operation_id = ${operationId} and round = ${round})`;
   const own = rows.find((row) => row.operationId === operationId && row.round === round && row.clusterId === clusterId);
   if (own) return own;
   const [other] = rows;
@@ -69,7 +46,7 @@ export async function openCapacityRequest(
 }
 
 export const findCapacityRequest = (db: ResourcesDb, id: string): Promise<CapacityRequestRow | undefined> =>
-  db.selectFrom('capacityRequests').select(columns).where('id', '=', id).executeTakeFirst();
+  db.selectFrom('capacityRequests').selectAll().where('id', '=', id).executeTakeFirst();
 
 /**
  * Answers an open request before its deadline. The same answer by the same party again is confirmed.
@@ -81,22 +58,15 @@ export async function saveCapacityAnswer(
   given: { readonly state: 'granted' | 'denied'; readonly by: string; readonly answer: unknown },
 ): Promise<CapacityRequestRow> {
   const answer = json(given.answer);
-  const saved = await db
-    .updateTable('capacityRequests')
-    .set({ state: given.state, answeredAt: now, answeredBy: given.by, answer })
-    .where('id', '=', id)
-    .where('state', '=', 'open')
-    .where('deadlineAt', '>', now)
-    .returning(columns)
-    .executeTakeFirst();
+  const saved = await queryRow<CapacityRequestRow>(db)`
+    update capacity_requests set state = ${given.state}, answered_at = ${now}, answered_by = ${given.by}, answer = ${answer}
+    where id = ${id} and state = 'open' and deadline_at > ${now} returning *`;
   if (saved) return saved;
-  const known = await db
-    .selectFrom('capacityRequests')
-    .select(columns)
-    .select((known) => known('answer', '=', answer).as('isSameAnswer'))
-    .where('id', '=', id)
-    .executeTakeFirst();
-  if (!known) throw new ManagerError('not_found', `There is no resource request "${id}"; list those that are open`);
+  const known = await queryRow<CapacityRequestRow & { isSameAnswer: boolean | null }>(db)`
+    select *, answer = ${answer} as is_same_answer from capacity_requests where id = ${id}`;
+  if (!known) {
+    throw new ManagerError('not_found', `Resource request "${id}" does not exist; list those that are open`);
+  }
   const { isSameAnswer, ...request } = known;
   if (isSameAnswer && request.state === given.state && request.answeredBy === given.by) return request;
   throw new ManagerError(
@@ -113,59 +83,30 @@ const endOf = ({ state, answeredAt, answeredBy, deadlineAt }: CapacityRequestRow
 
 /** Expires requests whose deadline has passed, at most `limit`. @returns their ids. */
 export async function expireCapacityRequests(db: ResourcesDb, limit: number): Promise<string[]> {
-  const expired = await db
-    .with('late', (query) =>
-      query
-        .selectFrom('capacityRequests')
-        .select('id')
-        .where('state', '=', 'open')
-        .where('deadlineAt', '<=', now)
-        .orderBy('deadlineAt')
-        .limit(limit)
-        .forUpdate()
-        .skipLocked(),
-    )
-    .updateTable('capacityRequests')
-    .from('late')
-    .set({ state: 'expired', answeredAt: now })
-    .whereRef('capacityRequests.id', '=', 'late.id')
-    .returning('capacityRequests.id')
-    .execute();
+  const expired = await queryRows<{ id: string }>(db)`
+    update capacity_requests set state = 'expired', answered_at = ${now} where id = any(array(
+      select id from capacity_requests where state = 'open' and deadline_at <= ${now}
+      order by deadline_at limit ${limit} for update skip locked)) returning id`;
   return expired.map(({ id }) => id);
 }
 
 /** Expires the open requests of an operation that has ended: an answer would change nothing. */
 export async function withdrawCapacityRequests(db: ResourcesDb, operationId: string): Promise<void> {
-  await db
-    .updateTable('capacityRequests')
-    .set({ state: 'expired', answeredAt: now, answer: json({ reason: 'the operation that asked is over' }) })
-    .where('operationId', '=', operationId)
-    .where('state', '=', 'open')
-    .execute();
+  await sql`
+    update capacity_requests set state = 'expired', answered_at = ${now},
+      answer = ${json({ reason: 'the operation that asked is over' })}
+    where operation_id = ${operationId} and state = 'open'`.execute(db);
 }
 
 export interface CapacityRequestFilter {
   readonly state?: CapacityRequestState;
   readonly clusterId?: string;
-  /** Only requests before this one: the `no` of the last one of the page before. */
   readonly before?: number;
   readonly limit: number;
 }
 
-/** Newest first. */
+/** Newest first. @param filter.before the `no` of the last request of the page before. */
 export const listCapacityRequests = (
   db: ResourcesDb,
-  { state, clusterId, before, limit }: CapacityRequestFilter,
-): Promise<CapacityRequestRow[]> =>
-  db
-    .selectFrom('capacityRequests')
-    .select(columns)
-    .$if(state !== undefined, (query) => query.where('state', '=', state ?? 'open'))
-    .$if(clusterId !== undefined, (query) => query.where('clusterId', '=', clusterId ?? ''))
-    .$if(before !== undefined, (query) => query.where('no', '<', before ?? 0))
-    .orderBy('no', 'desc')
-    .limit(limit)
-    .execute();
-
-export const pruneCapacityRequests = (db: ResourcesDb, retention: Retention): Promise<number> =>
-  deletePast(db, 'capacityRequests', 'answeredAt', retention);
+  { state, clusterId, ...page }: CapacityRequestFilter,
+): Promise<CapacityRequestRow[]> => newestRows(db, 'capacityRequests', { state, clusterId }, page);

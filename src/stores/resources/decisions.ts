@@ -1,24 +1,9 @@
-import { sql } from 'kysely';
 import { ManagerError } from '../../contracts/errors.js';
-import { deletePast, json, type Retention } from '../expressions.js';
+import { json, newestRows, queryRow, queryRows } from '../expressions.js';
 import type { ResourcesDb, Row } from './schema.js';
 
-const columns = [
-  'no',
-  'id',
-  'clusterId',
-  'operationId',
-  'round',
-  'at',
-  'decision',
-  'facts',
-  'sentence',
-  'outcome',
-  'outcomeDetail',
-] as const;
-
 /** A decision about a cluster's size, with the facts it was made from and what became of it. */
-export type DecisionRow = Row<'decisions', typeof columns>;
+export type DecisionRow = Row<'decisions'>;
 
 export interface NewDecision extends Omit<DecisionRow, 'no' | 'at' | 'outcome' | 'outcomeDetail'> {
   readonly atMs: number;
@@ -34,29 +19,21 @@ export async function saveDecision(
       .insertInto('decisions')
       .values({ ...columnsAsGiven, at: new Date(atMs), decision: json(decision), facts: json(facts) })
       .onConflict((conflict) => conflict.column('id').doNothing())
-      .returning(columns)
+      .returningAll()
       .executeTakeFirst()) ?? (await findDecision(db, columnsAsGiven.id));
   if (!saved) throw new Error(`Decision ${columnsAsGiven.id} was not written`);
   return saved;
 }
 
 export const findDecision = (db: ResourcesDb, id: string): Promise<DecisionRow | undefined> =>
-  db.selectFrom('decisions').select(columns).where('id', '=', id).executeTakeFirst();
+  db.selectFrom('decisions').selectAll().where('id', '=', id).executeTakeFirst();
 
 /** Newest first. @param page.before the `no` of the last decision of the page before. */
 export const listDecisions = (
   db: ResourcesDb,
   clusterId: string,
-  { before, limit }: { readonly before?: number; readonly limit: number },
-): Promise<DecisionRow[]> =>
-  db
-    .selectFrom('decisions')
-    .select(columns)
-    .where('clusterId', '=', clusterId)
-    .$if(before !== undefined, (query) => query.where('no', '<', before ?? 0))
-    .orderBy('no', 'desc')
-    .limit(limit)
-    .execute();
+  page: { readonly before?: number; readonly limit: number },
+): Promise<DecisionRow[]> => newestRows(db, 'decisions', { clusterId }, page);
 
 /**
  * Records what became of a decision. The first outcome stays.
@@ -69,14 +46,10 @@ export async function recordOutcome(
   detail: unknown = null,
 ): Promise<DecisionRow> {
   const saved =
-    (await db
-      .updateTable('decisions')
-      .set({ outcome, outcomeDetail: json(detail) })
-      .where('id', '=', id)
-      .where('outcome', 'is', null)
-      .returning(columns)
-      .executeTakeFirst()) ?? (await findDecision(db, id));
-  if (!saved) throw new ManagerError('not_found', `There is no decision "${id}"`);
+    (await queryRow<DecisionRow>(db)`
+      update decisions set outcome = ${outcome}, outcome_detail = ${json(detail)}
+      where id = ${id} and outcome is null returning *`) ?? (await findDecision(db, id));
+  if (!saved) throw new ManagerError('not_found', `Decision "${id}" does not exist`);
   if (saved.outcome === outcome) return saved;
   throw new ManagerError(
     'state_conflict',
@@ -96,8 +69,8 @@ export interface OpenClaim {
 }
 
 /** Decisions to grow that have no outcome yet, with their accounts: the clusters that compete for what is free. */
-export async function openClaims(db: ResourcesDb, { limit }: { readonly limit: number }): Promise<OpenClaim[]> {
-  const { rows } = await sql<OpenClaim>`
+export const openClaims = (db: ResourcesDb, { limit }: { readonly limit: number }): Promise<OpenClaim[]> =>
+  queryRows<OpenClaim>(db)`
     select d.cluster_id, a.weight, a.per_member, (d.decision ->> 'desired')::integer as desired, d.at as since,
       coalesce((select json_object_agg(q.resource, q.quota) from quotas q
         where q.cluster_id = d.cluster_id and q.quota is not null), '{}') as quota
@@ -105,9 +78,4 @@ export async function openClaims(db: ResourcesDb, { limit }: { readonly limit: n
       where outcome is null and operation_id is not null and decision ->> 'direction' = 'out' and at > now() - interval '7 days'
       order by cluster_id, at desc) d
     join accounts a on a.cluster_id = d.cluster_id and a.state = 'open'
-    order by d.at limit ${limit}`.execute(db);
-  return rows;
-}
-
-export const pruneDecisions = (db: ResourcesDb, retention: Retention): Promise<number> =>
-  deletePast(db, 'decisions', 'at', retention);
+    order by d.at limit ${limit}`;

@@ -1,14 +1,11 @@
-import { sql } from 'kysely';
 import { ManagerError } from '../../contracts/errors.js';
 import { inTransaction } from '../database.js';
-import { deletePast, now, secondsFromNow, type Retention } from '../expressions.js';
+import { now, queryRow, queryRows, secondsFromNow } from '../expressions.js';
 import { requireAmount, requireSeconds, roundAmount } from './amounts.js';
 import { changeBudget, lockBudget, type BudgetRow } from './budgets.js';
 import type { ResourcesDb, Row } from './schema.js';
 
-const columns = ['id', 'budgetId', 'amount', 'state', 'actual', 'overdrawn', 'leaseExpiresAt', 'reservedBy'] as const;
-
-export type HoldRow = Row<'holds', typeof columns>;
+export type HoldRow = Row<'holds'>;
 
 /** A hold and its budget after a change. */
 export interface HoldOutcome {
@@ -47,7 +44,7 @@ export async function placeHold(
       .insertInto('holds')
       .values({ id: holdId, budgetId, amount, reservedBy, leaseExpiresAt: secondsFromNow(leaseSeconds) })
       .onConflict((conflict) => conflict.column('id').doNothing())
-      .returning(columns)
+      .returningAll()
       // The same id was used at the same moment under another budget's lock.
       .executeTakeFirstOrThrow(() => otherContent(holdId));
     const change = { budgetId, holdId, reserved: amount, reason: 'reserved' } as const;
@@ -57,12 +54,8 @@ export async function placeHold(
 
 /** Locks the account, so that it cannot be closed meanwhile: nothing is reserved after it is closed. */
 async function requireOpenAccount(tx: ResourcesDb, { id, clusterId }: BudgetRow): Promise<void> {
-  const account = await tx
-    .selectFrom('accounts')
-    .select('state')
-    .where('clusterId', '=', clusterId)
-    .forShare()
-    .executeTakeFirst();
+  const account = await queryRow<Pick<Row<'accounts'>, 'state'>>(tx)`
+    select state from accounts where cluster_id = ${clusterId} for share`;
   if (!account) {
     throw new ManagerError(
       'not_found',
@@ -115,12 +108,10 @@ export async function commitHold(db: ResourcesDb, holdId: string, used: number):
     }
     const held = hold.state === 'open' ? hold.amount : 0;
     // PostgreSQL's numeric is exact, where floating point is not.
-    const { rows } = await sql<{ committed: number; overdrawn: number }>`
+    const spent = await queryRow<{ committed: number; overdrawn: number }>(tx)`
       select least(${actual}::numeric, free) as committed, ${actual}::numeric - least(${actual}::numeric, free) as overdrawn
-      from (select limit_amount - committed - reserved + ${held}::numeric as free from budgets where id = ${budget.id}) b
-    `.execute(tx);
-    const { committed = 0, overdrawn = 0 } = rows[0] ?? {};
-    return endHold(tx, hold, { state: 'committed', reserved: -held, actual, committed, overdrawn });
+      from (select limit_amount - committed - reserved + ${held}::numeric as free from budgets where id = ${budget.id}) b`;
+    return endHold(tx, hold, { state: 'committed', reserved: -held, actual, ...spent });
   });
 }
 
@@ -139,14 +130,8 @@ export const releaseHold = (db: ResourcesDb, holdId: string): Promise<HoldOutcom
 
 /** Ends holds whose lease has run out, at most `limit`. @returns the ids of those that are expired now. */
 export async function expireHolds(db: ResourcesDb, limit: number): Promise<string[]> {
-  const due = await db
-    .selectFrom('holds')
-    .select('id')
-    .where('state', '=', 'open')
-    .where('leaseExpiresAt', '<=', now)
-    .orderBy('leaseExpiresAt')
-    .limit(limit)
-    .execute();
+  const due = await queryRows<{ id: string }>(db)`
+    select id from holds where state = 'open' and lease_expires_at <= ${now} order by lease_expires_at limit ${limit}`;
   const expired: string[] = [];
   for (const { id } of due) {
     const { reservation } = await withHold(db, id, async (tx, hold, budget) =>
@@ -160,18 +145,7 @@ export async function expireHolds(db: ResourcesDb, limit: number): Promise<strin
 }
 
 export const findHold = (db: ResourcesDb, id: string): Promise<HoldRow | undefined> =>
-  db.selectFrom('holds').select(columns).where('id', '=', id).executeTakeFirst();
-
-/**
- * Deletes holds that ended long ago, and merges the old ledger entries of each budget into one.
- * @returns rows deleted; `limit` or more means that there may be more.
- */
-export async function pruneHolds(db: ResourcesDb, retention: Retention): Promise<number> {
-  const holds = await deletePast(db, 'holds', 'endedAt', retention);
-  const { rows } = await sql<{ pruned: number }>`
-    select prune_budget_ledger(${retention.keepSeconds}, ${retention.limit}) as pruned`.execute(db);
-  return holds + (rows[0]?.pruned ?? 0);
-}
+  db.selectFrom('holds').selectAll().where('id', '=', id).executeTakeFirst();
 
 /** Every change of a hold locks the budget first: no hold of it changes under that lock. */
 const withHold = (
@@ -183,7 +157,7 @@ const withHold = (
     const known = await findHold(tx, id);
     const budget = known && (await lockBudget(tx, known.budgetId));
     const hold = budget && (await findHold(tx, id));
-    if (!hold) throw new ManagerError('not_found', `There is no reservation "${id}"`);
+    if (!hold) throw new ManagerError('not_found', `Reservation "${id}" does not exist`);
     return work(tx, hold, budget);
   });
 
@@ -203,7 +177,7 @@ async function endHold(
     .updateTable('holds')
     .set({ state, actual, overdrawn, endedAt: now })
     .where('id', '=', id)
-    .returning(columns)
+    .returningAll()
     .executeTakeFirstOrThrow();
   const entry = { budgetId, holdId: id, reserved, committed, overdrawn, reason: state };
   return { reservation, budget: await changeBudget(tx, entry) };

@@ -12,6 +12,7 @@ export * from './holds.js';
 export * from './scaling-memory.js';
 export type { ResourcesDb, ResourcesSchema } from './schema.js';
 export * from './scores.js';
+export * from './retention.js';
 export * from './usage.js';
 export { usageRulesOf } from './usage-rules.js';
 

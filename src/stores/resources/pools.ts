@@ -1,8 +1,9 @@
 import { sql } from 'kysely';
 import { ManagerError } from '../../contracts/errors.js';
 import { inTransaction } from '../database.js';
+import { queryRows } from '../expressions.js';
 import { requireAmount } from './amounts.js';
-import type { ResourcesDb } from './schema.js';
+import type { ResourcesDb, Row } from './schema.js';
 
 /** Capacity that clusters share, such as an LLM provider's tokensPerMinute. */
 export interface PoolView {
@@ -47,11 +48,9 @@ export async function putPool(
   for (const [resource, amount] of Object.entries(capacity)) requireAmount(`capacity.${resource}`, amount);
   const labels = JSON.stringify(pool.labels ?? {});
   return inTransaction(db, async (tx) => {
-    await tx
-      .insertInto('pools')
-      .values({ name, labels })
-      .onConflict((conflict) => conflict.column('name').doUpdateSet({ labels }))
-      .execute();
+    await sql`
+      insert into pools (name, labels) values (${name}, ${labels}::jsonb)
+      on conflict (name) do update set labels = excluded.labels`.execute(tx);
     await refuseBelowUsed(tx, name, capacity);
     await sql`
       delete from pool_capacities where pool = ${name} and resource <> all(${Object.keys(capacity)}::text[])
@@ -72,13 +71,8 @@ async function refuseBelowUsed(
   pool: string,
   capacity: Readonly<Record<string, number>>,
 ): Promise<void> {
-  const rows = await tx
-    .selectFrom('poolCapacities')
-    .select(['resource', 'used'])
-    .where('pool', '=', pool)
-    .orderBy('resource')
-    .forNoKeyUpdate()
-    .execute();
+  const rows = await queryRows<Row<'poolCapacities'>>(tx)`
+    select * from pool_capacities where pool = ${pool} order by resource for no key update`;
   // A resource may be called like a property that every object has.
   const wanted = (resource: string): number => (Object.hasOwn(capacity, resource) ? (capacity[resource] ?? 0) : 0);
   const short = rows.filter(({ resource, used }) => wanted(resource) < used);
@@ -97,17 +91,12 @@ async function refuseBelowUsed(
 }
 
 /** The first six held allocations of each resource. */
-async function allocationsFrom(
-  tx: ResourcesDb,
-  pool: string,
-): Promise<{ readonly resource: string; readonly id: number; readonly clusterId: string; readonly amount: number }[]> {
-  const { rows } = await sql<{ resource: string; id: number; clusterId: string; amount: number }>`
-    select a.resource, a.id, a.cluster_id, a.amount from pool_capacities c
+const allocationsFrom = (tx: ResourcesDb, pool: string): Promise<Row<'allocations'>[]> =>
+  queryRows<Row<'allocations'>>(tx)`
+    select a.* from pool_capacities c
     cross join lateral (select * from allocations where pool = c.pool and resource = c.resource and state = 'held'
       order by id limit 6) a
-    where c.pool = ${pool} order by a.resource, a.id`.execute(tx);
-  return rows;
-}
+    where c.pool = ${pool} order by a.resource, a.id`;
 
 /** @throws ManagerError `state_conflict` while something is allocated from it, `not_found`. */
 export async function removePool(db: ResourcesDb, name: string): Promise<void> {
@@ -115,6 +104,6 @@ export async function removePool(db: ResourcesDb, name: string): Promise<void> {
     await refuseBelowUsed(tx, name, {});
     await tx.deleteFrom('poolCapacities').where('pool', '=', name).execute();
     const { numDeletedRows } = await tx.deleteFrom('pools').where('name', '=', name).executeTakeFirst();
-    if (numDeletedRows !== 1n) throw new ManagerError('not_found', `There is no pool "${name}"`);
+    if (numDeletedRows !== 1n) throw new ManagerError('not_found', `Pool "${name}" does not exist`);
   });
 }

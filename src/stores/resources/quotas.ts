@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import { ManagerError } from '../../contracts/errors.js';
 import { inTransaction } from '../database.js';
+import { queryRows } from '../expressions.js';
 import { requireAmount } from './amounts.js';
 import type { ResourcesDb } from './schema.js';
 
@@ -11,7 +12,7 @@ export interface QuotaRow {
   readonly held: number;
 }
 
-const columns = ['resource', 'quota', 'allocated as held'] as const;
+const columns = sql`resource, quota, allocated as held`;
 
 /**
  * Sets the quotas of a cluster: a resource that is not named has none any more.
@@ -27,13 +28,8 @@ export async function setQuotas(
     await sql`
       insert into quotas (cluster_id, resource) select ${clusterId}, unnest(${Object.keys(amounts).sort()}::text[])
       on conflict do nothing`.execute(tx);
-    const rows = await tx
-      .selectFrom('quotas')
-      .select(columns)
-      .where('clusterId', '=', clusterId)
-      .orderBy('resource')
-      .forNoKeyUpdate()
-      .execute();
+    const rows = await queryRows<QuotaRow>(tx)`
+      select ${columns} from quotas where cluster_id = ${clusterId} order by resource for no key update`;
     const tooLow = rows
       .filter(({ resource, held }) => Object.hasOwn(amounts, resource) && (amounts[resource] ?? 0) < held)
       .map(({ resource, held }) => `${resource} would be ${amounts[resource]}, but ${held} is held`);
@@ -52,26 +48,5 @@ export async function setQuotas(
 }
 
 /** The resources of a cluster that have a quota or of which it holds something, by name. */
-export const quotasOf = (db: ResourcesDb, clusterId: string): Promise<QuotaRow[]> =>
-  db
-    .selectFrom('quotas')
-    .select(columns)
-    .where('clusterId', '=', clusterId)
-    .where((either) => either.or([either('quota', 'is not', null), either('allocated', '>', 0)]))
-    .orderBy('resource')
-    .execute();
-
-/**
- * Deletes the quotas of closed accounts that hold nothing. Those of open accounts stay: an allocation may be about to use
- * them.
- * @returns how many; `limit` means that there may be more.
- */
-export async function pruneQuotas(db: ResourcesDb, { limit }: { readonly limit: number }): Promise<number> {
-  const { numAffectedRows } = await sql`
-    with past as (
-      select q.cluster_id, q.resource from quotas q join accounts a on a.cluster_id = q.cluster_id
-      where a.state = 'closed' and q.allocated = 0 limit ${limit} for update of q skip locked
-    )
-    delete from quotas q using past where q.cluster_id = past.cluster_id and q.resource = past.resource`.execute(db);
-  return Number(numAffectedRows ?? 0n);
-}
+export const quotasOf = (db: ResourcesDb, clusterId: string): Promise<QuotaRow[]> => queryRows<QuotaRow>(db)`
+  select ${columns} from quotas where cluster_id = ${clusterId} and (quota is not null or allocated > 0) order by resource`;

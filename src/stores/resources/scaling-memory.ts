@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import { deletePast, type Retention } from '../expressions.js';
+import { queryRows } from '../expressions.js';
 import type { ResourcesDb } from './schema.js';
 
 type Direction = 'out' | 'in';
@@ -51,7 +51,7 @@ export async function scalingMemories(
   { nowMs, windowSeconds, changesSeconds, gapSeconds }: MemoryRules,
 ): Promise<ReadonlyMap<string, ScalingMemory>> {
   const now = new Date(nowMs);
-  const { rows } = await sql<ScalingMemory & { clusterId: string }>`
+  const rows = await queryRows<ScalingMemory & { clusterId: string }>(db)`
     select c.id as cluster_id,
       (select coalesce(json_agg(json_build_object('atMs', ${ms('at')}, 'desired', desired) order by at), '[]')
         from recommendations where cluster_id = c.id and at > ${now}::timestamptz - make_interval(secs => ${windowSeconds})
@@ -74,7 +74,7 @@ export async function scalingMemories(
           where outcome <> 'unchanged' or decision ->> 'because' = 'asked' order by no desc limit 1) d
         where (outcome_detail ->> 'waitedFor')::integer > 0
           and at > ${now}::timestamptz - make_interval(secs => ${windowSeconds})) as wanted
-    from unnest(${[...clusterIds]}::text[]) as c (id)`.execute(db);
+    from unnest(${[...clusterIds]}::text[]) as c (id)`;
   return new Map(rows.map(({ clusterId, ...memory }) => [clusterId, memory]));
 }
 
@@ -114,26 +114,11 @@ export async function recordChange(
 /** Blocks a recommendation that had to be rolled back. A block is lengthened, never shortened. */
 export async function blockRecommendation(
   db: ResourcesDb,
-  { untilMs, ...block }: ScalingBlock & { readonly clusterId: string },
+  { clusterId, direction, desired, untilMs, reason }: ScalingBlock & { readonly clusterId: string },
 ): Promise<void> {
-  const until = new Date(untilMs);
-  await db
-    .insertInto('scalingBlocks')
-    .values({ ...block, until })
-    .onConflict((conflict) =>
-      conflict
-        .columns(['clusterId', 'direction', 'desired'])
-        .doUpdateSet({ until, reason: block.reason })
-        .where('scalingBlocks.until', '<', until),
-    )
-    .execute();
+  await sql`
+    insert into scaling_blocks as b (cluster_id, direction, desired, until, reason)
+    values (${clusterId}, ${direction}, ${desired}, ${new Date(untilMs)}, ${reason})
+    on conflict (cluster_id, direction, desired) do update set until = excluded.until, reason = excluded.reason
+    where b.until < excluded.until`.execute(db);
 }
-
-/**
- * @param retention.keepSeconds more than the window, the flap budget and a reversal together.
- * @returns rows deleted; `limit` or more means that there may be more.
- */
-export const pruneScalingMemory = async (db: ResourcesDb, retention: Retention): Promise<number> =>
-  (await deletePast(db, 'recommendations', 'at', retention)) +
-  (await deletePast(db, 'scalingChanges', 'at', retention)) +
-  (await deletePast(db, 'scalingBlocks', 'until', retention));

@@ -1,17 +1,10 @@
 import { sql } from 'kysely';
-import { deletePast, type Retention } from '../expressions.js';
-import type { ResourcesDb } from './schema.js';
+import { queryRows } from '../expressions.js';
+import type { ResourcesDb, Row } from './schema.js';
 
 /** A stability score with what it is made of. */
-export interface ScoreRow {
-  readonly clusterId: string;
+export interface ScoreRow extends Omit<Row<'stabilityScores'>, 'at'> {
   readonly atMs: number;
-  /** 0 to 1; null when it is not known, and then `unknown` says why. */
-  readonly score: number | null;
-  readonly parts: Readonly<Record<string, number | null>>;
-  readonly caps: readonly string[];
-  readonly assumed: readonly string[];
-  readonly unknown: string | null;
 }
 
 /** Saves scores of many clusters in one statement; a second one of the same moment is ignored. */
@@ -27,15 +20,7 @@ export async function saveScores(db: ResourcesDb, scores: readonly ScoreRow[]): 
 
 /** The last `count` scores of a cluster, oldest first. */
 export async function lastScores(db: ResourcesDb, clusterId: string, count: number): Promise<ScoreRow[]> {
-  const rows = await db
-    .selectFrom('stabilityScores')
-    .select(['clusterId', 'score', 'parts', 'caps', 'assumed', 'unknown', 'at'])
-    .where('clusterId', '=', clusterId)
-    .orderBy('at', 'desc')
-    .limit(count)
-    .execute();
+  const rows = await queryRows<Row<'stabilityScores'>>(db)`
+    select * from stability_scores where cluster_id = ${clusterId} order by at desc limit ${count}`;
   return rows.map(({ at, ...score }) => ({ ...score, atMs: at.getTime() })).reverse();
 }
-
-export const pruneScores = (db: ResourcesDb, retention: Retention): Promise<number> =>
-  deletePast(db, 'stabilityScores', 'at', retention);

@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
-import { deletePast, secondsAgo, type Retention } from '../expressions.js';
+import { queryRows } from '../expressions.js';
 import { requireAmount } from './amounts.js';
-import type { ResourcesDb } from './schema.js';
+import type { ResourcesDb, Row } from './schema.js';
 
 /** An amount in use. */
 export interface UsageSample {
@@ -12,16 +12,11 @@ export interface UsageSample {
   readonly atMs?: number;
 }
 
-export interface UsageReading {
-  readonly agentId: string;
-  readonly resource: string;
-  /** Smoothed amount, and the one of the slot before; null when there was none. */
-  readonly value: number;
-  readonly previous: number | null;
-  /** As it was last reported. */
-  readonly amount: number;
+export interface UsageReading extends Pick<
+  Row<'usageLatest'>,
+  'agentId' | 'resource' | 'value' | 'previous' | 'amount' | 'samples'
+> {
   readonly atMs: number;
-  readonly samples: number;
 }
 
 export interface UsageRules {
@@ -92,45 +87,6 @@ export async function recordUsage(
 
 /** The newest readings of agents; an agent that reported nothing has none. */
 export const usageOf = (db: ResourcesDb, agentIds: readonly string[]): Promise<UsageReading[]> =>
-  db
-    .selectFrom('usageLatest')
-    .select(['agentId', 'resource', 'value', 'previous', 'amount', 'lastAt as atMs', 'samples'])
-    .where(sql<boolean>`agent_id = any(${[...agentIds]}::text[])`)
-    .orderBy('agentId')
-    .orderBy('resource')
-    .execute();
-
-export interface UsageRollup {
-  readonly agentId: string;
-  readonly resource: string;
-  readonly from: Date;
-  /** Of the amounts that were reported. */
-  readonly mean: number;
-  readonly max: number;
-  readonly count: number;
-}
-
-/** What an agent used in the last `seconds`, in steps of five minutes, oldest first. */
-export const usageHistory = (
-  db: ResourcesDb,
-  agentId: string,
-  { seconds, limit }: { readonly seconds: number; readonly limit: number },
-): Promise<UsageRollup[]> =>
-  db
-    .selectFrom('usageRollups')
-    .select(['agentId', 'resource', 'slot as from', 'max', 'count', sql<number>`sum / count`.as('mean')])
-    .where('agentId', '=', agentId)
-    .where('slot', '>', secondsAgo(seconds))
-    .orderBy('slot')
-    .orderBy('resource')
-    .limit(limit)
-    .execute();
-
-/** @returns rows deleted; `limit` or more means that there may be more. */
-export async function pruneUsage(db: ResourcesDb, retention: Retention): Promise<number> {
-  const { keepSeconds, limit } = retention;
-  const { numAffectedRows } = await sql`
-    delete from usage_latest where ctid = any(array(select ctid from usage_latest
-      where last_at < (extract(epoch from now()) - ${keepSeconds}) * 1000 limit ${limit}))`.execute(db);
-  return (await deletePast(db, 'usageRollups', 'slot', retention)) + Number(numAffectedRows ?? 0n);
-}
+  queryRows<UsageReading>(db)`
+    select agent_id, resource, value, previous, amount, last_at as at_ms, samples from usage_latest
+    where agent_id = any(${[...agentIds]}::text[]) order by agent_id, resource`;

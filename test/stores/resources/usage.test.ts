@@ -3,13 +3,8 @@ import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { foldSample, type Ewma } from '../../../src/domain/scaling/ewma.js';
 import { defaultScalingRules as rules } from '../../../src/domain/scaling/rules.js';
-import {
-  recordUsage,
-  pruneUsage,
-  usageHistory,
-  usageOf,
-  type ResourcesDb,
-} from '../../../src/stores/resources/index.js';
+import { queryRows } from '../../../src/stores/expressions.js';
+import { recordUsage, pruneUsage, usageOf, type ResourcesDb } from '../../../src/stores/resources/index.js';
 import { createTestDatabases, type TestDatabases } from '../../support/database.js';
 import { fresh, times } from './builders.js';
 
@@ -26,6 +21,9 @@ afterAll(() => stores?.drop());
 const start = Math.floor(Date.now() / 300_000) * 300_000;
 const tell = (agentId: string, second: number, amount: number) =>
   recordUsage(db, [{ agentId, resource: 'slots', amount, atMs: start + second * 1000 }]);
+const rollupsOf = (agentId: string) =>
+  queryRows<{ count: number; mean: number; max: number }>(db)`
+    select count, sum / count as mean, max from usage_rollups where agent_id = ${agentId} order by slot, resource`;
 const reading = async (agentId: string) => (await usageOf(db, [agentId]))[0];
 
 describe('the usage reading', () => {
@@ -74,7 +72,7 @@ describe('the usage reading', () => {
     const before = await reading(agentId);
     for (const second of [75, 70, 31, 30]) await tell(agentId, second, 100);
     expect(await reading(agentId)).toEqual(before);
-    expect((await usageHistory(db, agentId, { seconds: 3600, limit: 10 }))[0]).toMatchObject({
+    expect((await rollupsOf(agentId))[0]).toMatchObject({
       count: 2,
       mean: 4,
       max: 5,
@@ -122,13 +120,13 @@ describe('the usage reading', () => {
 it('usage roll-ups have one row per five minutes, and old ones are deleted in chunks', async () => {
   const agentId = fresh('agent');
   for (let second = -7200; second < 0; second += 100) await tell(agentId, second, 10 + (second % 300) / 100);
-  const history = await usageHistory(db, agentId, { seconds: 8000, limit: 100 });
+  const history = await rollupsOf(agentId);
   expect(history).toHaveLength(24);
   for (const { count, mean, max } of history) expect({ count, mean, max }).toEqual({ count: 3, mean: 9, max: 10 });
   let trimmed = 0;
   for (let last = 5; last >= 5; trimmed += last) last = await pruneUsage(db, { keepSeconds: 3600, limit: 5 });
   expect(trimmed).toBeGreaterThanOrEqual(11);
-  const left = await usageHistory(db, agentId, { seconds: 8000, limit: 100 });
+  const left = await rollupsOf(agentId);
   expect(left.length).toBeLessThanOrEqual(13);
   expect(await reading(agentId)).toBeDefined();
 });
