@@ -1,6 +1,7 @@
 import { CamelCasePlugin, Kysely, PostgresDialect } from 'kysely';
 import pg from 'pg';
 import { pipelined } from './pipelined-pool.js';
+import { retryOnDeadlock } from './retry-on-deadlock.js';
 
 export interface DatabaseOptions {
   readonly url: string;
@@ -46,23 +47,11 @@ export function openDatabase<Schema>(options: DatabaseOptions): Kysely<Schema> {
   });
 }
 
-/**
- * Runs `work` in one transaction, again when PostgreSQL refused it for a reason that a second try removes:
- * serialization failure (40001) or deadlock (40P01).
- */
-export async function inTransaction<Schema, Result>(
+/** Runs `work` in one transaction, again when PostgreSQL ended it because of a deadlock. */
+export const inTransaction = <Schema, Result>(
   db: Kysely<Schema>,
   work: (tx: Kysely<Schema>) => Promise<Result>,
-): Promise<Result> {
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      return await db.transaction().execute(work);
-    } catch (error) {
-      const code = (error as { code?: string }).code;
-      if ((code !== '40001' && code !== '40P01') || attempt >= 5) throw error;
-    }
-  }
-}
+): Promise<Result> => retryOnDeadlock(() => db.transaction().execute(work));
 
 export const isDatabaseError = (error: unknown, constraint: string): boolean =>
   (error as { constraint?: string }).constraint === constraint;

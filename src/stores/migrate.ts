@@ -74,8 +74,7 @@ async function connect(client: pg.Client, name: string): Promise<void> {
     );
   }
   if (version < 140_000) {
-    throw new ManagerError(
-      'incompatible_service',
+    throw incompatible(
       `The database ${name} runs PostgreSQL ${Math.floor(version / 10_000)}; version 14 or newer is needed`,
     );
   }
@@ -97,10 +96,10 @@ async function readState(client: pg.Client): Promise<SchemaState> {
   };
 }
 
-async function hasTable(client: pg.Client, name: string): Promise<boolean> {
-  const { rows } = await client.query<{ there: boolean }>('select to_regclass($1) is not null as there', [name]);
-  return rows[0]?.there ?? false;
-}
+const hasTable = async (client: pg.Client, name: string): Promise<boolean> =>
+  (await client.query('select 1 where to_regclass($1) is not null', [name])).rowCount === 1;
+
+const incompatible = (detail: string): ManagerError => new ManagerError('incompatible_service', detail);
 
 const isUpToDate = (state: SchemaState, { migrations, functions }: SchemaFiles): boolean =>
   state.migrations.length === migrations.length &&
@@ -150,8 +149,7 @@ async function adoptEarlierSchema(
   const { rows } = await client.query<{ name: string }>('select name from kysely_migration order by name');
   const newest = rows.at(-1)?.name;
   if (newest !== undefined && newest !== schema.adopts) {
-    throw new ManagerError(
-      'incompatible_service',
+    throw incompatible(
       `The schema of ${schema.name} was written by another version of the manager: its newest migration is ${newest}, and ` +
         `only ${schema.adopts} can be brought to the present schema; start the build that wrote it, or use an empty database`,
     );
@@ -168,16 +166,14 @@ function refuseForeignSchema(name: string, applied: readonly string[], { migrati
   const known = migrations.map((migration) => migration.name);
   const unknown = applied.filter((migration) => !known.includes(migration));
   if (unknown.length > 0) {
-    throw new ManagerError(
-      'incompatible_service',
+    throw incompatible(
       `The schema of ${name} was written by a newer build of the manager: it has ${unknown.join(', ')}, which this build ` +
         `does not know; the newest it knows is ${known.at(-1)}. Migrations are never undone, so it changes nothing and does ` +
         'not wait: run the newer build',
     );
   }
   if (applied.some((migration, index) => migration !== known[index])) {
-    throw new ManagerError(
-      'incompatible_service',
+    throw incompatible(
       `The schema of ${name} was written by another version of the manager: it has ${applied.join(', ')}, where this build ` +
         `has ${known.join(', ')}; start the version that wrote it, or a newer one`,
     );
