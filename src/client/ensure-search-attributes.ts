@@ -6,8 +6,8 @@ const keyword = 2;
 const alreadyExists = 6;
 
 /**
- * Registers our search attributes where they are missing, so that any Temporal server can be used as it is.
- * A server that does not let us (a cloud namespace) must have them already: see docs/operations.md.
+ * Registers the manager's search attributes that are missing in a namespace. A server that does not allow it (Temporal
+ * Cloud) must have them already: see docs/operations.md.
  */
 export async function ensureSearchAttributes(
   connection: Pick<Connection, 'operatorService'>,

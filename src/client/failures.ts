@@ -8,7 +8,7 @@ import {
 } from '@temporalio/common';
 import { codeOfFailureType, ManagerError, type Problem } from '../contracts/errors.js';
 
-/** Turns what a workflow failed with into the refusal behind it; anything that is not ours stays a fault. */
+/** Turns a workflow's failure into the refusal behind it; any other error is returned as it is. */
 export function refusalOf(error: unknown): unknown {
   const cause = rootOf(error instanceof WorkflowFailedError ? error.cause : error);
   if (cause instanceof ApplicationFailure) {

@@ -13,7 +13,7 @@ export interface Progress {
   readonly pending: readonly PendingStep[];
 }
 
-/** Reads a workflow's activities in flight from Temporal. */
+/** Reads a workflow's activities in flight from Temporal. Undefined when Temporal does not know the workflow. */
 export async function progressOf(client: Client, workflowId: string): Promise<Progress | undefined> {
   try {
     const { raw, runId, status } = await client.workflow.getHandle(workflowId).describe();

@@ -2,7 +2,7 @@ import { ScheduleAlreadyRunning, type Client, type ScheduleOptions } from '@temp
 import { attributesOf } from './search-attributes.js';
 import { workflowTypes, type FormationIntervalInput, type ScalingIntervalInput } from '../contracts/workflow-inputs.js';
 
-/** How often a job runs: every so many seconds, or by a cron expression in UTC. */
+/** When a job runs: every so many seconds, or by a cron expression in UTC. */
 export type Interval = { readonly everySeconds: number } | { readonly cron: string };
 
 /** The two periodic jobs. */
@@ -12,12 +12,12 @@ const jobs = {
   formation: {
     workflowType: workflowTypes.formationInterval,
     timeout: '30m',
-    summary: 'Repair short clusters, serve the queue, release expired reservations',
+    summary: 'Serve the queue, repair clusters below their minimum, release expired reservations',
   },
   scaling: {
     workflowType: workflowTypes.scalingInterval,
     timeout: '30m',
-    summary: 'Assess all clusters, scale where something changes, rebalance between clusters',
+    summary: 'Assess all clusters, scale those that need it, rebalance between clusters',
   },
 } as const;
 
@@ -30,8 +30,8 @@ export interface IntervalSchedule {
 }
 
 /**
- * Creates a job's Schedule, or updates it in place. What an operator did by hand (a pause, its note) stays. A run is
- * skipped while the one before is still at it, and after an outage only the last minute is caught up.
+ * Creates a job's Schedule, or updates it in place and keeps its state, such as an operator's pause. A run is skipped while
+ * the one before is running, and after an outage only the last minute is caught up.
  */
 export async function ensureSchedule(client: Client, { managerId, job, interval }: IntervalSchedule): Promise<void> {
   const { workflowType, timeout, summary } = jobs[job];

@@ -4,7 +4,7 @@ import type { searchAttributes } from '../contracts/search-attributes.js';
 const keyword = (name: (typeof searchAttributes)[number]) =>
   defineSearchAttributeKey(name, SearchAttributeType.KEYWORD);
 
-/** What the Temporal UI can filter a run by from its first moment. */
+/** The search attributes by which the Temporal UI finds a run, set when it starts. */
 export const attributesOf = (run: { component: string; clusterId?: string; requestedBy?: string }) =>
   new TypedSearchAttributes([
     { key: keyword('Component'), value: run.component },
