@@ -1,10 +1,13 @@
 import { fileURLToPath } from 'node:url';
 import { existsSync } from 'node:fs';
+import { Client } from '@temporalio/client';
 import { NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
 import { createActivities } from './activities/index.js';
 import { loadConfig, type ManagerConfig } from './config/index.js';
 import { errorTable, ManagerError } from './contracts/errors.js';
 import { ensureSearchAttributes } from './client/ensure-search-attributes.js';
+import { createClusterManagerClient } from './client/index.js';
+import { rescueOperations } from './maintenance/operation-rescuer.js';
 import { openNotifications } from './stores/communication/index.js';
 import { openStores } from './stores/open.js';
 import { waitForService } from './stores/wait-for-service.js';
@@ -52,15 +55,18 @@ async function run(config: ManagerConfig, logger: Logger): Promise<void> {
     onError: (err) => logger.warn({ err }, 'new deliveries could not be announced'),
   });
   await ensureSearchAttributes(connection, config.temporal.namespace);
+  const { namespace } = config.temporal;
+  const client = createClusterManagerClient(new Client({ connection, namespace }), config.id);
   const worker = await Worker.create({
     connection,
-    namespace: config.temporal.namespace,
+    namespace,
     taskQueue: config.id,
     activities: createActivities({
       clusters: stores.clusters,
       communication: stores.communication,
       resources: stores.resources,
       settings: config,
+      resumeAbandonedOperations: () => rescueOperations({ clusters: stores.clusters, client, logger }),
       ...(config.communication.wakeUps ? { notify: notifications.notify } : {}),
     }),
     ...workflowSource(),

@@ -1,21 +1,39 @@
 import { createCommunicationActivities } from './communication/index.js';
-import type { ActivityDeps } from './deps.js';
+import type { ActivitySettings, FormationDeps } from './deps.js';
 import { createFormationActivities } from './formation/index.js';
 import { createScalingActivities } from './scaling/index.js';
+import { settleOperation } from './shared/settle-operation.js';
+import type { MessagingDeps } from '../messaging/deps.js';
 
-/** What a worker provides: its databases, its settings, and optionally how to notify agents of new deliveries. */
-export type WorkerParts = Omit<ActivityDeps, 'messaging'> & { readonly notify?: ActivityDeps['messaging']['notify'] };
+/** What a worker provides. The two functions are optional where nothing is notified and nothing is resumed. */
+export interface WorkerParts extends Pick<FormationDeps, 'clusters' | 'communication' | 'resources'> {
+  readonly settings: ActivitySettings;
+  readonly notify?: MessagingDeps['notify'];
+  readonly resumeAbandonedOperations?: FormationDeps['resumeAbandonedOperations'];
+}
 
-/** Every activity a worker serves. */
-export const createActivities = ({ notify = () => undefined, ...parts }: WorkerParts) => {
-  const messaging = { communication: parts.communication, settings: () => parts.settings.communication, notify };
-  const deps: ActivityDeps = { ...parts, messaging };
+/** Every activity that a worker serves. */
+export const createActivities = ({
+  notify = () => undefined,
+  resumeAbandonedOperations = () => Promise.resolve([]),
+  ...parts
+}: WorkerParts) => {
+  const { clusters, communication, resources, settings } = parts;
+  const messaging = { communication, settings: () => settings.communication, notify };
   return {
-    ...createFormationActivities(deps),
-    ...createCommunicationActivities(deps),
-    ...createScalingActivities(deps),
+    ...createFormationActivities({
+      clusters,
+      communication,
+      resources,
+      messaging,
+      settings,
+      resumeAbandonedOperations,
+    }),
+    ...createCommunicationActivities({ clusters, communication, messaging, settings }),
+    ...createScalingActivities({ clusters, communication, resources, messaging, settings }),
+    settleOperation: settleOperation({ clusters }),
   };
 };
 
 export type Activities = ReturnType<typeof createActivities>;
-export type { ActivityDeps } from './deps.js';
+export type { ActivitySettings } from './deps.js';

@@ -1,24 +1,24 @@
 /**
- * The three functions and their four steps, in order: the one list that tests, CLI help, the API's operations and
- * the docs derive from. The words are the seed document's; `seed` is its spelling, `name` the Temporal activity type.
+ * The three functions and their four steps, in order. Tests, CLI help, the API's operations and the docs derive from this
+ * list. `name` is the specification's spelling, `workflow` and `steps` are the Temporal types.
  */
 export const functions = [
   {
-    seed: 'form_cluster',
+    name: 'form_cluster',
     workflow: 'formCluster',
     requestType: 'FORMATION',
     capability: 'cluster_management',
     steps: ['identifyAgents', 'defineCluster', 'establishConnections', 'initializeCluster'],
   },
   {
-    seed: 'manage_communication',
+    name: 'manage_communication',
     workflow: 'manageCommunication',
     requestType: 'COMMUNICATION',
     capability: 'communication_management',
     steps: ['routeMessages', 'handleBroadcasts', 'manageTopics', 'updateRouting'],
   },
   {
-    seed: 'scale_cluster',
+    name: 'scale_cluster',
     workflow: 'scaleCluster',
     requestType: 'SCALING',
     capability: 'scaling',

@@ -3,13 +3,13 @@ import type { FormationRequest } from './formation.js';
 import type { ClusterId, OperationId } from './ids.js';
 import type { ScalingRequest } from './scaling.js';
 
-/** Argument of `formCluster`: the request itself, as any SDK would write it. Without requestId the workflow id names it. */
+/** Argument of `formCluster`: the request itself. Without requestId the workflow id names the operation. */
 export type FormClusterInput = FormationRequest & { readonly requestId?: string };
 
-/** Argument of `manageCommunication`: the request itself. Without requestId the workflow id names it. */
+/** Argument of `manageCommunication`: the request itself. Without requestId the workflow id names the operation. */
 export type ManageCommunicationInput = CommunicationRequest;
 
-/** Argument of `scaleCluster`: the request itself. Without requestId the workflow id names it. */
+/** Argument of `scaleCluster`: the request itself. Without requestId the workflow id names the operation. */
 export type ScaleClusterInput = ScalingRequest;
 
 export interface RepairClusterInput {
@@ -20,16 +20,16 @@ export interface RepairClusterInput {
 export interface DissolveClusterInput {
   readonly operationId: OperationId;
   readonly clusterId: ClusterId;
-  /** How long members may still take to ack their mail. */
+  /** How long members may still take to ack their deliveries. */
   readonly drainSeconds: number;
 }
 
 export interface FormationIntervalInput {
-  /** Report what would be done, do nothing. */
+  /** Reports what would be done, and does nothing. */
   readonly dryRun?: boolean;
 }
 
-/** What one run of the formation interval did, or with dryRun would do, a line each. */
+/** What one run of the formation interval did, or with dryRun would do. */
 export interface FormationIntervalReport {
   readonly dryRun: boolean;
   readonly lines: readonly string[];
@@ -40,9 +40,9 @@ export interface FormationIntervalReport {
 }
 
 export interface ScalingIntervalInput {
-  /** Report what would be done, do nothing. */
+  /** Reports what would be done, and does nothing. */
   readonly dryRun?: boolean;
-  /** Where to go on, and what was done before: a run of many pages continues as a new one. */
+  /** A run of many pages continues as new: the last cluster assessed before, and the report so far. */
   readonly after?: string;
   readonly carried?: ScalingIntervalReport;
   readonly balances?: ScalingIntervalReport['balances'];
@@ -57,9 +57,9 @@ export interface ScalingIntervalReport {
   /** Clusters whose scaling was started, and agents that were moved from one cluster to another. */
   readonly started: string[];
   readonly moved: string[];
-  /** Changes left to the next run, because as many as may be were started. */
+  /** Changes left to the next run, because this one started the most that it may. */
   postponed: number;
-  /** How even usage is over the clusters of each page: what tells moves that bring nothing. */
+  /** How even usage is over the clusters of each page, by which a later run recognises moves without effect. */
   readonly balances: Record<string, { readonly balance: number; readonly staleRounds: number }>;
 }
 
@@ -73,8 +73,8 @@ export const workflowTypes = {
   scalingInterval: 'scalingInterval',
 } as const;
 
-/** Updates of a running scaleCluster: the orchestrator's answer to what the fleet could not give. */
+/** Updates of a running scaleCluster: the orchestrator's answer to a capacity request. */
 export const capacityUpdates = { grant: 'grantResources', deny: 'denyResources' } as const;
 
-/** Sent when an invited agent answered or a queued request may be tried again, so that no one waits for a timer. */
+/** Sent when an invited agent answered, a request was answered or agents were reserved for a queued formation. */
 export const wakeSignal = 'wake';

@@ -1,6 +1,7 @@
 import { capabilitiesOf, type ClustersDb } from '../stores/clusters/index.js';
-import { closeInbox, openInbox } from '../stores/communication/index.js';
+import { closeInbox } from '../stores/communication/index.js';
 import type { MessagingDeps } from './deps.js';
+import { openAgentInbox } from './open-agent-inbox.js';
 import { reAddressAgentDeliveries } from './re-address-deliveries.js';
 
 /**
@@ -12,7 +13,6 @@ export async function retireInbox(
   agentId: string,
 ): Promise<void> {
   await closeInbox(deps.communication, agentId);
-  const capabilities = await capabilitiesOf(deps.clusters, agentId);
-  if (capabilities) await openInbox(deps.communication, agentId, capabilities);
+  if (await capabilitiesOf(deps.clusters, agentId)) await openAgentInbox(deps, agentId);
   else await reAddressAgentDeliveries(deps, agentId);
 }

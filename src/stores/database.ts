@@ -47,11 +47,11 @@ export function openDatabase<Schema>(options: DatabaseOptions): Kysely<Schema> {
   });
 }
 
-/** Runs `work` in one transaction, again when PostgreSQL ended it because of a deadlock. */
+/** Runs `work` in one transaction, again when PostgreSQL ended it because of a deadlock; in the caller's when `db` is one. */
 export const inTransaction = <Schema, Result>(
   db: Kysely<Schema>,
   work: (tx: Kysely<Schema>) => Promise<Result>,
-): Promise<Result> => retryOnDeadlock(() => db.transaction().execute(work));
+): Promise<Result> => (db.isTransaction ? work(db) : retryOnDeadlock(() => db.transaction().execute(work)));
 
 export const isDatabaseError = (error: unknown, constraint: string): boolean =>
   (error as { constraint?: string }).constraint === constraint;

@@ -1,7 +1,5 @@
 import { proxyActivities } from '@temporalio/workflow';
-import type { CommunicationActivities } from '../activities/communication/index.js';
-import type { FormationActivities } from '../activities/formation/index.js';
-import type { ScalingActivities } from '../activities/scaling/index.js';
+import type { Activities } from '../activities/index.js';
 
 /** A worker that dies is noticed when its heartbeats stop for 5 s; a step that hangs, after 30 s. */
 const step = { startToCloseTimeout: '30s', heartbeatTimeout: '5s' } as const;
@@ -14,8 +12,8 @@ const retry = { initialInterval: '200ms', backoffCoefficient: 2, maximumInterval
  * @param deadlineMs epoch milliseconds.
  * @param summary shown beside the step in the Temporal UI.
  */
-export const formationSteps = (deadlineMs: number, summary: string): FormationActivities =>
-  proxyActivities<FormationActivities>({
+export const formationSteps = (deadlineMs: number, summary: string) =>
+  proxyActivities<Activities>({
     ...step,
     scheduleToCloseTimeout: Math.max(1_000, deadlineMs - Date.now()),
     retry,
@@ -26,32 +24,24 @@ export const formationSteps = (deadlineMs: number, summary: string): FormationAc
  * Steps of manage_communication. They have no deadline: a request is carried out as soon as the databases are reachable.
  * @param summary shown beside the step in the Temporal UI.
  */
-export const communicationSteps = (summary: string): CommunicationActivities =>
-  proxyActivities<CommunicationActivities>({ ...step, retry, summary });
+export const communicationSteps = (summary: string) => proxyActivities<Activities>({ ...step, retry, summary });
 
 /**
  * Steps of scale_cluster. Waits, drains and soaks are timers of the workflow, so no single call takes long.
  * @param summary shown beside the step in the Temporal UI.
  */
-export const scalingSteps = (summary: string): ScalingActivities =>
-  proxyActivities<ScalingActivities>({ ...step, scheduleToCloseTimeout: '30m', retry, summary });
+export const scalingSteps = (summary: string) =>
+  proxyActivities<Activities>({ ...step, scheduleToCloseTimeout: '30m', retry, summary });
 
 /** Compensations are retried without limit: a database outage of an hour must not leave agents reserved for ever. */
-export const compensations = proxyActivities<FormationActivities & Pick<ScalingActivities, 'compensateScaling'>>({
+export const compensations = proxyActivities<Activities>({
   ...step,
   retry: { ...retry, maximumInterval: '10s' },
 });
 
-const jobRetry = { initialInterval: '1s', backoffCoefficient: 2, maximumInterval: '30s', maximumAttempts: 5 } as const;
-
-export const formationJobs = proxyActivities<FormationActivities>({
+/** The work of intervals. An interval that fails is followed by the next one. */
+export const intervalJobs = proxyActivities<Activities>({
   startToCloseTimeout: '5m',
   heartbeatTimeout: '10s',
-  retry: jobRetry,
-});
-
-export const scalingJobs = proxyActivities<ScalingActivities>({
-  startToCloseTimeout: '2m',
-  heartbeatTimeout: '10s',
-  retry: jobRetry,
+  retry: { initialInterval: '1s', backoffCoefficient: 2, maximumInterval: '30s', maximumAttempts: 5 },
 });

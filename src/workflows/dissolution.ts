@@ -1,5 +1,4 @@
 import { CancellationScope, log, setCurrentDetails, sleep, workflowInfo } from '@temporalio/workflow';
-import type { FormationActivities } from '../activities/formation/index.js';
 import type { DissolveClusterInput } from '../contracts/workflow-inputs.js';
 import { compensations, formationSteps } from './activity-options.js';
 import { describeRun } from './describe-run.js';
@@ -40,7 +39,7 @@ export async function dissolveCluster(
 
 /** Gives members time to ack. The dissolution cannot be undone: a failure or a cancellation only cuts the wait short. */
 async function drain(
-  steps: Pick<FormationActivities, 'countOpenDeliveries'>,
+  steps: Pick<typeof compensations, 'countOpenDeliveries'>,
   { clusterId, drainSeconds }: DissolveClusterInput,
 ): Promise<number> {
   let unacked = 0;

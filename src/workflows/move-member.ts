@@ -2,6 +2,7 @@ import { executeChild, ParentClosePolicy, uuid4 } from '@temporalio/workflow';
 import type { AssessedPage } from '../activities/scaling/scaling-interval.js';
 import { workflowIds } from '../contracts/ids.js';
 import type { ScaleClusterInput } from '../contracts/workflow-inputs.js';
+import { failureMessageOf } from './interval-report.js';
 import { scaleCluster } from './scaling.js';
 
 export type Move = AssessedPage['moves'][number];
@@ -43,7 +44,6 @@ async function scale(request: Omit<ScaleClusterInput, 'requestId'>, staticSummar
     });
     return { isDone: outcome === 'scaled', joined, why: `${explanation} ${verdict}` };
   } catch (error) {
-    const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-    return { isDone: false, joined: [], why: cause instanceof Error ? cause.message : String(cause) };
+    return { isDone: false, joined: [], why: failureMessageOf(error) };
   }
 }

@@ -10,7 +10,8 @@ import {
 import type { AssessedPage, DueChange } from '../activities/scaling/scaling-interval.js';
 import { workflowIds } from '../contracts/ids.js';
 import type { ScalingIntervalInput, ScalingIntervalReport } from '../contracts/workflow-inputs.js';
-import { scalingJobs } from './activity-options.js';
+import { intervalJobs } from './activity-options.js';
+import { detailsOf } from './interval-report.js';
 import { moveMember, plannedMove, type Move } from './move-member.js';
 import { scaleCluster } from './scaling.js';
 
@@ -33,7 +34,7 @@ export async function scalingInterval(input: ScalingIntervalInput = {}): Promise
   let moves: readonly Move[] = [];
   let after: string | null = input.after ?? '';
   for (let page = 0; page < pagesPerRun && after !== null; page += 1) {
-    const found: AssessedPage = await scalingJobs.assessPage({
+    const found: AssessedPage = await intervalJobs.assessPage({
       after,
       limit: pageSize,
       dryRun,
@@ -64,7 +65,7 @@ export async function scalingInterval(input: ScalingIntervalInput = {}): Promise
   if (after !== null) {
     return continueAsNew<typeof scalingInterval>({ dryRun, after, carried: report, balances });
   }
-  setCurrentDetails(report.lines.length > 0 ? report.lines.map((line) => `- ${line}`).join('\n') : 'Nothing to do');
+  setCurrentDetails(detailsOf(report.lines));
   return report;
 }
 

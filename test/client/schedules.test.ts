@@ -22,7 +22,7 @@ afterAll(async () => {
 const handle = () => worker.client.schedule.getHandle(scheduleIdOf(worker.taskQueue, 'formation'));
 
 describe("the formation interval's Schedule", () => {
-  it('is made once, skips overlaps and catches up one minute at most', async () => {
+  it('is created once, skips overlapping runs and catches up one minute at most', async () => {
     await Promise.all([
       worker.manager.schedules.ensure('formation', { everySeconds: 300 }),
       worker.manager.schedules.ensure('formation', { everySeconds: 300 }),
@@ -33,7 +33,7 @@ describe("the formation interval's Schedule", () => {
     expect(action).toMatchObject({ workflowType: 'formationInterval', taskQueue: worker.taskQueue });
   });
 
-  it('follows a changed interval in place and keeps a pause that an operator set', async () => {
+  it('is updated in place to a changed interval and keeps the pause of an operator', async () => {
     await worker.manager.schedules.pause('formation', 'maintenance');
     await worker.manager.schedules.ensure('formation', { cron: '*/7 * * * *' });
     const changed = await waitFor('the new times', async () => {
@@ -45,7 +45,7 @@ describe("the formation interval's Schedule", () => {
     expect((await handle().describe()).state.paused).toBe(false);
   });
 
-  it('runs the job when it is triggered, and for times that are backfilled', async () => {
+  it('runs the job when it is triggered and for backfilled times', async () => {
     const runs = async () => (await handle().describe()).info.recentActions.length;
     await worker.manager.schedules.trigger('formation');
     await waitFor('the triggered run', async () => (await runs()) >= 1);

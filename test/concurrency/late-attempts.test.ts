@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { CommunicationRequest } from '../../src/contracts/communication.js';
 import { findOperation, releaseExpiredReservations, stepResult } from '../../src/stores/clusters/index.js';
-import { routeAndDeliver, type CommunicationDb } from '../../src/stores/communication/index.js';
+import { findTopics, routeAndDeliver, type CommunicationDb } from '../../src/stores/communication/index.js';
 import { checkInvariants } from '../support/checker.js';
 import { createTestDatabases, type TestDatabases } from '../support/database.js';
 import { addAgents } from '../support/fleet.js';
@@ -161,6 +162,28 @@ describe('an attempt that continues after its operation was undone', () => {
     await call('establishConnections', again);
     expect(await call('initializeCluster', again)).toMatchObject({ epoch: 3 });
     expect(await checkInvariants(stores)).toEqual([]);
+  });
+});
+
+describe('a late attempt of manageTopics', () => {
+  it('a late attempt of manageTopics repeats no change that a later request has reverted', async () => {
+    const spec = { action: 'create', name: 'fenced' } as const;
+    const manage = async (operationId: string, topics: CommunicationRequest['topics'], through: Call) => {
+      const request = { requestId: operationId, topics };
+      await call('routeMessages', { operationId, workflowId: `communication/${operationId}`, request });
+      await call('handleBroadcasts', { operationId });
+      return through('manageTopics', { operationId });
+    };
+    await manage('create', [spec], call);
+    const late = stalledWorker();
+    const attempt = manage('delete', [{ action: 'delete', name: 'fenced', mode: 'force' }], late.call);
+    await late.stalled;
+    expect(await call('manageTopics', { operationId: 'delete' })).toMatchObject([{ outcome: 'deleted' }]);
+    expect(await manage('create-again', [spec], call)).toMatchObject([{ outcome: 'created' }]);
+    late.resume();
+    expect(await attempt).toMatchObject([{ outcome: 'deleted' }]);
+    expect(await findTopics(stores.communication, ['fenced'])).toHaveLength(1);
+    for (const operationId of ['create', 'delete', 'create-again']) await call('updateRouting', { operationId });
   });
 });
 

@@ -1,5 +1,5 @@
 import { MockActivityEnvironment } from '@temporalio/testing';
-import { createActivities, type Activities, type ActivityDeps } from '../../src/activities/index.js';
+import { createActivities, type Activities, type WorkerParts } from '../../src/activities/index.js';
 import type { FormationRequest, FormationResult } from '../../src/contracts/formation.js';
 import { clusterIdOf } from '../../src/contracts/ids.js';
 import { testSettings } from '../support/worker.js';
@@ -10,7 +10,7 @@ export type Call = <Name extends keyof Activities>(
 ) => Promise<Awaited<ReturnType<Activities[Name]>>>;
 
 /** Calls activities as a worker does, each in its own activity context, but without a workflow. */
-export function callActivities(stores: Omit<ActivityDeps, 'settings' | 'messaging'>): Call {
+export function callActivities(stores: Pick<WorkerParts, 'clusters' | 'communication' | 'resources'>): Call {
   const activities = createActivities({ ...stores, settings: testSettings });
   const call = (name: keyof Activities, input: unknown): Promise<unknown> =>
     new MockActivityEnvironment({ attempt: 1 }).run(activities[name] as (input: unknown) => Promise<unknown>, input);

@@ -193,7 +193,7 @@ async function killBetweenScalings(lane: Lane, interval: WorkflowHandle): Promis
 async function armSecond(lane: Lane, placed: readonly Placed[]): Promise<string> {
   const giver = placed.find(({ kind }) => kind === 'giver')?.clusterId ?? '';
   await waitFor('its first scaling', async () => (await scalingsOf(lane, giver)).length > 0, { everyMs: 1 });
-  const point = 'assessNeeds:before';
+  const point = 'assessNeeds:admitted:before';
   lane.arm([point]);
   return point;
 }

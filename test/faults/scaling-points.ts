@@ -15,6 +15,7 @@ const around = (step: string): string[] => ['before', 'before-commit', 'after-co
  */
 export const scalingPoints = {
   grow: [
+    ...around('assessNeeds:admitted'),
     ...around('assessNeeds'),
     'assessNeeds:decided',
     ...around('allocateResources'),

@@ -73,7 +73,7 @@ export async function recordHistories(stores: TestDatabases, worker: TestWorker)
     const { events } = await client.workflow.getHandle(workflowId).fetchHistory();
     const names = (events ?? []).map((event) => event.activityTaskScheduledEventAttributes?.activityType?.name);
     const isRepair = (events ?? []).some((event) => event.childWorkflowExecutionCompletedEventAttributes);
-    if (names.includes('describeFormationInterval')) await save('formation-interval-dry-run', workflowId);
+    if (names.includes('planFormationInterval')) await save('formation-interval-dry-run', workflowId);
     else await save(isRepair ? 'formation-interval-repairs' : 'formation-interval-serves', workflowId);
   }
 
@@ -134,7 +134,7 @@ export async function recordCommunication(stores: TestDatabases, worker: TestWor
   await save('communication-unmet', unmet.workflowId);
 
   const halted = await manager.startCommunication({
-    requestId: 'halted',
+    requestId: 'halted-broadcast',
     broadcasts: [{ ...broadcast, require: 'all', deadlineSeconds: 600 }],
   });
   await waitsForAcks(halted.workflowId, 1);

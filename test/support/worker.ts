@@ -3,11 +3,12 @@ import { fileURLToPath } from 'node:url';
 import { Client, Connection } from '@temporalio/client';
 import { NativeConnection, Worker } from '@temporalio/worker';
 import { inject } from 'vitest';
-import { createActivities, type ActivityDeps } from '../../src/activities/index.js';
+import { createActivities, type ActivitySettings, type WorkerParts } from '../../src/activities/index.js';
 import { communicationSettings } from './messaging.js';
 import './temporal-runtime.js';
 import { createClusterManagerClient, type ClusterManagerClient } from '../../src/client/index.js';
 import { ensureSearchAttributes } from '../../src/client/ensure-search-attributes.js';
+import { resumeAbandonedOperations } from '../../src/operations/resume.js';
 
 const bundle = fileURLToPath(new URL('../../dist/workflow-bundle.js', import.meta.url));
 
@@ -18,7 +19,7 @@ export interface TestWorker {
   stop(): Promise<void>;
 }
 
-export const testSettings: ActivityDeps['settings'] = {
+export const testSettings: ActivitySettings = {
   id: 'test-manager',
   capabilities: ['cluster_management', 'communication_management', 'scaling'],
   clusterSize: { min: 3, max: 10 },
@@ -44,30 +45,35 @@ export const testSettings: ActivityDeps['settings'] = {
 
 /** Starts a worker in this process on its own task queue, with the real activities unless the test replaces some. */
 export async function startTestWorker(
-  stores: Omit<ActivityDeps, 'settings' | 'messaging'>,
-  options: { readonly settings?: Partial<ActivityDeps['settings']>; readonly activities?: object } = {},
+  stores: Pick<WorkerParts, 'clusters' | 'communication' | 'resources'>,
+  options: { readonly settings?: Partial<ActivitySettings>; readonly activities?: object } = {},
 ): Promise<TestWorker> {
   const { address, namespace } = inject('temporal');
   const taskQueue = `test-${process.pid}-${Math.random().toString(36).slice(2)}`;
   const connection = await NativeConnection.connect({ address });
   await ensureSearchAttributes(connection, namespace);
   const settings = { ...testSettings, ...options.settings, id: taskQueue };
+  const clientConnection = await Connection.connect({ address });
+  const client = new Client({ connection: clientConnection, namespace });
+  const manager = createClusterManagerClient(client, taskQueue);
+  const resume = async () => (await resumeAbandonedOperations({ clusters: stores.clusters, client: manager })).resumed;
   const worker = await Worker.create({
     connection,
     namespace,
     taskQueue,
-    activities: { ...createActivities({ ...stores, settings }), ...options.activities },
+    activities: {
+      ...createActivities({ ...stores, settings, resumeAbandonedOperations: resume }),
+      ...options.activities,
+    },
     ...(existsSync(bundle)
       ? { workflowBundle: { codePath: bundle } }
       : { workflowsPath: fileURLToPath(new URL('../../src/workflows/index.ts', import.meta.url)) }),
     stickyQueueScheduleToStartTimeout: '2s',
   });
   const running = worker.run();
-  const clientConnection = await Connection.connect({ address });
-  const client = new Client({ connection: clientConnection, namespace });
   return {
     client,
-    manager: createClusterManagerClient(client, taskQueue),
+    manager,
     taskQueue,
     stop: async () => {
       worker.shutdown();

@@ -23,7 +23,7 @@ describe('the workflow bundle', () => {
 
   it('the workflow bundle contains no parser, database client or Node module', () => {
     const foreign = modules().filter(
-      (name) => /node_modules\/(zod|pg|kysely|pino)\/|src\/(activities|stores|api)\//.test(name) || isBuiltin(name),
+      (name) => /node_modules\/(zod|pg|kysely|pino)\/|src\/(activities|stores|http)\//.test(name) || isBuiltin(name),
     );
     expect(foreign).toEqual([]);
   });

@@ -1,87 +1,82 @@
-import { parseCommunicationRequest, type CommunicationResult } from '../../contracts/communication.js';
+import type { CommunicationResult, CommunicationSpec } from '../../contracts/communication.js';
 import type { OperationId } from '../../contracts/ids.js';
 import { acceptMessages } from '../../messaging/accept-messages.js';
+import type { MessageSender } from '../../messaging/deps.js';
 import { receiptsOf } from '../../messaging/receipts.js';
-import { saveStep, unfinished } from '../../stores/clusters/index.js';
+import { unfinished } from '../../stores/clusters/index.js';
 import { openReceipt } from '../../stores/communication/index.js';
 import { failpoint } from '../../stores/failpoint.js';
-import { asActivity, thisAttempt } from '../shared/as-activity.js';
-import type { ActivityDeps } from '../deps.js';
+import type { CommunicationDeps } from '../deps.js';
+import { asActivity } from '../shared/as-activity.js';
+import { runStep } from '../shared/run-step.js';
 import { partOf, senderOf } from './request.js';
+
+type Outcomes = CommunicationResult['broadcasts'];
 
 export interface HandleBroadcastsInput {
   readonly operationId: OperationId;
-  /** What the first call refused, told to the later ones: they send nothing, they only look at the receipts. */
-  readonly refused?: CommunicationResult['broadcasts'];
+  /** The broadcasts that the first call refused. A later call passes them on; it sends nothing and only reads receipts. */
+  readonly refused?: Outcomes;
 }
 
 export interface HandledBroadcasts {
   /** Null when every receipt is settled; else the time until the last deadline. */
   readonly waitSeconds: number | null;
+  /** The number of open receipts. */
   readonly open: number;
-  /** All of them once no receipt is open, until then the refused. */
-  readonly broadcasts: CommunicationResult['broadcasts'];
+  /** The refused broadcasts, and once no receipt is open also all receipts. */
+  readonly broadcasts: Outcomes;
 }
 
-const receiptsShown = 100;
+const maxOutcomes = 100;
 
 /**
- * Step 2 of manage_communication: sends broadcasts to the members at the epoch of that moment and settles their receipts.
- * Called again until no receipt is open; the deadline is stored with the receipt, so no call and no worker owns it.
+ * Step 2 of manage_communication: sends broadcasts to the members of the current epoch and settles their receipts. Called
+ * again until no receipt is open; deadlines are stored with the receipts, so that no call and no worker owns them.
  */
-export const handleBroadcasts = (deps: ActivityDeps) =>
-  asActivity(async ({ operationId, refused: before }: HandleBroadcastsInput): Promise<HandledBroadcasts> => {
+export const handleBroadcasts = (deps: CommunicationDeps) =>
+  asActivity(({ operationId, refused: refusedBefore }: HandleBroadcastsInput): Promise<HandledBroadcasts> => {
     const key = { operationId, step: 'handleBroadcasts', round: 0 };
-    return saveStep<HandledBroadcasts>(
-      deps.clusters,
-      key,
-      thisAttempt(),
-      async (_tx, { operation: { requestedBy, request } }) => {
-        const broadcasts = await partOf(deps, 'broadcasts', { spec: parseCommunicationRequest(request), requestedBy });
-        if (broadcasts.length === 0) return { waitSeconds: null, open: 0, broadcasts: [] };
-        const sender = senderOf(requestedBy);
-        const drafts = broadcasts.map((broadcast, place) => ({
-          ...broadcast,
-          id: broadcast.id ?? `${operationId}.b${place}`,
-        }));
-        const refused = before ?? (await send(deps, sender, operationId, drafts));
-        const known = await receiptsOf(
-          deps.communication,
-          drafts.map(({ id }) => ({ id, source: sender.source })),
-        );
-        const receipts = known.map(({ receipt }) => receipt);
-        const open = known.filter(({ receipt }) => receipt.state === 'open');
-        // A receipt that will be settled is not told yet: its counts still change.
-        const told = [...refused, ...receipts].slice(0, receiptsShown);
-        if (open.length === 0) return { waitSeconds: null, open: 0, broadcasts: told };
-        const waitSeconds = Math.max(0.05, ...open.map(({ secondsLeft }) => secondsLeft));
-        return [unfinished, { waitSeconds, open: open.length, broadcasts: refused.slice(0, receiptsShown) }];
-      },
-    );
+    return runStep<HandledBroadcasts>(deps.clusters, key, async ({ operation }) => {
+      const broadcasts = await partOf(deps, 'broadcasts', operation);
+      if (broadcasts.length === 0) return { waitSeconds: null, open: 0, broadcasts: [] };
+      const sender = senderOf(operation.requestedBy);
+      const drafts = broadcasts.map((draft, place) => ({ ...draft, id: draft.id ?? `${operationId}.b${place}` }));
+      const refused = refusedBefore ?? (await send(deps, sender, operationId, drafts));
+      const ids = drafts.map(({ id }) => ({ id, source: sender.source }));
+      const receipts = await receiptsOf(deps.communication, ids);
+      const open = receipts.filter(({ receipt }) => receipt.state === 'open');
+      if (open.length === 0) {
+        const settled = receipts.map(({ receipt }) => receipt);
+        return { waitSeconds: null, open: 0, broadcasts: [...refused, ...settled].slice(0, maxOutcomes) };
+      }
+      const waitSeconds = Math.max(0.05, ...open.map(({ secondsLeft }) => secondsLeft));
+      // The receipts are left out until all are settled, since their counts still change.
+      return [unfinished, { waitSeconds, open: open.length, broadcasts: refused.slice(0, maxOutcomes) }];
+    });
   });
 
-type Draft = ReturnType<typeof parseCommunicationRequest>['broadcasts'][number] & { readonly id: string };
+type Draft = CommunicationSpec['broadcasts'][number] & { readonly id: string };
 
+/** @returns the refused broadcasts. */
 async function send(
-  deps: ActivityDeps,
-  sender: ReturnType<typeof senderOf>,
+  { communication, messaging, settings }: CommunicationDeps,
+  sender: MessageSender,
   operationId: OperationId,
   drafts: readonly Draft[],
-): Promise<CommunicationResult['broadcasts']> {
-  const results = await acceptMessages(
-    deps.messaging,
-    drafts.map(({ require: _require, deadlineSeconds: _deadlineSeconds, ...message }) => ({
-      sender,
-      operationId,
-      message,
-    })),
-  );
+): Promise<Outcomes> {
+  const envelopes = drafts.map(({ require: _require, deadlineSeconds: _deadlineSeconds, ...message }) => ({
+    sender,
+    operationId,
+    message,
+  }));
+  const results = await acceptMessages(messaging, envelopes);
   failpoint('handleBroadcasts:accepted');
   for (const [place, { id, require, deadlineSeconds }] of drafts.entries()) {
     if (require === 'none' || !results[place]?.accepted) continue;
-    const { broadcastDeadlineSeconds } = deps.settings.communication;
+    const { broadcastDeadlineSeconds } = settings.communication;
     await openReceipt(
-      deps.communication,
+      communication,
       { id, source: sender.source },
       { require, deadlineSeconds: deadlineSeconds ?? broadcastDeadlineSeconds },
     );

@@ -7,36 +7,62 @@ import { ManagerError } from '../../contracts/errors.js';
 import type { OperationId } from '../../contracts/ids.js';
 import { acceptMessages } from '../../messaging/accept-messages.js';
 import { createTopic, deleteTopic, subscribe } from '../../messaging/change-topics.js';
-import type { MessageSender } from '../../messaging/deps.js';
-import { saveStep } from '../../stores/clusters/index.js';
-import { unsubscribe } from '../../stores/communication/index.js';
+import type { MessageSender, MessagingDeps } from '../../messaging/deps.js';
+import { changeOnce, unsubscribe } from '../../stores/communication/index.js';
 import { failpoint } from '../../stores/failpoint.js';
-import { asActivity, thisAttempt } from '../shared/as-activity.js';
-import type { ActivityDeps } from '../deps.js';
+import type { CommunicationDeps } from '../deps.js';
+import { asActivity } from '../shared/as-activity.js';
+import { runStep } from '../shared/run-step.js';
 import { senderOf } from './request.js';
 
 type TopicOutcome = CommunicationResult['topics'][number];
 type Change = CommunicationSpec['topics'][number];
+type Publication = Extract<Change, { action: 'publish' }>;
 
 /** Step 3 of manage_communication: topics, subscriptions and publications, one after the other, each with its outcome. */
-export const manageTopics = (deps: ActivityDeps) =>
-  asActivity(async ({ operationId }: { readonly operationId: OperationId }): Promise<CommunicationResult['topics']> => {
+export const manageTopics = ({ clusters, messaging }: CommunicationDeps) =>
+  asActivity(({ operationId }: { readonly operationId: OperationId }): Promise<CommunicationResult['topics']> => {
     const key = { operationId, step: 'manageTopics', round: 0 };
-    return saveStep(deps.clusters, key, thisAttempt(), async (_tx, { operation: { requestedBy, request } }) => {
+    return runStep(clusters, key, async ({ operation: { requestedBy, request } }) => {
       const sender = senderOf(requestedBy);
       const outcomes: TopicOutcome[] = [];
       for (const [place, change] of parseCommunicationRequest(request).topics.entries()) {
-        outcomes.push(await outcomeOf(change, () => carryOut(deps, { change, sender, operationId, place })));
+        const work = { sender, operationId, place };
+        outcomes.push(
+          change.action === 'publish'
+            ? await outcomeOf(change, () => publish(messaging, change, work))
+            : await applyOnce(messaging, change, work),
+        );
         failpoint(`manageTopics:${change.action}`);
       }
       return outcomes;
     });
   });
 
-const nameOf = (change: Change): string => ('name' in change ? change.name : change.pattern);
+interface Work {
+  readonly sender: MessageSender;
+  readonly operationId: OperationId;
+  /** The index of the change in the request. */
+  readonly place: number;
+}
+
+/** A late attempt must not repeat a change that a later request has reverted. */
+async function applyOnce(
+  messaging: MessagingDeps,
+  change: Exclude<Change, Publication>,
+  { sender, operationId, place }: Work,
+): Promise<TopicOutcome> {
+  const recipients: string[] = [];
+  const notify = (agentIds: readonly string[]) => void recipients.push(...agentIds);
+  const outcome = await changeOnce(messaging.communication, { operationId, place }, (communication) =>
+    outcomeOf(change, () => apply({ ...messaging, communication, notify }, change, sender)),
+  );
+  messaging.notify(recipients);
+  return outcome;
+}
 
 async function outcomeOf(change: Change, work: () => Promise<string>): Promise<TopicOutcome> {
-  const about = { action: change.action, name: nameOf(change) };
+  const about = { action: change.action, name: 'name' in change ? change.name : change.pattern };
   try {
     return { ...about, outcome: await work() };
   } catch (error) {
@@ -45,58 +71,53 @@ async function outcomeOf(change: Change, work: () => Promise<string>): Promise<T
   }
 }
 
-interface Work {
-  readonly change: Change;
-  readonly sender: MessageSender;
-  readonly operationId: OperationId;
-  readonly place: number;
-}
-
-async function carryOut(deps: ActivityDeps, { change, sender, operationId, place }: Work): Promise<string> {
+async function apply(
+  deps: MessagingDeps,
+  change: Exclude<Change, Publication>,
+  sender: MessageSender,
+): Promise<string> {
   switch (change.action) {
     case 'create': {
-      const { action: _action, publish, subscribe: readers, ...spec } = change;
-      return createTopic(
-        deps.messaging,
-        { ...spec, publish: publish ?? null, subscribe: readers ?? null },
-        sender.source,
-      );
+      const { action: _action, publish: publishers, subscribe: readers, ...spec } = change;
+      return createTopic(deps, { ...spec, publish: publishers ?? null, subscribe: readers ?? null }, sender.source);
     }
     case 'delete': {
       try {
-        const { state } = await deleteTopic(deps.messaging, change.name, { mode: change.mode, by: sender.agentId });
-        return state;
+        return (await deleteTopic(deps, change.name, { mode: change.mode, by: sender.agentId })).state;
       } catch (error) {
-        // Deleted by an earlier attempt of this very step, or by somebody else: it is gone, as was asked.
+        // It is gone, as the request wanted.
         if (error instanceof ManagerError && error.code === 'not_found') return 'unchanged';
         throw error;
       }
     }
     case 'subscribe':
       requireSelf(sender, change.agentId);
-      await subscribe(deps.messaging, change.agentId, change);
+      await subscribe(deps, change.agentId, change);
       return 'subscribed';
     case 'unsubscribe': {
       requireSelf(sender, change.agentId);
       const which = { pattern: change.pattern, queueGroup: change.queueGroup ?? null };
       return (await unsubscribe(deps.communication, change.agentId, which)) ? 'unsubscribed' : 'unchanged';
     }
-    case 'publish': {
-      const { action: _action, name, ...message } = change;
-      const [result] = await acceptMessages(deps.messaging, [
-        {
-          sender,
-          operationId,
-          message: { ...message, id: message.id ?? `${operationId}.t${place}`, to: { topic: name } },
-        },
-      ]);
-      if (result?.accepted) return result.deadLetter === undefined ? 'published' : `dead letter: ${result.deadLetter}`;
-      throw new ManagerError('state_conflict', result?.error.detail ?? 'The message got no outcome');
-    }
+    default:
+      return change satisfies never;
   }
+}
+
+async function publish(
+  deps: MessagingDeps,
+  { action: _action, name, ...message }: Publication,
+  { sender, operationId, place }: Work,
+): Promise<string> {
+  const id = message.id ?? `${operationId}.t${place}`;
+  const [result] = await acceptMessages(deps, [
+    { sender, operationId, message: { ...message, id, to: { topic: name } } },
+  ]);
+  if (result?.accepted) return result.deadLetter === undefined ? 'published' : `dead letter: ${result.deadLetter}`;
+  throw new ManagerError('state_conflict', result?.error.detail ?? 'The message got no outcome');
 }
 
 function requireSelf({ agentId }: MessageSender, subscriber: string): void {
   if (agentId === null || agentId === subscriber) return;
-  throw new ManagerError('forbidden', `"${agentId}" subscribes itself only, not "${subscriber}"`);
+  throw new ManagerError('forbidden', `"${agentId}" may subscribe only itself, not "${subscriber}"`);
 }

@@ -1,30 +1,36 @@
 import { parseCommunicationRequest, type CommunicationResult } from '../../contracts/communication.js';
 import { acceptMessages } from '../../messaging/accept-messages.js';
-import { saveStep } from '../../stores/clusters/index.js';
-import { asActivity, thisAttempt } from '../shared/as-activity.js';
-import type { ActivityDeps } from '../deps.js';
-import { operationOf, partOf, senderOf, type RouteMessagesInput } from './request.js';
+import { findOperation } from '../../stores/clusters/index.js';
+import type { CommunicationDeps } from '../deps.js';
+import { asActivity } from '../shared/as-activity.js';
+import { newOperation, type RequestInput } from '../shared/preconditions.js';
+import { runStep } from '../shared/run-step.js';
+import { partOf, senderOf } from './request.js';
 
-const problemsShown = 100;
+const maxProblems = 100;
 
 /**
- * Step 1 of manage_communication: accepts the request's messages and routes each to its recipients, by the same path as
- * a message that is posted.
- * @throws `InvalidRequest`, `CapabilityDisabled`, `IdempotencyConflict`, `NotFound` for a batch that is not there.
+ * Step 1 of manage_communication: accepts the request's messages and routes each to its recipients, as the fast path does.
+ * @throws `InvalidRequest`, `CapabilityDisabled`, `IdempotencyConflict`, `NotFound` for a batch that does not exist.
  */
-export const routeMessages = (deps: ActivityDeps) =>
-  asActivity(async (input: RouteMessagesInput): Promise<CommunicationResult['messages']> => {
+export const routeMessages = (deps: CommunicationDeps) =>
+  asActivity(async (input: RequestInput): Promise<CommunicationResult['messages']> => {
     const { operationId } = input;
-    const asked = operationOf(deps, input);
+    const accept = newOperation('COMMUNICATION', deps.settings, input, () => {
+      parseCommunicationRequest(input.request);
+      return '';
+    });
+    // Of a new operation the messages are read before its row is written: without its batch there is no operation.
+    const isKnown = (await findOperation(deps.clusters, operationId)) !== undefined;
+    const messagesOfNew = isKnown ? undefined : await partOf(deps, 'messages', accept);
     const key = { operationId, step: 'routeMessages', round: 0 };
-    return saveStep(
+    return runStep(
       deps.clusters,
       key,
-      thisAttempt(),
-      async (_tx, { operation: { requestedBy, request } }) => {
-        const messages = await partOf(deps, 'messages', { spec: parseCommunicationRequest(request), requestedBy });
-        const sender = senderOf(requestedBy);
-        // Ids follow from the operation, so that an attempt that comes after one which was thought dead sends nothing twice.
+      async ({ operation }) => {
+        const messages = messagesOfNew ?? (await partOf(deps, 'messages', operation));
+        const sender = senderOf(operation.requestedBy);
+        // Ids derive from the operation, so that a second attempt sends nothing twice.
         const results = await acceptMessages(
           deps.messaging,
           messages.map((message, place) => ({
@@ -39,9 +45,9 @@ export const routeMessages = (deps: ActivityDeps) =>
           accepted: results.length - refused.length,
           refused: refused.length,
           deadLettered: dead.length,
-          problems: [...refused, ...dead].slice(0, problemsShown),
+          problems: [...refused, ...dead].slice(0, maxProblems),
         };
       },
-      { accept: asked },
+      { accept },
     );
   });

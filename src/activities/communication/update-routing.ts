@@ -6,11 +6,12 @@ import {
 import { ManagerError } from '../../contracts/errors.js';
 import type { OperationId } from '../../contracts/ids.js';
 import { reAddressClusterDeliveries } from '../../messaging/re-address-deliveries.js';
-import { endOperation, findCluster, membershipsOf, requireStepResult, saveStep } from '../../stores/clusters/index.js';
+import { endOperation, findCluster, membershipsOf, requireStepResult } from '../../stores/clusters/index.js';
 import { routeAndDeliver, routingTable } from '../../stores/communication/index.js';
 import { failpoint } from '../../stores/failpoint.js';
-import { asActivity, thisAttempt } from '../shared/as-activity.js';
-import type { ActivityDeps } from '../deps.js';
+import type { CommunicationDeps } from '../deps.js';
+import { asActivity } from '../shared/as-activity.js';
+import { runStep } from '../shared/run-step.js';
 import type { HandledBroadcasts } from './handle-broadcasts.js';
 import { senderOf } from './request.js';
 
@@ -18,28 +19,34 @@ type RoutingOutcome = CommunicationResult['routing'][number];
 type Change = CommunicationSpec['routing'][number];
 
 /**
- * Step 4 of manage_communication: brings routing tables to the present membership and re-addresses mail of members that
- * are none any more; then the operation has ended, with the results of all four steps.
+ * Step 4 of manage_communication: brings routing tables to the current membership and re-addresses deliveries of removed
+ * members; then completes the operation with the results of all four steps.
  */
-export const updateRouting = (deps: ActivityDeps) =>
+export const updateRouting = (deps: CommunicationDeps) =>
   asActivity(async ({ operationId }: { readonly operationId: OperationId }): Promise<CommunicationResult> => {
     const key = { operationId, step: 'updateRouting', round: 0 };
-    const result = await requireResults(deps, operationId);
-    return saveStep(deps.clusters, key, thisAttempt(), async (tx, { operation: { requestedBy, request } }) => {
-      const { agentId } = senderOf(requestedBy);
-      const routing: RoutingOutcome[] = [];
-      for (const change of parseCommunicationRequest(request).routing) {
-        routing.push(agentId === null ? await refresh(deps, change) : refused(change, operatorsOnly));
-      }
-      const whole = { ...result, routing };
-      await endOperation(tx, operationId, { state: 'completed', event: 'communication.completed', result: whole });
-      return whole;
-    });
+    const earlier = await requireResults(deps, operationId);
+    return runStep<CommunicationResult>(
+      deps.clusters,
+      key,
+      async ({ operation: { requestedBy, request } }) => {
+        const { agentId } = senderOf(requestedBy);
+        const routing: RoutingOutcome[] = [];
+        for (const change of parseCommunicationRequest(request).routing) {
+          routing.push(agentId === null ? await refresh(deps, change) : refused(change, operatorsOnly));
+        }
+        return { ...earlier, routing };
+      },
+      {
+        onSave: (tx, result) =>
+          endOperation(tx, operationId, { state: 'completed', event: 'communication.completed', result }),
+      },
+    );
   });
 
-const operatorsOnly = new ManagerError('forbidden', 'Routing tables are for orchestrators and admins to update');
+const operatorsOnly = new ManagerError('forbidden', 'Only orchestrators and admins update routing tables');
 
-async function requireResults({ clusters }: ActivityDeps, operationId: OperationId) {
+async function requireResults({ clusters }: CommunicationDeps, operationId: OperationId) {
   const [messages, handled, topics] = await Promise.all([
     requireStepResult<CommunicationResult['messages']>(clusters, { operationId, step: 'routeMessages' }),
     requireStepResult<HandledBroadcasts>(clusters, { operationId, step: 'handleBroadcasts' }),
@@ -48,8 +55,8 @@ async function requireResults({ clusters }: ActivityDeps, operationId: Operation
   return { messages, broadcasts: handled.broadcasts, topics };
 }
 
-/** Publishes the table of a cluster's present epoch, if it is not in force yet, and sees to the mail of those removed. */
-async function refresh(deps: ActivityDeps, change: Change): Promise<RoutingOutcome> {
+/** Publishes the routing table of a cluster's current epoch if needed, and re-addresses deliveries of removed members. */
+async function refresh(deps: CommunicationDeps, change: Change): Promise<RoutingOutcome> {
   const { clusters, communication } = deps;
   const { clusterId, expectedEpoch } = change;
   try {
@@ -61,14 +68,14 @@ async function refresh(deps: ActivityDeps, change: Change): Promise<RoutingOutco
     if (cluster?.state !== 'active') {
       throw new ManagerError(
         'not_found',
-        `Cluster "${clusterId}" is ${cluster?.state ?? 'unknown'}; only an active one has routes`,
+        `Cluster "${clusterId}" is ${cluster?.state ?? 'unknown'}; only an active cluster has routes`,
       );
     }
     const routedEpoch = table?.epoch ?? 0;
     if (expectedEpoch !== undefined && expectedEpoch !== routedEpoch) {
       throw new ManagerError(
         'state_conflict',
-        `The routing table of "${clusterId}" is of epoch ${routedEpoch}, not ${expectedEpoch}; look at it again`,
+        `The routing table of "${clusterId}" is at epoch ${routedEpoch}, not ${expectedEpoch}; read the cluster again`,
       );
     }
     const isBehind = routedEpoch < cluster.epoch;

@@ -14,7 +14,7 @@ import { closeRoutes, deliver, routingTable } from '../../stores/communication/i
 import { failpoint } from '../../stores/failpoint.js';
 import { closeAccount, releaseAllocation } from '../../stores/resources/index.js';
 import { asActivity, thisAttempt } from '../shared/as-activity.js';
-import type { ActivityDeps } from '../deps.js';
+import type { FormationDeps } from '../deps.js';
 import { announceRemainingMembers } from '../shared/announce-remaining-members.js';
 
 export interface CompensationInput {
@@ -31,7 +31,7 @@ const formedBy = ({ kind, id }: OperationRow): string | undefined => (kind === '
 const endStateOf = ({ kind }: OperationRow) => (kind === 'DISSOLUTION' ? 'dissolved' : 'failed');
 
 /** Compensates initializeCluster: closes the cluster's account and takes it out of service. */
-export const retireCluster = (deps: ActivityDeps) =>
+export const retireCluster = (deps: FormationDeps) =>
   asActivity(async ({ operationId, clusterId }: CompensationInput): Promise<void> => {
     const { clusters, resources } = deps;
     const operation = await findOperation(clusters, operationId);
@@ -49,7 +49,7 @@ export const retireCluster = (deps: ActivityDeps) =>
   });
 
 /** Compensates establishConnections: closes the cluster's routes and notifies its members and invited agents. */
-export const closeConnections = ({ clusters, communication, messaging, settings }: ActivityDeps) =>
+export const closeConnections = ({ clusters, communication, messaging, settings }: FormationDeps) =>
   asActivity(async ({ operationId, clusterId }: CompensationInput): Promise<void> => {
     const operation = await findOperation(clusters, operationId);
     if (!operation || operation.endedAt) return;
@@ -81,7 +81,7 @@ export const closeConnections = ({ clusters, communication, messaging, settings 
   });
 
 /** Compensates defineCluster: ends the cluster's row. */
-export const withdrawCluster = ({ clusters }: ActivityDeps) =>
+export const withdrawCluster = ({ clusters }: FormationDeps) =>
   asActivity(({ operationId, clusterId }: CompensationInput): Promise<void> =>
     undoStep(clusters, { operationId, step: 'defineCluster' }, thisAttempt(), async (tx, operation) => {
       if (endsCluster(operation)) await endCluster(tx, clusterId, endStateOf(operation), formedBy(operation));
@@ -89,7 +89,7 @@ export const withdrawCluster = ({ clusters }: ActivityDeps) =>
   );
 
 /** Compensates identifyAgents: releases the reservations. */
-export const releaseAgents = ({ clusters }: ActivityDeps) =>
+export const releaseAgents = ({ clusters }: FormationDeps) =>
   asActivity(({ operationId, clusterId }: CompensationInput): Promise<void> =>
     undoStep(clusters, { operationId, step: 'identifyAgents' }, thisAttempt(), (tx, operation) =>
       endsCluster(operation)

@@ -12,8 +12,8 @@ import {
   type ClustersDb,
   type OpenStep,
 } from '../../stores/clusters/index.js';
+import type { FormationDeps } from '../deps.js';
 import { asActivity, thisAttempt } from '../shared/as-activity.js';
-import type { ActivityDeps } from '../deps.js';
 import { planOf, ruleOf, toPlaced } from './plan.js';
 
 export interface DefineClusterInput {
@@ -27,11 +27,11 @@ export type DefinedCluster =
   | { readonly state: 'queued'; readonly position: number; readonly reason: string };
 
 /**
- * Step 2 of form_cluster: checks that the reserved agents are the cluster asked for, then writes it in state
- * `forming`, epoch 0. A request that cannot be satisfied is queued if it asked for that.
- * @throws `InsufficientAgents` that says what is missing; `ReservationLost`.
+ * Step 2 of form_cluster: checks that the reserved agents satisfy the request, then writes the cluster in state `forming`,
+ * epoch 0. A request that cannot be satisfied is queued if it asked for that.
+ * @throws `InsufficientAgents` with what is missing; `ReservationLost`.
  */
-export const defineCluster = ({ clusters }: ActivityDeps) =>
+export const defineCluster = ({ clusters }: FormationDeps) =>
   asActivity(async (input: DefineClusterInput): Promise<DefinedCluster> => {
     const key = { operationId: input.operationId, step: 'defineCluster', round: input.round };
     try {
@@ -77,7 +77,7 @@ async function define(tx: ClustersDb, { operation, plan: saved, members }: OpenS
 const clusterTaken = (clusterId: ClusterId, cause: unknown): ManagerError =>
   new ManagerError(
     'state_conflict',
-    `Cluster "${clusterId}" exists already, formed by another request; choose a requestId that does not name it`,
+    `Cluster "${clusterId}" exists already, formed by another request; choose another requestId`,
     { cause },
   );
 

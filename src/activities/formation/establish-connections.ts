@@ -1,11 +1,11 @@
 import type { ClusterId, OperationId } from '../../contracts/ids.js';
 import { planLinks } from '../../domain/formation/links.js';
 import { recordInvitations, requireStepResult, saveLinks, saveStep, unfinished } from '../../stores/clusters/index.js';
+import type { FormationDeps } from '../deps.js';
 import { asActivity, thisAttempt } from '../shared/as-activity.js';
-import type { ActivityDeps } from '../deps.js';
-import { openInboxes, sendInvitations } from './invite.js';
 import { evaluateInvitations } from './evaluate-invitations.js';
-import { planOf, type FormationPlan } from './plan.js';
+import { openInboxes, sendInvitations } from './invite.js';
+import type { FormationPlan } from './plan.js';
 
 export interface EstablishConnectionsInput {
   readonly operationId: OperationId;
@@ -13,52 +13,38 @@ export interface EstablishConnectionsInput {
 }
 
 export interface EstablishedConnections {
-  /** Null when the connections stand; else how long to wait for answers before calling again. */
+  /** Null when the members are connected; else how long to wait for answers before calling again. */
   readonly waitSeconds: number | null;
   readonly invited: readonly string[];
-  /** Who is connected, once the connections stand: these and nobody else become the members. */
+  /** The connected agents, who become the members. Empty until then. */
   readonly members: readonly string[];
 }
 
 /**
- * Step 3 of form_cluster: opens inboxes, invites those who want to be asked, replaces those who decline or stay
- * silent by the next alternate, and links the members. Called again after each answer or time-out until done.
+ * Step 3 of form_cluster: opens inboxes, invites agents that want to be asked, replaces those that decline or do not answer
+ * by the next alternate, and links the members. Called again after each answer or time-out until done.
  * @throws `InvitationsDeclined` when those who accepted cannot be the cluster asked for.
  */
-export const establishConnections = (deps: ActivityDeps) =>
+export const establishConnections = (deps: FormationDeps) =>
   asActivity(async ({ operationId, clusterId }: EstablishConnectionsInput): Promise<EstablishedConnections> => {
     const { clusters, settings } = deps;
-    let opening: Promise<FormationPlan> | undefined;
-    const saving = saveStep<EstablishedConnections>(
+    const plan = await requireStepResult<FormationPlan>(clusters, { operationId, step: 'identifyAgents' });
+    await openInboxes(deps, plan);
+    const connections = await saveStep<EstablishedConnections>(
       clusters,
       { operationId, step: 'establishConnections', round: 0 },
       thisAttempt(),
-      async (tx, { plan: saved, members }) => {
-        const plan = planOf(saved, operationId);
-        // Side by side with the transaction: both are idempotent, and the activity has ended only when both have.
-        opening = openInboxes(deps, plan);
-        // Its failure is met below; until then it must not count as one that nobody handles.
-        opening.catch(() => undefined);
-        const judgement = await evaluateInvitations(tx, { plan, operationId, settings }, members);
-        if (judgement.state === 'waiting') {
-          await recordInvitations(tx, judgement.toInvite);
-          return [unfinished, { waitSeconds: judgement.waitSeconds, invited: judgement.asked, members: [] }];
+      async (tx, { members }) => {
+        const outcome = await evaluateInvitations(tx, { plan, operationId, settings }, members);
+        if (outcome.state === 'waiting') {
+          await recordInvitations(tx, outcome.toInvite);
+          return [unfinished, { waitSeconds: outcome.waitSeconds, invited: outcome.invited, members: [] }];
         }
-        await saveLinks(tx, clusterId, planLinks(judgement.members));
-        return { waitSeconds: null, invited: [], members: judgement.members };
+        await saveLinks(tx, clusterId, planLinks(outcome.members));
+        return { waitSeconds: null, invited: [], members: outcome.members };
       },
       { members: true },
     );
-    const connections = await saving.catch(async (error: unknown) => {
-      await opening?.catch(() => undefined);
-      throw error;
-    });
-    // Saved by an attempt before this one, which may have ended between the two.
-    opening ??= openInboxes(
-      deps,
-      await requireStepResult<FormationPlan>(clusters, { operationId, step: 'identifyAgents' }),
-    );
-    const plan = await opening;
     if (connections.waitSeconds !== null) await sendInvitations(deps, plan, operationId);
     return connections;
   });

@@ -11,7 +11,7 @@ import {
   type ClustersDb,
   type MembershipRow,
 } from '../../stores/clusters/index.js';
-import type { ActivityDeps } from '../deps.js';
+import type { InvitationDeps } from '../deps.js';
 import { candidateQueryOf, ruleOf, toCandidate, toPlaced, type FormationPlan } from './plan.js';
 
 export type InvitationOutcome =
@@ -19,29 +19,30 @@ export type InvitationOutcome =
   | {
       readonly state: 'waiting';
       readonly waitSeconds: number;
-      /** Memberships to invite now: never asked, or silent with tries left. */
+      /** Memberships to invite now: not invited yet, or without an answer and with tries left. */
       readonly toInvite: readonly number[];
-      readonly asked: readonly string[];
+      /** Agents that have not answered. */
+      readonly invited: readonly string[];
     };
 
-interface Round {
+interface Invitations {
   readonly plan: FormationPlan;
   readonly operationId: string;
-  readonly settings: ActivityDeps['settings'];
+  readonly settings: InvitationDeps['settings'];
 }
 
 /**
- * Judges the answers so far, replaces who declined or stayed silent, and says whether the members are complete.
- * @param present the cluster's live memberships now.
+ * Evaluates the answers so far, replaces agents that declined or did not answer, and says whether the members are complete.
+ * @param present the cluster's live memberships.
  * @throws ManagerError `invitations_declined`.
  */
 export async function evaluateInvitations(
   tx: ClustersDb,
-  round: Round,
+  invitations: Invitations,
   present: readonly MembershipRow[],
 ): Promise<InvitationOutcome> {
-  const { plan, settings } = round;
-  const members = await willingMembers(tx, round, present);
+  const { plan, settings } = invitations;
+  const members = await willingMembers(tx, invitations, present);
   const accepted = members.filter((member) => answerOf(member, settings) === 'accepted');
   const open = members.filter((member) => answerOf(member, settings) === undefined);
   const answers = Object.fromEntries(
@@ -69,7 +70,7 @@ export async function evaluateInvitations(
     state: 'waiting',
     waitSeconds: Math.min(...open.map((member) => secondsLeft(member, settings))),
     toInvite: toInvite.map((member) => member.id),
-    asked: open.map((member) => member.agentId),
+    invited: open.map((member) => member.agentId),
   };
 }
 
@@ -80,25 +81,25 @@ const declined = (spec: FormationSpec, what: string): ManagerError =>
   );
 
 /** A final answer, or undefined while the agent may still give one. */
-function answerOf(member: MembershipRow, settings: Round['settings']): InvitationAnswer | undefined {
+function answerOf(member: MembershipRow, settings: Invitations['settings']): InvitationAnswer | undefined {
   if (member.state === 'active' || member.acceptance === 'auto' || member.answer === 'accepted') return 'accepted';
   if (member.answer === 'declined') return 'declined';
   if (!member.alive) return 'silent';
   return member.tries >= settings.invitationTries && isOverdue(member, settings) ? 'silent' : undefined;
 }
 
-const isOverdue = (member: MembershipRow, settings: Round['settings']): boolean =>
+const isOverdue = (member: MembershipRow, settings: Invitations['settings']): boolean =>
   member.invitedSecondsAgo !== null && member.invitedSecondsAgo >= settings.invitationTimeoutSeconds;
 
-const secondsLeft = (member: MembershipRow, settings: Round['settings']): number =>
+const secondsLeft = (member: MembershipRow, settings: Invitations['settings']): number =>
   member.answer === 'none' || isOverdue(member, settings)
     ? settings.invitationTimeoutSeconds
     : Math.max(0.1, settings.invitationTimeoutSeconds - (member.invitedSecondsAgo ?? 0));
 
-/** Gives each place of an agent that will not come to the next alternate that keeps the cluster what was asked for. */
+/** Replaces each agent that declined or did not answer by the next alternate with which the cluster is what was asked for. */
 async function willingMembers(
   tx: ClustersDb,
-  { plan, operationId, settings }: Round,
+  { plan, operationId, settings }: Invitations,
   present: readonly MembershipRow[],
 ): Promise<MembershipRow[]> {
   const query = candidateQueryOf(plan.spec, operationId, plan.clusterId);

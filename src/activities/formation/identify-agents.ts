@@ -1,7 +1,6 @@
 import { ManagerError } from '../../contracts/errors.js';
 import { parseFormationRequest } from '../../contracts/formation.js';
 import { clusterIdOf, type ClusterId, type OperationId } from '../../contracts/ids.js';
-import { requestHash } from '../../contracts/request-hash.js';
 import {
   findCandidates,
   findCluster,
@@ -14,21 +13,21 @@ import {
   type OperationRow,
   type NewOperation,
 } from '../../stores/clusters/index.js';
+import type { FormationDeps } from '../deps.js';
 import { asActivity, thisAttempt } from '../shared/as-activity.js';
-import type { ActivityDeps } from '../deps.js';
-import { requireCapability, requireOperationId } from '../shared/preconditions.js';
+import { newOperation, operationRow } from '../shared/preconditions.js';
 import { candidateQueryOf, matchRequestOf, type FormationPlan } from './plan.js';
-import { Contended, reserveAgents, type ReservationOrder } from './reserve-agents.js';
+import { reserveAgents, withRetryInTurn, type ReservationOrder } from './reserve-agents.js';
 
 export interface IdentifyAgentsInput {
   readonly operationId: OperationId;
   readonly workflowId: string;
   readonly round: number;
-  /** The request as the caller wrote it, unread; or the cluster to repair. */
+  /** The request as the caller wrote it, not yet validated; or the cluster to repair. */
   readonly for: { readonly request: unknown } | { readonly repair: ClusterId };
 }
 
-/** What the workflow needs to know of the plan; the rest stays in the database. */
+/** The part of the plan that the workflow needs; the rest stays in the database. */
 export interface IdentifiedAgents {
   readonly reserved: number;
   readonly alternates: number;
@@ -36,42 +35,42 @@ export interface IdentifiedAgents {
 }
 
 /**
- * Step 1 of form_cluster: finds who may be a member and says why others may not, chooses, and reserves the chosen in
- * the same transaction.
- * @throws `InvalidRequest`, `CapabilityDisabled`, `IdempotencyConflict`, or how the operation ended before.
+ * Step 1 of form_cluster: finds eligible agents and counts why others are not, chooses members, and reserves them in the
+ * same transaction.
+ * @throws `InvalidRequest`, `CapabilityDisabled`, `IdempotencyConflict`, or the error with which the operation ended.
  */
-export const identifyAgents = (deps: ActivityDeps) =>
+export const identifyAgents = (deps: FormationDeps) =>
   asActivity(async (input: IdentifyAgentsInput): Promise<IdentifiedAgents> => {
     const operation =
       'request' in input.for
-        ? readRequest(deps, input, input.for.request)
-        : await readRepair(deps, input, input.for.repair);
+        ? formationOperation(deps, input, input.for.request)
+        : await repairOperation(deps, input, input.for.repair);
     const key = { operationId: input.operationId, step: 'identifyAgents', round: input.round };
-    const survey = await surveyFleet(deps, operation);
-    const plan = await inTurn((turn) =>
+    const survey = await findFormationCandidates(deps, operation);
+    const plan = await withRetryInTurn((turn) =>
       saveStep(deps.clusters, key, thisAttempt(), (tx) => reserveFor(tx, survey, turn), { accept: operation }),
     );
     return { reserved: plan.joining.length, alternates: plan.alternates.length, rejected: plan.rejected };
   });
 
 /**
- * Reserves agents for a queued operation, if they are there now. A plan that cannot be carried out is not saved, so
- * the round stays open.
- * @returns whether the operation can go on.
+ * Reserves agents for a queued operation if enough are free now. A plan that is not feasible is not saved, so that the round
+ * stays open.
+ * @returns whether agents were reserved.
  */
 export const reserveForQueuedOperation = (
-  deps: ActivityDeps,
+  deps: FormationDeps,
   operation: OperationRow,
   round: number,
 ): Promise<boolean> =>
-  inTurn(async (turn) => {
-    const survey = await surveyFleet(deps, operation);
+  withRetryInTurn(async (turn) => {
+    const survey = await findFormationCandidates(deps, operation);
     const plan = await saveStep<FormationPlan | null>(
       deps.clusters,
       { operationId: operation.id, step: 'identifyAgents', round },
       thisAttempt(),
       async (tx, { operation: locked }) => {
-        // Served by another run since the queue was read: reserving again would take agents twice.
+        // Served by another run since the queue was read: a second reservation would take agents twice.
         if (locked.state !== 'queued') return [unfinished, null];
         const found = await reserveFor(tx, survey, turn);
         return found.shortfall.length > 0 ? [unfinished, null] : found;
@@ -79,16 +78,6 @@ export const reserveForQueuedOperation = (
     );
     return plan !== null && plan.shortfall.length === 0;
   });
-
-/** First without waiting for anybody; where that met other formations at work, once more in turn. */
-async function inTurn<Result>(attempt: (turn: boolean) => Promise<Result>): Promise<Result> {
-  try {
-    return await attempt(false);
-  } catch (error) {
-    if (!(error instanceof Contended)) throw error;
-    return attempt(true);
-  }
-}
 
 interface Survey {
   readonly order: ReservationOrder;
@@ -100,8 +89,8 @@ interface Survey {
 
 type Planned = Pick<NewOperation, 'id' | 'kind' | 'clusterId' | 'request'>;
 
-/** Reads what the plan depends on. Before the step's transaction, so that nothing is locked meanwhile. */
-async function surveyFleet({ clusters, settings }: ActivityDeps, operation: Planned): Promise<Survey> {
+/** Reads what the plan depends on, before the step's transaction, so that nothing is locked meanwhile. */
+async function findFormationCandidates({ clusters, settings }: FormationDeps, operation: Planned): Promise<Survey> {
   const { id: operationId, clusterId } = operation;
   const cluster = operation.kind === 'REPAIR' ? await findCluster(clusters, clusterId) : undefined;
   const members = cluster ? await membershipsOf(clusters, clusterId) : [];
@@ -134,31 +123,22 @@ async function reserveFor(tx: ClustersDb, survey: Survey, turn: boolean): Promis
   };
 }
 
-function readRequest(
-  deps: ActivityDeps,
+const formationOperation = (
+  { settings }: FormationDeps,
   { operationId, workflowId }: IdentifyAgentsInput,
   request: unknown,
-): NewOperation {
-  requireCapability(deps, 'cluster_management', 'form clusters');
-  requireOperationId(operationId);
-  parseFormationRequest(request, deps.settings.clusterSize);
-  return {
-    id: operationId,
-    kind: 'FORMATION',
-    clusterId: clusterIdOf(operationId),
-    workflowId,
-    request,
-    requestHash: requestHash('FORMATION', request),
-    requestedBy: 'temporal',
-  };
-}
+): NewOperation =>
+  newOperation('FORMATION', settings, { operationId, workflowId, request }, () => {
+    parseFormationRequest(request, settings.clusterSize);
+    return clusterIdOf(operationId);
+  });
 
-async function readRepair(
-  { clusters }: ActivityDeps,
+async function repairOperation(
+  { clusters }: FormationDeps,
   { operationId, workflowId }: IdentifyAgentsInput,
   clusterId: ClusterId,
 ): Promise<NewOperation> {
-  // Accepted before: whatever became of the cluster since, this operation is to be carried out or undone.
+  // An operation that was accepted before is carried out or compensated, whatever became of its cluster.
   const known = await findOperation(clusters, operationId);
   if (known?.kind === 'REPAIR' && known.clusterId === clusterId) return known;
   const cluster = await findCluster(clusters, clusterId);
@@ -169,13 +149,5 @@ async function readRepair(
     );
   }
   const request = { clusterId, deadlineSeconds: cluster.spec.deadlineSeconds };
-  return {
-    id: operationId,
-    kind: 'REPAIR',
-    clusterId,
-    workflowId,
-    request,
-    requestHash: requestHash('REPAIR', request),
-    requestedBy: 'formation-interval',
-  };
+  return operationRow('REPAIR', { operationId, workflowId, request, clusterId }, 'formation-interval');
 }

@@ -1,15 +1,15 @@
-import type { ActivityDeps } from '../deps.js';
+import type { FormationDeps } from '../deps.js';
+import { closeConnections, releaseAgents, retireCluster, withdrawCluster } from './compensate.js';
 import { defineCluster } from './define-cluster.js';
 import { beginDissolution, countOpenDeliveries } from './dissolve.js';
 import { establishConnections } from './establish-connections.js';
-import { describeFormationInterval, runFormationInterval } from './formation-interval.js';
+import { resumeAbandonedOperations, runFormationInterval } from './formation-interval.js';
+import { planFormationInterval } from './plan-formation-interval.js';
 import { identifyAgents } from './identify-agents.js';
 import { initializeCluster } from './initialize-cluster.js';
-import { settleOperation } from '../shared/settle-operation.js';
-import { closeConnections, releaseAgents, retireCluster, withdrawCluster } from './compensate.js';
 
-/** The activities of form_cluster: its four steps, their undoing, dissolution and the formation interval. */
-export const createFormationActivities = (deps: ActivityDeps) => ({
+/** The activities of form_cluster: its four steps, their compensation, dissolution and the formation interval. */
+export const createFormationActivities = (deps: FormationDeps) => ({
   identifyAgents: identifyAgents(deps),
   defineCluster: defineCluster(deps),
   establishConnections: establishConnections(deps),
@@ -18,11 +18,9 @@ export const createFormationActivities = (deps: ActivityDeps) => ({
   closeConnections: closeConnections(deps),
   withdrawCluster: withdrawCluster(deps),
   releaseAgents: releaseAgents(deps),
-  settleOperation: settleOperation(deps),
   beginDissolution: beginDissolution(deps),
   countOpenDeliveries: countOpenDeliveries(deps),
-  describeFormationInterval: describeFormationInterval(deps),
+  planFormationInterval: planFormationInterval(deps),
   runFormationInterval: runFormationInterval(deps),
+  resumeAbandonedOperations: resumeAbandonedOperations(deps),
 });
-
-export type FormationActivities = ReturnType<typeof createFormationActivities>;

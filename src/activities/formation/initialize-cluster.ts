@@ -15,7 +15,7 @@ import { failpoint } from '../../stores/failpoint.js';
 import { openAccount } from '../../stores/resources/index.js';
 import { announceMembership } from '../shared/announce-membership.js';
 import { asActivity, thisAttempt } from '../shared/as-activity.js';
-import type { ActivityDeps } from '../deps.js';
+import type { FormationDeps } from '../deps.js';
 import type { EstablishedConnections } from './establish-connections.js';
 import type { FormationPlan } from './plan.js';
 
@@ -30,7 +30,7 @@ export interface InitializeClusterInput {
  * operation's result. What it decides comes from saved rows only, so every attempt writes the same.
  * @throws `ReservationLost`, `StateConflict`, `OperationEnded`.
  */
-export const initializeCluster = (deps: ActivityDeps) =>
+export const initializeCluster = (deps: FormationDeps) =>
   asActivity(async ({ operationId, clusterId }: InitializeClusterInput): Promise<FormationResult> => {
     const { clusters } = deps;
     const key = { operationId, step: 'initializeCluster', round: 0 };
@@ -73,7 +73,7 @@ interface Launch {
 }
 
 async function decide(
-  { clusters }: ActivityDeps,
+  { clusters }: FormationDeps,
   plan: FormationPlan,
   { connected, rows }: { readonly connected: readonly string[]; readonly rows: readonly MembershipRow[] },
   operationId: string,
@@ -105,7 +105,7 @@ async function decide(
   };
 }
 
-async function announce(deps: ActivityDeps, plan: FormationPlan, launch: Launch): Promise<void> {
+async function announce(deps: FormationDeps, plan: FormationPlan, launch: Launch): Promise<void> {
   const { clusterId, spec, staying } = plan;
   const { epoch, coordinator, members, joining } = launch;
   await Promise.all([

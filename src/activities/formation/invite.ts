@@ -2,14 +2,16 @@ import { ManagerError } from '../../contracts/errors.js';
 import { managerMessageTypes } from '../../contracts/inbox.js';
 import { membershipsOf } from '../../stores/clusters/index.js';
 import { deliver, openRoutes } from '../../stores/communication/index.js';
-import type { ActivityDeps } from '../deps.js';
+import type { InvitationDeps } from '../deps.js';
 import type { FormationPlan } from './plan.js';
 
-/** Makes sure that everybody who may become a member has an inbox. @throws ManagerError `operation_ended` when the cluster was closed. */
-export async function openInboxes({ communication }: ActivityDeps, plan: FormationPlan): Promise<FormationPlan> {
-  const { clusterId, joining, alternates } = plan;
-  const everybody = [...joining.map((member) => member.agentId), ...alternates];
-  if (await openRoutes(communication, clusterId, everybody)) return plan;
+/** Gives every agent that may become a member an inbox. @throws ManagerError `operation_ended` when the cluster was closed. */
+export async function openInboxes(
+  { communication }: Pick<InvitationDeps, 'communication'>,
+  { clusterId, joining, alternates }: FormationPlan,
+): Promise<void> {
+  const candidates = [...joining.map((member) => member.agentId), ...alternates];
+  if (await openRoutes(communication, clusterId, candidates)) return;
   throw new ManagerError(
     'operation_ended',
     `Cluster ${clusterId} was closed to routing; its formation is being undone`,
@@ -17,35 +19,32 @@ export async function openInboxes({ communication }: ActivityDeps, plan: Formati
 }
 
 /**
- * Sends what the saved state says was asked. After the commit and by deterministic ids: a crash between the two is
- * repaired by the next call, and nobody is asked twice for one try.
+ * Sends the invitations that were recorded. Called after the commit, with ids that derive from the try: the next call
+ * repairs a crash between the two, and no agent is invited twice for one try.
  */
 export async function sendInvitations(
-  { clusters, communication, messaging, settings }: ActivityDeps,
-  plan: FormationPlan,
+  { clusters, communication, messaging, settings }: InvitationDeps,
+  { clusterId, epoch, spec }: FormationPlan,
   operationId: string,
-) {
-  const members = await membershipsOf(clusters, plan.clusterId);
+): Promise<void> {
+  const members = await membershipsOf(clusters, clusterId);
   for (const member of members.filter((m) => m.operationId === operationId && m.answer === 'invited')) {
-    await deliver(
-      communication,
-      {
-        id: `msg_${plan.clusterId}_invitation_${member.id}_${member.tries}`,
-        source: settings.id,
-        type: managerMessageTypes.invitation,
-        clusterId: plan.clusterId,
-        epoch: plan.epoch,
-        data: {
-          clusterId: plan.clusterId,
-          name: plan.spec.name,
-          roles: member.roles,
-          try: member.tries,
-          tries: settings.invitationTries,
-          answerWithinSeconds: settings.invitationTimeoutSeconds,
-        },
+    const message = {
+      id: `msg_${clusterId}_invitation_${member.id}_${member.tries}`,
+      source: settings.id,
+      type: managerMessageTypes.invitation,
+      clusterId,
+      epoch,
+      data: {
+        clusterId,
+        name: spec.name,
+        roles: member.roles,
+        try: member.tries,
+        tries: settings.invitationTries,
+        answerWithinSeconds: settings.invitationTimeoutSeconds,
       },
-      [member.agentId],
-    );
+    };
+    await deliver(communication, message, [member.agentId]);
     messaging.notify([member.agentId]);
   }
 }

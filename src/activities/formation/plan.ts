@@ -3,7 +3,7 @@ import type { FormationSpec } from '../../contracts/formation.js';
 import type { Candidate, FormationRule, MatchRequest, Placed, Shortfall } from '../../domain/formation/types.js';
 import type { CandidateQuery, CandidateRow, MembershipRow } from '../../stores/clusters/index.js';
 
-/** What identifyAgents decided: the plan that the later steps carry out. */
+/** The plan that identifyAgents saves and the later steps carry out. */
 export interface FormationPlan {
   readonly clusterId: string;
   /** The cluster's epoch when the plan was made; it becomes `epoch + 1`. */
@@ -11,7 +11,7 @@ export interface FormationPlan {
   readonly spec: FormationSpec;
   /** Agents reserved to join. Empty when the plan is not feasible. */
   readonly joining: readonly { readonly agentId: string; readonly roles: readonly string[] }[];
-  /** Members that stay, and members that are lost, of a cluster under repair. */
+  /** Of a cluster under repair: the members that stay, and the lost ones. */
   readonly staying: readonly string[];
   readonly leaving: readonly string[];
   readonly alternates: readonly string[];
@@ -72,7 +72,7 @@ export const candidateQueryOf = (spec: FormationSpec, operationId: string, repai
   seed: operationId,
 });
 
-/** The plan that identifyAgents saved, as the operation's lock found it. @throws ManagerError `state_conflict` when there is none yet. */
+/** The plan that identifyAgents saved. @throws ManagerError `state_conflict` when there is none yet. */
 export function planOf(saved: unknown, operationId: string): FormationPlan {
   if (saved) return saved as FormationPlan;
   throw new ManagerError('state_conflict', `Operation ${operationId} has no plan yet: identifyAgents has not ended`);

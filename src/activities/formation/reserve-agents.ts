@@ -14,7 +14,7 @@ import {
 } from '../../stores/clusters/index.js';
 import { toCandidate } from './plan.js';
 
-/** How long a reservation outlives its formation's deadline, so that compensation comes before expiry. */
+/** How long a reservation outlives its formation's deadline, so that compensation runs before it expires. */
 const reservationGraceSeconds = 30;
 
 export interface ReservationOrder {
@@ -23,7 +23,7 @@ export interface ReservationOrder {
   readonly spec: FormationSpec;
   readonly query: CandidateQuery;
   readonly request: MatchRequest;
-  /** Whether those who are passed over are counted each time; by default they are. */
+  /** Whether to count why other agents are not eligible. Default true. */
   readonly counting?: boolean;
 }
 
@@ -31,14 +31,24 @@ export interface Reserved extends Match {
   readonly rejected: Readonly<Record<string, number>>;
 }
 
-/** Other formations were deciding about the same agents, and without those the request cannot be satisfied. */
-export class Contended extends Error {}
+/** Concurrent formations hold locks on agents without which the request cannot be satisfied. */
+class Contended extends Error {}
+
+/** Tries without waiting for locks first, and again in turn when concurrent formations hold the agents needed. */
+export async function withRetryInTurn<Result>(attempt: (turn: boolean) => Promise<Result>): Promise<Result> {
+  try {
+    return await attempt(false);
+  } catch (error) {
+    if (!(error instanceof Contended)) throw error;
+    return attempt(true);
+  }
+}
 
 /**
- * Chooses agents and reserves them in the caller's transaction; reserves nobody when the request cannot be satisfied.
- * @param seen the candidates as they were before the transaction; who was taken since is found out by the lock.
- * @param turn false: agents that another formation is deciding about are left aside, never waited for. True: wait for
- * the turn and for those agents, and look again, so that a refusal is the truth and not a collision.
+ * Chooses agents and reserves them in the caller's transaction; reserves none when the request cannot be satisfied.
+ * @param seen the candidates as read before the transaction. Locking them shows which were taken since.
+ * @param turn false: skips agents that a concurrent formation has locked. True: waits for its turn and for those agents,
+ * and reads the candidates again, so that a refusal does not result from a collision.
  * @throws Contended only with `turn` false.
  */
 export async function reserveAgents(

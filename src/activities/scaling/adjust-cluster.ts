@@ -22,7 +22,7 @@ import { openDeliveriesOf } from '../../stores/communication/index.js';
 import { failpoint } from '../../stores/failpoint.js';
 import { announceMembership } from '../shared/announce-membership.js';
 import { asActivity, thisAttempt } from '../shared/as-activity.js';
-import type { ActivityDeps } from '../deps.js';
+import type { ScalingDeps } from '../deps.js';
 import { openInboxes, sendInvitations } from '../formation/invite.js';
 import { evaluateInvitations } from '../formation/evaluate-invitations.js';
 import type { FormationPlan } from '../formation/plan.js';
@@ -60,7 +60,7 @@ interface Round extends AdjustClusterInput {
  * until done. How long a drain has lasted is stored with the membership, so that any worker can continue it.
  * @throws `StateConflict` when the cluster changed since the plan was made, `InvitationsDeclined`, `ReservationLost`.
  */
-export const adjustCluster = (deps: ActivityDeps) =>
+export const adjustCluster = (deps: ScalingDeps) =>
   asActivity(async (input: AdjustClusterInput): Promise<AdjustedCluster> => {
     const { operationId, clusterId, round } = input;
     const { clusters, resources } = deps;
@@ -102,7 +102,7 @@ const unchanged = (epoch: number): AdjustedCluster => ({
 });
 
 /** Connects the reserved agents and makes them members at the next epoch. */
-async function join(deps: ActivityDeps, current: Round): Promise<AdjustedCluster> {
+async function join(deps: ScalingDeps, current: Round): Promise<AdjustedCluster> {
   const { operationId, clusterId, round, plan, cause, charged } = current;
   if (plan.joining.length === 0) return unchanged(plan.epoch);
   if (current.joined) return { ...unchanged(current.joined.epoch), joined: current.joined.joined };
@@ -139,7 +139,7 @@ interface Connected {
 }
 
 /** Invites reserved agents, substitutes those that decline, and links the members once all have answered. */
-const connect = ({ clusters, settings }: ActivityDeps, { operationId, clusterId, round, plan }: Round) =>
+const connect = ({ clusters, settings }: ScalingDeps, { operationId, clusterId, round, plan }: Round) =>
   saveStep<Connected>(
     clusters,
     { operationId, step: 'adjustCluster:connect', round },
@@ -155,7 +155,7 @@ const connect = ({ clusters, settings }: ActivityDeps, { operationId, clusterId,
       const invitations = await evaluateInvitations(tx, { plan, operationId, settings }, involved);
       if (invitations.state === 'waiting') {
         await recordInvitations(tx, invitations.toInvite);
-        return [unfinished, { waitSeconds: invitations.waitSeconds, ids: invitations.asked }];
+        return [unfinished, { waitSeconds: invitations.waitSeconds, ids: invitations.invited }];
       }
       await saveLinks(tx, clusterId, planLinks(invitations.members));
       return { waitSeconds: null, ids: invitations.members };
@@ -170,7 +170,7 @@ async function readMembers(clusters: ClustersDb, clusterId: string) {
 }
 
 /** Removes departing members from the routing table, then waits until they have acked their deliveries or time is up. */
-async function leave(deps: ActivityDeps, current: Round): Promise<AdjustedCluster> {
+async function leave(deps: ScalingDeps, current: Round): Promise<AdjustedCluster> {
   const { plan } = current;
   const epoch = plan.epoch + (plan.joining.length > 0 ? 1 : 0);
   if (plan.leaving.length === 0) return unchanged(epoch);
@@ -182,7 +182,7 @@ async function leave(deps: ActivityDeps, current: Round): Promise<AdjustedCluste
   return { ...unchanged(epoch + 1), left: plan.leaving };
 }
 
-async function removeFromRouting(deps: ActivityDeps, current: Round, epoch: number): Promise<void> {
+async function removeFromRouting(deps: ScalingDeps, current: Round, epoch: number): Promise<void> {
   const { operationId, clusterId, round, plan, cause, charged } = current;
   const leaving = [...plan.leaving];
   const { coordinator: previous, members: present } = await readMembers(deps.clusters, clusterId);
@@ -197,7 +197,7 @@ async function removeFromRouting(deps: ActivityDeps, current: Round, epoch: numb
 }
 
 /** @returns what the drain still waits for; null when it is complete or its time is up. */
-async function drainOf({ clusters, communication }: ActivityDeps, { operationId, clusterId, plan }: Round) {
+async function drainOf({ clusters, communication }: ScalingDeps, { operationId, clusterId, plan }: Round) {
   const drain = await leavingSince(clusters, operationId);
   if (!drain) return null;
   const { drainSeconds } = parseScalingRequest((await findOperation(clusters, operationId))?.request);
@@ -221,7 +221,7 @@ interface NextEpoch {
 
 /** Announces the membership of the next epoch. @returns its coordinator. */
 async function announce(
-  deps: ActivityDeps,
+  deps: ScalingDeps,
   { operationId, clusterId, plan }: Round,
   { epoch, members, joining, departing, previous }: NextEpoch,
 ): Promise<string> {

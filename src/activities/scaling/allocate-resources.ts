@@ -9,16 +9,17 @@ import {
   countRejections,
   findCandidates,
   saveStep,
+  stepResult,
   type ClusterRow,
   type ClustersDb,
   type MembershipRow,
 } from '../../stores/clusters/index.js';
-import { openCapacityRequest } from '../../stores/resources/index.js';
+import { openCapacityRequest, withdrawCapacityRequests } from '../../stores/resources/index.js';
 import { failpoint } from '../../stores/failpoint.js';
 import { asActivity, thisAttempt } from '../shared/as-activity.js';
-import type { ActivityDeps } from '../deps.js';
+import type { ScalingDeps } from '../deps.js';
 import { candidateQueryOf, matchRequestOf, type FormationPlan } from '../formation/plan.js';
-import { Contended, reserveAgents } from '../formation/reserve-agents.js';
+import { reserveAgents, withRetryInTurn } from '../formation/reserve-agents.js';
 import { fairShare, type Entitlement, type FairShare } from './fair-share.js';
 import { readScalingRun, type ScalingRun } from './scaling-run.js';
 
@@ -64,13 +65,13 @@ interface ChangeOfSize {
  * Step 2 of scale_cluster: determines what the cluster may have by its fair share and reserves agents for it. What the
  * fleet lacks becomes a capacity request to the orchestrator.
  */
-export const allocateResources = (deps: ActivityDeps) => {
+export const allocateResources = (deps: ScalingDeps) => {
   const shareOf = fairShare(deps);
   return asActivity(async (input: AllocateResourcesInput): Promise<AllocatedResources> => {
     const { operationId, clusterId, round } = input;
     const change = changeOf(await readScalingRun(deps.clusters, operationId));
     const share = change.direction === 'out' ? await shareOf(clusterId, change) : null;
-    const allocate = (isTurn: boolean): Promise<AllocatedResources> =>
+    const allocated = await withRetryInTurn((isTurn) =>
       saveStep<AllocatedResources>(
         deps.clusters,
         { operationId, step: 'allocateResources', round },
@@ -92,11 +93,8 @@ export const allocateResources = (deps: ActivityDeps) => {
             charged,
           };
         },
-      );
-    const allocated = await allocate(false).catch((error: unknown) => {
-      if (error instanceof Contended) return allocate(true);
-      throw error;
-    });
+      ),
+    );
     // After the step: an attempt that died in between left a saved step, and the next one opens the request.
     await requestCapacity(deps, input, allocated);
     return allocated;
@@ -204,7 +202,7 @@ const reasonOf = (answer: Answer): string => (answer.kind === 'granted' ? '' : a
 
 /** Opens the capacity request of a round, once. */
 async function requestCapacity(
-  { resources }: ActivityDeps,
+  { clusters, resources }: ScalingDeps,
   { operationId, clusterId, round }: AllocateResourcesInput,
   { capacityRequest, plan, missing }: AllocatedResources,
 ): Promise<void> {
@@ -220,4 +218,7 @@ async function requestCapacity(
     deadlineSeconds: capacityRequest.seconds,
   });
   failpoint('allocateResources:asked');
+  // A late attempt: the compensation bars this step before it withdraws requests, so one of the two withdraws this one.
+  const undo = await stepResult(clusters, { operationId, step: 'undo:allocateResources', round: 0 });
+  if (undo !== undefined) await withdrawCapacityRequests(resources, operationId);
 }

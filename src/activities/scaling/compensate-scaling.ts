@@ -8,9 +8,9 @@ import {
   undoStep,
   type ClustersDb,
 } from '../../stores/clusters/index.js';
-import { findDecision, recordOutcome, withdrawCapacityRequests } from '../../stores/resources/index.js';
+import { recordFailure, withdrawCapacityRequests } from '../../stores/resources/index.js';
 import { asActivity, thisAttempt } from '../shared/as-activity.js';
-import type { ActivityDeps } from '../deps.js';
+import type { ScalingDeps } from '../deps.js';
 import { announceRemainingMembers } from '../shared/announce-remaining-members.js';
 import { recordCommittedChange, type CommittedChange } from './record-change.js';
 
@@ -24,22 +24,21 @@ export interface CompensateScalingInput {
  * Releases what a scaling reserved and did not use. Members that joined stay and departing members are released: the
  * cluster is whole at every epoch, so no membership is reverted.
  */
-export const compensateScaling = (deps: ActivityDeps) =>
+export const compensateScaling = (deps: ScalingDeps) =>
   asActivity(async ({ operationId, clusterId, error }: CompensateScalingInput): Promise<void> => {
     const { clusters, resources } = deps;
     const operation = await findOperation(clusters, operationId);
     if (operation?.endedAt) return;
-    if (operation) await undoSteps(deps, { operationId, clusterId });
-    // An attempt may have stored its decision and died before it saved its step.
-    const decision = `dec_${operationId}`;
-    const known = await findDecision(resources, decision);
-    if (known && known.outcome === null) await recordOutcome(resources, decision, 'failed', { operationId, error });
+    if (operation && !(await undoSteps(deps, { operationId, clusterId }))) return;
+    // Also without an operation: an attempt may have stored its decision and died before it saved its step.
+    await recordFailure(resources, `dec_${operationId}`, { operationId, error });
   });
 
+/** @returns false when a late attempt completed the operation first. */
 async function undoSteps(
-  deps: ActivityDeps,
+  deps: ScalingDeps,
   ids: Pick<CompensateScalingInput, 'operationId' | 'clusterId'>,
-): Promise<void> {
+): Promise<boolean> {
   const { clusters, resources } = deps;
   const { operationId, clusterId } = ids;
   const undo = (step: string, work: (tx: ClustersDb) => Promise<unknown> = async () => undefined): Promise<void> =>
@@ -52,6 +51,8 @@ async function undoSteps(
   await undo('adjustCluster:leave', (tx) => releaseLeaving(tx, operationId));
   await undo('adjustCluster');
   await undo('verifyStability:judged');
+  await undo('verifyStability');
+  if ((await findOperation(clusters, operationId))?.endedAt) return false;
   const steps = await stepsOf(clusters, operationId);
   if (steps.some(({ step }) => step === 'allocateResources')) await announceRemainingMembers(deps, clusterId);
   for (const { step, round, result } of steps) {
@@ -62,4 +63,5 @@ async function undoSteps(
   await undo('assessNeeds:admitted');
   await undo('assessNeeds');
   await withdrawCapacityRequests(resources, operationId);
+  return true;
 }

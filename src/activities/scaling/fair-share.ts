@@ -1,8 +1,8 @@
 import type { Answer } from '../../domain/scaling/claims.js';
-import { allocate } from '../../domain/scaling/drf.js';
+import { allocate, defaultHeadroom } from '../../domain/scaling/drf.js';
 import { agentsResource, claimantsOf, fleetStock, type FleetStock } from '../../stores/clusters/index.js';
 import { openClaims, type OpenClaim } from '../../stores/resources/index.js';
-import type { ActivityDeps } from '../deps.js';
+import type { ScalingDeps } from '../deps.js';
 
 /** The cluster's share among all clusters that want to grow. */
 export interface FairShare {
@@ -37,7 +37,7 @@ const stockCacheMs = 1_000;
  * is cached for a second; a cluster that would get less than it wants reads it again.
  * @returns null when no other cluster has a claim and no headroom applies.
  */
-export function fairShare({ clusters, resources }: Pick<ActivityDeps, 'clusters' | 'resources'>) {
+export function fairShare({ clusters, resources }: Pick<ScalingDeps, 'clusters' | 'resources'>) {
   const kept = new Map<string, { readonly atMs: number; readonly stock: Promise<FleetStock> }>();
   const stockOf = (of: { readonly names: readonly string[]; readonly capabilities: readonly string[] }) => {
     const key = JSON.stringify(of);
@@ -107,7 +107,7 @@ function shareOut(
     capacity: stock.capacity,
     taken,
     // Agents are whole units, so the headroom is rounded down: a small fleet has none.
-    headroom: isRequested ? 0 : { [agentsResource]: agents > 0 ? Math.floor(agents / 10) / agents : 0 },
+    headroom: isRequested ? 0 : { [agentsResource]: agents > 0 ? Math.floor(agents * defaultHeadroom) / agents : 0 },
     claims: claims.map((claim) => ({
       id: claim.clusterId,
       weight: claim.weight,

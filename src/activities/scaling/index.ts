@@ -1,4 +1,4 @@
-import type { ActivityDeps } from '../deps.js';
+import type { ScalingDeps } from '../deps.js';
 import { adjustCluster } from './adjust-cluster.js';
 import { allocateResources } from './allocate-resources.js';
 import { answerCapacityRequest, readCapacityRequest } from './answer-capacity-request.js';
@@ -9,7 +9,7 @@ import { settleScaling } from './settle-scaling.js';
 import { verifyStability } from './verify-stability.js';
 
 /** The activities of scale_cluster: its four steps, capacity requests, settlement, compensation and the interval. */
-export const createScalingActivities = (deps: ActivityDeps) => ({
+export const createScalingActivities = (deps: ScalingDeps) => ({
   assessNeeds: assessNeeds(deps),
   allocateResources: allocateResources(deps),
   adjustCluster: adjustCluster(deps),
@@ -20,5 +20,3 @@ export const createScalingActivities = (deps: ActivityDeps) => ({
   compensateScaling: compensateScaling(deps),
   assessPage: assessPage(deps),
 });
-
-export type ScalingActivities = ReturnType<typeof createScalingActivities>;

@@ -14,7 +14,7 @@ import {
 } from '../../stores/clusters/index.js';
 import { inboxStatistics, type InboxStatistics } from '../../stores/communication/index.js';
 import { scalingMemories, usageOf, type ScalingMemory, type UsageReading } from '../../stores/resources/index.js';
-import type { ActivityDeps } from '../deps.js';
+import type { ScalingDeps } from '../deps.js';
 
 /** The facts of a cluster that decisions and scores are based on, read from the three databases. */
 export interface ClusterSnapshot {
@@ -36,7 +36,7 @@ export const scoreWindowSeconds = 600;
  * @param asked explicitly requested sizes by cluster.
  */
 export async function readClusterSnapshots(
-  { clusters, communication, resources, settings }: ActivityDeps,
+  { clusters, communication, resources, settings }: ScalingDeps,
   rows: readonly ClusterRow[],
   { rules, asked = new Map() }: { readonly rules: ScalingRules; readonly asked?: ReadonlyMap<string, RequestedSize> },
 ): Promise<ReadonlyMap<string, ClusterSnapshot>> {
@@ -69,7 +69,7 @@ export async function readClusterSnapshots(
 
 /** Reads the facts of stability scores, and the active members by cluster. */
 export async function readStability(
-  { clusters, communication, settings }: Pick<ActivityDeps, 'clusters' | 'communication' | 'settings'>,
+  { clusters, communication, settings }: Pick<ScalingDeps, 'clusters' | 'communication' | 'settings'>,
   rows: readonly ClusterRow[],
 ) {
   const ids = rows.map(({ id }) => id);

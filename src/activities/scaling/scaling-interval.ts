@@ -9,7 +9,7 @@ import { clustersToAssess } from '../../stores/clusters/index.js';
 import { failpoint } from '../../stores/failpoint.js';
 import { recordRecommendations, saveScores } from '../../stores/resources/index.js';
 import { asActivity } from '../shared/as-activity.js';
-import type { ActivityDeps } from '../deps.js';
+import type { ScalingDeps } from '../deps.js';
 import { readClusterSnapshots } from './read-facts.js';
 import { rulesOf } from './rules.js';
 
@@ -52,7 +52,7 @@ interface Assessment {
  * Assesses a page of clusters with a few queries for all of them, and plans moves between those that need no change of
  * their own. Scores and recommendations are recorded; the workflow starts the changes.
  */
-export const assessPage = (deps: ActivityDeps) =>
+export const assessPage = (deps: ScalingDeps) =>
   asActivity(async ({ after, limit, dryRun, balance }: AssessPageInput): Promise<AssessedPage> => {
     const rules = rulesOf(deps.settings);
     const rows = await clustersToAssess(deps.clusters, { after, limit });
@@ -83,7 +83,7 @@ export const assessPage = (deps: ActivityDeps) =>
     };
   });
 
-async function record({ resources }: ActivityDeps, assessed: readonly Assessment[]): Promise<void> {
+async function record({ resources }: ScalingDeps, assessed: readonly Assessment[]): Promise<void> {
   await recordRecommendations(
     resources,
     assessed.map(({ clusterId, facts, decision }) => ({

@@ -3,7 +3,7 @@ import type { ScalingOutcome, ScalingResult } from '../../contracts/scaling.js';
 import { clusterWithMembers, endOperation, saveStep } from '../../stores/clusters/index.js';
 import { recordOutcome, withdrawCapacityRequests } from '../../stores/resources/index.js';
 import { asActivity, thisAttempt } from '../shared/as-activity.js';
-import type { ActivityDeps } from '../deps.js';
+import type { ScalingDeps } from '../deps.js';
 import { capacityRequestStatus } from './answer-capacity-request.js';
 import { readScalingRun, type ScalingRun } from './scaling-run.js';
 import { takeScore } from './take-score.js';
@@ -17,7 +17,7 @@ export interface SettleScalingInput {
  * Ends a scaling: records the outcome of its decision and the operation's result, which follow from the saved steps. The
  * record is that of the fourth step, so that a settled scaling shows all its steps as completed.
  */
-export const settleScaling = (deps: ActivityDeps) =>
+export const settleScaling = (deps: ScalingDeps) =>
   asActivity(async ({ operationId, clusterId }: SettleScalingInput): Promise<ScalingResult> => {
     const { clusters, resources } = deps;
     const run = await readScalingRun(clusters, operationId);
@@ -65,7 +65,7 @@ interface Conclusion {
   readonly score: number | null | undefined;
 }
 
-async function conclude({ resources }: ActivityDeps, run: ScalingRun): Promise<Conclusion> {
+async function conclude({ resources }: ScalingDeps, run: ScalingRun): Promise<Conclusion> {
   const rollback = run.verdict(1);
   const soaked = rollback ?? run.verdict(0);
   const scalingRound = run.verdict(0)?.verdict === 'roll_back' ? run.lastRound - 1 : run.lastRound;

@@ -4,7 +4,7 @@ import { findCluster, saveStep, stepResult } from '../../stores/clusters/index.j
 import { failpoint } from '../../stores/failpoint.js';
 import { blockRecommendation, lastScores } from '../../stores/resources/index.js';
 import { asActivity, thisAttempt } from '../shared/as-activity.js';
-import type { ActivityDeps } from '../deps.js';
+import type { ScalingDeps } from '../deps.js';
 import { rulesOf } from './rules.js';
 import { readScalingRun, type ScalingRun } from './scaling-run.js';
 import { takeScore } from './take-score.js';
@@ -34,7 +34,7 @@ export type SoakResult = (SoakVerdict | { readonly verdict: 'gone'; readonly why
  * Step 4 of scale_cluster: takes a stability score and evaluates the change by the scores since. Called once for each
  * sample; the workflow waits in between.
  */
-export const verifyStability = (deps: ActivityDeps) =>
+export const verifyStability = (deps: ScalingDeps) =>
   asActivity(async (input: VerifyStabilityInput): Promise<VerifiedStability> => {
     const { clusterId, operationId } = input;
     const result = await evaluate(deps, input);
@@ -53,7 +53,7 @@ export const verifyStability = (deps: ActivityDeps) =>
   });
 
 /** A soak has one verdict: a repeated attempt or a restarted workflow must not contradict what was already acted upon. */
-async function evaluate(deps: ActivityDeps, input: VerifyStabilityInput): Promise<SoakResult> {
+async function evaluate(deps: ScalingDeps, input: VerifyStabilityInput): Promise<SoakResult> {
   const { clusters, resources, settings } = deps;
   const { operationId, clusterId, round, sinceMs, isLastSample } = input;
   const key = { operationId, step: 'verifyStability:judged', round };

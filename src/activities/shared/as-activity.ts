@@ -3,14 +3,14 @@ import { ApplicationFailureCategory } from '@temporalio/common';
 import { failureTypeOf, ManagerError, type ErrorCode } from '../../contracts/errors.js';
 import type { Attempt } from '../../stores/clusters/index.js';
 
-/** A refusal for one of these may be gone at the next attempt; every other refusal is final. */
-const worthRetrying: ReadonlySet<ErrorCode> = new Set(['service_unavailable', 'internal']);
+/** Refusals that a later attempt may not meet again; every other refusal is final. */
+const retryable: ReadonlySet<ErrorCode> = new Set(['service_unavailable', 'internal']);
 
 const heartbeatEveryMs = 1_000;
 
 /**
- * Makes a function an activity: it heartbeats while it runs, so that Temporal notices a dead worker within seconds and
- * a cancelled workflow can reach it, and a refusal leaves it as a failure that callers in any SDK recognise by type.
+ * Makes a function an activity. It heartbeats while it runs, so that Temporal notices a dead worker within seconds and can
+ * cancel the activity; a ManagerError becomes a failure whose type callers in any SDK recognise.
  */
 export const asActivity =
   <Input, Output>(work: (input: Input) => Promise<Output>) =>
@@ -30,13 +30,13 @@ const failureOf = (error: ManagerError): ApplicationFailure =>
     type: failureTypeOf(error.code),
     message: error.message,
     details: [error.problems],
-    nonRetryable: !worthRetrying.has(error.code),
-    // A refusal is an answer, not a fault: it must not fill logs and failure metrics.
+    nonRetryable: !retryable.has(error.code),
+    // A refusal is an expected answer: it must not fill logs and failure metrics.
     category: ApplicationFailureCategory.BENIGN,
     cause: error,
   });
 
-/** Which attempt of the activity this is, for the record of its step. */
+/** The current attempt of the activity, for the record of its step. */
 export const thisAttempt = (): Attempt => {
   const { attempt, currentAttemptScheduledTimestampMs } = activityInfo();
   return { number: attempt, startedAt: new Date(currentAttemptScheduledTimestampMs) };

@@ -1,19 +1,61 @@
 import { identifier } from '../../contracts/agents.js';
 import { ManagerError } from '../../contracts/errors.js';
 import { problemsOf } from '../../contracts/formation.js';
-import type { ActivityDeps } from '../deps.js';
+import type { OperationId } from '../../contracts/ids.js';
+import type { OperationKind } from '../../contracts/operations.js';
+import { requestHash } from '../../contracts/request-hash.js';
+import { functions } from '../../contracts/steps.js';
+import type { NewOperation } from '../../stores/clusters/index.js';
 
-/** @throws ManagerError `capability_disabled` when the settings do not offer this function. */
-export function requireCapability({ settings }: ActivityDeps, capability: string, does: string): void {
-  if (settings.capabilities.includes(capability)) return;
-  throw new ManagerError(
-    'capability_disabled',
-    `This manager does not ${does}: "${capability}" is not among its capabilities`,
-  );
+/** The input of the first step of a function that a request starts. */
+export interface RequestInput {
+  readonly operationId: OperationId;
+  readonly workflowId: string;
+  /** As the caller wrote it, not yet validated. */
+  readonly request: unknown;
 }
 
-/** A request that any Temporal client started may name its operation as it likes. @throws ManagerError `invalid_request`. */
-export function requireOperationId(operationId: string): void {
+type RequestKind = (typeof functions)[number]['requestType'];
+
+/**
+ * The operation that a request asks for, validated.
+ * @param validate validates the request and returns the id of its cluster, '' without one.
+ * @throws ManagerError `capability_disabled` when the settings do not enable this function; `invalid_request`.
+ */
+export function newOperation(
+  kind: RequestKind,
+  { capabilities }: { readonly capabilities: readonly string[] },
+  input: RequestInput,
+  validate: () => string,
+): NewOperation {
+  const capability = functions.find(({ requestType }) => requestType === kind)?.capability ?? '';
+  if (!capabilities.includes(capability)) {
+    throw new ManagerError(
+      'capability_disabled',
+      `This manager offers ${capabilities.join(', ')}; add "${capability}" to cluster_manager.capabilities`,
+    );
+  }
+  requireOperationId(input.operationId);
+  return operationRow(kind, { ...input, clusterId: validate() });
+}
+
+/** The row of an operation that did not come in by the HTTP API. */
+export const operationRow = (
+  kind: OperationKind,
+  { operationId, clusterId, ...row }: RequestInput & { readonly clusterId: string },
+  requestedBy = 'temporal',
+): NewOperation => ({
+  id: operationId,
+  kind,
+  clusterId,
+  workflowId: row.workflowId,
+  request: row.request,
+  requestHash: requestHash(kind, row.request),
+  requestedBy,
+});
+
+/** Any Temporal client may name its operation, so the id is validated here as well. @throws ManagerError `invalid_request`. */
+function requireOperationId(operationId: string): void {
   const id = identifier.safeParse(operationId);
   if (id.success) return;
   const problems = problemsOf(id.error).map((problem) => ({ ...problem, path: 'requestId' }));

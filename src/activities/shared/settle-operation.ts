@@ -1,9 +1,8 @@
 import type { ClusterId, OperationId } from '../../contracts/ids.js';
 import type { OperationError, OperationState } from '../../contracts/operations.js';
-import { endOperation, findOperation } from '../../stores/clusters/index.js';
+import { endOperation, findOperation, type ClustersDb } from '../../stores/clusters/index.js';
 import { failpoint } from '../../stores/failpoint.js';
 import { asActivity } from './as-activity.js';
-import type { ActivityDeps } from '../deps.js';
 
 export interface SettleOperationInput {
   readonly operationId: OperationId;
@@ -13,7 +12,7 @@ export interface SettleOperationInput {
 }
 
 /** Writes the final state of an operation that did not end in its fourth step, with its event. */
-export const settleOperation = ({ clusters }: ActivityDeps) =>
+export const settleOperation = ({ clusters }: { readonly clusters: ClustersDb }) =>
   asActivity(async ({ operationId, clusterId, state, error }: SettleOperationInput): Promise<void> => {
     const kind = (await findOperation(clusters, operationId))?.kind.toLowerCase() ?? 'operation';
     await endOperation(clusters, operationId, {

@@ -11,7 +11,8 @@ import {
 import { jainIndex } from './jain.js';
 import { fillProgressively, misfit, type Filling } from './progressive-filling.js';
 
-const defaultHeadroom = 0.1;
+/** The share of each resource that only guarantees and explicit requests may use. */
+export const defaultHeadroom = 0.1;
 /** Amounts are integers in thousandths: claims are rounded up, capacity and quotas down. */
 const precision = 1000;
 const roundUp = (amount: number): number => (amount > 0 ? Math.max(1, Math.ceil(amount * precision - 1e-6)) : 0);

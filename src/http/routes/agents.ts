@@ -1,10 +1,10 @@
 import type { RegisterAgent } from '../../contracts/agents.js';
 import { ManagerError } from '../../contracts/errors.js';
+import { openAgentInbox } from '../../messaging/open-agent-inbox.js';
 import { retireInbox } from '../../messaging/retire-inbox.js';
 import { partyOf } from '../../operations/requester.js';
 import {
   appendEvent,
-  capabilityTokens,
   enrolmentOf,
   findAgent,
   inTransaction,
@@ -16,7 +16,7 @@ import {
   setReadiness,
   type Principal,
 } from '../../stores/clusters/index.js';
-import { openInbox } from '../../stores/communication/index.js';
+import { createInbox } from '../../stores/communication/index.js';
 import { defined, pageByText } from '../cursor.js';
 import type { AgentDeps } from '../deps.js';
 import { Reply, type Handlers } from '../handlers.js';
@@ -63,7 +63,10 @@ export const agentHandlers = (deps: AgentDeps) =>
     },
   }) satisfies Partial<Handlers>;
 
-/** Opens the inbox before the agent becomes visible, so that messages to a visible agent are never refused. */
+/**
+ * Creates the inbox before the agent becomes visible, so that a visible agent has one, and lists its capabilities after the
+ * registration is committed: they decide which messages the agent can be chosen for.
+ */
 async function register(deps: AgentDeps, principal: Principal, agent: RegisterAgent) {
   const party = partyOf(principal);
   if (party === 'agent' && agent.id !== principal.agentId) throw agentNotFound(agent.id);
@@ -74,6 +77,7 @@ async function register(deps: AgentDeps, principal: Principal, agent: RegisterAg
       `"${agent.id}" is the manager's own id, the source of its messages to agents; choose another`,
     );
   }
+  await createInbox(deps.communication, agent.id);
   const registered = await inTransaction(deps.clusters, async (tx) => {
     const written = await registerAgent(tx, agent, { leaseSeconds, enrolledBy: principal.tokenId });
     // Read after the write, whose row lock excludes another registration of this id at the same moment.
@@ -84,8 +88,6 @@ async function register(deps: AgentDeps, principal: Principal, agent: RegisterAg
         `Agent "${agent.id}" was registered with another token; register with its own token, or choose another id`,
       );
     }
-    // After the checks: an inbox decides which messages its agent can be chosen for.
-    await openInbox(deps.communication, agent.id, capabilityTokens(agent.capabilities));
     const token = await replaceAgentToken(tx, agent.id);
     if (written.created) {
       await appendEvent(tx, {
@@ -97,6 +99,7 @@ async function register(deps: AgentDeps, principal: Principal, agent: RegisterAg
     }
     return { ...written, token };
   });
+  await openAgentInbox(deps, agent.id);
   deps.principals.flush();
   return { ...registered, leaseSeconds, heartbeatSeconds };
 }

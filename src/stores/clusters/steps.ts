@@ -81,8 +81,12 @@ interface OpenedRow<Result> extends OperationRow {
   readonly members: readonly MembershipRow[];
 }
 
-/** Locks the operation, then reads what was committed up to then: how far this step is. */
-async function openStep<Result>(
+/**
+ * Locks the operation, then reads what was committed up to then: how far this step is. Outside a transaction the lock ends with
+ * the call: then it only checks that the step may still run, and a later `saveStep` decides.
+ * @throws ManagerError as `saveStep`.
+ */
+export async function openStep<Result>(
   tx: ClustersDb,
   key: StepKey,
   { accept, members = false }: StepNeeds,
@@ -105,7 +109,7 @@ async function openStep<Result>(
   return { operation: row, plan: row.plan, members: row.members };
 }
 
-const isUnfinished = <Result>(
+export const isUnfinished = <Result>(
   outcome: Result | readonly [typeof unfinished, Result],
 ): outcome is readonly [typeof unfinished, Result] => Array.isArray(outcome) && outcome[0] === unfinished;
 

@@ -22,6 +22,15 @@ export async function deliver(
   await sql`select deliver(${JSON.stringify(message)}::jsonb, ${recipients}::text[])`.execute(db);
 }
 
+/** Creates the inbox of an agent that has none yet, without capabilities. */
+export async function createInbox(db: CommunicationDb, agentId: string): Promise<void> {
+  await db
+    .insertInto('inboxes')
+    .values({ agentId })
+    .onConflict((conflict) => conflict.doNothing())
+    .execute();
+}
+
 /** Creates the inbox of an agent, or opens the one it had, and lists it under its capabilities. */
 export async function openInbox(db: CommunicationDb, agentId: string, capabilities: readonly string[]): Promise<void> {
   await sql`

@@ -10,6 +10,7 @@ export * from './latencies.js';
 export * from './lease-deliveries.js';
 export * from './message-trace.js';
 export * from './notifications.js';
+export * from './operation-changes.js';
 export * from './orphaned-deliveries.js';
 export * from './receipts.js';
 export * from './retained-messages.js';

@@ -52,6 +52,7 @@ export async function pruneChunk(
       not(exists(selectFrom('messages as m').select('m.no').whereRef('m.no', '=', 'r.messageNo'))),
     )
     .execute();
+  await db.deleteFrom('operationChanges').where('changedAt', '<', before(retentionSeconds)).execute();
   await db.deleteFrom('latencies').where('slot', '<', before(86_400)).execute();
   const { numDeletedRows: batches } = await db
     .deleteFrom('batches')

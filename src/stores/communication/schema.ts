@@ -163,6 +163,13 @@ interface LatenciesTable {
   counts: readonly number[];
 }
 
+interface OperationChangesTable {
+  operationId: string;
+  place: number;
+  outcome: unknown;
+  changedAt: Generated<Date>;
+}
+
 export interface CommunicationSchema {
   inboxes: InboxesTable;
   inboxCursors: InboxCursorsTable;
@@ -173,6 +180,7 @@ export interface CommunicationSchema {
   deadLetters: DeadLettersTable;
   receipts: ReceiptsTable;
   batches: BatchesTable;
+  operationChanges: OperationChangesTable;
   topics: TopicsTable;
   subscriptions: SubscriptionsTable;
   retainedMessages: RetainedMessagesTable;

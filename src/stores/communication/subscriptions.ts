@@ -1,5 +1,6 @@
 import { sql, type ExpressionBuilder } from 'kysely';
 import type { SubscriptionView } from '../../contracts/topics.js';
+import { inTransaction } from '../database.js';
 import type { CommunicationDb, CommunicationSchema } from './schema.js';
 
 export interface MatchedSubscription {
@@ -46,7 +47,7 @@ export async function subscribe(
 ): Promise<SubscriptionView | 'full' | undefined> {
   const { topic } = wanted;
   if (topic === undefined) return insertSubscription(db, agentId, wanted);
-  return db.transaction().execute(async (tx) => {
+  return inTransaction(db, async (tx) => {
     // Under the topic's lock, so that of two subscribers at the same time one gets the last place.
     const found = await tx
       .selectFrom('topics')

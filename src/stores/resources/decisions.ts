@@ -57,6 +57,15 @@ export async function recordOutcome(
   );
 }
 
+/** Records that an operation failed, in place of an outcome that it recorded and then did not commit. */
+export async function recordFailure(db: ResourcesDb, id: string, detail: unknown): Promise<void> {
+  await db
+    .updateTable('decisions')
+    .set({ outcome: 'failed', outcomeDetail: json(detail) })
+    .where('id', '=', id)
+    .execute();
+}
+
 /** A cluster that wants more members than it has. */
 export interface OpenClaim {
   readonly clusterId: string;
