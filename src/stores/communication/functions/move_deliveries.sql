@@ -1,4 +1,4 @@
--- Moves open deliveries to the end of other inboxes, with all their attempts. A delivery that ended in the meantime is
+-- Moves open deliveries to the end of other inboxes, in the order of their acceptance, with all their attempts. A delivery that ended in the meantime is
 -- passed over, and so is one whose new recipient has left.
 --
 -- moves: JSON array of {inboxNo, sequence, to}; `to` is the new recipient's agent id.
@@ -25,9 +25,12 @@ create or replace function move_deliveries(moves jsonb) returns integer language
     select inbox_no, sequence, message_no, via, 're_addressed', attempts, lease_token, accepted_at, first_leased_at,
       last_leased_at, failed_attempts from deleted
   ), delivered as (
-    insert into deliveries (inbox_no, sequence, message_no, via, partition_key, expires_at)
-    select to_no, next_sequence + row_number() over (partition by to_no order by accepted_at, inbox_no, sequence) - 1,
-      message_no, via, partition_key, expires_at from deleted
+    -- Microseconds apart, so that a later move still finds the order of deliveries that moved together.
+    insert into deliveries (inbox_no, sequence, message_no, via, partition_key, expires_at, accepted_at)
+    select to_no, next_sequence + row_number() over (partition by to_no order by accepted_at, message_no) - 1,
+      message_no, via, partition_key, expires_at,
+      statement_timestamp() + row_number() over (order by accepted_at, message_no) * interval '1 microsecond'
+    from deleted
     returning inbox_no
   ), advanced as (
     update inboxes i set next_sequence = i.next_sequence + n.delivered
