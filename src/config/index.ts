@@ -1,3 +1,2 @@
-export type { DatabaseUrls } from './databases.js';
 export { environmentVariables, readEnvironment } from './environment.js';
 export { loadConfig, type CommunicationSettings, type ManagerConfig, type ScalingSettings } from './load.js';
