@@ -25,21 +25,7 @@ interface WorkflowStart {
 export type WorkflowStarter = ReturnType<typeof workflowStarter>;
 
 export function workflowStarter(client: Client, taskQueue: string) {
-  const start = async ({ workflowId, type, input, summary, attributes }: WorkflowStart): Promise<void> => {
-    try {
-      await client.workflow.start(type, {
-        workflowId,
-        taskQueue,
-        args: [input],
-        staticSummary: summary,
-        typedSearchAttributes: attributesOf(attributes),
-        workflowIdConflictPolicy: 'USE_EXISTING',
-      });
-    } catch (error) {
-      if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
-    }
-  };
-
+  const start = (options: WorkflowStart): Promise<void> => startWorkflow(client, taskQueue, options);
   return {
     startFormation: async (request: FormationRequest, requestedBy = 'client'): Promise<Started> => {
       const operationId = operationIdOf(request);
@@ -54,10 +40,7 @@ export function workflowStarter(client: Client, taskQueue: string) {
       });
       return { operationId, clusterId, workflowId };
     },
-    startCommunication: async (
-      request: CommunicationRequest,
-      requestedBy = 'client',
-    ): Promise<Omit<Started, 'clusterId'>> => {
+    startCommunication: async (request: CommunicationRequest, requestedBy = 'client') => {
       const operationId = operationIdOf(request);
       const workflowId = workflowIds.communication(operationId);
       await start({
@@ -70,8 +53,8 @@ export function workflowStarter(client: Client, taskQueue: string) {
       return { operationId, workflowId };
     },
     startScaling: async (request: ScalingRequest, requestedBy = 'client'): Promise<Started> => {
-      const operationId = operationIdOf(request);
       const { clusterId } = request;
+      const operationId = operationIdOf(request);
       const workflowId = workflowIds.scaling(operationId);
       await start({
         workflowId,
@@ -85,20 +68,35 @@ export function workflowStarter(client: Client, taskQueue: string) {
     startRepair: async (input: RepairClusterInput): Promise<string> => {
       const { clusterId } = input;
       const workflowId = workflowIds.repair(clusterId);
-      const attributes = { component: 'formation', clusterId };
-      const type = workflowTypes.repairCluster;
-      await start({ workflowId, type, input, summary: `Repair cluster ${clusterId}`, attributes });
+      const run = { input, summary: `Repair cluster ${clusterId}`, attributes: { component: 'formation', clusterId } };
+      await start({ ...run, workflowId, type: workflowTypes.repairCluster });
       return workflowId;
     },
     startDissolution: async (input: DissolveClusterInput, requestedBy = 'client'): Promise<string> => {
       const { clusterId } = input;
       const workflowId = workflowIds.dissolution(clusterId);
       const attributes = { component: 'formation', clusterId, requestedBy };
-      const type = workflowTypes.dissolveCluster;
-      await start({ workflowId, type, input, summary: `Dissolve cluster ${clusterId}`, attributes });
+      const run = { input, summary: `Dissolve cluster ${clusterId}`, attributes };
+      await start({ ...run, workflowId, type: workflowTypes.dissolveCluster });
       return workflowId;
     },
   };
+}
+
+async function startWorkflow(client: Client, taskQueue: string, options: WorkflowStart): Promise<void> {
+  const { workflowId, type, input, summary, attributes } = options;
+  try {
+    await client.workflow.start(type, {
+      workflowId,
+      taskQueue,
+      args: [input],
+      staticSummary: summary,
+      typedSearchAttributes: attributesOf(attributes),
+      workflowIdConflictPolicy: 'USE_EXISTING',
+    });
+  } catch (error) {
+    if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+  }
 }
 
 const operationIdOf = ({ requestId }: { readonly requestId?: string | undefined }): OperationId =>

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { AllocatedResources } from '../../src/activities/scaling/allocate-resources.js';
+import type { AllocatedResources } from '../../src/activities/scaling/step-results.js';
 import { scalingSteps } from '../../src/contracts/steps.js';
 import { clusterView, findAgent, findOperation, stepsOf, type ClustersDb } from '../../src/stores/clusters/index.js';
 import { leaseDeliveries, routingTable } from '../../src/stores/communication/index.js';

@@ -20,30 +20,14 @@ import { asActivity, thisAttempt } from '../shared/as-activity.js';
 import type { ScalingDeps } from '../deps.js';
 import { candidateQueryOf, matchRequestOf, type FormationPlan } from '../formation/plan.js';
 import { reserveAgents, withRetryInTurn } from '../formation/reserve-agents.js';
-import { fairShare, type Entitlement, type FairShare } from './fair-share.js';
+import { fairShare, type Entitlement } from './fair-share.js';
 import { readScalingRun, type ScalingRun } from './scaling-run.js';
+import type { AllocatedResources } from './step-results.js';
 
 export interface AllocateResourcesInput {
   readonly operationId: OperationId;
   readonly clusterId: ClusterId;
   readonly round: number;
-}
-
-/** An open request to the orchestrator. The run waits for its answer. */
-export interface CapacityRequest {
-  readonly requestId: string;
-  readonly seconds: number;
-  readonly reason: string;
-}
-
-export interface AllocatedResources extends Pick<ChangeOfSize, 'cause' | 'charged'> {
-  readonly plan: FormationPlan;
-  /** How many of the wanted members could not be allocated. */
-  readonly missing: number;
-  /** Why members are missing; empty when none is. */
-  readonly reason: string;
-  readonly share: FairShare | null;
-  readonly capacityRequest: CapacityRequest | null;
 }
 
 /** A change of size: the assessed one, or its rollback. */

@@ -1,8 +1,7 @@
 import { stepsOf, type ClustersDb } from '../../stores/clusters/index.js';
-import type { AllocatedResources } from './allocate-resources.js';
 import type { AssessedNeeds } from './assess-needs.js';
 import type { CommittedChange } from './record-change.js';
-import type { SoakResult } from './verify-stability.js';
+import type { AllocatedResources, SoakResult } from './step-results.js';
 
 /** The saved steps of a scaling so far. Steps of one operation pass their results on as rows, not through the workflow. */
 export interface ScalingRun {

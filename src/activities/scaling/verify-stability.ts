@@ -1,5 +1,5 @@
 import type { ClusterId, OperationId } from '../../contracts/ids.js';
-import { evaluateSoak, type SoakVerdict } from '../../domain/scaling/soak.js';
+import { evaluateSoak } from '../../domain/scaling/soak.js';
 import { findCluster, saveStep, stepResult } from '../../stores/clusters/index.js';
 import { failpoint } from '../../stores/failpoint.js';
 import { blockRecommendation, lastScores } from '../../stores/resources/index.js';
@@ -7,6 +7,7 @@ import { asActivity, thisAttempt } from '../shared/as-activity.js';
 import type { ScalingDeps } from '../deps.js';
 import { rulesOf } from './rules.js';
 import { readScalingRun, type ScalingRun } from './scaling-run.js';
+import type { SoakResult } from './step-results.js';
 import { takeScore } from './take-score.js';
 
 export interface VerifyStabilityInput {
@@ -24,11 +25,6 @@ export type VerifiedStability =
   | { readonly state: 'waiting'; readonly score: number | null; readonly samples: number; readonly needed: number }
   | { readonly state: 'roll_back'; readonly why: string; readonly to: number; readonly score: number | null }
   | { readonly state: 'passed' | 'failed' | 'gone'; readonly why: string; readonly score: number | null };
-
-/** A verdict with the score it was made at. `gone`: the cluster is no longer active. */
-export type SoakResult = (SoakVerdict | { readonly verdict: 'gone'; readonly why: string }) & {
-  readonly score: number | null;
-};
 
 /**
  * Step 4 of scale_cluster: takes a stability score and evaluates the change by the scores since. Called once for each

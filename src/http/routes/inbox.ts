@@ -15,14 +15,7 @@ export const inboxHandlers = (deps: MessageDeps) => {
       if (/\btext\/event-stream\b/.test(raw.headers.get('accept') ?? '')) {
         return openStream({ agentId: id, max, signal: raw.signal, reauthenticate });
       }
-      const endsAtMs = performance.now() + waitSeconds * 1000;
-      for (;;) {
-        const since = deps.notifier.moment;
-        const deliveries = await deliverNext(deps, id, max);
-        if (deliveries.length > 0) return inboxResponse(deliveries);
-        if (!(await deps.notifier.wait(id, since, endsAtMs - performance.now(), raw.signal))) return inboxResponse([]);
-        await reauthenticate();
-      }
+      return poll(deps, { agentId: id, max, waitMs: waitSeconds * 1000, signal: raw.signal, reauthenticate });
     },
 
     ackDeliveries: async ({ body: { acks }, principal }) => {
@@ -71,6 +64,26 @@ export const inboxHandlers = (deps: MessageDeps) => {
     },
   } satisfies Partial<Handlers>;
 };
+
+interface Poll {
+  readonly agentId: string;
+  readonly max: number;
+  readonly waitMs: number;
+  readonly signal: AbortSignal;
+  readonly reauthenticate: () => Promise<unknown>;
+}
+
+/** Long poll: waits for deliveries until the time is up. */
+async function poll(deps: MessageDeps, { agentId, max, waitMs, signal, reauthenticate }: Poll): Promise<Response> {
+  const endsAtMs = performance.now() + waitMs;
+  for (;;) {
+    const since = deps.notifier.moment;
+    const deliveries = await deliverNext(deps, agentId, max);
+    if (deliveries.length > 0) return inboxResponse(deliveries);
+    if (!(await deps.notifier.wait(agentId, since, endsAtMs - performance.now(), signal))) return inboxResponse([]);
+    await reauthenticate();
+  }
+}
 
 /** The deliveries are JSON text already; tests check it against the response schema. */
 const inboxResponse = (deliveries: readonly SerializedDelivery[]): Response =>
