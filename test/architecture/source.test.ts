@@ -29,11 +29,6 @@ describe('the source', () => {
     expect(sources.length).toBeGreaterThan(50);
   });
 
-  it('has no file above 300 lines: two concepts in one file', () => {
-    const long = sources.filter(({ text }) => text.split('\n').length > 301).map(({ path }) => path);
-    expect(long).toEqual([]);
-  });
-
   it('contains no any and no @ts-ignore, @ts-nocheck or @ts-expect-error', () => {
     expect(looseTypes('x.ts', 'const a: any = 1;\n// @ts-ignore\n"any"; // any')).toEqual(['x.ts:1', 'x.ts:2']);
     expect(sources.flatMap(({ path, text }) => looseTypes(path, text))).toEqual([]);
