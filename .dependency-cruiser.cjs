@@ -175,9 +175,9 @@ module.exports = {
     {
       name: 'no import cycles',
       severity: 'error',
-      comment: 'no file imports itself through other files',
+      comment: 'no file imports itself through other files, not even for types',
       from: {},
-      to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
+      to: { circular: true },
     },
     {
       name: 'imports resolve',

@@ -130,6 +130,8 @@ describe('the rules', () => {
     ['src/cli.ts', "import { a } from './stores/clusters/a.js';\nexport const b = a;", 'cli.ts'],
     ['src/config/b.ts', "import { c } from './c.js';\nexport const b = c;", 'no import cycles'],
     ['src/config/c.ts', "import { b } from './b.js';\nexport const c = b;", undefined],
+    ['src/config/e.ts', "import type { f } from './f.js';\nexport const e = (g: typeof f) => g;", 'no import cycles'],
+    ['src/config/f.ts', "import type { e } from './e.js';\nexport const f = (g: typeof e) => g;", undefined],
     ['src/config/d.ts', "import './nowhere.js';", 'imports resolve'],
     ['src/contracts/d.ts', "import { test } from 'vitest';\nexport const d = test;", 'declared dependencies'],
   ];
