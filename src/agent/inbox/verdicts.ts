@@ -12,7 +12,7 @@ interface Rejection {
   readonly final: boolean;
 }
 
-/** What the manager is told about a delivery. `none`: nothing, its lease expires. */
+/** The verdict that the agent sends for a delivery. `none`: it sends nothing and the lease expires. */
 export type Verdict =
   { readonly kind: 'ack' } | { readonly kind: 'none' } | { readonly kind: 'nack'; readonly rejection: Rejection };
 

@@ -12,7 +12,7 @@ const trustMs = 1000;
 const unknownMs = 1000;
 const most = 100_000;
 
-/** Who bears which token, remembered between requests and forgotten as soon as any token is revoked or expires. */
+/** Caches the principal of each token between requests; the cache is cleared when any token is revoked or expires. */
 export class PrincipalCache {
   readonly #db: ClustersDb;
   readonly #known = new Map<string, Principal>();
