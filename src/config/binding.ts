@@ -1,36 +1,29 @@
 import { accessSync, constants } from 'node:fs';
+import type { z } from 'zod';
 import type { Problem } from '../contracts/errors.js';
-
-interface Binding {
-  readonly CLUSTER_MANAGER_HOST: string;
-  readonly CLUSTER_MANAGER_TLS_CERT?: string | undefined;
-  readonly CLUSTER_MANAGER_TLS_KEY?: string | undefined;
-  readonly CLUSTER_MANAGER_BEHIND_PROXY: boolean;
-}
+import { missingHalf } from './problems.js';
+import type { variables } from './variables.js';
 
 /** Whether an address is reachable from this machine only. */
 export const isLoopback = (host: string): boolean =>
   host === 'localhost' || host === '::1' || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(host);
 
 /** Tokens must not cross a network unencrypted: listening beyond loopback requires TLS here or at a proxy. */
-export function bindingProblem(binding: Binding): Problem | null {
-  const { CLUSTER_MANAGER_HOST: host, CLUSTER_MANAGER_TLS_CERT: cert, CLUSTER_MANAGER_TLS_KEY: key } = binding;
-  if ((cert === undefined) !== (key === undefined)) {
-    const missing = cert === undefined ? 'CLUSTER_MANAGER_TLS_CERT' : 'CLUSTER_MANAGER_TLS_KEY';
-    return { path: missing, message: 'is missing; allowed: the certificate and the key together, or neither' };
-  }
-  for (const [name, path] of Object.entries({ CLUSTER_MANAGER_TLS_CERT: cert, CLUSTER_MANAGER_TLS_KEY: key })) {
+export function bindingProblems(values: z.output<typeof variables>): readonly Problem[] {
+  const { CLUSTER_MANAGER_HOST: host, CLUSTER_MANAGER_BEHIND_PROXY: isBehindProxy } = values;
+  const missing = missingHalf(values, 'CLUSTER_MANAGER_TLS_CERT', 'CLUSTER_MANAGER_TLS_KEY');
+  if (missing) return [missing];
+  for (const name of ['CLUSTER_MANAGER_TLS_CERT', 'CLUSTER_MANAGER_TLS_KEY'] as const) {
+    const path = values[name];
     if (path !== undefined && !isReadable(path)) {
-      return { path: name, message: `is "${path}", which cannot be read; allowed: a readable PEM file` };
+      return [{ path: name, message: `is "${path}", which cannot be read; allowed: a readable PEM file` }];
     }
   }
-  if (isLoopback(host) || cert !== undefined || binding.CLUSTER_MANAGER_BEHIND_PROXY) return null;
-  return {
-    path: 'CLUSTER_MANAGER_HOST',
-    message:
-      `is "${host}", reachable from other machines; allowed: a loopback address, or set CLUSTER_MANAGER_TLS_CERT and ` +
-      'CLUSTER_MANAGER_TLS_KEY, or CLUSTER_MANAGER_BEHIND_PROXY=1 where a proxy terminates TLS',
-  };
+  if (isLoopback(host) || values.CLUSTER_MANAGER_TLS_CERT !== undefined || isBehindProxy) return [];
+  const message =
+    `is "${host}", reachable from other machines; allowed: a loopback address, or set CLUSTER_MANAGER_TLS_CERT and ` +
+    'CLUSTER_MANAGER_TLS_KEY, or CLUSTER_MANAGER_BEHIND_PROXY=1 where a proxy terminates TLS';
+  return [{ path: 'CLUSTER_MANAGER_HOST', message }];
 }
 
 function isReadable(path: string): boolean {

@@ -15,6 +15,17 @@ export function shown(value: unknown): string {
   return text.length > 80 ? `${text.slice(0, 77)}...` : text;
 }
 
+/** A certificate without its key, or a key without its certificate. */
+export function missingHalf(
+  values: Readonly<Record<string, unknown>>,
+  certName: string,
+  keyName: string,
+): Problem | undefined {
+  if ((values[certName] === undefined) === (values[keyName] === undefined)) return undefined;
+  const path = values[certName] === undefined ? certName : keyName;
+  return { path, message: 'is missing; allowed: the certificate and the key together, or neither' };
+}
+
 /**
  * The error of an invalid configuration; its text lists every problem on a line of its own.
  * @param source what was read, for example `cluster-manager.yaml`.

@@ -13,7 +13,12 @@ const wholeNumber = (min: number, max: number, unit: string) => {
   return z.int(allowed).min(min, allowed).max(max, allowed);
 };
 
-const ratio = z.number('a number from 0 to 1').min(0, 'a number from 0 to 1').max(1, 'a number from 0 to 1');
+const seconds = (min: number, max: number) => wholeNumber(min, max, 'seconds');
+
+const numberFrom = (min: number, max: number, allowed: string) => z.number(allowed).min(min, allowed).max(max, allowed);
+const ratio = numberFrom(0, 1, 'a number from 0 to 1');
+const latencyAllowed = 'milliseconds above 0, at most 3600000';
+const delaysAllowed = 'a list of one or more whole numbers of seconds from 0 to 86400';
 
 const section = <Shape extends z.ZodRawShape>(shape: Shape) =>
   z.strictObject(shape, `a section with the keys ${Object.keys(shape).join(', ')}`);
@@ -79,21 +84,17 @@ export const settingsFile = section({
         .refine(([min, max]) => min <= max, sizeAllowed)
         .default([3, 10]),
       communication_latency: z
-        .number('milliseconds above 0, at most 3600000')
-        .positive('milliseconds above 0, at most 3600000')
-        .max(3_600_000, 'milliseconds above 0, at most 3600000')
+        .number(latencyAllowed)
+        .positive(latencyAllowed)
+        .max(3_600_000, latencyAllowed)
         .default(1000),
       resource_usage: ratio.default(0.8),
       stability_score: ratio.default(0.9),
     }).prefault({}),
     agents: section({
-      lease: wholeNumber(2, 86_400, 'seconds').default(30),
-      heartbeat_interval: wholeNumber(1, 3600, 'seconds').default(5),
-      heartbeat_window: z
-        .number('seconds from 0.01 to 5')
-        .min(0.01, 'seconds from 0.01 to 5')
-        .max(5, 'seconds from 0.01 to 5')
-        .default(0.25),
+      lease: seconds(2, 86_400).default(30),
+      heartbeat_interval: seconds(1, 3600).default(5),
+      heartbeat_window: numberFrom(0.01, 5, 'seconds from 0.01 to 5').default(0.25),
     })
       .prefault({})
       .refine(
@@ -101,37 +102,34 @@ export const settingsFile = section({
         'a lease of at least two heartbeat_intervals, so that one lost heartbeat does not expire the agent; raise agents.lease or lower agents.heartbeat_interval',
       ),
     formation: section({
-      invitation_timeout: wholeNumber(1, 600, 'seconds').default(10),
+      invitation_timeout: seconds(1, 600).default(10),
       invitation_tries: wholeNumber(1, 10, 'tries').default(3),
     }).prefault({}),
     communication: section({
       reach: z.enum(['fleet', 'cluster'], 'fleet or cluster').default('fleet'),
-      delivery_lease: wholeNumber(1, 3600, 'seconds').default(30),
+      delivery_lease: seconds(1, 3600).default(30),
       delivery_tries: wholeNumber(1, 100, 'tries').default(5),
-      retry_delays: z
-        .array(wholeNumber(0, 86_400, 'seconds'), 'a list of one or more whole numbers of seconds from 0 to 86400')
-        .min(1, 'a list of one or more whole numbers of seconds from 0 to 86400')
-        .default([1, 5, 30, 120, 300]),
+      retry_delays: z.array(seconds(0, 86_400), delaysAllowed).min(1, delaysAllowed).default([1, 5, 30, 120, 300]),
       max_unacked: wholeNumber(1, 1000, 'deliveries').default(100),
       mailbox: wholeNumber(1, 1_000_000, 'deliveries').default(10_000),
-      message_ttl: wholeNumber(1, 604_800, 'seconds').default(3600),
-      broadcast_deadline: wholeNumber(1, 3600, 'seconds').default(30),
-      subscription_grace: wholeNumber(0, 86_400, 'seconds').default(120),
-      retention: wholeNumber(120, 31_536_000, 'seconds').default(86_400),
-      dead_letter_retention: wholeNumber(120, 31_536_000, 'seconds').default(1_209_600),
+      message_ttl: seconds(1, 604_800).default(3600),
+      broadcast_deadline: seconds(1, 3600).default(30),
+      subscription_grace: seconds(0, 86_400).default(120),
+      retention: seconds(120, 31_536_000).default(86_400),
+      dead_letter_retention: seconds(120, 31_536_000).default(1_209_600),
       max_streams: wholeNumber(1, 100_000, 'streams').default(2000),
       wake_ups: z.boolean('true or false').default(true),
     }).prefault({}),
     scaling: section({
-      sample_period: wholeNumber(1, 300, 'seconds').default(15),
-      half_life: wholeNumber(1, 3600, 'seconds').default(60),
-      window: wholeNumber(1, 86_400, 'seconds').default(1200),
-      new_member: wholeNumber(0, 3600, 'seconds').default(30),
-      soak_grow: wholeNumber(0, 3600, 'seconds').default(60),
-      soak_shrink: wholeNumber(0, 3600, 'seconds').default(120),
+      sample_period: seconds(1, 300).default(15),
+      half_life: seconds(1, 3600).default(60),
+      window: seconds(1, 86_400).default(1200),
+      new_member: seconds(0, 3600).default(30),
+      soak_grow: seconds(0, 3600).default(60),
+      soak_shrink: seconds(0, 3600).default(120),
       flap_budget: wholeNumber(1, 1000, 'changes an hour').default(4),
-      reversal: wholeNumber(0, 86_400, 'seconds').default(1800),
-      block: wholeNumber(0, 86_400, 'seconds').default(1800),
+      reversal: seconds(0, 86_400).default(1800),
+      block: seconds(0, 86_400).default(1800),
     }).prefault({}),
     limits: section({
       body_kib: wholeNumber(1, 10_240, 'KiB').default(256),

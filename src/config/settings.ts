@@ -19,7 +19,8 @@ export function readSettings(path: string): ReadSettings {
     text = readFileSync(path, 'utf8');
   } catch (error) {
     const reason = (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'no such file' : String(error);
-    return problem(path, `cannot be read: ${reason}; set CLUSTER_MANAGER_CONFIG to the settings file`);
+    const message = `cannot be read: ${reason}; set CLUSTER_MANAGER_CONFIG to the settings file`;
+    return { problems: [{ path, message }] };
   }
   return parseSettings(text);
 }
@@ -43,8 +44,6 @@ export function parseSettings(text: string): ReadSettings {
   const lineOf = (keys: readonly PropertyKey[]) => lineAt(document, lineCounter, keys);
   return { problems: parsed.error.issues.flatMap((issue) => problemsOfIssue(issue, input, lineOf)) };
 }
-
-const problem = (path: string, message: string): ReadSettings => ({ problems: [{ path, message }] });
 
 function problemsOfIssue(
   issue: z.core.$ZodIssue,

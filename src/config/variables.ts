@@ -1,72 +1,130 @@
-/** One environment variable that the manager reads: its meaning in one line, its default, whether it holds a secret. */
-export interface EnvironmentVariable {
-  readonly name: string;
-  readonly meaning: string;
-  readonly default?: string;
-  readonly secret?: true;
-}
+import { z } from 'zod';
 
-/** Every environment variable that is read, in the order of docs/configuration.md. */
-export const environmentVariables: readonly EnvironmentVariable[] = [
-  { name: 'CLUSTER_MANAGER_CONFIG', meaning: 'Path of the settings file.', default: 'cluster-manager.yaml' },
-  {
-    name: 'DATABASE_URL',
-    meaning: "One PostgreSQL server for all three databases: the settings file's names replace the URL's path.",
-    secret: true,
-  },
-  { name: 'CLUSTERS_DATABASE_URL', meaning: 'The clusters database; wins over DATABASE_URL.', secret: true },
-  { name: 'COMMUNICATION_DATABASE_URL', meaning: 'The communication database; wins over DATABASE_URL.', secret: true },
-  { name: 'RESOURCES_DATABASE_URL', meaning: 'The resources database; wins over DATABASE_URL.', secret: true },
-  { name: 'TEMPORAL_ADDRESS', meaning: 'host:port of the Temporal server.', default: '127.0.0.1:7233' },
-  { name: 'TEMPORAL_NAMESPACE', meaning: 'The Temporal namespace.', default: 'default' },
-  { name: 'TEMPORAL_API_KEY', meaning: 'API key of Temporal Cloud; turns TLS on.', secret: true },
-  { name: 'TEMPORAL_TLS', meaning: '1 or true: speak TLS with the Temporal server.' },
-  { name: 'TEMPORAL_TLS_CLIENT_CERT_PATH', meaning: 'PEM file with the client certificate for mTLS with Temporal.' },
-  { name: 'TEMPORAL_TLS_CLIENT_KEY_PATH', meaning: 'PEM file with the key of that certificate.' },
-  { name: 'TEMPORAL_TLS_SERVER_CA_CERT_PATH', meaning: "PEM file with the authority of the server's certificate." },
-  { name: 'TEMPORAL_TLS_SERVER_NAME', meaning: "Name expected in the Temporal server's certificate." },
-  { name: 'TEMPORAL_UI_URL', meaning: "Base URL of Temporal's web UI, for the links shown with operations." },
-  { name: 'TEMPORAL_CLI_PATH', meaning: 'The temporal executable to run where the manager starts its own server.' },
-  { name: 'POSTGRES_BIN_DIR', meaning: "Folder of PostgreSQL's executables for a server of the manager's own." },
-  { name: 'CLUSTER_MANAGER_HOST', meaning: 'Address the API listens on.', default: '127.0.0.1' },
-  { name: 'CLUSTER_MANAGER_PORT', meaning: 'Port the API listens on; 0 takes a free one.', default: '8420' },
-  { name: 'CLUSTER_MANAGER_TLS_CERT', meaning: "PEM file with the API's certificate chain." },
-  { name: 'CLUSTER_MANAGER_TLS_KEY', meaning: 'PEM file with its private key.' },
-  {
-    name: 'CLUSTER_MANAGER_BEHIND_PROXY',
-    meaning: '1: a proxy in front of the API terminates TLS, so the API may listen beyond loopback.',
-    default: '0',
-  },
-  {
-    name: 'CLUSTER_MANAGER_ALLOWED_HOSTS',
-    meaning: 'Host names, separated by commas, that the API answers to besides loopback and CLUSTER_MANAGER_HOST.',
-  },
-  { name: 'CLUSTER_MANAGER_URL', meaning: 'Where the command line and agents find the API.' },
-  { name: 'CLUSTER_MANAGER_TOKEN', meaning: 'The bearer token that the command line shows.', secret: true },
-  { name: 'CLUSTER_MANAGER_ADMIN_TOKEN', meaning: 'The first admin token that the API accepts.', secret: true },
-  {
-    name: 'CLUSTER_MANAGER_ENROLMENT_TOKEN',
-    meaning: 'The token with which a new agent may register and get its own.',
-    secret: true,
-  },
-  { name: 'CLUSTER_MANAGER_HOME', meaning: 'The state folder of a local stack.', default: '.cluster-manager' },
-  {
-    name: 'CLUSTER_MANAGER_CACHE',
-    meaning: 'Where downloaded and built servers are kept.',
-    default: '~/.cache/cluster-manager',
-  },
-  {
-    name: 'CLUSTER_MANAGER_WORKER_HEALTH_PORT',
-    meaning: "Loopback port of the worker's `GET /readyz`: 200 while it polls for tasks, else 503; unset: no endpoint.",
-  },
-  { name: 'WORKER_METRICS_PORT', meaning: "Loopback port of the worker's Prometheus page; unset: no page." },
-  {
-    name: 'LOG_LEVEL',
-    meaning: 'The least level logged: trace, debug, info, warn, error, fatal or silent.',
-    default: 'info',
-  },
-  {
-    name: 'CLUSTER_MANAGER_FAILPOINTS',
-    meaning: 'File that lists the points at which to crash, one a line: for fault tests only.',
-  },
-];
+const port = z
+  .string()
+  .transform((text) => (/^\d{1,5}$/.test(text) ? Number(text) : Number.NaN))
+  .refine(
+    (value) => value <= 65_535,
+    'a port number from 0 to 65535 (Kubernetes sets such names for its services: enableServiceLinks: false stops that)',
+  );
+
+const isHost = (text: string): boolean =>
+  /^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$/.test(text) || /^[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*$/.test(text);
+
+const host = z.string().refine(isHost, 'a host name or IP address without scheme, port or path, such as 127.0.0.1');
+
+const hostList = z
+  .string()
+  .transform((text) => text.split(',').map((item) => item.trim().toLowerCase()))
+  .refine((list) => list.every((item) => isHost(item.replace(/:\d+$/, ''))), 'host names separated by commas');
+
+const flag = z
+  .enum(['1', 'true', '0', 'false'], '1, true, 0 or false')
+  .transform((text) => text === '1' || text === 'true');
+
+const webUrl = z
+  .string()
+  .refine((text) => /^https?:\/\/./.test(text) && URL.canParse(text), 'an http:// or https:// URL')
+  .transform((text) => text.replace(/\/+$/, ''));
+
+const databaseUrl = z
+  .string()
+  .refine(
+    (text) => /^postgres(ql)?:\/\/./.test(text) && URL.canParse(text),
+    'a postgres:// URL such as postgres://user:password@host:5432/clusters_db',
+  );
+
+const temporalAddress = z
+  .string()
+  .regex(/^([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\]):\d{1,5}$/, 'host:port without a scheme, such as 127.0.0.1:7233');
+
+const issuedToken = z.string().regex(/^[A-Za-z0-9._~-]{32,512}$/, '32 to 512 letters, digits, "-", "_", "." or "~"');
+const sentToken = z.string().regex(/^[\x21-\x7e]+$/, 'visible ASCII characters without spaces');
+
+const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
+
+const anyText = z.string();
+const optional = <Schema extends z.ZodType>(schema: Schema, meaning: string) => schema.optional().describe(meaning);
+const secret = <Schema extends z.ZodType>(schema: Schema, meaning: string) =>
+  schema.optional().meta({ description: meaning, secret: true });
+/** @param value the default, as text that the schema parses. */
+const withDefault = <Schema extends z.ZodType<unknown, string>>(
+  schema: Schema,
+  value: z.input<Schema>,
+  meaning: string,
+) => schema.prefault(value).describe(meaning);
+
+/** Every environment variable that is read, with its default and meaning, in the order of docs/configuration.md. */
+export const variables = z.object({
+  CLUSTER_MANAGER_CONFIG: withDefault(anyText, 'cluster-manager.yaml', 'Path of the settings file.'),
+  DATABASE_URL: secret(
+    databaseUrl,
+    'URL of a PostgreSQL server that holds all three databases, under the names in the settings file.',
+  ),
+  CLUSTERS_DATABASE_URL: secret(databaseUrl, 'URL of the clusters database; overrides DATABASE_URL.'),
+  COMMUNICATION_DATABASE_URL: secret(databaseUrl, 'URL of the communication database; overrides DATABASE_URL.'),
+  RESOURCES_DATABASE_URL: secret(databaseUrl, 'URL of the resources database; overrides DATABASE_URL.'),
+  TEMPORAL_ADDRESS: withDefault(temporalAddress, '127.0.0.1:7233', 'Address of the Temporal server, as host:port.'),
+  TEMPORAL_NAMESPACE: withDefault(anyText, 'default', 'Temporal namespace.'),
+  TEMPORAL_API_KEY: secret(anyText, 'API key of Temporal Cloud; enables TLS.'),
+  TEMPORAL_TLS: optional(anyText, '1 or true: connect to the Temporal server over TLS.'),
+  TEMPORAL_TLS_CLIENT_CERT_PATH: optional(anyText, 'PEM file with the client certificate for mTLS with Temporal.'),
+  TEMPORAL_TLS_CLIENT_KEY_PATH: optional(anyText, 'PEM file with the private key of the client certificate.'),
+  TEMPORAL_TLS_SERVER_CA_CERT_PATH: optional(
+    anyText,
+    "PEM file with the CA certificate that the Temporal server's certificate is checked against.",
+  ),
+  TEMPORAL_TLS_SERVER_NAME: optional(anyText, "Host name expected in the Temporal server's certificate."),
+  TEMPORAL_UI_URL: optional(webUrl, "Base URL of Temporal's web UI, for the links that operations show."),
+  TEMPORAL_CLI_PATH: optional(
+    anyText,
+    'Path of the temporal executable with which the manager starts its own Temporal server.',
+  ),
+  POSTGRES_BIN_DIR: optional(
+    anyText,
+    'Folder of the PostgreSQL executables with which the manager starts its own PostgreSQL server.',
+  ),
+  CLUSTER_MANAGER_HOST: withDefault(host, '127.0.0.1', 'Address that the API listens on.'),
+  CLUSTER_MANAGER_PORT: withDefault(port, '8420', 'Port that the API listens on; 0 picks a free port.'),
+  CLUSTER_MANAGER_TLS_CERT: optional(anyText, "PEM file with the API's certificate chain."),
+  CLUSTER_MANAGER_TLS_KEY: optional(anyText, "PEM file with the private key of the API's certificate."),
+  CLUSTER_MANAGER_BEHIND_PROXY: withDefault(
+    flag,
+    '0',
+    '1: a proxy in front of the API terminates TLS, so the API may listen beyond loopback.',
+  ),
+  CLUSTER_MANAGER_ALLOWED_HOSTS: optional(
+    hostList,
+    'Host names, separated by commas, that the API accepts in addition to loopback and CLUSTER_MANAGER_HOST.',
+  ),
+  CLUSTER_MANAGER_URL: optional(webUrl, 'URL of the API, for the command line and agents.'),
+  CLUSTER_MANAGER_TOKEN: secret(sentToken, 'Bearer token that the command line sends.'),
+  CLUSTER_MANAGER_ADMIN_TOKEN: secret(issuedToken, 'First admin token that the API accepts.'),
+  CLUSTER_MANAGER_ENROLMENT_TOKEN: secret(
+    issuedToken,
+    'Enrolment token with which a new agent registers and receives its own token.',
+  ),
+  CLUSTER_MANAGER_HOME: withDefault(anyText, '.cluster-manager', 'Folder for the state of a local stack.'),
+  CLUSTER_MANAGER_CACHE: withDefault(anyText, '~/.cache/cluster-manager', 'Folder for downloaded and built servers.'),
+  CLUSTER_MANAGER_WORKER_HEALTH_PORT: optional(
+    port,
+    "Loopback port of the worker's `GET /readyz`: 200 while it polls for tasks, otherwise 503. Unset: no endpoint.",
+  ),
+  WORKER_METRICS_PORT: optional(port, "Loopback port of the worker's Prometheus metrics. Unset: no endpoint."),
+  LOG_LEVEL: withDefault(
+    z.enum(logLevels, `one of ${logLevels.join(', ')}`),
+    'info',
+    'Lowest level that is logged: trace, debug, info, warn, error, fatal or silent.',
+  ),
+  CLUSTER_MANAGER_FAILPOINTS: optional(
+    anyText,
+    'File that lists the points at which to crash, one per line; only for fault tests.',
+  ),
+});
+
+export const environmentVariables = Object.entries(variables.shape).map(([name, schema]) => ({
+  name,
+  meaning: schema.description ?? '',
+  default: schema instanceof z.ZodPrefault ? String(schema.def.defaultValue) : undefined,
+  secret: schema.meta()?.['secret'] === true,
+}));

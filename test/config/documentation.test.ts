@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { environmentVariables } from '../../src/config/index.js';
 import { knownPaths, settingsFile } from '../../src/config/schema.js';
 import { parseSettings } from '../../src/config/settings.js';
+import { environmentVariables } from '../../src/config/variables.js';
 
 /** The cells of every table row of docs/configuration.md that begins with a code word, by that word. */
 const rows = new Map(

@@ -2,10 +2,18 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { environmentVariables, readEnvironment } from '../../src/config/index.js';
+import { checkEnvironment, type Environment, type RawEnvironment } from '../../src/config/environment.js';
+import { configurationError } from '../../src/config/problems.js';
+import { environmentVariables } from '../../src/config/variables.js';
 import { ManagerError } from '../../src/contracts/errors.js';
 
 const token = 'cmt_ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-abcde';
+
+function readEnvironment(env: RawEnvironment): Environment {
+  const { environment, problems } = checkEnvironment(env);
+  if (!environment) throw configurationError('The environment', problems);
+  return environment;
+}
 
 /** The one problem of an environment, as `NAME message`. */
 function problemOf(env: Record<string, string>): string {
@@ -158,11 +166,9 @@ it('environmentVariables lists exactly the variables that the source reads', () 
     .map((path) => readFileSync(join('src', path), 'utf8'))
     .join('\n');
   const indexed = source.matchAll(/\benv(?:ironment)?\??\.?\[['"]([A-Z][A-Z0-9_]+)['"]\]/g);
-  const keys = source.matchAll(
-    /^\s*([A-Z][A-Z0-9]*_[A-Z0-9_]+): (?:z|databaseUrl|webUrl|host|port|flag|token|hostList)\b/gm,
-  );
+  const parsed = source.matchAll(/\bvalues\.([A-Z][A-Z0-9_]+)\b/g);
   const read = new Set(
-    [...indexed, ...keys].map(([, name]) => name).filter((name) => !ofTheMachine.includes(name ?? '')),
+    [...indexed, ...parsed].map(([, name]) => name).filter((name) => !ofTheMachine.includes(name ?? '')),
   );
   const listed = environmentVariables.map((variable) => variable.name);
   expect([...read].filter((name) => !listed.includes(name ?? ''))).toEqual([]);

@@ -4,7 +4,7 @@ import { basename, join } from 'node:path';
 import pg from 'pg';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { parse } from 'yaml';
-import { environmentVariables } from '../../src/config/environment.js';
+import { environmentVariables } from '../../src/config/variables.js';
 import { packageFolder } from '../../src/dev-stack/paths.js';
 import { findOnPath } from '../../src/dev-stack/find-program.js';
 import { temporalCliVersion } from '../../src/dev-stack/temporal/programs.js';
