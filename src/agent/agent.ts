@@ -1,20 +1,16 @@
 import { heartbeat, type Heartbeat, type Readiness } from '../contracts/agents.js';
 import { invalidRequest, ManagerError } from '../contracts/errors.js';
 import { problemsOf } from '../contracts/formation.js';
-import { createWakeSignal } from './connection/backoff.js';
-import { createConnection, type Connection } from './connection/connection.js';
-import type { HeartbeatContent } from './connection/heartbeats.js';
 import { keepRegistered } from './connection/registration.js';
-import { createReporter, type AgentEvents, type AgentStatus } from './events.js';
-import type { Handlers, InvitationHandler, MessageHandler } from './handlers.js';
+import { createContext, type AgentContext } from './context.js';
+import type { AgentEvents, AgentStatus } from './events.js';
+import type { InvitationHandler, MessageHandler } from './handlers.js';
 import { createDispatcher } from './inbox/dispatch.js';
 import { consumeInbox } from './inbox/inbox-consumer.js';
-import { createLifecycle } from './lifecycle.js';
 import { createMembershipSync } from './messaging/membership-sync.js';
 import { createMemberships, type KnownCluster } from './messaging/memberships.js';
 import { createMessaging, type Messaging } from './messaging/messaging.js';
-import { createPendingRequests } from './messaging/pending-requests.js';
-import { settingsOf, type AgentOptions } from './options.js';
+import type { AgentOptions } from './options.js';
 import { createRunner } from './runner.js';
 
 const leaveTimeoutMs = 10_000;
@@ -62,26 +58,18 @@ export interface Agent extends Messaging {
  * await agent.start();
  */
 export function createAgent(options: AgentOptions): Agent {
-  const settings = settingsOf(options);
-  const { id, concurrency, acceptance } = settings.registration;
-  const reporter = createReporter(id, options.logger);
-  const lifecycle = createLifecycle(id);
-  const connection = createConnection(settings.url, id, lifecycle);
-  const { api, lease } = connection;
-  const memberships = createMemberships(id, connection.nowMs);
-  const membershipSync = createMembershipSync(api, memberships, reporter);
-  const pollWake = createWakeSignal();
-  const requests = createPendingRequests(id, pollWake.wake);
-  const { messaging, renewSubscriptions } = createMessaging(connection, requests, reporter);
-  const handlers: Handlers = {};
-  const dispatcher = createDispatcher({ connection, requests, membershipSync, handlers, acceptance, reporter });
-  const content: HeartbeatContent = { readiness: 'ready', isReadinessPending: false, figures: {} };
-  const runner = createRunner(lifecycle, connection, reporter, (onFirstRegistration) => [
-    keepRegistered({ connection, settings, content, onEpochs: membershipSync.onEpochs, reporter }, onFirstRegistration),
-    consumeInbox({ connection, dispatcher, requests, settings, concurrency, pollWake, reporter }),
+  const context = createContext(options);
+  const { agentId: id, api, lease, lifecycle, events, handlers, reported } = context;
+  const memberships = createMemberships(id, context.nowMs);
+  const membershipSync = createMembershipSync(context, memberships);
+  const { messaging, renewSubscriptions } = createMessaging(context);
+  const dispatcher = createDispatcher(context, membershipSync);
+  const runner = createRunner(context, (onFirstRegistration) => [
+    keepRegistered(context, membershipSync.onEpochs, onFirstRegistration),
+    consumeInbox(context, dispatcher),
   ]);
   let incarnation = 0;
-  reporter.events.on('registered', (event) => {
+  events.on('registered', (event) => {
     incarnation = event.incarnation;
     if (event.again) void renewSubscriptions();
   });
@@ -93,24 +81,24 @@ export function createAgent(options: AgentOptions): Agent {
     stop: runner.stop,
     onMessage: (handler) => void (handlers.message = handler),
     onInvitation: (handler) => void (handlers.invitation = handler),
-    on: reporter.events.on,
+    on: events.on,
     setReadiness: (readiness) => {
-      content.readiness = readiness;
-      content.isReadinessPending = true;
-      connection.heartbeatWake.wake();
+      reported.readiness = readiness;
+      reported.isReadinessPending = true;
+      context.heartbeatWake.wake();
     },
-    report: (figures) => void (content.figures = { ...content.figures, ...parseFigures(figures) }),
+    report: (figures) => void (reported.figures = { ...reported.figures, ...parseFigures(figures) }),
     clusters: memberships.all,
     status: () => ({
       id,
       state: stateOf(lifecycle.stopSignal.aborted, incarnation, lease.token()),
-      readiness: content.readiness,
+      readiness: reported.readiness,
       incarnation,
       clusters: memberships.all().map((cluster) => cluster.id),
     }),
     drain: async () => {
-      await drain(connection);
-      content.readiness = 'draining';
+      await drain(context);
+      reported.readiness = 'draining';
     },
     leave: async () => {
       const token = lease.lastToken();
@@ -120,7 +108,7 @@ export function createAgent(options: AgentOptions): Agent {
   };
 }
 
-async function drain({ agentId, api, lease, lifecycle }: Connection): Promise<void> {
+async function drain({ agentId, api, lease, lifecycle }: AgentContext): Promise<void> {
   const token = lease.token();
   if (token === undefined || lifecycle.stopSignal.aborted) {
     throw new ManagerError('state_conflict', `Agent "${agentId}" is not registered at the moment, so it cannot drain`);

@@ -1,6 +1,5 @@
 import type { Readiness } from '../contracts/agents.js';
 import type { DeliveryView } from '../contracts/inbox.js';
-import { createEmitter, type Emitter } from './emitter.js';
 import type { KnownCluster } from './messaging/memberships.js';
 
 /** Why an agent left a cluster. `missed`: a heartbeat's answer showed it; the message about it was not received. */
@@ -32,25 +31,6 @@ export interface AgentStatus {
   readonly clusters: readonly string[];
 }
 
+type Log = (fields: object, message: string) => void;
 /** Log of the library, in pino's shape: fields first, then a constant message. Fields never contain tokens. */
-export interface AgentLogger {
-  debug(fields: object, message: string): void;
-  info(fields: object, message: string): void;
-  warn(fields: object, message: string): void;
-  error(fields: object, message: string): void;
-}
-
-/** Where the parts of one agent log and publish events. */
-export interface Reporter {
-  readonly agentId: string;
-  readonly logger: AgentLogger;
-  readonly events: Emitter<AgentEvents>;
-}
-
-const ignore = (): void => undefined;
-const silentLogger: AgentLogger = { debug: ignore, info: ignore, warn: ignore, error: ignore };
-
-export function createReporter(agentId: string, logger: AgentLogger = silentLogger): Reporter {
-  const events = createEmitter<AgentEvents>((error) => logger.error({ agentId, err: error }, 'event listener threw'));
-  return { agentId, logger, events };
-}
+export type AgentLogger = Readonly<Record<'debug' | 'info' | 'warn' | 'error', Log>>;

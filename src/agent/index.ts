@@ -2,7 +2,7 @@ export { createAgent, type Agent } from './agent.js';
 export type { DeleteTopicMode, Subscribed, TopicDeleted } from './connection/agent-api.js';
 export type { TimeLimit } from './connection/retry.js';
 export type { AgentEvents, AgentLogger, AgentStatus, LeftReason } from './events.js';
-export { finalError } from './final-error.js';
+export { finalError } from './errors.js';
 export type { Content, Handling, Invitation, InvitationHandler, MessageHandler, Reply } from './handlers.js';
 export type { KnownCluster } from './messaging/memberships.js';
 export type { Messaging } from './messaging/messaging.js';

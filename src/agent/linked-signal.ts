@@ -1,16 +1,10 @@
 import { setMaxListeners } from 'node:events';
 
-export interface LinkedSignal {
-  readonly signal: AbortSignal;
-  /** Removes its listeners from the source signals, which may live as long as the process. */
-  release(): void;
-}
-
 /**
  * A signal that aborts when the first of the given ones does. `AbortSignal.any` is not used: long-lived sources would
  * keep every signal derived from them.
  */
-export function linkSignals(...signals: readonly (AbortSignal | undefined)[]): LinkedSignal {
+export function linkSignals(...signals: readonly (AbortSignal | undefined)[]) {
   const controller = new AbortController();
   // Handlers receive these signals and may pass them to any number of calls.
   setMaxListeners(0, controller.signal);
@@ -22,6 +16,7 @@ export function linkSignals(...signals: readonly (AbortSignal | undefined)[]): L
   }
   return {
     signal: controller.signal,
-    release: () => sources.forEach((signal) => signal.removeEventListener('abort', onAbort)),
+    /** Removes the listeners from the source signals, which may live as long as the process. */
+    release: (): void => sources.forEach((signal) => signal.removeEventListener('abort', onAbort)),
   };
 }

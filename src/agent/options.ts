@@ -1,4 +1,4 @@
-import { registerAgent, type AgentRegistration, type RegisterAgent } from '../contracts/agents.js';
+import { registerAgent, type AgentRegistration } from '../contracts/agents.js';
 import { invalidRequest, ManagerError } from '../contracts/errors.js';
 import { problemsOf } from '../contracts/formation.js';
 import type { AgentLogger } from './events.js';
@@ -33,31 +33,26 @@ export interface AgentOptions extends AgentRegistration {
   readonly registerAgainWithinMs?: number;
 }
 
-export interface AgentSettings {
-  readonly url: string;
-  readonly token: string;
-  readonly registration: RegisterAgent;
-  readonly receive: 'stream' | 'poll';
-  readonly waitSeconds: number;
-  readonly batchSize: number;
-  readonly registerAgainWithinMs: number;
-}
-
-/** @throws ManagerError `invalid_request` that lists every problem; `unauthenticated` without a token. */
-export function settingsOf(options: AgentOptions): AgentSettings {
-  const { url, token, logger: _logger, receive, waitSeconds, batchSize, registerAgainWithinMs, ...agent } = options;
-  const parsed = registerAgent.safeParse(agent);
+/**
+ * The options with their defaults, and the registration in one part.
+ * @throws ManagerError `invalid_request` that lists every problem; `unauthenticated` without a token.
+ */
+export function settingsOf(options: AgentOptions) {
+  const { url, token, logger: _logger, receive = 'stream', waitSeconds = 20, ...others } = options;
+  const { batchSize, registerAgainWithinMs = 3000, ...registration } = others;
+  const parsed = registerAgent.safeParse(registration);
   if (!parsed.success) throw invalidRequest("The agent's registration", problemsOf(parsed.error));
   if (!token) {
     throw new ManagerError('unauthenticated', 'The option "token" is empty; pass an enrolment token of the manager');
   }
+  const defaultBatchSize = Math.min(Math.max(32, 2 * parsed.data.concurrency), 100);
   return {
     url,
     token,
     registration: parsed.data,
-    receive: receive ?? 'stream',
-    waitSeconds: waitSeconds ?? 20,
-    batchSize: batchSize ?? Math.min(Math.max(32, 2 * parsed.data.concurrency), 100),
-    registerAgainWithinMs: registerAgainWithinMs ?? 3000,
+    receive,
+    waitSeconds,
+    batchSize: batchSize ?? defaultBatchSize,
+    registerAgainWithinMs,
   };
 }

@@ -1,23 +1,15 @@
 import { ManagerError } from '../contracts/errors.js';
-import type { Connection } from './connection/connection.js';
+import type { AgentContext } from './context.js';
 import { asError } from './errors.js';
-import type { Reporter } from './events.js';
-import type { LifecycleControl } from './lifecycle.js';
 
-/** Starts and stops the loops of one agent. */
-export interface Runner {
-  /** Resolves after the first registration. @throws ManagerError the manager's refusal, or `cancelled` when stopped before. */
-  start(): Promise<void>;
-  stop(): Promise<void>;
-}
-
-/** @param loops starts every loop; each ends when the agent stops. One of them reports the first registration. */
+/**
+ * Starts and stops the loops of one agent.
+ * @param loops starts every loop; each ends when the agent stops. One of them reports the first registration.
+ */
 export function createRunner(
-  lifecycle: LifecycleControl,
-  { lease }: Connection,
-  { agentId, logger, events }: Reporter,
+  { agentId, lease, lifecycle, logger, events }: AgentContext,
   loops: (onFirstRegistration: (refusal?: Error) => void) => readonly Promise<void>[],
-): Runner {
+) {
   let running: Promise<unknown> | undefined;
   const end = (reason?: Error): void => {
     lifecycle.end(reason);
@@ -30,7 +22,8 @@ export function createRunner(
       end(asError(error));
     });
   return {
-    start: () => {
+    /** Resolves after the first registration. @throws ManagerError the manager's refusal, or `cancelled` when stopped before. */
+    start: (): Promise<void> => {
       if (running || lifecycle.stopSignal.aborted) {
         const text = `Agent "${agentId}" was started before; create another agent to start again`;
         return Promise.reject(new ManagerError('state_conflict', text));
@@ -45,7 +38,7 @@ export function createRunner(
         running = Promise.all(loops(onFirstRegistration).map(endOnFailure));
       });
     },
-    stop: async () => {
+    stop: async (): Promise<void> => {
       lifecycle.stop();
       await running;
       end();

@@ -28,10 +28,7 @@ export type DeleteTopicMode = 'drain' | 'force';
 export type Subscribed = ResponseOf<Endpoints['subscribe']>;
 export type TopicDeleted = ResponseOf<Endpoints['deleteTopic']>;
 
-/** The HTTP calls of one agent. */
-export type AgentApi = ReturnType<typeof createAgentApi>;
-
-/** @param onServerTime receives the server's clock from each answer, ms since 1970. */
+/** The HTTP calls of one agent. @param onServerTime receives the server's clock from each answer, ms since 1970. */
 export function createAgentApi(url: string, agentId: string, onServerTime: (serverTimeMs: number | undefined) => void) {
   const own = { params: { id: agentId } };
   const request = <Name extends EndpointName>(call: AgentCall, name: Name, input: EndpointInput<Name>) =>

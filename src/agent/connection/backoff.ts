@@ -1,12 +1,9 @@
-/** Ends sleeps early. A wake-up while nothing sleeps has no effect. */
-export interface WakeSignal {
-  wake(): void;
-  readonly sleepers: Set<() => void>;
-}
+export type WakeSignal = ReturnType<typeof createWakeSignal>;
 
-export function createWakeSignal(): WakeSignal {
+/** Ends sleeps early. A wake-up while nothing sleeps has no effect. */
+export function createWakeSignal() {
   const sleepers = new Set<() => void>();
-  return { sleepers, wake: () => sleepers.forEach((wake) => wake()) };
+  return { sleepers, wake: (): void => sleepers.forEach((wake) => wake()) };
 }
 
 /** Waits `ms`, or until aborted or woken. Never throws: the loops that use it check their signal themselves. */
@@ -25,12 +22,7 @@ export function sleep(ms: number, signal: AbortSignal, wakeSignal?: WakeSignal):
   });
 }
 
-export interface BackoffLimits {
-  readonly baseMs: number;
-  readonly capMs: number;
-}
-
-export const defaultBackoff: BackoffLimits = { baseMs: 250, capMs: 3000 };
+export const defaultBackoff = { baseMs: 250, capMs: 3000 };
 
 /**
  * How long to wait before the next attempt: a random time up to a limit that doubles with each failure. The random time

@@ -1,31 +1,15 @@
-import type { Heartbeat, HeartbeatAnswer, Readiness } from '../../contracts/agents.js';
+import type { HeartbeatAnswer } from '../../contracts/agents.js';
+import type { AgentContext } from '../context.js';
 import { asError, hasCode } from '../errors.js';
-import type { Reporter } from '../events.js';
 import type { AgentCall } from './agent-api.js';
 import { backoffMs, jittered, sleep } from './backoff.js';
-import { dropRefusedLease, type Connection } from './connection.js';
 
-/** What heartbeats report about the agent. */
-export interface HeartbeatContent {
-  readiness: Readiness;
-  /** A readiness is sent until the manager confirms it and not after: it would overwrite one that an operator sets later. */
-  isReadinessPending: boolean;
-  figures: Omit<Heartbeat, 'readiness'>;
-}
-
-export interface HeartbeatDeps {
-  readonly connection: Connection;
-  readonly content: HeartbeatContent;
-  /** Receives the epoch of each cluster that the agent is a member of, from the answer to a heartbeat. */
-  readonly onEpochs: (epochs: HeartbeatAnswer['epoch'], sentAtMs: number, call: AgentCall) => Promise<void>;
-  readonly reporter: Reporter;
-}
+/** Receives the epoch of each cluster that the agent is a member of, from the answer to a heartbeat. */
+export type OnEpochs = (epochs: HeartbeatAnswer['epoch'], sentAtMs: number, call: AgentCall) => Promise<void>;
 
 /** Sends heartbeats until the manager no longer knows this agent, its lease expires, or the agent stops. */
-export async function renewLease(deps: HeartbeatDeps): Promise<void> {
-  const { connection, reporter } = deps;
-  const { lease, lifecycle, heartbeatWake, nowMs } = connection;
-  const { events, logger, agentId } = reporter;
+export async function renewLease(context: AgentContext, onEpochs: OnEpochs): Promise<void> {
+  const { agentId, lease, lifecycle, heartbeatWake, nowMs, events, logger } = context;
   let failures = 0;
   for (;;) {
     const waitMs = failures > 0 ? backoffMs(failures) : jittered(lease.heartbeatMs());
@@ -40,7 +24,7 @@ export async function renewLease(deps: HeartbeatDeps): Promise<void> {
       return events.emit('lost-lease', { silentMs });
     }
     try {
-      await sendHeartbeat(deps, token);
+      await sendHeartbeat(context, onEpochs, token);
       if (failures > 0) events.emit('reconnected', { silentMs });
       failures = 0;
     } catch (error) {
@@ -48,7 +32,7 @@ export async function renewLease(deps: HeartbeatDeps): Promise<void> {
       if (hasCode(error, 'unauthenticated', 'not_found')) {
         logger.warn({ agentId, err: error }, 'manager does not know the agent');
         events.emit('error', asError(error));
-        return dropRefusedLease(connection, token, error);
+        return context.dropRefusedLease(token, error);
       }
       failures++;
       logger.warn({ agentId, failures, err: error }, 'heartbeat failed');
@@ -57,16 +41,16 @@ export async function renewLease(deps: HeartbeatDeps): Promise<void> {
   }
 }
 
-async function sendHeartbeat({ connection, content, onEpochs }: HeartbeatDeps, token: string): Promise<void> {
-  const { api, lease, lifecycle, nowMs } = connection;
+async function sendHeartbeat(context: AgentContext, onEpochs: OnEpochs, token: string): Promise<void> {
+  const { api, lease, lifecycle, reported, nowMs } = context;
   const call = { token, signal: lifecycle.stopSignal };
   const sentAtMs = nowMs();
-  const { readiness, isReadinessPending } = content;
+  const { readiness, isReadinessPending } = reported;
   // Shorter than the lease, so that another heartbeat fits in when one answer is lost.
   const timeoutMs = Math.min(2 * lease.heartbeatMs(), Math.max(500, lease.endsAtMs() - sentAtMs));
-  const heartbeat = { ...content.figures, ...(isReadinessPending ? { readiness } : {}) };
+  const heartbeat = { ...reported.figures, ...(isReadinessPending ? { readiness } : {}) };
   const { epoch } = await api.heartbeat({ ...call, timeoutMs }, heartbeat);
   lease.renew(token, sentAtMs);
-  if (isReadinessPending && content.readiness === readiness) content.isReadinessPending = false;
+  if (isReadinessPending && reported.readiness === readiness) reported.isReadinessPending = false;
   await onEpochs(epoch, sentAtMs, call);
 }

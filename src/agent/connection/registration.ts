@@ -1,33 +1,32 @@
 import { errorTable, ManagerError } from '../../contracts/errors.js';
+import type { AgentContext } from '../context.js';
 import { asError, hasCode } from '../errors.js';
-import type { AgentSettings } from '../options.js';
 import { backoffMs, defaultBackoff, sleep } from './backoff.js';
-import { renewLease, type HeartbeatDeps } from './heartbeats.js';
+import { renewLease, type OnEpochs } from './heartbeats.js';
 
 /** For refusals that only an operator can resolve, such as a revoked enrolment token. */
 const refusedBackoff = { baseMs: 2000, capMs: 30_000 };
 /** An agent that was registered this long does not compete with another process for its id. */
 const stableMs = 60_000;
 
-export interface RegistrationDeps extends HeartbeatDeps {
-  readonly settings: Pick<AgentSettings, 'token' | 'registration' | 'registerAgainWithinMs'>;
-}
-
 /**
  * Keeps one agent registered and its lease renewed until the agent stops.
  * @param onFirstResult called once: after the first registration, or with the refusal that ends the loop.
  */
-export async function keepRegistered(deps: RegistrationDeps, onFirstResult: (refusal?: Error) => void): Promise<void> {
-  const { connection, settings } = deps;
-  const { lease, lifecycle, nowMs } = connection;
+export async function keepRegistered(
+  context: AgentContext,
+  onEpochs: OnEpochs,
+  onFirstResult: (refusal?: Error) => void,
+): Promise<void> {
+  const { settings, lease, lifecycle, nowMs } = context;
   const { stopSignal } = lifecycle;
   let shortRegistrations = 0;
   for (let again = false; !stopSignal.aborted; again = true) {
-    const refusal = await register(deps, again);
+    const refusal = await register(context, again);
     if (!again) onFirstResult(refusal);
     if (refusal || stopSignal.aborted) return;
     const registeredAtMs = nowMs();
-    await renewLease(deps);
+    await renewLease(context, onEpochs);
     // An agent that stops keeps its lease, to send its last acks.
     if (stopSignal.aborted) return;
     lease.drop();
@@ -39,12 +38,8 @@ export async function keepRegistered(deps: RegistrationDeps, onFirstResult: (ref
 }
 
 /** Tries until registered or stopped. @returns the refusal that no retry can resolve, at the first registration only. */
-async function register(
-  { connection, settings, content, reporter }: RegistrationDeps,
-  again: boolean,
-): Promise<Error | undefined> {
-  const { api, lease, lifecycle, nowMs } = connection;
-  const { agentId, events, logger } = reporter;
+async function register(context: AgentContext, again: boolean): Promise<Error | undefined> {
+  const { agentId, settings, reported, api, lease, lifecycle, nowMs, events, logger } = context;
   const signal = lifecycle.stopSignal;
   for (let failures = 0; !signal.aborted;) {
     const sentAtMs = nowMs();
@@ -54,7 +49,7 @@ async function register(
       const { agent, token, leaseSeconds, heartbeatSeconds } = await api.register(call, settings.registration);
       if (signal.aborted) return undefined;
       // Registering sets the readiness to "ready"; any other is sent again.
-      content.isReadinessPending ||= content.readiness !== 'ready';
+      reported.isReadinessPending ||= reported.readiness !== 'ready';
       lease.acquire({ token, leaseMs: leaseSeconds * 1000, heartbeatMs: heartbeatSeconds * 1000, sentAtMs });
       logger.info({ agentId, incarnation: agent.incarnation }, 'agent registered');
       events.emit('registered', { incarnation: agent.incarnation, leaseSeconds, again });

@@ -1,10 +1,10 @@
 import { retryAfterMsOf } from '../../contracts/api-call.js';
 import { ManagerError } from '../../contracts/errors.js';
+import type { AgentContext } from '../context.js';
 import { asError, hasCode, isTransient } from '../errors.js';
 import { linkSignals } from '../linked-signal.js';
 import type { AgentCall } from './agent-api.js';
 import { backoffMs, sleep } from './backoff.js';
-import { dropRefusedLease, type Connection } from './connection.js';
 
 const retryBackoff = { baseMs: 200, capMs: 3000 };
 const attemptTimeoutMs = 15_000;
@@ -29,13 +29,13 @@ export interface TimeLimit {
  * `state_conflict` when the agent was not started or has stopped.
  */
 export async function callWithRetry<Answer>(
-  connection: Connection,
+  context: AgentContext,
   what: string,
   { timeoutMs = defaultTimeoutMs, signal }: TimeLimit,
   attempt: (call: AgentCall) => Promise<Answer>,
 ): Promise<Answer> {
-  const { lease, lifecycle, nowMs } = connection;
-  assertRunning(connection, what);
+  const { lease, lifecycle, nowMs } = context;
+  assertRunning(context, what);
   const endsAtMs = nowMs() + timeoutMs;
   const callSignal = linkSignals(lifecycle.graceSignal, signal);
   const deadline = new AbortController();
@@ -46,20 +46,20 @@ export async function callWithRetry<Answer>(
     for (let failures = 0; ;) {
       const token = lease.token() ?? (await lease.whenHeld(waitSignal.signal));
       signal?.throwIfAborted();
-      if (token === undefined) throw gaveUp(connection, what, lastError);
+      if (token === undefined) throw gaveUp(context, what, lastError);
       try {
         const attemptMs = Math.max(1, Math.min(attemptTimeoutMs, endsAtMs - nowMs()));
         return await attempt({ token, signal: callSignal.signal, timeoutMs: attemptMs });
       } catch (error) {
         signal?.throwIfAborted();
-        if (lifecycle.graceSignal.aborted) throw gaveUp(connection, what, error);
-        if (hasCode(error, 'unauthenticated')) dropRefusedLease(connection, token, error);
+        if (lifecycle.graceSignal.aborted) throw gaveUp(context, what, error);
+        if (hasCode(error, 'unauthenticated')) context.dropRefusedLease(token, error);
         else if (!isTransient(error)) throw error;
         lastError = error;
         failures++;
         const waitMs = (retryAfterMsOf(error) ?? 0) + backoffMs(failures, retryBackoff);
         // Fails now rather than at the deadline when no attempt can follow.
-        if (lifecycle.stopSignal.aborted || nowMs() + waitMs >= endsAtMs) throw gaveUp(connection, what, error);
+        if (lifecycle.stopSignal.aborted || nowMs() + waitMs >= endsAtMs) throw gaveUp(context, what, error);
         await sleep(waitMs, waitSignal.signal);
         signal?.throwIfAborted();
       }
@@ -71,13 +71,13 @@ export async function callWithRetry<Answer>(
   }
 }
 
-function assertRunning({ agentId, lifecycle }: Connection, what: string): void {
+function assertRunning({ agentId, lifecycle }: AgentContext, what: string): void {
   if (lifecycle.hasStarted() && !lifecycle.graceSignal.aborted) return;
   const why = lifecycle.hasStarted() ? 'was stopped' : 'is not started; call start() first';
   throw new ManagerError('state_conflict', `${what}: agent "${agentId}" ${why}`);
 }
 
-function gaveUp({ agentId, lifecycle }: Connection, what: string, lastError: unknown): ManagerError {
+function gaveUp({ agentId, lifecycle }: AgentContext, what: string, lastError: unknown): ManagerError {
   if (lifecycle.stopSignal.aborted) {
     return new ManagerError('state_conflict', `${what}: agent "${agentId}" was stopped`, { cause: lastError });
   }

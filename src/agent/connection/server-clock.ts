@@ -4,8 +4,6 @@ const noiseMs = 2000;
 /** So many lower readings in a row mean that the server's clock was set back. */
 const lowerReadingsNeeded = 5;
 
-export type ServerClock = ReturnType<typeof createServerClock>;
-
 /**
  * Estimates the server's clock from its answers. Leases expire by the server's clock, not by the agent's.
  * @param nowMs the agent's own monotonic clock.

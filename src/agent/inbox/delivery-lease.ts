@@ -1,26 +1,18 @@
 import type { DeliveryView } from '../../contracts/inbox.js';
 import { backoffMs, sleep } from '../connection/backoff.js';
-import type { Connection } from '../connection/connection.js';
+import type { AgentContext } from '../context.js';
 import { hasCode } from '../errors.js';
-import type { AgentLogger } from '../events.js';
 
 /** Length of a lease that was just extended but whose end is unknown, because the servers' clocks differ. */
 const assumedLeaseMs = 30_000;
 
-/** The lease of one delivery. It is extended at half of its length until `stopExtending`. */
-export interface DeliveryLease {
-  /** Aborted when another consumer may have the delivery. */
-  readonly lost: AbortSignal;
-  /** Resolves once the lease is known to be held or lost: at once, unless it appeared to have expired on arrival. Also when the agent stops. */
-  whenVerified(): Promise<void>;
-  stopExtending(): void;
-}
+export type DeliveryLease = ReturnType<typeof keepDeliveryLease>;
 
+/** Keeps the lease of one delivery: it is extended at half of its length until `stopExtending`. */
 export function keepDeliveryLease(
-  { api, lease, serverClock, lifecycle, nowMs }: Connection,
+  { api, lease, serverClock, lifecycle, nowMs, logger }: AgentContext,
   { id, leaseToken, leaseExpiresAt, message }: DeliveryView,
-  logger: AgentLogger,
-): DeliveryLease {
+) {
   const released = new AbortController();
   const lost = new AbortController();
   const lose = (why: string): void => {
@@ -67,5 +59,11 @@ export function keepDeliveryLease(
   const verified = lengthMs > 0 ? Promise.resolve() : new Promise<void>((resolve) => (markVerified = resolve));
   lifecycle.stopSignal.addEventListener('abort', () => markVerified(), { once: true, signal: released.signal });
   void keepExtending(nowMs() + lengthMs, markVerified).finally(markVerified);
-  return { lost: lost.signal, whenVerified: () => verified, stopExtending: () => released.abort() };
+  return {
+    /** Aborted when another consumer may have the delivery. */
+    lost: lost.signal,
+    /** Resolves once the lease is known to be held or lost: at once, unless it appeared to have expired on arrival. Also when the agent stops. */
+    whenVerified: (): Promise<void> => verified,
+    stopExtending: (): void => released.abort(),
+  };
 }

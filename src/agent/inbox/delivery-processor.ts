@@ -1,7 +1,6 @@
 import type { DeliveryView } from '../../contracts/inbox.js';
-import type { Connection } from '../connection/connection.js';
+import type { AgentContext } from '../context.js';
 import { asError } from '../errors.js';
-import type { Reporter } from '../events.js';
 import { messageKeyOf } from '../messaging/message-ids.js';
 import { createRecentKeys, type RecentKeys } from '../recent-keys.js';
 import { keepDeliveryLease, type DeliveryLease } from './delivery-lease.js';
@@ -16,50 +15,30 @@ interface InFlight {
   readonly deliveryLease: DeliveryLease;
 }
 
+export type DeliveryProcessor = ReturnType<typeof createDeliveryProcessor>;
+
 /** Holds deliveries from their receipt until they are acknowledged, negatively acknowledged or lost. */
-export interface DeliveryProcessor {
-  accept(deliveries: readonly DeliveryView[]): void;
-  /** How many deliveries it holds. */
-  inFlight(): number;
-  /**
-   * Resolves when the running handlers have ended and their deliveries are acknowledged. The leases of the other deliveries
-   * expire.
-   */
-  close(): Promise<void>;
-}
-
-export interface DeliveryProcessorDeps {
-  readonly connection: Connection;
-  readonly dispatcher: Dispatcher;
-  readonly concurrency: number;
-  /** Called after each delivery that the processor no longer holds. */
-  readonly onRemoved: () => void;
-  readonly reporter: Reporter;
-}
-
-export function createDeliveryProcessor(deps: DeliveryProcessorDeps): DeliveryProcessor {
-  const { connection, dispatcher, concurrency, onRemoved, reporter } = deps;
-  const { lifecycle } = connection;
-  const { logger, events } = reporter;
+export function createDeliveryProcessor(context: AgentContext, dispatcher: Dispatcher) {
+  const { settings, lifecycle, pollWake, logger, events } = context;
   const inFlight = new Set<InFlight>();
   const handled = createRecentKeys(rememberedMessages);
-  const verdicts = createVerdicts(connection, reporter);
+  const verdicts = createVerdicts(context);
   /** Verdicts under way and deliveries beside the queue: `close` waits for them. */
   const pending = new Set<Promise<void>>();
 
   const remove = (entry: InFlight): void => {
     entry.deliveryLease.stopExtending();
     inFlight.delete(entry);
-    onRemoved();
+    pollWake.wake();
   };
-  const queue = createKeyedQueue<InFlight>(concurrency, async (entry) => {
+  const queue = createKeyedQueue<InFlight>(settings.registration.concurrency, async (entry) => {
     await process(entry);
     // Only this item is left, so no handler can add an ack to the batch.
     if (queue.size() === 1) verdicts.flushAcks();
   });
 
   const process = async (entry: InFlight): Promise<void> => {
-    const verdict = await verdictOn(deps, entry, handled);
+    const verdict = await verdictOn(context, dispatcher, entry, handled);
     const sent = verdicts.send(entry.delivery, verdict, entry.deliveryLease.lost).then(() => remove(entry));
     addUntilSettled(pending, sent);
   };
@@ -69,19 +48,24 @@ export function createDeliveryProcessor(deps: DeliveryProcessorDeps): DeliveryPr
   };
 
   return {
-    accept: (deliveries) => {
+    accept: (deliveries: readonly DeliveryView[]): void => {
       if (lifecycle.stopSignal.aborted) return;
       for (const delivery of deliveries) {
         events.emit('received', { delivery });
-        const entry = { delivery, deliveryLease: keepDeliveryLease(connection, delivery, logger) };
+        const entry = { delivery, deliveryLease: keepDeliveryLease(context, delivery) };
         inFlight.add(entry);
         if (dispatcher.skipsQueue(delivery.message)) addUntilSettled(pending, processBesideQueue(entry));
         // By sequence: the answer to a poll beside the stream may arrive after later deliveries from the stream.
         else queue.push(orderKeyOf(delivery), delivery.sequence, entry);
       }
     },
-    inFlight: () => inFlight.size,
-    close: async () => {
+    /** How many deliveries it holds. */
+    inFlight: (): number => inFlight.size,
+    /**
+     * Resolves when the running handlers have ended and their deliveries are acknowledged. The leases of the other deliveries
+     * expire.
+     */
+    close: async (): Promise<void> => {
       await queue.close();
       lifecycle.beginGrace();
       verdicts.flushAcks();
@@ -106,19 +90,20 @@ const orderKeyOf = ({ message: { partitionKey, source } }: DeliveryView): string
 
 /** Dispatches a delivery as soon as the agent is registered and the delivery's own lease is verified. */
 async function verdictOn(
-  { connection, dispatcher }: DeliveryProcessorDeps,
+  context: AgentContext,
+  dispatcher: Dispatcher,
   { delivery, deliveryLease }: InFlight,
   handled: RecentKeys,
 ): Promise<Verdict> {
-  const { stopSignal } = connection.lifecycle;
+  const { stopSignal } = context.lifecycle;
   const { lost } = deliveryLease;
-  const token = await connection.lease.whenHeld(stopSignal);
+  const token = await context.lease.whenHeld(stopSignal);
   await deliveryLease.whenVerified();
   if (token === undefined || stopSignal.aborted || lost.aborted) return { kind: 'none' };
   const key = messageKeyOf(delivery.message);
   // Redelivered because its ack was lost or came after its lease had expired: acknowledged without a second handling.
   if (handled.has(key)) return { kind: 'ack' };
-  const verdict = await dispatcher.dispatch(delivery, { token, lost });
+  const verdict = await dispatcher.dispatch(delivery, token, lost);
   if (verdict.kind === 'ack') handled.add(key);
   return lost.aborted ? { kind: 'none' } : verdict;
 }

@@ -5,44 +5,25 @@ import {
   type DeliveryView,
   type MessageView,
 } from '../../contracts/inbox.js';
-import type { Connection } from '../connection/connection.js';
-import { asError, hasCode } from '../errors.js';
-import type { Reporter } from '../events.js';
-import { asFinal, isFinal } from '../final-error.js';
-import type { Handlers, Handling, Reply } from '../handlers.js';
+import type { AgentContext } from '../context.js';
+import { asError, asFinal, hasCode, isFinal } from '../errors.js';
+import type { Handling, Reply } from '../handlers.js';
 import { linkSignals } from '../linked-signal.js';
 import type { MembershipSync } from '../messaging/membership-sync.js';
-import type { PendingRequests } from '../messaging/pending-requests.js';
 import { sendReply } from '../messaging/request-reply.js';
 import type { Verdict } from './verdicts.js';
 
-export interface Dispatcher {
-  /**
-   * Passes a delivery to the request, handler or membership list it is for. Never throws.
-   * @param context `token`: the agent's own; `lost`: aborted when the delivery's lease is lost.
-   */
-  dispatch(delivery: DeliveryView, context: { readonly token: string; readonly lost: AbortSignal }): Promise<Verdict>;
-  /** Whether a message must not wait for running handlers: one of them may be waiting for this reply. */
-  skipsQueue(message: MessageView): boolean;
-}
+export type Dispatcher = ReturnType<typeof createDispatcher>;
 
-export interface DispatchDeps {
-  readonly connection: Connection;
-  readonly requests: PendingRequests;
-  readonly membershipSync: MembershipSync;
-  readonly handlers: Handlers;
-  /** Whether an agent without an invitation handler accepts (`auto`) or declines (`ask`). */
-  readonly acceptance: 'auto' | 'ask';
-  readonly reporter: Reporter;
-}
-
-export function createDispatcher(deps: DispatchDeps): Dispatcher {
-  const { connection, requests, membershipSync, reporter } = deps;
-  const { agentId, events, logger } = reporter;
-  const { stopSignal } = connection.lifecycle;
+export function createDispatcher(context: AgentContext, membershipSync: MembershipSync) {
+  const { agentId, requests, lifecycle, events, logger } = context;
+  const { stopSignal } = lifecycle;
   return {
-    dispatch: async (delivery, { token, lost }) => {
-      const { message, attempt } = delivery;
+    /**
+     * Passes a delivery to the request, handler or membership list it is for. Never throws.
+     * @param token the agent's own. @param lost aborted when the delivery's lease is lost.
+     */
+    dispatch: async ({ message, attempt }: DeliveryView, token: string, lost: AbortSignal): Promise<Verdict> => {
       const link = linkSignals(stopSignal, lost);
       const handling = { attempt, signal: link.signal };
       try {
@@ -53,10 +34,10 @@ export function createDispatcher(deps: DispatchDeps): Dispatcher {
         }
         if (match !== 'not a reply') return { kind: 'ack' };
         if (message.type === managerMessageTypes.invitation) {
-          await answerInvitation(deps, message, handling, token);
+          await answerInvitation(context, message, handling, token);
         } else {
           await membershipSync.onMessage(message, { token, signal: link.signal });
-          await callHandler(deps, message, handling);
+          await callHandler(context, message, handling);
         }
         return { kind: 'ack' };
       } catch (error) {
@@ -70,16 +51,14 @@ export function createDispatcher(deps: DispatchDeps): Dispatcher {
         link.release();
       }
     },
-    skipsQueue: (message) => message.type === managerMessageTypes.invitation || requests.isReply(message),
+    /** Whether a message must not wait for running handlers: one of them may be waiting for this reply. */
+    skipsQueue: (message: MessageView): boolean =>
+      message.type === managerMessageTypes.invitation || requests.isReply(message),
   };
 }
 
-async function callHandler(
-  { connection, handlers, reporter }: DispatchDeps,
-  message: MessageView,
-  handling: Handling,
-): Promise<void> {
-  const { agentId, events } = reporter;
+async function callHandler(context: AgentContext, message: MessageView, handling: Handling): Promise<void> {
+  const { agentId, handlers, events } = context;
   if (!handlers.message) {
     if (isManagerMessageType(message.type)) return;
     throw new ManagerError(
@@ -96,7 +75,7 @@ async function callHandler(
       'call reply() to answer such a message';
     return events.emit('error', new ManagerError('state_conflict', text));
   }
-  const { deadLetter } = await sendReply(connection, message, returned).catch((error: unknown) => {
+  const { deadLetter } = await sendReply(context, message, returned).catch((error: unknown) => {
     throw isPermanentRefusal(error) ? asFinal(asError(error)) : error;
   });
   if (deadLetter === undefined) return;
@@ -105,7 +84,7 @@ async function callHandler(
 }
 
 async function answerInvitation(
-  { connection, handlers, acceptance, reporter }: DispatchDeps,
+  { api, handlers, settings, logger }: AgentContext,
   { clusterId, data }: MessageView,
   handling: Handling,
   token: string,
@@ -113,12 +92,12 @@ async function answerInvitation(
   if (clusterId === null) return;
   const answer = handlers.invitation
     ? await handlers.invitation({ clusterId, data }, handling)
-    : ({ answer: acceptance === 'auto' ? 'accept' : 'decline' } as const);
+    : ({ answer: settings.registration.acceptance === 'auto' ? 'accept' : 'decline' } as const);
   try {
-    await connection.api.answerInvitation({ token, signal: handling.signal }, clusterId, answer);
+    await api.answerInvitation({ token, signal: handling.signal }, clusterId, answer);
   } catch (error) {
     if (!hasCode(error, 'not_found', 'state_conflict', 'operation_ended')) throw error;
-    reporter.logger.info({ clusterId, err: error }, 'invitation was closed before the agent answered');
+    logger.info({ clusterId, err: error }, 'invitation was closed before the agent answered');
   }
 }
 

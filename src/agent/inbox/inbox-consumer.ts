@@ -1,11 +1,8 @@
 import type { AgentCall } from '../connection/agent-api.js';
-import { backoffMs, defaultBackoff, sleep, type WakeSignal } from '../connection/backoff.js';
-import { dropRefusedLease, type Connection } from '../connection/connection.js';
+import { backoffMs, defaultBackoff, sleep } from '../connection/backoff.js';
+import type { AgentContext } from '../context.js';
 import { asError, hasCode } from '../errors.js';
-import type { Reporter } from '../events.js';
 import { linkSignals } from '../linked-signal.js';
-import type { PendingRequests } from '../messaging/pending-requests.js';
-import type { AgentSettings } from '../options.js';
 import { createDeliveryProcessor, type DeliveryProcessor } from './delivery-processor.js';
 import type { Dispatcher } from './dispatch.js';
 import { readInboxStream } from './inbox-stream.js';
@@ -21,18 +18,8 @@ const idleMs = 60_000;
 /** Polls beside an open stream are short: deliveries from two sources may arrive out of order. */
 const besideStreamSeconds = 1;
 
-export interface InboxConsumerDeps {
-  readonly connection: Connection;
-  readonly dispatcher: Dispatcher;
-  readonly requests: PendingRequests;
-  readonly settings: Pick<AgentSettings, 'receive' | 'waitSeconds' | 'batchSize'>;
-  readonly concurrency: number;
-  /** Woken when a poll may be due. */
-  readonly pollWake: WakeSignal;
-  readonly reporter: Reporter;
-}
-
-interface Consumer extends InboxConsumerDeps {
+interface Consumer {
+  readonly context: AgentContext;
   readonly processor: DeliveryProcessor;
   /** Polling replaces the stream: by choice, or because no stream gets through. */
   isPolling: boolean;
@@ -42,20 +29,21 @@ interface Consumer extends InboxConsumerDeps {
  * Receives deliveries and processes them until the agent stops, then waits for the running handlers and their acks. It
  * receives only while the agent's lease is held: after that others may have its work.
  */
-export async function consumeInbox(deps: InboxConsumerDeps): Promise<void> {
-  const { receive } = deps.settings;
-  const processor = createDeliveryProcessor({ ...deps, onRemoved: deps.pollWake.wake });
-  const consumer: Consumer = { ...deps, processor, isPolling: receive === 'poll' };
+export async function consumeInbox(context: AgentContext, dispatcher: Dispatcher): Promise<void> {
+  const { receive } = context.settings;
+  const processor = createDeliveryProcessor(context, dispatcher);
+  const consumer: Consumer = { context, processor, isPolling: receive === 'poll' };
   await Promise.all([poll(consumer), receive === 'stream' ? followStream(consumer) : undefined]);
   await processor.close();
 }
 
 async function followStream(consumer: Consumer): Promise<void> {
-  const { connection, processor, settings, pollWake, reporter } = consumer;
-  const { stopSignal } = connection.lifecycle;
+  const { context, processor } = consumer;
+  const { agentId, settings, api, pollWake, logger } = context;
+  const { stopSignal } = context.lifecycle;
   for (let emptyStreams = 0; !stopSignal.aborted;) {
-    const result = await callWhileRegistered(consumer, async (call) => {
-      const answer = await connection.api.openInbox(call, settings.batchSize);
+    const result = await callWhileRegistered(context, async (call) => {
+      const answer = await api.openInbox(call, settings.batchSize);
       let hasBytes = false;
       const end = await readInboxStream(answer, call.signal, {
         onBytes: () => {
@@ -67,13 +55,13 @@ async function followStream(consumer: Consumer): Promise<void> {
       });
       if (end === 'no stream') emptyStreams = maxEmptyStreams;
       else if (!hasBytes) emptyStreams++;
-      reporter.logger.debug({ why: end }, 'inbox stream ended');
+      logger.debug({ why: end }, 'inbox stream ended');
     });
     // Registering again has already waited a random time.
     if (result === 'replaced') continue;
     const isBlocked = emptyStreams >= maxEmptyStreams;
     if (isBlocked && !consumer.isPolling) {
-      reporter.logger.warn({ agentId: connection.agentId }, 'no inbox stream gets through; polling instead');
+      logger.warn({ agentId }, 'no inbox stream gets through; polling instead');
       consumer.isPolling = true;
       pollWake.wake();
     }
@@ -82,9 +70,9 @@ async function followStream(consumer: Consumer): Promise<void> {
 }
 
 async function poll(consumer: Consumer): Promise<void> {
-  const { connection, processor, settings, pollWake } = consumer;
-  const { api, lifecycle, nowMs } = connection;
-  const { stopSignal } = lifecycle;
+  const { context, processor } = consumer;
+  const { settings, api, pollWake, nowMs } = context;
+  const { stopSignal } = context.lifecycle;
   for (let failures = 0; !stopSignal.aborted;) {
     const max = deliveriesToPoll(consumer);
     if (max === 0) {
@@ -93,7 +81,7 @@ async function poll(consumer: Consumer): Promise<void> {
     }
     const sentAtMs = nowMs();
     let isEmpty = false;
-    const result = await callWhileRegistered(consumer, async (call) => {
+    const result = await callWhileRegistered(context, async (call) => {
       const waitSeconds = consumer.isPolling
         ? settings.waitSeconds
         : Math.min(settings.waitSeconds, besideStreamSeconds);
@@ -108,11 +96,11 @@ async function poll(consumer: Consumer): Promise<void> {
   }
 }
 
-function deliveriesToPoll({ processor, requests, settings, isPolling }: Consumer): number {
-  const { batchSize } = settings;
+function deliveriesToPoll({ context, processor, isPolling }: Consumer): number {
+  const { batchSize } = context.settings;
   const inFlight = processor.inFlight();
   // A running handler may wait for a reply that is queued behind a full batch.
-  if (requests.count() > 0 && inFlight >= batchSize) return Math.max(0, maxUnacked - inFlight);
+  if (context.requests.count() > 0 && inFlight >= batchSize) return Math.max(0, maxUnacked - inFlight);
   return isPolling && inFlight <= batchSize / 2 ? batchSize - inFlight : 0;
 }
 
@@ -121,10 +109,10 @@ function deliveriesToPoll({ processor, requests, settings, isPolling }: Consumer
  * @returns `replaced` when the call must be made again under another registration.
  */
 async function callWhileRegistered(
-  { connection, reporter }: Consumer,
+  context: AgentContext,
   receive: (call: AgentCall) => Promise<void>,
 ): Promise<'done' | 'replaced' | 'failed'> {
-  const { lease, lifecycle } = connection;
+  const { agentId, lease, lifecycle, events, logger } = context;
   const token = await lease.whenHeld(lifecycle.stopSignal);
   if (token === undefined) return 'replaced';
   const link = linkSignals(lease.registrationSignal(), lifecycle.stopSignal);
@@ -134,11 +122,11 @@ async function callWhileRegistered(
   } catch (error) {
     if (link.signal.aborted) return 'replaced';
     if (hasCode(error, 'unauthenticated', 'not_found')) {
-      dropRefusedLease(connection, token, error);
+      context.dropRefusedLease(token, error);
       return 'replaced';
     }
-    reporter.logger.warn({ agentId: connection.agentId, err: error }, 'inbox could not be read');
-    if (!hasCode(error, 'service_unavailable')) reporter.events.emit('error', asError(error));
+    logger.warn({ agentId, err: error }, 'inbox could not be read');
+    if (!hasCode(error, 'service_unavailable')) events.emit('error', asError(error));
     return 'failed';
   } finally {
     link.release();

@@ -1,29 +1,25 @@
-import type { DeliveryView } from '../../contracts/inbox.js';
+import type { DeliveryView, Nack } from '../../contracts/inbox.js';
 import type { AgentCall, DeliveryClaim } from '../connection/agent-api.js';
 import { backoffMs, sleep } from '../connection/backoff.js';
-import type { Connection } from '../connection/connection.js';
+import type { AgentContext } from '../context.js';
 import { asError, isTransient } from '../errors.js';
-import type { Reporter } from '../events.js';
 import { createAckBatcher } from './ack-batcher.js';
 
-interface Rejection {
-  readonly reason: string;
-  /** No redelivery can help. */
-  readonly final: boolean;
-}
+/** `final`: no redelivery can help. */
+type Rejection = Required<Pick<Nack, 'reason' | 'final'>>;
 
 /** The verdict that the agent sends for a delivery. `none`: it sends nothing and the lease expires. */
 export type Verdict =
   { readonly kind: 'ack' } | { readonly kind: 'none' } | { readonly kind: 'nack'; readonly rejection: Rejection };
 
 /** Sends verdicts to the manager. When that fails, the leases of the deliveries expire. */
-export function createVerdicts(connection: Connection, { logger, events }: Reporter) {
-  const { api, lease, lifecycle } = connection;
+export function createVerdicts(context: AgentContext) {
+  const { api, lease, lifecycle, logger, events } = context;
 
   const sendAcks = async (acks: readonly DeliveryClaim[]): Promise<void> => {
     let usedToken: string | undefined;
     try {
-      const answer = await whileRegistered(connection, (call) => {
+      const answer = await whileRegistered(context, (call) => {
         usedToken = call.token;
         return api.ack(call, acks);
       });
@@ -42,7 +38,7 @@ export function createVerdicts(connection: Connection, { logger, events }: Repor
 
   const nack = async ({ id, leaseToken }: DeliveryView, rejection: Rejection, lost: AbortSignal): Promise<void> => {
     const isOver = (): boolean => lifecycle.stopSignal.aborted || lost.aborted;
-    await whileRegistered(connection, (call) => api.nack(call, id, { leaseToken, ...rejection }), isOver).catch(
+    await whileRegistered(context, (call) => api.nack(call, id, { leaseToken, ...rejection }), isOver).catch(
       (error: unknown) => logger.warn({ deliveryId: id, err: error }, 'nack was refused'),
     );
   };
@@ -63,7 +59,7 @@ export function createVerdicts(connection: Connection, { logger, events }: Repor
  * @throws ManagerError the manager's refusal.
  */
 async function whileRegistered<Answer>(
-  { lease, lifecycle }: Connection,
+  { lease, lifecycle }: AgentContext,
   attempt: (call: AgentCall) => Promise<Answer>,
   isOver = (): boolean => false,
 ): Promise<Answer | undefined> {

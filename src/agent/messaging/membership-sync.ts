@@ -1,7 +1,8 @@
 import { managerMessageTypes, type MessageView } from '../../contracts/inbox.js';
-import type { AgentApi, AgentCall } from '../connection/agent-api.js';
+import type { AgentCall } from '../connection/agent-api.js';
+import type { AgentContext } from '../context.js';
 import { asError, hasCode } from '../errors.js';
-import type { LeftReason, Reporter } from '../events.js';
+import type { LeftReason } from '../events.js';
 import { clusterOfMessage, clusterOfView, type KnownCluster, type Memberships } from './memberships.js';
 
 const { joined, changed, dissolved } = managerMessageTypes;
@@ -9,11 +10,7 @@ const { joined, changed, dissolved } = managerMessageTypes;
 export type MembershipSync = ReturnType<typeof createMembershipSync>;
 
 /** Keeps the list of this agent's clusters up to date and emits the events about it. */
-export function createMembershipSync(
-  api: Pick<AgentApi, 'cluster'>,
-  memberships: Memberships,
-  { events, logger }: Reporter,
-) {
+export function createMembershipSync({ api, events, logger }: AgentContext, memberships: Memberships) {
   const apply = (cluster: KnownCluster): void => {
     const change = memberships.apply(cluster);
     if (change === 'joined' || change === 'changed') events.emit(change, { cluster });

@@ -2,11 +2,9 @@ import type { MessageView } from '../../contracts/inbox.js';
 import type { Address, NewMessage } from '../../contracts/messages.js';
 import type { NewTopic, TopicView } from '../../contracts/topics.js';
 import type { DeleteTopicMode, Subscribed, TopicDeleted } from '../connection/agent-api.js';
-import type { Connection } from '../connection/connection.js';
 import { callWithRetry, type TimeLimit } from '../connection/retry.js';
-import type { Reporter } from '../events.js';
+import type { AgentContext } from '../context.js';
 import type { Content, Reply } from '../handlers.js';
-import type { PendingRequests } from './pending-requests.js';
 import { sendReply, sendRequest } from './request-reply.js';
 import { sendMany, sendOne, type Accepted, type SendResult } from './send.js';
 import { createSubscriptions, type SubscribeOptions } from './subscriptions.js';
@@ -62,29 +60,27 @@ export interface Messaging {
   unsubscribe(pattern: string, options?: Omit<SubscribeOptions, 'retained'>): Promise<boolean>;
 }
 
-export function createMessaging(
-  connection: Connection,
-  requests: PendingRequests,
-  reporter: Reporter,
-): { readonly messaging: Messaging; readonly renewSubscriptions: () => Promise<void> } {
-  const { api } = connection;
-  const subscriptions = createSubscriptions(connection, reporter);
+export function createMessaging(context: AgentContext): {
+  readonly messaging: Messaging;
+  readonly renewSubscriptions: () => Promise<void>;
+} {
+  const { api } = context;
+  const subscriptions = createSubscriptions(context);
   const messaging: Messaging = {
-    send: (message, limit = {}) => sendOne(connection, message, limit),
-    sendMany: (messages, limit = {}) => sendMany(connection, messages, limit),
-    publish: (topic, content, limit = {}) => sendOne(connection, { ...content, to: { topic } }, limit),
-    broadcast: (clusterId, content, limit = {}) =>
-      sendOne(connection, { ...content, to: { cluster: clusterId } }, limit),
-    request: (to, content, limit = {}) => sendRequest(connection, requests, to, content, limit),
-    reply: (message, reply, limit = {}) => sendReply(connection, message, reply, limit),
+    send: (message, limit = {}) => sendOne(context, message, limit),
+    sendMany: (messages, limit = {}) => sendMany(context, messages, limit),
+    publish: (topic, content, limit = {}) => sendOne(context, { ...content, to: { topic } }, limit),
+    broadcast: (clusterId, content, limit = {}) => sendOne(context, { ...content, to: { cluster: clusterId } }, limit),
+    request: (to, content, limit = {}) => sendRequest(context, to, content, limit),
+    reply: (message, reply, limit = {}) => sendReply(context, message, reply, limit),
     subscribe: (pattern, options = {}) => subscriptions.subscribe(pattern, options),
     unsubscribe: (pattern, options = {}) => subscriptions.unsubscribe(pattern, options),
     createTopic: (topic, limit = {}) =>
-      callWithRetry(connection, `Topic "${topic.name}" could not be created`, limit, (call) =>
+      callWithRetry(context, `Topic "${topic.name}" could not be created`, limit, (call) =>
         api.createTopic(call, topic),
       ),
     deleteTopic: (name, { mode = 'drain', ...limit } = {}) =>
-      callWithRetry(connection, `Topic "${name}" could not be deleted`, limit, (call) =>
+      callWithRetry(context, `Topic "${name}" could not be deleted`, limit, (call) =>
         api.deleteTopic(call, name, mode),
       ),
   };

@@ -4,8 +4,6 @@ import { isOwnCorrelationId } from './message-ids.js';
 
 type ReplyView = MessageView & { readonly correlationId: string };
 
-export type PendingRequests = ReturnType<typeof createPendingRequests>;
-
 /**
  * Requests that wait for their reply, by correlation id.
  * @param onCountChanged called when a request was added or removed by its caller.

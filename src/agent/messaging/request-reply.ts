@@ -2,12 +2,11 @@ import { ManagerError } from '../../contracts/errors.js';
 import { identifierPattern } from '../../contracts/ids.js';
 import { isManagerMessageType, type MessageView } from '../../contracts/inbox.js';
 import type { Address } from '../../contracts/messages.js';
-import type { Connection } from '../connection/connection.js';
 import { defaultTimeoutMs, longestTimerMs, type TimeLimit } from '../connection/retry.js';
+import type { AgentContext } from '../context.js';
 import { hasCode } from '../errors.js';
 import type { Content, Reply } from '../handlers.js';
-import { newCorrelationId, replyIdOf } from './message-ids.js';
-import type { PendingRequests } from './pending-requests.js';
+import { newCorrelationId, newMessageId, replyIdOf } from './message-ids.js';
 import { sendOne, type Accepted } from './send.js';
 
 const maxTtlSeconds = 604_800;
@@ -17,7 +16,7 @@ const maxTtlSeconds = 604_800;
  * @throws ManagerError `invalid_request` when the sender cannot be answered, else as `sendOne`.
  */
 export async function sendReply(
-  connection: Connection,
+  context: AgentContext,
   message: MessageView,
   reply: Reply,
   limit: TimeLimit = {},
@@ -25,7 +24,7 @@ export async function sendReply(
   const id = reply.id ?? replyIdOf(message);
   const correlationId = message.correlationId ?? message.id;
   try {
-    return await sendOne(connection, { ...reply, id, to: { agent: replyAddressOf(message) }, correlationId }, limit);
+    return await sendOne(context, { ...reply, id, to: { agent: replyAddressOf(message) }, correlationId }, limit);
   } catch (error) {
     // A handler that ran again after a crash may return another reply: the first one was delivered.
     if (reply.id === undefined && hasCode(error, 'idempotency_conflict')) {
@@ -50,38 +49,38 @@ function replyAddressOf({ id, source, type, replyTo }: MessageView): string {
  * `state_conflict` when the agent stopped, else as `sendOne`.
  */
 export async function sendRequest(
-  connection: Connection,
-  requests: PendingRequests,
+  context: AgentContext,
   to: Address,
   content: Content,
   { timeoutMs = defaultTimeoutMs, signal }: TimeLimit,
 ): Promise<MessageView> {
-  const { agentId, lifecycle, nowMs } = connection;
+  const { agentId, lifecycle, requests } = context;
+  const id = content.id ?? newMessageId();
   const correlationId = newCorrelationId(agentId);
-  const endsAtMs = nowMs() + timeoutMs;
+  const request = `"${id}" to ${JSON.stringify(to)}`;
   const ended = new AbortController();
   const replied = new Promise<MessageView>((resolve, reject) => {
     const remove = requests.add(correlationId, resolve);
+    const timer = setTimeout(() => reject(noReply(request, id, timeoutMs)), Math.min(timeoutMs, longestTimerMs));
     const untilEnded = { signal: ended.signal };
-    ended.signal.addEventListener('abort', remove);
+    ended.signal.addEventListener('abort', () => {
+      remove();
+      clearTimeout(timer);
+    });
     signal?.addEventListener('abort', () => reject(signal.reason as Error), untilEnded);
     lifecycle.stopSignal.addEventListener('abort', () => reject(stoppedError(agentId)), untilEnded);
   });
   // Awaited only after the message was sent; sending may fail first.
   replied.catch(() => undefined);
-  let timer: NodeJS.Timeout | undefined;
   try {
     const ttlSeconds = content.ttlSeconds ?? Math.min(Math.max(Math.ceil(timeoutMs / 1000), 1), maxTtlSeconds);
-    const message = { ...content, to, ttlSeconds, correlationId, replyTo: agentId };
-    const sent = await sendOne(connection, message, { timeoutMs, signal });
-    if (sent.deadLetter !== undefined) throw noRecipient(to, sent.id, sent.deadLetter);
-    const timedOut = new Promise<never>((_resolve, reject) => {
-      const leftMs = Math.min(Math.max(0, endsAtMs - nowMs()), longestTimerMs);
-      timer = setTimeout(() => reject(noReply(to, sent.id, timeoutMs)), leftMs);
-    });
-    return await Promise.race([replied, timedOut]);
+    const message = { ...content, id, to, ttlSeconds, correlationId, replyTo: agentId };
+    const { deadLetter } = await sendOne(context, message, { timeoutMs, signal });
+    if (deadLetter !== undefined) {
+      throw new ManagerError('not_found', `Request ${request} had no recipient and was dead-lettered: ${deadLetter}`);
+    }
+    return await replied;
   } finally {
-    clearTimeout(timer);
     ended.abort();
   }
 }
@@ -89,15 +88,8 @@ export async function sendRequest(
 const stoppedError = (agentId: string): ManagerError =>
   new ManagerError('state_conflict', `Agent "${agentId}" was stopped while it waited for a reply`);
 
-const noRecipient = (to: Address, id: string, deadLetter: string): ManagerError =>
-  new ManagerError(
-    'not_found',
-    `Request "${id}" to ${JSON.stringify(to)} had no recipient and was dead-lettered: ${deadLetter}`,
-  );
-
-const noReply = (to: Address, id: string, timeoutMs: number): ManagerError =>
+const noReply = (request: string, id: string, timeoutMs: number): ManagerError =>
   new ManagerError(
     'deadline_exceeded',
-    `No reply to request "${id}" to ${JSON.stringify(to)} within ${timeoutMs / 1000} s; ` +
-      `"cluster-manager messages show ${id}" traces the message`,
+    `No reply to request ${request} within ${timeoutMs / 1000} s; "cluster-manager messages show ${id}" traces the message`,
   );

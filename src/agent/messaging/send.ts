@@ -1,8 +1,8 @@
 import { AskedToWait } from '../../contracts/api-call.js';
 import { isErrorCode, ManagerError } from '../../contracts/errors.js';
 import { maxMessages, type MessageResult, type NewMessage } from '../../contracts/messages.js';
-import type { Connection } from '../connection/connection.js';
 import { callWithRetry, defaultTimeoutMs, type TimeLimit } from '../connection/retry.js';
+import type { AgentContext } from '../context.js';
 import { asError, hasCode } from '../errors.js';
 import { newMessageId } from './message-ids.js';
 
@@ -21,10 +21,10 @@ const chunkBytes = 4 * 1024 * 1024;
 const withId = (message: NewMessage): MessageWithId => ({ ...message, id: message.id ?? newMessageId() });
 
 /** @throws ManagerError the refusal, or as `callWithRetry`. */
-export async function sendOne(connection: Connection, message: NewMessage, limit: TimeLimit): Promise<Accepted> {
+export async function sendOne(context: AgentContext, message: NewMessage, limit: TimeLimit): Promise<Accepted> {
   const sent = withId(message);
-  return callWithRetry(connection, `Message "${sent.id}" could not be sent`, limit, async (call) => {
-    const result = resultOf(sent, (await connection.api.send(call, [sent]))[0]);
+  return callWithRetry(context, `Message "${sent.id}" could not be sent`, limit, async (call) => {
+    const result = resultOf(sent, (await context.api.send(call, [sent]))[0]);
     if (!result.accepted) throw result.error;
     return result;
   });
@@ -35,21 +35,21 @@ export async function sendOne(connection: Connection, message: NewMessage, limit
  * @returns one result for each message, in the order given. A refusal is a result, not an exception.
  */
 export async function sendMany(
-  connection: Connection,
+  context: AgentContext,
   messages: readonly NewMessage[],
   limit: TimeLimit,
 ): Promise<SendResult[]> {
-  const { nowMs } = connection;
+  const { nowMs } = context;
   const endsAtMs = nowMs() + (limit.timeoutMs ?? defaultTimeoutMs);
   const results: SendResult[] = [];
   for (const chunk of chunksOf(messages.map(withId))) {
-    results.push(...(await sendChunk(connection, chunk, { ...limit, timeoutMs: Math.max(0, endsAtMs - nowMs()) })));
+    results.push(...(await sendChunk(context, chunk, { ...limit, timeoutMs: Math.max(0, endsAtMs - nowMs()) })));
   }
   return results;
 }
 
 async function sendChunk(
-  connection: Connection,
+  context: AgentContext,
   chunk: readonly MessageWithId[],
   limit: TimeLimit,
 ): Promise<SendResult[]> {
@@ -59,9 +59,9 @@ async function sendChunk(
     return !result || isMailboxFull(result);
   };
   try {
-    await callWithRetry(connection, `${chunk.length} messages could not be sent`, limit, async (call) => {
+    await callWithRetry(context, `${chunk.length} messages could not be sent`, limit, async (call) => {
       const unsent = chunk.filter(isUnsent);
-      const answers = await connection.api.send(call, unsent);
+      const answers = await context.api.send(call, unsent);
       unsent.forEach((message, index) => results.set(message, resultOf(message, answers[index])));
       for (const result of results.values()) if (isMailboxFull(result)) throw result.error;
     });

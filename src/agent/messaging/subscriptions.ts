@@ -1,8 +1,8 @@
+import type { NewSubscription } from '../../contracts/topics.js';
 import type { Subscribed } from '../connection/agent-api.js';
-import type { Connection } from '../connection/connection.js';
 import { callWithRetry, type TimeLimit } from '../connection/retry.js';
+import type { AgentContext } from '../context.js';
 import { asError, hasCode } from '../errors.js';
-import type { Reporter } from '../events.js';
 
 export interface SubscribeOptions extends TimeLimit {
   /** Each message goes to one member of the group. Without a group every subscriber receives each message. */
@@ -14,26 +14,19 @@ export interface SubscribeOptions extends TimeLimit {
 const keyOf = (pattern: string, queueGroup: string | null | undefined): string => `${pattern}\n${queueGroup ?? ''}`;
 
 /** The subscriptions of one agent, kept in memory so that they can be renewed. */
-export function createSubscriptions(connection: Connection, { events, logger }: Reporter) {
-  const { api, lease } = connection;
-  const active = new Map<string, { readonly pattern: string; readonly options: SubscribeOptions }>();
+export function createSubscriptions(context: AgentContext) {
+  const { api, lease, events, logger } = context;
+  const active = new Map<string, NewSubscription>();
 
-  const subscribe = (pattern: string, options: SubscribeOptions): Promise<Subscribed> => {
-    const { queueGroup, retained, ...limit } = options;
-    const subscription = {
-      pattern,
-      ...(queueGroup === undefined ? {} : { queueGroup }),
-      ...(retained === undefined ? {} : { retained }),
-    };
-    return callWithRetry(connection, `Agent could not subscribe to "${pattern}"`, limit, (call) =>
+  const subscribe = (subscription: NewSubscription, limit: TimeLimit): Promise<Subscribed> =>
+    callWithRetry(context, `Agent could not subscribe to "${subscription.pattern}"`, limit, (call) =>
       api.subscribe(call, subscription),
     );
-  };
   return {
-    subscribe: async (pattern: string, options: SubscribeOptions): Promise<Subscribed> => {
-      const subscribed = await subscribe(pattern, options);
-      const { signal: _signal, timeoutMs: _timeoutMs, ...kept } = options;
-      active.set(keyOf(pattern, options.queueGroup), { pattern, options: kept });
+    subscribe: async (pattern: string, { queueGroup, retained, ...limit }: SubscribeOptions): Promise<Subscribed> => {
+      const subscription = { pattern, queueGroup, retained };
+      const subscribed = await subscribe(subscription, limit);
+      active.set(keyOf(pattern, queueGroup), subscription);
       return subscribed;
     },
     unsubscribe: async (
@@ -42,7 +35,7 @@ export function createSubscriptions(connection: Connection, { events, logger }: 
     ): Promise<boolean> => {
       const key = keyOf(pattern, queueGroup);
       active.delete(key);
-      return callWithRetry(connection, `Agent could not unsubscribe from "${pattern}"`, limit, async (call) => {
+      return callWithRetry(context, `Agent could not unsubscribe from "${pattern}"`, limit, async (call) => {
         // Its id is read from the manager: an earlier process of this agent may have subscribed.
         const subscriptions = await api.subscriptions(call);
         const found = subscriptions.find((one) => keyOf(one.pattern, one.queueGroup) === key);
@@ -57,13 +50,13 @@ export function createSubscriptions(connection: Connection, { events, logger }: 
     renewAll: async (): Promise<void> => {
       // Aborted by another registration, which renews them all again.
       const replaced = lease.registrationSignal();
-      for (const { pattern, options } of active.values()) {
+      for (const subscription of active.values()) {
         if (replaced.aborted) return;
         try {
-          await subscribe(pattern, { ...options, signal: replaced });
+          await subscribe(subscription, { signal: replaced });
         } catch (error) {
           if (replaced.aborted) return;
-          logger.warn({ pattern, err: error }, 'subscription could not be renewed');
+          logger.warn({ pattern: subscription.pattern, err: error }, 'subscription could not be renewed');
           events.emit('error', asError(error));
         }
       }
