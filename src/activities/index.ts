@@ -1,39 +1,88 @@
-import { createCommunicationActivities } from './communication/index.js';
-import type { ActivitySettings, FormationDeps } from './deps.js';
-import { createFormationActivities } from './formation/index.js';
-import { createScalingActivities } from './scaling/index.js';
-import { settleOperation } from './shared/settle-operation.js';
 import type { MessagingDeps } from '../messaging/deps.js';
+import { handleBroadcasts } from './communication/handle-broadcasts.js';
+import { manageTopics } from './communication/manage-topics.js';
+import { routeMessages } from './communication/route-messages.js';
+import { updateRouting } from './communication/update-routing.js';
+import type { ActivityDeps } from './deps.js';
+import { closeConnections, releaseAgents, retireCluster, withdrawCluster } from './formation/compensate.js';
+import { defineCluster } from './formation/define-cluster.js';
+import { beginDissolution, countOpenDeliveries } from './formation/dissolve.js';
+import { establishConnections } from './formation/establish-connections.js';
+import { runFormationInterval } from './formation/formation-interval.js';
+import { identifyAgents } from './formation/identify-agents.js';
+import { initializeCluster } from './formation/initialize-cluster.js';
+import { planFormationInterval } from './formation/plan-formation-interval.js';
+import { adjustCluster } from './scaling/adjust-cluster.js';
+import { allocateResources } from './scaling/allocate-resources.js';
+import { answerCapacityRequest, readCapacityRequest } from './scaling/answer-capacity-request.js';
+import { assessNeeds } from './scaling/assess-needs.js';
+import { compensateScaling } from './scaling/compensate-scaling.js';
+import { assessPage } from './scaling/scaling-interval.js';
+import { settleScaling } from './scaling/settle-scaling.js';
+import { verifyStability } from './scaling/verify-stability.js';
+import { asActivity } from './shared/as-activity.js';
+import { settleOperation } from './shared/settle-operation.js';
+
+const activities = {
+  settleOperation,
+  // form_cluster: its four steps, their compensation, dissolution and the formation interval.
+  identifyAgents,
+  defineCluster,
+  establishConnections,
+  initializeCluster,
+  retireCluster,
+  closeConnections,
+  withdrawCluster,
+  releaseAgents,
+  beginDissolution,
+  countOpenDeliveries,
+  planFormationInterval,
+  runFormationInterval,
+  resumeAbandonedOperations: ({ resumeAbandonedOperations }: ActivityDeps, _input: object) =>
+    resumeAbandonedOperations(),
+  // manage_communication: its four steps.
+  routeMessages,
+  handleBroadcasts,
+  manageTopics,
+  updateRouting,
+  // scale_cluster: its four steps, capacity requests, settlement, compensation and the scaling interval.
+  assessNeeds,
+  allocateResources,
+  adjustCluster,
+  verifyStability,
+  answerCapacityRequest,
+  readCapacityRequest,
+  settleScaling,
+  compensateScaling,
+  assessPage,
+};
+
+type WithDeps<Activity> = Activity extends (deps: ActivityDeps, input: infer Input) => infer Output
+  ? (input: Input) => Output
+  : never;
+
+export type Activities = { readonly [Name in keyof typeof activities]: WithDeps<(typeof activities)[Name]> };
 
 /** What a worker provides. The two functions are optional where nothing is notified and nothing is resumed. */
-export interface WorkerParts extends Pick<FormationDeps, 'clusters' | 'communication' | 'resources'> {
-  readonly settings: ActivitySettings;
-  readonly notify?: MessagingDeps['notify'];
-  readonly resumeAbandonedOperations?: FormationDeps['resumeAbandonedOperations'];
-}
+export interface WorkerParts
+  extends
+    Pick<ActivityDeps, 'clusters' | 'communication' | 'resources' | 'settings'>,
+    Partial<Pick<ActivityDeps, 'resumeAbandonedOperations'> & Pick<MessagingDeps, 'notify'>> {}
 
 /** Every activity that a worker serves. */
-export const createActivities = ({
+export function createActivities({
   notify = () => undefined,
   resumeAbandonedOperations = () => Promise.resolve([]),
   ...parts
-}: WorkerParts) => {
-  const { clusters, communication, resources, settings } = parts;
-  const messaging = { communication, settings: () => settings.communication, notify };
-  return {
-    ...createFormationActivities({
-      clusters,
-      communication,
-      resources,
-      messaging,
-      settings,
-      resumeAbandonedOperations,
-    }),
-    ...createCommunicationActivities({ clusters, communication, messaging, settings }),
-    ...createScalingActivities({ clusters, communication, resources, messaging, settings }),
-    settleOperation: settleOperation({ clusters }),
-  };
-};
+}: WorkerParts): Activities {
+  const messaging = { communication: parts.communication, settings: () => parts.settings.communication, notify };
+  const deps: ActivityDeps = { ...parts, messaging, resumeAbandonedOperations, fleetStockCache: new Map() };
+  return Object.fromEntries(
+    Object.entries(activities).map(([name, activity]) => [
+      name,
+      asActivity((input: never) => (activity as (deps: ActivityDeps, input: never) => Promise<unknown>)(deps, input)),
+    ]),
+  ) as Activities;
+}
 
-export type Activities = ReturnType<typeof createActivities>;
 export type { ActivitySettings } from './deps.js';

@@ -2,9 +2,9 @@ import { WorkflowExecutionAlreadyStartedError, type Client } from '@temporalio/c
 import { v7 as uuidv7 } from 'uuid';
 import type { CommunicationRequest } from '../contracts/communication.js';
 import type { FormationRequest } from '../contracts/formation.js';
-import { clusterIdOf, workflowIds, type ClusterId, type OperationId } from '../contracts/ids.js';
+import { clusterIdOf, workflowIds, type ClusterId, type OperationId, type OperationIds } from '../contracts/ids.js';
 import type { ScalingRequest } from '../contracts/scaling.js';
-import { workflowTypes, type DissolveClusterInput, type RepairClusterInput } from '../contracts/workflow-inputs.js';
+import { workflowTypes, type DissolveClusterInput } from '../contracts/workflow-inputs.js';
 import { attributesOf } from './search-attributes.js';
 
 export interface Started {
@@ -65,7 +65,7 @@ export function workflowStarter(client: Client, taskQueue: string) {
       });
       return { operationId, clusterId, workflowId };
     },
-    startRepair: async (input: RepairClusterInput): Promise<string> => {
+    startRepair: async (input: OperationIds): Promise<string> => {
       const { clusterId } = input;
       const workflowId = workflowIds.repair(clusterId);
       const run = { input, summary: `Repair cluster ${clusterId}`, attributes: { component: 'formation', clusterId } };

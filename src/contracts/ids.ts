@@ -5,6 +5,17 @@ export type AgentId = Branded<'agent'>;
 export type ClusterId = Branded<'cluster'>;
 export type OperationId = Branded<'operation'>;
 
+/** An operation and the cluster that it changes. */
+export interface OperationIds {
+  readonly operationId: OperationId;
+  readonly clusterId: ClusterId;
+}
+
+/** The same for one round of an operation that repeats steps, counted from 0. */
+export interface RoundIds extends OperationIds {
+  readonly round: number;
+}
+
 /** Letters, digits and `. _ : -`, 1 to 128 characters, the first a letter or digit: safe in URLs, logs and workflow ids. */
 export const identifierPattern = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/;
 

@@ -1,6 +1,6 @@
 import type { CommunicationRequest } from './communication.js';
 import type { FormationRequest } from './formation.js';
-import type { ClusterId, OperationId } from './ids.js';
+import type { OperationIds } from './ids.js';
 import type { ScalingRequest } from './scaling.js';
 
 /** Argument of `formCluster`: the request itself. Without requestId the workflow id names the operation. */
@@ -12,14 +12,7 @@ export type ManageCommunicationInput = CommunicationRequest;
 /** Argument of `scaleCluster`: the request itself. Without requestId the workflow id names the operation. */
 export type ScaleClusterInput = ScalingRequest;
 
-export interface RepairClusterInput {
-  readonly operationId: OperationId;
-  readonly clusterId: ClusterId;
-}
-
-export interface DissolveClusterInput {
-  readonly operationId: OperationId;
-  readonly clusterId: ClusterId;
+export interface DissolveClusterInput extends OperationIds {
   /** How long members may still take to ack their deliveries. */
   readonly drainSeconds: number;
 }

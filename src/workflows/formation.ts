@@ -1,8 +1,8 @@
 import { setCurrentDetails, workflowInfo } from '@temporalio/workflow';
 import type { IdentifyAgentsInput } from '../activities/formation/identify-agents.js';
 import type { FormationResult } from '../contracts/formation.js';
-import { clusterIdOf, type ClusterId, type OperationId } from '../contracts/ids.js';
-import type { FormClusterInput, RepairClusterInput } from '../contracts/workflow-inputs.js';
+import { clusterIdOf, type OperationIds } from '../contracts/ids.js';
+import type { FormClusterInput } from '../contracts/workflow-inputs.js';
 import { formationSteps } from './activity-options.js';
 import { deadlineOf, queueSecondsOf } from './deadlines.js';
 import { describeRun } from './describe-run.js';
@@ -19,15 +19,10 @@ export function formCluster(request: FormClusterInput): Promise<FormationResult>
 }
 
 /** Replaces the lost members of an active cluster by the same four steps. */
-export const repairCluster = ({ operationId, clusterId }: RepairClusterInput): Promise<FormationResult> =>
+export const repairCluster = ({ operationId, clusterId }: OperationIds): Promise<FormationResult> =>
   form({ operationId, clusterId }, { repair: clusterId });
 
-interface Ids {
-  readonly operationId: OperationId;
-  readonly clusterId: ClusterId;
-}
-
-async function form(ids: Ids, target: IdentifyAgentsInput['for']): Promise<FormationResult> {
+async function form(ids: OperationIds, target: IdentifyAgentsInput['for']): Promise<FormationResult> {
   const { workflowId } = workflowInfo();
   const wake = receiveWakeSignal();
   const saga = startSaga({ ...ids, cancelledDetail: 'The operation was cancelled and its steps were compensated' });
@@ -66,7 +61,7 @@ async function form(ids: Ids, target: IdentifyAgentsInput['for']): Promise<Forma
 }
 
 /** Invited agents answer in their own time: the wait is a durable timer here, not a busy activity. */
-async function connect(ids: Ids, deadlineMs: number, wake: WakeSignal): Promise<void> {
+async function connect(ids: OperationIds, deadlineMs: number, wake: WakeSignal): Promise<void> {
   for (;;) {
     const steps = formationSteps(deadlineMs, 'inboxes, invitations, links');
     const { waitSeconds, invited } = await steps.establishConnections(ids);

@@ -6,8 +6,7 @@ import { receiptsOf } from '../../messaging/receipts.js';
 import { unfinished } from '../../stores/clusters/index.js';
 import { openReceipt } from '../../stores/communication/index.js';
 import { failpoint } from '../../stores/failpoint.js';
-import type { CommunicationDeps } from '../deps.js';
-import { asActivity } from '../shared/as-activity.js';
+import type { ActivityDeps } from '../deps.js';
 import { runStep } from '../shared/run-step.js';
 import { partOf, senderOf } from './request.js';
 
@@ -34,33 +33,35 @@ const maxOutcomes = 100;
  * Step 2 of manage_communication: sends broadcasts to the members of the current epoch and settles their receipts. Called
  * again until no receipt is open; deadlines are stored with the receipts, so that no call and no worker owns them.
  */
-export const handleBroadcasts = (deps: CommunicationDeps) =>
-  asActivity(({ operationId, refused: refusedBefore }: HandleBroadcastsInput): Promise<HandledBroadcasts> => {
-    const key = { operationId, step: 'handleBroadcasts', round: 0 };
-    return runStep<HandledBroadcasts>(deps.clusters, key, async ({ operation }) => {
-      const broadcasts = await partOf(deps, 'broadcasts', operation);
-      if (broadcasts.length === 0) return { waitSeconds: null, open: 0, broadcasts: [] };
-      const sender = senderOf(operation.requestedBy);
-      const drafts = broadcasts.map((draft, place) => ({ ...draft, id: draft.id ?? `${operationId}.b${place}` }));
-      const refused = refusedBefore ?? (await send(deps, sender, operationId, drafts));
-      const ids = drafts.map(({ id }) => ({ id, source: sender.source }));
-      const receipts = await receiptsOf(deps.communication, ids);
-      const open = receipts.filter(({ receipt }) => receipt.state === 'open');
-      if (open.length === 0) {
-        const settled = receipts.map(({ receipt }) => receipt);
-        return { waitSeconds: null, open: 0, broadcasts: [...refused, ...settled].slice(0, maxOutcomes) };
-      }
-      const waitSeconds = Math.max(0.05, ...open.map(({ secondsLeft }) => secondsLeft));
-      // The receipts are left out until all are settled, since their counts still change.
-      return [unfinished, { waitSeconds, open: open.length, broadcasts: refused.slice(0, maxOutcomes) }];
-    });
+export function handleBroadcasts(
+  deps: ActivityDeps,
+  { operationId, refused: refusedBefore }: HandleBroadcastsInput,
+): Promise<HandledBroadcasts> {
+  const key = { operationId, step: 'handleBroadcasts', round: 0 };
+  return runStep<HandledBroadcasts>(deps.clusters, key, async ({ operation }) => {
+    const broadcasts = await partOf(deps, 'broadcasts', operation);
+    if (broadcasts.length === 0) return { waitSeconds: null, open: 0, broadcasts: [] };
+    const sender = senderOf(operation.requestedBy);
+    const drafts = broadcasts.map((draft, place) => ({ ...draft, id: draft.id ?? `${operationId}.b${place}` }));
+    const refused = refusedBefore ?? (await send(deps, sender, operationId, drafts));
+    const ids = drafts.map(({ id }) => ({ id, source: sender.source }));
+    const receipts = await receiptsOf(deps.communication, ids);
+    const open = receipts.filter(({ receipt }) => receipt.state === 'open');
+    if (open.length === 0) {
+      const settled = receipts.map(({ receipt }) => receipt);
+      return { waitSeconds: null, open: 0, broadcasts: [...refused, ...settled].slice(0, maxOutcomes) };
+    }
+    const waitSeconds = Math.max(0.05, ...open.map(({ secondsLeft }) => secondsLeft));
+    // The receipts are left out until all are settled, since their counts still change.
+    return [unfinished, { waitSeconds, open: open.length, broadcasts: refused.slice(0, maxOutcomes) }];
   });
+}
 
 type Draft = CommunicationSpec['broadcasts'][number] & { readonly id: string };
 
 /** @returns the refused broadcasts. */
 async function send(
-  { communication, messaging, settings }: CommunicationDeps,
+  { communication, messaging, settings }: ActivityDeps,
   sender: MessageSender,
   operationId: OperationId,
   drafts: readonly Draft[],

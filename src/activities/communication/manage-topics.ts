@@ -10,8 +10,7 @@ import { createTopic, deleteTopic, subscribe } from '../../messaging/change-topi
 import type { MessageSender, MessagingDeps } from '../../messaging/deps.js';
 import { changeOnce, unsubscribe } from '../../stores/communication/index.js';
 import { failpoint } from '../../stores/failpoint.js';
-import type { CommunicationDeps } from '../deps.js';
-import { asActivity } from '../shared/as-activity.js';
+import type { ActivityDeps } from '../deps.js';
 import { runStep } from '../shared/run-step.js';
 import { senderOf } from './request.js';
 
@@ -20,24 +19,26 @@ type Change = CommunicationSpec['topics'][number];
 type Publication = Extract<Change, { action: 'publish' }>;
 
 /** Step 3 of manage_communication: topics, subscriptions and publications, one after the other, each with its outcome. */
-export const manageTopics = ({ clusters, messaging }: CommunicationDeps) =>
-  asActivity(({ operationId }: { readonly operationId: OperationId }): Promise<CommunicationResult['topics']> => {
-    const key = { operationId, step: 'manageTopics', round: 0 };
-    return runStep(clusters, key, async ({ operation: { requestedBy, request } }) => {
-      const sender = senderOf(requestedBy);
-      const outcomes: TopicOutcome[] = [];
-      for (const [place, change] of parseCommunicationRequest(request).topics.entries()) {
-        const work = { sender, operationId, place };
-        outcomes.push(
-          change.action === 'publish'
-            ? await outcomeOf(change, () => publish(messaging, change, work))
-            : await applyOnce(messaging, change, work),
-        );
-        failpoint(`manageTopics:${change.action}`);
-      }
-      return outcomes;
-    });
+export function manageTopics(
+  { clusters, messaging }: ActivityDeps,
+  { operationId }: { readonly operationId: OperationId },
+): Promise<CommunicationResult['topics']> {
+  const key = { operationId, step: 'manageTopics', round: 0 };
+  return runStep(clusters, key, async ({ operation: { requestedBy, request } }) => {
+    const sender = senderOf(requestedBy);
+    const outcomes: TopicOutcome[] = [];
+    for (const [place, change] of parseCommunicationRequest(request).topics.entries()) {
+      const work = { sender, operationId, place };
+      outcomes.push(
+        change.action === 'publish'
+          ? await outcomeOf(change, () => publish(messaging, change, work))
+          : await applyOnce(messaging, change, work),
+      );
+      failpoint(`manageTopics:${change.action}`);
+    }
+    return outcomes;
   });
+}
 
 interface Work {
   readonly sender: MessageSender;

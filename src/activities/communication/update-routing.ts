@@ -9,8 +9,7 @@ import { reAddressClusterDeliveries } from '../../messaging/re-address-deliverie
 import { endOperation, findCluster, membershipsOf, requireStepResult } from '../../stores/clusters/index.js';
 import { routeAndDeliver, routingTable } from '../../stores/communication/index.js';
 import { failpoint } from '../../stores/failpoint.js';
-import type { CommunicationDeps } from '../deps.js';
-import { asActivity } from '../shared/as-activity.js';
+import type { ActivityDeps } from '../deps.js';
 import { runStep } from '../shared/run-step.js';
 import type { HandledBroadcasts } from './handle-broadcasts.js';
 import { senderOf } from './request.js';
@@ -22,31 +21,33 @@ type Change = CommunicationSpec['routing'][number];
  * Step 4 of manage_communication: brings routing tables to the current membership and re-addresses deliveries of removed
  * members; then completes the operation with the results of all four steps.
  */
-export const updateRouting = (deps: CommunicationDeps) =>
-  asActivity(async ({ operationId }: { readonly operationId: OperationId }): Promise<CommunicationResult> => {
-    const key = { operationId, step: 'updateRouting', round: 0 };
-    const earlier = await requireResults(deps, operationId);
-    return runStep<CommunicationResult>(
-      deps.clusters,
-      key,
-      async ({ operation: { requestedBy, request } }) => {
-        const { agentId } = senderOf(requestedBy);
-        const routing: RoutingOutcome[] = [];
-        for (const change of parseCommunicationRequest(request).routing) {
-          routing.push(agentId === null ? await refresh(deps, change) : refused(change, operatorsOnly));
-        }
-        return { ...earlier, routing };
-      },
-      {
-        onSave: (tx, result) =>
-          endOperation(tx, operationId, { state: 'completed', event: 'communication.completed', result }),
-      },
-    );
-  });
+export async function updateRouting(
+  deps: ActivityDeps,
+  { operationId }: { readonly operationId: OperationId },
+): Promise<CommunicationResult> {
+  const key = { operationId, step: 'updateRouting', round: 0 };
+  const earlier = await requireResults(deps, operationId);
+  return runStep<CommunicationResult>(
+    deps.clusters,
+    key,
+    async ({ operation: { requestedBy, request } }) => {
+      const { agentId } = senderOf(requestedBy);
+      const routing: RoutingOutcome[] = [];
+      for (const change of parseCommunicationRequest(request).routing) {
+        routing.push(agentId === null ? await refresh(deps, change) : refused(change, operatorsOnly));
+      }
+      return { ...earlier, routing };
+    },
+    {
+      onSave: (tx, result) =>
+        endOperation(tx, operationId, { state: 'completed', event: 'communication.completed', result }),
+    },
+  );
+}
 
 const operatorsOnly = new ManagerError('forbidden', 'Only orchestrators and admins update routing tables');
 
-async function requireResults({ clusters }: CommunicationDeps, operationId: OperationId) {
+async function requireResults({ clusters }: ActivityDeps, operationId: OperationId) {
   const [messages, handled, topics] = await Promise.all([
     requireStepResult<CommunicationResult['messages']>(clusters, { operationId, step: 'routeMessages' }),
     requireStepResult<HandledBroadcasts>(clusters, { operationId, step: 'handleBroadcasts' }),
@@ -56,7 +57,7 @@ async function requireResults({ clusters }: CommunicationDeps, operationId: Oper
 }
 
 /** Publishes the routing table of a cluster's current epoch if needed, and re-addresses deliveries of removed members. */
-async function refresh(deps: CommunicationDeps, change: Change): Promise<RoutingOutcome> {
+async function refresh(deps: ActivityDeps, change: Change): Promise<RoutingOutcome> {
   const { clusters, communication } = deps;
   const { clusterId, expectedEpoch } = change;
   try {

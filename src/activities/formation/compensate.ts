@@ -1,4 +1,4 @@
-import type { ClusterId, OperationId } from '../../contracts/ids.js';
+import type { OperationIds } from '../../contracts/ids.js';
 import { managerMessageTypes } from '../../contracts/inbox.js';
 import {
   endCluster,
@@ -13,14 +13,9 @@ import {
 import { closeRoutes, deliver, routingTable } from '../../stores/communication/index.js';
 import { failpoint } from '../../stores/failpoint.js';
 import { closeAccount, releaseAllocation } from '../../stores/resources/index.js';
-import { asActivity, thisAttempt } from '../shared/as-activity.js';
-import type { FormationDeps } from '../deps.js';
+import { thisAttempt } from '../shared/as-activity.js';
+import type { ActivityDeps } from '../deps.js';
 import { announceRemainingMembers } from '../shared/announce-remaining-members.js';
-
-export interface CompensationInput {
-  readonly operationId: OperationId;
-  readonly clusterId: ClusterId;
-}
 
 /** Compensating a formation, and a dissolution, ends the cluster; compensating a repair leaves it active. */
 const endsCluster = ({ kind }: OperationRow): boolean => kind !== 'REPAIR';
@@ -31,69 +26,64 @@ const formedBy = ({ kind, id }: OperationRow): string | undefined => (kind === '
 const endStateOf = ({ kind }: OperationRow) => (kind === 'DISSOLUTION' ? 'dissolved' : 'failed');
 
 /** Compensates initializeCluster: closes the cluster's account and takes it out of service. */
-export const retireCluster = (deps: FormationDeps) =>
-  asActivity(async ({ operationId, clusterId }: CompensationInput): Promise<void> => {
-    const { clusters, resources } = deps;
-    const operation = await findOperation(clusters, operationId);
-    if (!operation || operation.endedAt) return;
-    if (endsCluster(operation)) {
-      await closeAccount(resources, clusterId);
-      await releaseAllocation(resources, { clusterId });
-      await undoStep(clusters, { operationId, step: 'initializeCluster' }, thisAttempt(), (tx) =>
-        retire(tx, clusterId, operation.kind === 'DISSOLUTION' ? 'dissolving' : 'failed'),
-      );
-      return;
-    }
-    await announceRemainingMembers(deps, clusterId);
-    await undoStep(clusters, { operationId, step: 'initializeCluster' }, thisAttempt(), async () => undefined);
-  });
+export async function retireCluster(deps: ActivityDeps, { operationId, clusterId }: OperationIds): Promise<void> {
+  const { clusters, resources } = deps;
+  const operation = await findOperation(clusters, operationId);
+  if (!operation || operation.endedAt) return;
+  if (endsCluster(operation)) {
+    await closeAccount(resources, clusterId);
+    await releaseAllocation(resources, { clusterId });
+    await undoStep(clusters, { operationId, step: 'initializeCluster' }, thisAttempt(), (tx) =>
+      retire(tx, clusterId, operation.kind === 'DISSOLUTION' ? 'dissolving' : 'failed'),
+    );
+    return;
+  }
+  await announceRemainingMembers(deps, clusterId);
+  await undoStep(clusters, { operationId, step: 'initializeCluster' }, thisAttempt(), async () => undefined);
+}
 
 /** Compensates establishConnections: closes the cluster's routes and notifies its members and invited agents. */
-export const closeConnections = ({ clusters, communication, messaging, settings }: FormationDeps) =>
-  asActivity(async ({ operationId, clusterId }: CompensationInput): Promise<void> => {
-    const operation = await findOperation(clusters, operationId);
-    if (!operation || operation.endedAt) return;
-    if (endsCluster(operation)) {
-      // Closed before the recipients are read, so that a late attempt cannot announce to any other agent.
-      await closeRoutes(communication, clusterId);
-      failpoint('undo:establishConnections:routes-closed');
-      const rows = await membershipsOf(clusters, clusterId);
-      const announced = await routingTable(communication, clusterId);
-      const invited = rows.filter((member) => announced !== undefined || member.answer !== 'none');
-      const informed = [...new Set([...invited, ...(announced?.members ?? [])].map((member) => member.agentId))];
-      if (informed.length > 0) {
-        await deliver(
-          communication,
-          {
-            id: `msg_${clusterId}_${managerMessageTypes.dissolved}`,
-            source: settings.id,
-            type: managerMessageTypes.dissolved,
-            clusterId,
-            epoch: null,
-            data: { clusterId, reason: operation.kind === 'DISSOLUTION' ? 'dissolved' : 'formation failed' },
-          },
-          informed,
-        );
-        messaging.notify(informed);
-      }
+export async function closeConnections(
+  { clusters, communication, messaging, settings }: ActivityDeps,
+  { operationId, clusterId }: OperationIds,
+): Promise<void> {
+  const operation = await findOperation(clusters, operationId);
+  if (!operation || operation.endedAt) return;
+  if (endsCluster(operation)) {
+    // Closed before the recipients are read, so that a late attempt cannot announce to any other agent.
+    await closeRoutes(communication, clusterId);
+    failpoint('undo:establishConnections:routes-closed');
+    const rows = await membershipsOf(clusters, clusterId);
+    const announced = await routingTable(communication, clusterId);
+    const invited = rows.filter((member) => announced !== undefined || member.answer !== 'none');
+    const informed = [...new Set([...invited, ...(announced?.members ?? [])].map((member) => member.agentId))];
+    if (informed.length > 0) {
+      await deliver(
+        communication,
+        {
+          id: `msg_${clusterId}_${managerMessageTypes.dissolved}`,
+          source: settings.id,
+          type: managerMessageTypes.dissolved,
+          clusterId,
+          epoch: null,
+          data: { clusterId, reason: operation.kind === 'DISSOLUTION' ? 'dissolved' : 'formation failed' },
+        },
+        informed,
+      );
+      messaging.notify(informed);
     }
-    await undoStep(clusters, { operationId, step: 'establishConnections' }, thisAttempt(), async () => undefined);
-  });
+  }
+  await undoStep(clusters, { operationId, step: 'establishConnections' }, thisAttempt(), async () => undefined);
+}
 
 /** Compensates defineCluster: ends the cluster's row. */
-export const withdrawCluster = ({ clusters }: FormationDeps) =>
-  asActivity(({ operationId, clusterId }: CompensationInput): Promise<void> =>
-    undoStep(clusters, { operationId, step: 'defineCluster' }, thisAttempt(), async (tx, operation) => {
-      if (endsCluster(operation)) await endCluster(tx, clusterId, endStateOf(operation), formedBy(operation));
-    }),
-  );
+export const withdrawCluster = ({ clusters }: ActivityDeps, { operationId, clusterId }: OperationIds): Promise<void> =>
+  undoStep(clusters, { operationId, step: 'defineCluster' }, thisAttempt(), async (tx, operation) => {
+    if (endsCluster(operation)) await endCluster(tx, clusterId, endStateOf(operation), formedBy(operation));
+  });
 
 /** Compensates identifyAgents: releases the reservations. */
-export const releaseAgents = ({ clusters }: FormationDeps) =>
-  asActivity(({ operationId, clusterId }: CompensationInput): Promise<void> =>
-    undoStep(clusters, { operationId, step: 'identifyAgents' }, thisAttempt(), (tx, operation) =>
-      endsCluster(operation)
-        ? releaseMembers(tx, clusterId, formedBy(operation))
-        : releaseReservations(tx, operationId),
-    ),
+export const releaseAgents = ({ clusters }: ActivityDeps, { operationId, clusterId }: OperationIds): Promise<void> =>
+  undoStep(clusters, { operationId, step: 'identifyAgents' }, thisAttempt(), (tx, operation) =>
+    endsCluster(operation) ? releaseMembers(tx, clusterId, formedBy(operation)) : releaseReservations(tx, operationId),
   );

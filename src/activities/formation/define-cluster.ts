@@ -1,5 +1,5 @@
 import { ManagerError } from '../../contracts/errors.js';
-import type { ClusterId, OperationId } from '../../contracts/ids.js';
+import type { ClusterId, RoundIds } from '../../contracts/ids.js';
 import { describeShortfall } from '../../domain/formation/describe-shortfall.js';
 import { checkFormation } from '../../domain/formation/feasible.js';
 import {
@@ -12,15 +12,9 @@ import {
   type ClustersDb,
   type OpenStep,
 } from '../../stores/clusters/index.js';
-import type { FormationDeps } from '../deps.js';
-import { asActivity, thisAttempt } from '../shared/as-activity.js';
+import type { ActivityDeps } from '../deps.js';
+import { thisAttempt } from '../shared/as-activity.js';
 import { planOf, ruleOf, toPlaced } from './plan.js';
-
-export interface DefineClusterInput {
-  readonly operationId: OperationId;
-  readonly clusterId: ClusterId;
-  readonly round: number;
-}
 
 export type DefinedCluster =
   | { readonly state: 'forming'; readonly members: number }
@@ -31,15 +25,14 @@ export type DefinedCluster =
  * epoch 0. A request that cannot be satisfied is queued if it asked for that.
  * @throws `InsufficientAgents` with what is missing; `ReservationLost`.
  */
-export const defineCluster = ({ clusters }: FormationDeps) =>
-  asActivity(async (input: DefineClusterInput): Promise<DefinedCluster> => {
-    const key = { operationId: input.operationId, step: 'defineCluster', round: input.round };
-    try {
-      return await saveStep<DefinedCluster>(clusters, key, thisAttempt(), define, { members: true });
-    } catch (error) {
-      throw isClusterTaken(error) ? clusterTaken(input.clusterId, error) : error;
-    }
-  });
+export async function defineCluster({ clusters }: ActivityDeps, input: RoundIds): Promise<DefinedCluster> {
+  const key = { operationId: input.operationId, step: 'defineCluster', round: input.round };
+  try {
+    return await saveStep<DefinedCluster>(clusters, key, thisAttempt(), define, { members: true });
+  } catch (error) {
+    throw isClusterTaken(error) ? clusterTaken(input.clusterId, error) : error;
+  }
+}
 
 async function define(tx: ClustersDb, { operation, plan: saved, members }: OpenStep): Promise<DefinedCluster> {
   const { id: operationId, clusterId } = operation;

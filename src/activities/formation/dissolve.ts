@@ -2,27 +2,29 @@ import { ManagerError } from '../../contracts/errors.js';
 import type { DissolveClusterInput } from '../../contracts/workflow-inputs.js';
 import { acceptOperation, findCluster, saveStep, startDissolving } from '../../stores/clusters/index.js';
 import { openDeliveries } from '../../stores/communication/index.js';
-import type { FormationDeps } from '../deps.js';
-import { asActivity, thisAttempt } from '../shared/as-activity.js';
+import type { ActivityDeps } from '../deps.js';
+import { thisAttempt } from '../shared/as-activity.js';
 import { operationRow } from '../shared/preconditions.js';
 
 /** Takes an active cluster out of service: it accepts no new messages, its members may still ack theirs. */
-export const beginDissolution = ({ clusters }: FormationDeps) =>
-  asActivity(async (input: DissolveClusterInput & { readonly workflowId: string }): Promise<void> => {
-    const { operationId, clusterId, drainSeconds } = input;
-    if (!(await findCluster(clusters, clusterId))) {
-      throw new ManagerError('invalid_request', `There is no cluster "${clusterId}" to dissolve`);
-    }
-    const request = { clusterId, drainSeconds };
-    await acceptOperation(clusters, operationRow('DISSOLUTION', { ...input, request }));
-    await saveStep(clusters, { operationId, step: 'beginDissolution', round: 0 }, thisAttempt(), async (tx) => {
-      await startDissolving(tx, clusterId);
-      return null;
-    });
+export async function beginDissolution(
+  { clusters }: ActivityDeps,
+  input: DissolveClusterInput & { readonly workflowId: string },
+): Promise<void> {
+  const { operationId, clusterId, drainSeconds } = input;
+  if (!(await findCluster(clusters, clusterId))) {
+    throw new ManagerError('invalid_request', `There is no cluster "${clusterId}" to dissolve`);
+  }
+  const request = { clusterId, drainSeconds };
+  await acceptOperation(clusters, operationRow('DISSOLUTION', { ...input, request }));
+  await saveStep(clusters, { operationId, step: 'beginDissolution', round: 0 }, thisAttempt(), async (tx) => {
+    await startDissolving(tx, clusterId);
+    return null;
   });
+}
 
 /** @returns the deliveries of a cluster's messages that are not acked yet. */
-export const countOpenDeliveries = ({ communication }: FormationDeps) =>
-  asActivity(({ clusterId }: { readonly clusterId: string }): Promise<number> =>
-    openDeliveries(communication, clusterId),
-  );
+export const countOpenDeliveries = (
+  { communication }: ActivityDeps,
+  { clusterId }: { readonly clusterId: string },
+): Promise<number> => openDeliveries(communication, clusterId);

@@ -11,7 +11,7 @@ import {
   type ClustersDb,
   type MembershipRow,
 } from '../../stores/clusters/index.js';
-import type { InvitationDeps } from '../deps.js';
+import type { ActivityDeps } from '../deps.js';
 import { candidateQueryOf, ruleOf, toCandidate, toPlaced, type FormationPlan } from './plan.js';
 
 export type InvitationOutcome =
@@ -28,7 +28,7 @@ export type InvitationOutcome =
 interface Invitations {
   readonly plan: FormationPlan;
   readonly operationId: string;
-  readonly settings: InvitationDeps['settings'];
+  readonly settings: ActivityDeps['settings'];
 }
 
 /**

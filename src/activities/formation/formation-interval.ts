@@ -6,8 +6,7 @@ import {
   releaseExpiredReservations,
   type OperationRow,
 } from '../../stores/clusters/index.js';
-import type { FormationDeps } from '../deps.js';
-import { asActivity } from '../shared/as-activity.js';
+import type { ActivityDeps } from '../deps.js';
 import { reserveForQueuedOperation } from './identify-agents.js';
 
 /** The clusters and queued formations of one run, and how long after an outage of the manager missing leases are ignored. */
@@ -28,21 +27,20 @@ export interface IntervalWork {
  * The part of a formation interval that needs no workflow: releases expired reservations and reserves agents for queued
  * requests in the order they came. Lists the clusters to repair.
  */
-export const runFormationInterval = (deps: FormationDeps) =>
-  asActivity(async (_input: object): Promise<IntervalWork> => {
-    const { clusters, settings } = deps;
-    const limits = intervalLimits(settings);
-    const releasedReservations = await releaseExpiredReservations(clusters);
-    const short = await clustersBelowMinimum(clusters, limits);
-    const served = [];
-    for (const operation of await queuedOperations(clusters, limits.limit)) {
-      if (await serve(deps, operation)) served.push({ operationId: operation.id, workflowId: operation.workflowId });
-    }
-    return { releasedReservations, served, short: short.map((cluster) => cluster.id) };
-  });
+export async function runFormationInterval(deps: ActivityDeps, _input: object): Promise<IntervalWork> {
+  const { clusters, settings } = deps;
+  const limits = intervalLimits(settings);
+  const releasedReservations = await releaseExpiredReservations(clusters);
+  const short = await clustersBelowMinimum(clusters, limits);
+  const served = [];
+  for (const operation of await queuedOperations(clusters, limits.limit)) {
+    if (await serve(deps, operation)) served.push({ operationId: operation.id, workflowId: operation.workflowId });
+  }
+  return { releasedReservations, served, short: short.map((cluster) => cluster.id) };
+}
 
 /** A request that is refused, because it ended meanwhile or the settings changed, does not hold up the others. */
-async function serve(deps: FormationDeps, operation: OperationRow): Promise<boolean> {
+async function serve(deps: ActivityDeps, operation: OperationRow): Promise<boolean> {
   try {
     return await reserveForQueuedOperation(deps, operation, await nextRound(deps.clusters, operation.id));
   } catch (error) {
@@ -50,7 +48,3 @@ async function serve(deps: FormationDeps, operation: OperationRow): Promise<bool
     throw error;
   }
 }
-
-/** Starts the workflows of abandoned operations again. @returns the ids of the operations that were started. */
-export const resumeAbandonedOperations = ({ resumeAbandonedOperations: resume }: FormationDeps) =>
-  asActivity((_input: object): Promise<readonly string[]> => resume());

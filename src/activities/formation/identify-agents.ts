@@ -13,8 +13,8 @@ import {
   type OperationRow,
   type NewOperation,
 } from '../../stores/clusters/index.js';
-import type { FormationDeps } from '../deps.js';
-import { asActivity, thisAttempt } from '../shared/as-activity.js';
+import type { ActivityDeps } from '../deps.js';
+import { thisAttempt } from '../shared/as-activity.js';
 import { newOperation, operationRow } from '../shared/preconditions.js';
 import { candidateQueryOf, matchRequestOf, type FormationPlan } from './plan.js';
 import { reserveAgents, withRetryInTurn, type ReservationOrder } from './reserve-agents.js';
@@ -39,19 +39,18 @@ export interface IdentifiedAgents {
  * same transaction.
  * @throws `InvalidRequest`, `CapabilityDisabled`, `IdempotencyConflict`, or the error with which the operation ended.
  */
-export const identifyAgents = (deps: FormationDeps) =>
-  asActivity(async (input: IdentifyAgentsInput): Promise<IdentifiedAgents> => {
-    const operation =
-      'request' in input.for
-        ? formationOperation(deps, input, input.for.request)
-        : await repairOperation(deps, input, input.for.repair);
-    const key = { operationId: input.operationId, step: 'identifyAgents', round: input.round };
-    const survey = await findFormationCandidates(deps, operation);
-    const plan = await withRetryInTurn((turn) =>
-      saveStep(deps.clusters, key, thisAttempt(), (tx) => reserveFor(tx, survey, turn), { accept: operation }),
-    );
-    return { reserved: plan.joining.length, alternates: plan.alternates.length, rejected: plan.rejected };
-  });
+export async function identifyAgents(deps: ActivityDeps, input: IdentifyAgentsInput): Promise<IdentifiedAgents> {
+  const operation =
+    'request' in input.for
+      ? formationOperation(deps, input, input.for.request)
+      : await repairOperation(deps, input, input.for.repair);
+  const key = { operationId: input.operationId, step: 'identifyAgents', round: input.round };
+  const survey = await findFormationCandidates(deps, operation);
+  const plan = await withRetryInTurn((turn) =>
+    saveStep(deps.clusters, key, thisAttempt(), (tx) => reserveFor(tx, survey, turn), { accept: operation }),
+  );
+  return { reserved: plan.joining.length, alternates: plan.alternates.length, rejected: plan.rejected };
+}
 
 /**
  * Reserves agents for a queued operation if enough are free now. A plan that is not feasible is not saved, so that the round
@@ -59,7 +58,7 @@ export const identifyAgents = (deps: FormationDeps) =>
  * @returns whether agents were reserved.
  */
 export const reserveForQueuedOperation = (
-  deps: FormationDeps,
+  deps: ActivityDeps,
   operation: OperationRow,
   round: number,
 ): Promise<boolean> =>
@@ -90,7 +89,7 @@ interface Survey {
 type Planned = Pick<NewOperation, 'id' | 'kind' | 'clusterId' | 'request'>;
 
 /** Reads what the plan depends on, before the step's transaction, so that nothing is locked meanwhile. */
-async function findFormationCandidates({ clusters, settings }: FormationDeps, operation: Planned): Promise<Survey> {
+async function findFormationCandidates({ clusters, settings }: ActivityDeps, operation: Planned): Promise<Survey> {
   const { id: operationId, clusterId } = operation;
   const cluster = operation.kind === 'REPAIR' ? await findCluster(clusters, clusterId) : undefined;
   const members = cluster ? await membershipsOf(clusters, clusterId) : [];
@@ -124,7 +123,7 @@ async function reserveFor(tx: ClustersDb, survey: Survey, turn: boolean): Promis
 }
 
 const formationOperation = (
-  { settings }: FormationDeps,
+  { settings }: ActivityDeps,
   { operationId, workflowId }: IdentifyAgentsInput,
   request: unknown,
 ): NewOperation =>
@@ -134,7 +133,7 @@ const formationOperation = (
   });
 
 async function repairOperation(
-  { clusters }: FormationDeps,
+  { clusters }: ActivityDeps,
   { operationId, workflowId }: IdentifyAgentsInput,
   clusterId: ClusterId,
 ): Promise<NewOperation> {

@@ -1,6 +1,6 @@
 import { ManagerError } from '../../contracts/errors.js';
 import type { FormationResult } from '../../contracts/formation.js';
-import type { ClusterId, OperationId } from '../../contracts/ids.js';
+import type { OperationIds } from '../../contracts/ids.js';
 import { keepOrElectCoordinator } from '../../domain/formation/coordinator.js';
 import {
   activateCluster,
@@ -14,15 +14,10 @@ import { reAddressClusterDeliveries } from '../../messaging/re-address-deliverie
 import { failpoint } from '../../stores/failpoint.js';
 import { openAccount } from '../../stores/resources/index.js';
 import { announceMembership } from '../shared/announce-membership.js';
-import { asActivity, thisAttempt } from '../shared/as-activity.js';
-import type { FormationDeps } from '../deps.js';
+import { thisAttempt } from '../shared/as-activity.js';
+import type { ActivityDeps } from '../deps.js';
 import type { EstablishedConnections } from './establish-connections.js';
 import type { FormationPlan } from './plan.js';
-
-export interface InitializeClusterInput {
-  readonly operationId: OperationId;
-  readonly clusterId: ClusterId;
-}
 
 /**
  * Step 4 of form_cluster: routing table and member list in communication_db, account in resources_db, then, as the
@@ -30,40 +25,42 @@ export interface InitializeClusterInput {
  * operation's result. What it decides comes from saved rows only, so every attempt writes the same.
  * @throws `ReservationLost`, `StateConflict`, `OperationEnded`.
  */
-export const initializeCluster = (deps: FormationDeps) =>
-  asActivity(async ({ operationId, clusterId }: InitializeClusterInput): Promise<FormationResult> => {
-    const { clusters } = deps;
-    const key = { operationId, step: 'initializeCluster', round: 0 };
-    const {
-      done,
-      plan,
-      connections,
-      members: rows,
-    } = await connectedSoFar<FormationPlan, EstablishedConnections, FormationResult>(clusters, {
-      operationId,
-      clusterId,
-    });
-    if (done) return done;
-    const launch = await decide(deps, plan, { connected: connections.members, rows }, operationId);
-    failpoint('initializeCluster:before-announcement');
-    await announce(deps, plan, launch);
-    // Only with the new epoch's routing table is it known which deliveries are orphaned.
-    if (plan.leaving.length > 0) await reAddressClusterDeliveries(deps.messaging, clusterId);
-    const result: FormationResult = {
-      clusterId,
-      epoch: launch.epoch,
-      coordinator: launch.coordinator,
-      members: launch.members.map(({ agentId, roles }) => ({ agentId, roles: [...roles] })),
-      alternates: plan.alternates.filter((id) => !launch.joining.includes(id)),
-      rejected: plan.rejected,
-    };
-    return saveStep(clusters, key, thisAttempt(), async (tx, { operation }) => {
-      await activateCluster(tx, { ...launch, clusterId, operationId, leaving: plan.leaving });
-      const event = operation.kind === 'REPAIR' ? 'cluster.repaired' : 'cluster.formed';
-      await endOperation(tx, operationId, { state: 'completed', event, result });
-      return result;
-    });
+export async function initializeCluster(
+  deps: ActivityDeps,
+  { operationId, clusterId }: OperationIds,
+): Promise<FormationResult> {
+  const { clusters } = deps;
+  const key = { operationId, step: 'initializeCluster', round: 0 };
+  const {
+    done,
+    plan,
+    connections,
+    members: rows,
+  } = await connectedSoFar<FormationPlan, EstablishedConnections, FormationResult>(clusters, {
+    operationId,
+    clusterId,
   });
+  if (done) return done;
+  const launch = await decide(deps, plan, { connected: connections.members, rows }, operationId);
+  failpoint('initializeCluster:before-announcement');
+  await announce(deps, plan, launch);
+  // Only with the new epoch's routing table is it known which deliveries are orphaned.
+  if (plan.leaving.length > 0) await reAddressClusterDeliveries(deps.messaging, clusterId);
+  const result: FormationResult = {
+    clusterId,
+    epoch: launch.epoch,
+    coordinator: launch.coordinator,
+    members: launch.members.map(({ agentId, roles }) => ({ agentId, roles: [...roles] })),
+    alternates: plan.alternates.filter((id) => !launch.joining.includes(id)),
+    rejected: plan.rejected,
+  };
+  return saveStep(clusters, key, thisAttempt(), async (tx, { operation }) => {
+    await activateCluster(tx, { ...launch, clusterId, operationId, leaving: plan.leaving });
+    const event = operation.kind === 'REPAIR' ? 'cluster.repaired' : 'cluster.formed';
+    await endOperation(tx, operationId, { state: 'completed', event, result });
+    return result;
+  });
+}
 
 interface Launch {
   readonly epoch: number;
@@ -73,7 +70,7 @@ interface Launch {
 }
 
 async function decide(
-  { clusters }: FormationDeps,
+  { clusters }: ActivityDeps,
   plan: FormationPlan,
   { connected, rows }: { readonly connected: readonly string[]; readonly rows: readonly MembershipRow[] },
   operationId: string,
@@ -105,7 +102,7 @@ async function decide(
   };
 }
 
-async function announce(deps: FormationDeps, plan: FormationPlan, launch: Launch): Promise<void> {
+async function announce(deps: ActivityDeps, plan: FormationPlan, launch: Launch): Promise<void> {
   const { clusterId, spec, staying } = plan;
   const { epoch, coordinator, members, joining } = launch;
   await Promise.all([

@@ -12,35 +12,36 @@ import {
   type MembershipRow,
   type ShortCluster,
 } from '../../stores/clusters/index.js';
-import type { FormationDeps } from '../deps.js';
-import { asActivity } from '../shared/as-activity.js';
+import type { ActivityDeps } from '../deps.js';
 import { intervalLimits } from './formation-interval.js';
 import { candidateQueryOf, matchRequestOf, toCandidate } from './plan.js';
 
-type Deps = Pick<FormationDeps, 'clusters' | 'settings'>;
+type Deps = ActivityDeps;
 
 /** Describes what the formation interval would do now, one line for each change, and changes nothing. */
-export const planFormationInterval = ({ clusters, settings }: Deps) =>
-  asActivity(async (_input: object): Promise<{ readonly lines: readonly string[] }> => {
-    const short = await clustersBelowMinimum(clusters, intervalLimits(settings));
-    const queued = await queuedOperations(clusters, intervalLimits(settings).limit);
-    const repairs = await Promise.all(short.map((cluster) => planRepair({ clusters }, cluster)));
-    const queue = [];
-    for (const { id: operationId, request } of queued) {
-      const spec = parseFormationRequest(request, settings.clusterSize);
-      const { shortfall } = await tryMatch({ clusters }, spec, { operationId, clusterId: null, staying: [] });
-      queue.push({ operationId, blockedBy: shortfall });
-    }
-    const lines = describePlan({
-      joins: repairs.flatMap(({ joins }) => joins),
-      leaves: repairs.flatMap(({ leaves }) => leaves),
-      unrepairable: repairs.flatMap(({ unrepairable }) => unrepairable),
-      unchanged: [],
-      queue,
-      releases: await expiredReservations(clusters),
-    });
-    return { lines };
+export async function planFormationInterval(
+  { clusters, settings }: Deps,
+  _input: object,
+): Promise<{ readonly lines: readonly string[] }> {
+  const short = await clustersBelowMinimum(clusters, intervalLimits(settings));
+  const queued = await queuedOperations(clusters, intervalLimits(settings).limit);
+  const repairs = await Promise.all(short.map((cluster) => planRepair({ clusters }, cluster)));
+  const queue = [];
+  for (const { id: operationId, request } of queued) {
+    const spec = parseFormationRequest(request, settings.clusterSize);
+    const { shortfall } = await tryMatch({ clusters }, spec, { operationId, clusterId: null, staying: [] });
+    queue.push({ operationId, blockedBy: shortfall });
+  }
+  const lines = describePlan({
+    joins: repairs.flatMap(({ joins }) => joins),
+    leaves: repairs.flatMap(({ leaves }) => leaves),
+    unrepairable: repairs.flatMap(({ unrepairable }) => unrepairable),
+    unchanged: [],
+    queue,
+    releases: await expiredReservations(clusters),
   });
+  return { lines };
+}
 
 async function planRepair(deps: Pick<Deps, 'clusters'>, { id: clusterId, spec, lost }: ShortCluster) {
   const members = await membershipsOf(deps.clusters, clusterId);

@@ -1,4 +1,4 @@
-import type { ClusterId, OperationId } from '../../contracts/ids.js';
+import type { RoundIds } from '../../contracts/ids.js';
 import { parseScalingRequest } from '../../contracts/scaling.js';
 import { keepOrElectCoordinator } from '../../domain/formation/coordinator.js';
 import { planLinks } from '../../domain/formation/links.js';
@@ -21,19 +21,13 @@ import {
 import { openDeliveriesOf } from '../../stores/communication/index.js';
 import { failpoint } from '../../stores/failpoint.js';
 import { announceMembership } from '../shared/announce-membership.js';
-import { asActivity, thisAttempt } from '../shared/as-activity.js';
-import type { ScalingDeps } from '../deps.js';
+import { thisAttempt } from '../shared/as-activity.js';
+import type { ActivityDeps } from '../deps.js';
 import { openInboxes, sendInvitations } from '../formation/invite.js';
 import { evaluateInvitations } from '../formation/evaluate-invitations.js';
 import type { FormationPlan } from '../formation/plan.js';
 import { recordCommittedChange, type CommittedChange } from './record-change.js';
 import { readScalingRun } from './scaling-run.js';
-
-export interface AdjustClusterInput {
-  readonly operationId: OperationId;
-  readonly clusterId: ClusterId;
-  readonly round: number;
-}
 
 export interface AdjustedCluster {
   /** Null when the change is complete; else how long to wait before the next call. */
@@ -46,7 +40,7 @@ export interface AdjustedCluster {
 }
 
 /** One round of a change, with what its earlier calls committed. */
-interface Round extends AdjustClusterInput {
+interface Round extends RoundIds {
   readonly plan: FormationPlan;
   readonly cause: Change['cause'];
   readonly charged: number;
@@ -60,38 +54,37 @@ interface Round extends AdjustClusterInput {
  * until done. How long a drain has lasted is stored with the membership, so that any worker can continue it.
  * @throws `StateConflict` when the cluster changed since the plan was made, `InvitationsDeclined`, `ReservationLost`.
  */
-export const adjustCluster = (deps: ScalingDeps) =>
-  asActivity(async (input: AdjustClusterInput): Promise<AdjustedCluster> => {
-    const { operationId, clusterId, round } = input;
-    const { clusters, resources } = deps;
-    const { allocated, adjusted } = await readScalingRun(clusters, operationId);
-    const done = adjusted<AdjustedCluster>('adjustCluster', round);
-    if (done) return done;
-    const allocation = allocated(round);
-    if (!allocation) throw new Error(`Round ${round} of ${operationId} has no allocated resources yet`);
-    const { plan, cause, charged } = allocation;
-    const current: Round = {
-      ...{ operationId, clusterId, round, plan, cause, charged },
-      joined: adjusted('adjustCluster:join', round),
-      left: adjusted('adjustCluster:leave', round),
-    };
-    const joined = await join(deps, current);
-    if (joined.waitSeconds !== null) return joined;
-    // Joining is one transaction; when no member departs, it is the whole change.
-    if (joined.joined.length > 0 && plan.leaving.length === 0) {
-      await recordCommittedChange(resources, input, { ...joined, cause, charged });
-      failpoint('adjustCluster:noted');
-      return joined;
-    }
-    const left = await leave(deps, current);
-    if (left.waitSeconds !== null) return left;
-    const result = { ...left, joined: joined.joined };
-    await recordCommittedChange(resources, input, { ...result, cause, charged });
-    return saveStep(clusters, { operationId, step: 'adjustCluster', round }, thisAttempt(), async (tx) => {
-      await releaseLeaving(tx, operationId);
-      return result;
-    });
+export async function adjustCluster(deps: ActivityDeps, input: RoundIds): Promise<AdjustedCluster> {
+  const { operationId, clusterId, round } = input;
+  const { clusters, resources } = deps;
+  const { allocated, adjusted } = await readScalingRun(clusters, operationId);
+  const done = adjusted<AdjustedCluster>('adjustCluster', round);
+  if (done) return done;
+  const allocation = allocated(round);
+  if (!allocation) throw new Error(`Round ${round} of ${operationId} has no allocated resources yet`);
+  const { plan, cause, charged } = allocation;
+  const current: Round = {
+    ...{ operationId, clusterId, round, plan, cause, charged },
+    joined: adjusted('adjustCluster:join', round),
+    left: adjusted('adjustCluster:leave', round),
+  };
+  const joined = await join(deps, current);
+  if (joined.waitSeconds !== null) return joined;
+  // Joining is one transaction; when no member departs, it is the whole change.
+  if (joined.joined.length > 0 && plan.leaving.length === 0) {
+    await recordCommittedChange(resources, input, { ...joined, cause, charged });
+    failpoint('adjustCluster:noted');
+    return joined;
+  }
+  const left = await leave(deps, current);
+  if (left.waitSeconds !== null) return left;
+  const result = { ...left, joined: joined.joined };
+  await recordCommittedChange(resources, input, { ...result, cause, charged });
+  return saveStep(clusters, { operationId, step: 'adjustCluster', round }, thisAttempt(), async (tx) => {
+    await releaseLeaving(tx, operationId);
+    return result;
   });
+}
 
 const unchanged = (epoch: number): AdjustedCluster => ({
   waitSeconds: null,
@@ -102,7 +95,7 @@ const unchanged = (epoch: number): AdjustedCluster => ({
 });
 
 /** Connects the reserved agents and makes them members at the next epoch. */
-async function join(deps: ScalingDeps, current: Round): Promise<AdjustedCluster> {
+async function join(deps: ActivityDeps, current: Round): Promise<AdjustedCluster> {
   const { operationId, clusterId, round, plan, cause, charged } = current;
   if (plan.joining.length === 0) return unchanged(plan.epoch);
   if (current.joined) return { ...unchanged(current.joined.epoch), joined: current.joined.joined };
@@ -139,7 +132,7 @@ interface Connected {
 }
 
 /** Invites reserved agents, substitutes those that decline, and links the members once all have answered. */
-const connect = ({ clusters, settings }: ScalingDeps, { operationId, clusterId, round, plan }: Round) =>
+const connect = ({ clusters, settings }: ActivityDeps, { operationId, clusterId, round, plan }: Round) =>
   saveStep<Connected>(
     clusters,
     { operationId, step: 'adjustCluster:connect', round },
@@ -170,7 +163,7 @@ async function readMembers(clusters: ClustersDb, clusterId: string) {
 }
 
 /** Removes departing members from the routing table, then waits until they have acked their deliveries or time is up. */
-async function leave(deps: ScalingDeps, current: Round): Promise<AdjustedCluster> {
+async function leave(deps: ActivityDeps, current: Round): Promise<AdjustedCluster> {
   const { plan } = current;
   const epoch = plan.epoch + (plan.joining.length > 0 ? 1 : 0);
   if (plan.leaving.length === 0) return unchanged(epoch);
@@ -182,7 +175,7 @@ async function leave(deps: ScalingDeps, current: Round): Promise<AdjustedCluster
   return { ...unchanged(epoch + 1), left: plan.leaving };
 }
 
-async function removeFromRouting(deps: ScalingDeps, current: Round, epoch: number): Promise<void> {
+async function removeFromRouting(deps: ActivityDeps, current: Round, epoch: number): Promise<void> {
   const { operationId, clusterId, round, plan, cause, charged } = current;
   const leaving = [...plan.leaving];
   const { coordinator: previous, members: present } = await readMembers(deps.clusters, clusterId);
@@ -197,7 +190,7 @@ async function removeFromRouting(deps: ScalingDeps, current: Round, epoch: numbe
 }
 
 /** @returns what the drain still waits for; null when it is complete or its time is up. */
-async function drainOf({ clusters, communication }: ScalingDeps, { operationId, clusterId, plan }: Round) {
+async function drainOf({ clusters, communication }: ActivityDeps, { operationId, clusterId, plan }: Round) {
   const drain = await leavingSince(clusters, operationId);
   if (!drain) return null;
   const { drainSeconds } = parseScalingRequest((await findOperation(clusters, operationId))?.request);
@@ -221,7 +214,7 @@ interface NextEpoch {
 
 /** Announces the membership of the next epoch. @returns its coordinator. */
 async function announce(
-  deps: ScalingDeps,
+  deps: ActivityDeps,
   { operationId, clusterId, plan }: Round,
   { epoch, members, joining, departing, previous }: NextEpoch,
 ): Promise<string> {

@@ -1,6 +1,6 @@
 import { ManagerError } from '../../contracts/errors.js';
 import { parseScalingRequest } from '../../contracts/scaling.js';
-import type { ClusterId, OperationId } from '../../contracts/ids.js';
+import type { RoundIds } from '../../contracts/ids.js';
 import { describeShortfall } from '../../domain/formation/describe-shortfall.js';
 import type { Answer } from '../../domain/scaling/claims.js';
 import type { Change } from '../../domain/scaling/types.js';
@@ -16,19 +16,13 @@ import {
 } from '../../stores/clusters/index.js';
 import { openCapacityRequest, withdrawCapacityRequests } from '../../stores/resources/index.js';
 import { failpoint } from '../../stores/failpoint.js';
-import { asActivity, thisAttempt } from '../shared/as-activity.js';
-import type { ScalingDeps } from '../deps.js';
+import { thisAttempt } from '../shared/as-activity.js';
+import type { ActivityDeps } from '../deps.js';
 import { candidateQueryOf, matchRequestOf, type FormationPlan } from '../formation/plan.js';
 import { reserveAgents, withRetryInTurn } from '../formation/reserve-agents.js';
 import { fairShare, type Entitlement } from './fair-share.js';
 import { readScalingRun, type ScalingRun } from './scaling-run.js';
 import type { AllocatedResources } from './step-results.js';
-
-export interface AllocateResourcesInput {
-  readonly operationId: OperationId;
-  readonly clusterId: ClusterId;
-  readonly round: number;
-}
 
 /** A change of size: the assessed one, or its rollback. */
 interface ChangeOfSize {
@@ -49,41 +43,33 @@ interface ChangeOfSize {
  * Step 2 of scale_cluster: determines what the cluster may have by its fair share and reserves agents for it. What the
  * fleet lacks becomes a capacity request to the orchestrator.
  */
-export const allocateResources = (deps: ScalingDeps) => {
-  const shareOf = fairShare(deps);
-  return asActivity(async (input: AllocateResourcesInput): Promise<AllocatedResources> => {
-    const { operationId, clusterId, round } = input;
-    const change = changeOf(await readScalingRun(deps.clusters, operationId));
-    const share = change.direction === 'out' ? await shareOf(clusterId, change) : null;
-    const allocated = await withRetryInTurn((isTurn) =>
-      saveStep<AllocatedResources>(
-        deps.clusters,
-        { operationId, step: 'allocateResources', round },
-        thisAttempt(),
-        async (tx, { operation }) => {
-          const { grantSeconds, deadlineSeconds } = parseScalingRequest(operation.request);
-          const { plan, missing, reason } = await planFor(tx, { ...input, change, share, isTurn, deadlineSeconds });
-          const { cause, charged } = change;
-          const isRequested = missing > 0 && change.mayRequest && grantSeconds > 0;
-          return {
-            plan,
-            missing,
-            reason: missing > 0 ? reason : '',
-            share: share?.report ?? null,
-            capacityRequest: isRequested
-              ? { requestId: `rr_${operationId}_${round}`, seconds: grantSeconds, reason }
-              : null,
-            cause,
-            charged,
-          };
-        },
-      ),
-    );
-    // After the step: an attempt that died in between left a saved step, and the next one opens the request.
-    await requestCapacity(deps, input, allocated);
-    return allocated;
-  });
-};
+export async function allocateResources(deps: ActivityDeps, input: RoundIds): Promise<AllocatedResources> {
+  const { operationId, clusterId, round } = input;
+  const change = changeOf(await readScalingRun(deps.clusters, operationId));
+  const share = change.direction === 'out' ? await fairShare(deps, clusterId, change) : null;
+  const key = { operationId, step: 'allocateResources', round };
+  const allocated = await withRetryInTurn((isTurn) =>
+    saveStep<AllocatedResources>(deps.clusters, key, thisAttempt(), async (tx, { operation }) => {
+      const { grantSeconds, deadlineSeconds } = parseScalingRequest(operation.request);
+      const planned = await planFor(tx, { ...input, change, share, isTurn, deadlineSeconds });
+      const { missing, reason } = planned;
+      const isRequested = missing > 0 && change.mayRequest && grantSeconds > 0;
+      return {
+        ...planned,
+        reason: missing > 0 ? reason : '',
+        share: share?.report ?? null,
+        capacityRequest: isRequested
+          ? { requestId: `rr_${operationId}_${round}`, seconds: grantSeconds, reason }
+          : null,
+        cause: change.cause,
+        charged: change.charged,
+      };
+    }),
+  );
+  // After the step: an attempt that died in between left a saved step, and the next one opens the request.
+  await requestCapacity(deps, input, allocated);
+  return allocated;
+}
 
 /** The change of the current round: the assessed one, or its rollback after the soak has failed. */
 function changeOf({ needs, changes, verdict }: ScalingRun): ChangeOfSize {
@@ -99,7 +85,7 @@ function changeOf({ needs, changes, verdict }: ScalingRun): ChangeOfSize {
     : { ...back, direction: 'out', victims: [] };
 }
 
-interface Allocation extends AllocateResourcesInput {
+interface Allocation extends RoundIds {
   readonly change: ChangeOfSize;
   readonly share: Entitlement | null;
   /** Whether this allocation takes its turn behind concurrent ones, after losing a race for agents. */
@@ -186,8 +172,8 @@ const reasonOf = (answer: Answer): string => (answer.kind === 'granted' ? '' : a
 
 /** Opens the capacity request of a round, once. */
 async function requestCapacity(
-  { clusters, resources }: ScalingDeps,
-  { operationId, clusterId, round }: AllocateResourcesInput,
+  { clusters, resources }: ActivityDeps,
+  { operationId, clusterId, round }: RoundIds,
   { capacityRequest, plan, missing }: AllocatedResources,
 ): Promise<void> {
   if (!capacityRequest) return;

@@ -1,7 +1,6 @@
 import type { OperationId } from '../../contracts/ids.js';
-import { findCapacityRequest, saveCapacityAnswer, type ResourcesDb } from '../../stores/resources/index.js';
-import { asActivity } from '../shared/as-activity.js';
-import type { ScalingDeps } from '../deps.js';
+import { findCapacityRequest, saveCapacityAnswer } from '../../stores/resources/index.js';
+import type { ActivityDeps } from '../deps.js';
 
 export interface AnswerCapacityRequestInput {
   readonly operationId: OperationId;
@@ -20,18 +19,20 @@ export interface CapacityRequestStatus {
  * Stores the orchestrator's answer that came as a Temporal update: the same compare-and-set as over HTTP.
  * @throws `NotFound`, `StateConflict` when it was answered differently or has expired.
  */
-export const answerCapacityRequest = ({ resources }: Pick<ScalingDeps, 'resources'>) =>
-  asActivity(async ({ requestId, state, by, reason }: AnswerCapacityRequestInput): Promise<CapacityRequestStatus> => {
-    const answer = reason === undefined ? {} : { reason };
-    const row = await saveCapacityAnswer(resources, requestId, { state, by, answer });
-    return { state: row.state, reason: reason ?? '' };
-  });
+export async function answerCapacityRequest(
+  { resources }: ActivityDeps,
+  { requestId, state, by, reason }: AnswerCapacityRequestInput,
+): Promise<CapacityRequestStatus> {
+  const answer = reason === undefined ? {} : { reason };
+  const row = await saveCapacityAnswer(resources, requestId, { state, by, answer });
+  return { state: row.state, reason: reason ?? '' };
+}
 
 /** Reads the status of a capacity request, for a run that was woken or whose wait has ended. */
-export const readCapacityRequest = ({ resources }: Pick<ScalingDeps, 'resources'>) =>
-  asActivity(({ requestId }: { readonly requestId: string }) => capacityRequestStatus(resources, requestId));
-
-export async function capacityRequestStatus(resources: ResourcesDb, requestId: string): Promise<CapacityRequestStatus> {
+export async function readCapacityRequest(
+  { resources }: Pick<ActivityDeps, 'resources'>,
+  { requestId }: { readonly requestId: string },
+): Promise<CapacityRequestStatus> {
   const row = await findCapacityRequest(resources, requestId);
   if (!row) return { state: 'unknown', reason: 'the request no longer exists' };
   const isExpired = row.state === 'open' && row.deadlineAt.getTime() <= Date.now();

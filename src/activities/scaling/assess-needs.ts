@@ -8,9 +8,9 @@ import { stabilityScore } from '../../domain/stability/score.js';
 import { findCluster, lockForScaling, saveStep, stepResult, type ClustersDb } from '../../stores/clusters/index.js';
 import { recordFailure, recordRecommendations, saveDecision, saveScores } from '../../stores/resources/index.js';
 import { failpoint } from '../../stores/failpoint.js';
-import { asActivity, thisAttempt } from '../shared/as-activity.js';
+import { thisAttempt } from '../shared/as-activity.js';
 import { newOperation, type RequestInput } from '../shared/preconditions.js';
-import type { ScalingDeps } from '../deps.js';
+import type { ActivityDeps } from '../deps.js';
 import { readClusterSnapshots } from './read-facts.js';
 import { rulesOf } from './rules.js';
 
@@ -38,34 +38,33 @@ export interface AssessedNeeds {
  * @throws `InvalidRequest`, `CapabilityDisabled`, `IdempotencyConflict`, `NotFound`, `StateConflict` when the cluster is
  * not active or is being scaled already.
  */
-export const assessNeeds = (deps: ScalingDeps) =>
-  asActivity(async (input: RequestInput): Promise<AssessedNeeds> => {
-    const { clusters } = deps;
-    const { operationId } = input;
-    const accept = newOperation('SCALING', deps.settings, input, () => parseScalingRequest(input.request).clusterId);
-    // Admission has a step of its own: the cluster's lock must not be held while resources_db is called.
-    await saveStep(
-      clusters,
-      { operationId, step: 'assessNeeds:admitted', round: 0 },
-      thisAttempt(),
-      (tx) => requireScalable(tx, accept.clusterId, operationId),
-      { accept },
-    );
-    const key = { operationId, step: 'assessNeeds', round: 0 };
-    const saved = await stepResult<AssessedNeeds>(clusters, key);
-    if (saved) return saved;
-    const needs = await decide(deps, operationId, input.request);
-    try {
-      return await saveStep<AssessedNeeds>(clusters, key, thisAttempt(), async () => needs);
-    } catch (error) {
-      // A late attempt: the compensation bars this step before it closes the decision, so one of the two closes it.
-      const undo = await stepResult(clusters, { operationId, step: 'undo:assessNeeds', round: 0 });
-      if (undo !== undefined) await recordFailure(deps.resources, needs.decisionId, { operationId });
-      throw error;
-    }
-  });
+export async function assessNeeds(deps: ActivityDeps, input: RequestInput): Promise<AssessedNeeds> {
+  const { clusters } = deps;
+  const { operationId } = input;
+  const accept = newOperation('SCALING', deps.settings, input, () => parseScalingRequest(input.request).clusterId);
+  // Admission has a step of its own: the cluster's lock must not be held while resources_db is called.
+  await saveStep(
+    clusters,
+    { operationId, step: 'assessNeeds:admitted', round: 0 },
+    thisAttempt(),
+    (tx) => requireScalable(tx, accept.clusterId, operationId),
+    { accept },
+  );
+  const key = { operationId, step: 'assessNeeds', round: 0 };
+  const saved = await stepResult<AssessedNeeds>(clusters, key);
+  if (saved) return saved;
+  const needs = await decide(deps, operationId, input.request);
+  try {
+    return await saveStep<AssessedNeeds>(clusters, key, thisAttempt(), async () => needs);
+  } catch (error) {
+    // A late attempt: the compensation bars this step before it closes the decision, so one of the two closes it.
+    const undo = await stepResult(clusters, { operationId, step: 'undo:assessNeeds', round: 0 });
+    if (undo !== undefined) await recordFailure(deps.resources, needs.decisionId, { operationId });
+    throw error;
+  }
+}
 
-async function decide(deps: ScalingDeps, operationId: string, request: unknown): Promise<AssessedNeeds> {
+async function decide(deps: ActivityDeps, operationId: string, request: unknown): Promise<AssessedNeeds> {
   const { clusterId, desired, release, soakSeconds: requestedSoak } = parseScalingRequest(request);
   const cluster = await findCluster(deps.clusters, clusterId);
   if (!cluster) throw new ManagerError('not_found', `Cluster "${clusterId}" does not exist`);

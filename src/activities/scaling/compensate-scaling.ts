@@ -1,4 +1,4 @@
-import type { ClusterId, OperationId } from '../../contracts/ids.js';
+import type { OperationIds } from '../../contracts/ids.js';
 import type { OperationError } from '../../contracts/operations.js';
 import {
   findOperation,
@@ -9,36 +9,29 @@ import {
   type ClustersDb,
 } from '../../stores/clusters/index.js';
 import { recordFailure, withdrawCapacityRequests } from '../../stores/resources/index.js';
-import { asActivity, thisAttempt } from '../shared/as-activity.js';
-import type { ScalingDeps } from '../deps.js';
+import { thisAttempt } from '../shared/as-activity.js';
+import type { ActivityDeps } from '../deps.js';
 import { announceRemainingMembers } from '../shared/announce-remaining-members.js';
 import { recordCommittedChange, type CommittedChange } from './record-change.js';
-
-export interface CompensateScalingInput {
-  readonly operationId: OperationId;
-  readonly clusterId: ClusterId;
-  readonly error: OperationError;
-}
 
 /**
  * Releases what a scaling reserved and did not use. Members that joined stay and departing members are released: the
  * cluster is whole at every epoch, so no membership is reverted.
  */
-export const compensateScaling = (deps: ScalingDeps) =>
-  asActivity(async ({ operationId, clusterId, error }: CompensateScalingInput): Promise<void> => {
-    const { clusters, resources } = deps;
-    const operation = await findOperation(clusters, operationId);
-    if (operation?.endedAt) return;
-    if (operation && !(await undoSteps(deps, { operationId, clusterId }))) return;
-    // Also without an operation: an attempt may have stored its decision and died before it saved its step.
-    await recordFailure(resources, `dec_${operationId}`, { operationId, error });
-  });
+export async function compensateScaling(
+  deps: ActivityDeps,
+  { operationId, clusterId, error }: OperationIds & { readonly error: OperationError },
+): Promise<void> {
+  const { clusters, resources } = deps;
+  const operation = await findOperation(clusters, operationId);
+  if (operation?.endedAt) return;
+  if (operation && !(await undoSteps(deps, { operationId, clusterId }))) return;
+  // Also without an operation: an attempt may have stored its decision and died before it saved its step.
+  await recordFailure(resources, `dec_${operationId}`, { operationId, error });
+}
 
 /** @returns false when a late attempt completed the operation first. */
-async function undoSteps(
-  deps: ScalingDeps,
-  ids: Pick<CompensateScalingInput, 'operationId' | 'clusterId'>,
-): Promise<boolean> {
+async function undoSteps(deps: ActivityDeps, ids: OperationIds): Promise<boolean> {
   const { clusters, resources } = deps;
   const { operationId, clusterId } = ids;
   const undo = (step: string, work: (tx: ClustersDb) => Promise<unknown> = async () => undefined): Promise<void> =>

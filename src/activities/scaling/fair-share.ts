@@ -1,16 +1,12 @@
-import type { Answer } from '../../domain/scaling/claims.js';
+import type { Allocation, Share } from '../../domain/scaling/claims.js';
 import { allocate, defaultHeadroom } from '../../domain/scaling/drf.js';
 import { agentsResource, claimantsOf, fleetStock, type FleetStock } from '../../stores/clusters/index.js';
 import { openClaims, type OpenClaim } from '../../stores/resources/index.js';
-import type { ScalingDeps } from '../deps.js';
+import type { ActivityDeps } from '../deps.js';
 
-/** The cluster's share among all clusters that want to grow. */
-export interface FairShare {
-  readonly answer: Answer;
-  readonly dominantShare: number;
-  readonly dominantResource: string | null;
-  /** Jain's index over all claims. */
-  readonly jain: number;
+/** The cluster's share among all clusters that want to grow, and Jain's index over all claims. */
+export interface FairShare
+  extends Pick<Share, 'answer' | 'dominantShare' | 'dominantResource'>, Pick<Allocation, 'jain'> {
   readonly claims: number;
   /** Dominant shares of the claims, the largest first; at most a hundred. */
   readonly shares: readonly { readonly clusterId: string; readonly dominantShare: number }[];
@@ -32,50 +28,54 @@ const maxClaims = 10_000;
 const maxShares = 100;
 const stockCacheMs = 1_000;
 
+type Deps = Pick<ActivityDeps, 'clusters' | 'resources' | 'fleetStockCache'>;
+
 /**
  * Weighted dominant resource fairness over all clusters that want to grow by agents of the same kind. The fleet's stock
  * is cached for a second; a cluster that would get less than it wants reads it again.
  * @returns null when no other cluster has a claim and no headroom applies.
  */
-export function fairShare({ clusters, resources }: Pick<ScalingDeps, 'clusters' | 'resources'>) {
-  const kept = new Map<string, { readonly atMs: number; readonly stock: Promise<FleetStock> }>();
-  const stockOf = (of: { readonly names: readonly string[]; readonly capabilities: readonly string[] }) => {
-    const key = JSON.stringify(of);
-    for (const [name, { atMs }] of kept) if (Date.now() - atMs >= stockCacheMs) kept.delete(name);
-    const known = kept.get(key);
-    if (known) return { ...known, isFresh: false };
-    const stock = fleetStock(clusters, of);
-    stock.catch(() => kept.delete(key));
-    kept.set(key, { atMs: Date.now(), stock });
-    return { stock, isFresh: true };
-  };
+export async function fairShare(
+  deps: Deps,
+  clusterId: string,
+  { desired, isRequested }: Wanted,
+): Promise<Entitlement | null> {
+  const all = await openClaims(deps.resources, { limit: maxClaims });
+  if (isRequested && all.every((claim) => claim.clusterId === clusterId)) return null;
+  const ids = all.map((claim) => claim.clusterId);
+  const claimants = await claimantsOf(deps.clusters, ids);
+  const own = claimants.get(clusterId);
+  if (!own) return null;
+  const needs = own.requiredCapabilities;
+  const claims = all.flatMap((claim) => {
+    const claimant = claimants.get(claim.clusterId);
+    const theirs = claimant?.requiredCapabilities;
+    const isOfItsKind =
+      theirs && (theirs.length === 0 || needs.length === 0 || theirs.some((one) => needs.includes(one)));
+    const wanted = claim.clusterId === clusterId ? desired : claim.desired;
+    return claimant && isOfItsKind ? [{ ...claim, wanted, size: claimant.size }] : [];
+  });
+  const names = [...new Set(claims.flatMap(({ perMember }) => Object.keys(perMember)))].sort();
+  // Agents without the required capabilities count neither as capacity nor as headroom.
+  const of = { names, capabilities: [...needs].sort() };
+  const found = stockOf(deps, of);
+  const entitled = shareOut(claims, clusterId, { stock: await found.stock, isRequested });
+  if (found.isFresh || entitled?.report.answer.kind === 'granted') return entitled;
+  return shareOut(claims, clusterId, { stock: await fleetStock(deps.clusters, of), isRequested });
+}
 
-  return async (clusterId: string, { desired, isRequested }: Wanted): Promise<Entitlement | null> => {
-    const all = await openClaims(resources, { limit: maxClaims });
-    if (isRequested && all.every((claim) => claim.clusterId === clusterId)) return null;
-    const claimants = await claimantsOf(
-      clusters,
-      all.map((claim) => claim.clusterId),
-    );
-    const own = claimants.get(clusterId);
-    if (!own) return null;
-    const needs = own.requiredCapabilities;
-    const claims = all.flatMap((claim) => {
-      const claimant = claimants.get(claim.clusterId);
-      const theirs = claimant?.requiredCapabilities;
-      const isOfItsKind =
-        theirs && (theirs.length === 0 || needs.length === 0 || theirs.some((one) => needs.includes(one)));
-      const wanted = claim.clusterId === clusterId ? desired : claim.desired;
-      return claimant && isOfItsKind ? [{ ...claim, wanted, size: claimant.size }] : [];
-    });
-    const names = [...new Set(claims.flatMap(({ perMember }) => Object.keys(perMember)))].sort();
-    // Agents without the required capabilities count neither as capacity nor as headroom.
-    const of = { names, capabilities: [...needs].sort() };
-    const found = stockOf(of);
-    const entitled = shareOut(claims, clusterId, { stock: await found.stock, isRequested });
-    if (found.isFresh || entitled?.report.answer.kind === 'granted') return entitled;
-    return shareOut(claims, clusterId, { stock: await fleetStock(clusters, of), isRequested });
-  };
+function stockOf(
+  { clusters, fleetStockCache: cache }: Deps,
+  of: { readonly names: readonly string[]; readonly capabilities: readonly string[] },
+) {
+  const key = JSON.stringify(of);
+  for (const [name, { atMs }] of cache) if (Date.now() - atMs >= stockCacheMs) cache.delete(name);
+  const known = cache.get(key);
+  if (known) return { ...known, isFresh: false };
+  const stock = fleetStock(clusters, of);
+  stock.catch(() => cache.delete(key));
+  cache.set(key, { atMs: Date.now(), stock });
+  return { stock, isFresh: true };
 }
 
 interface Claim extends OpenClaim {

@@ -14,7 +14,7 @@ import {
 } from '../../stores/clusters/index.js';
 import { inboxStatistics, type InboxStatistics } from '../../stores/communication/index.js';
 import { scalingMemories, usageOf, type ScalingMemory, type UsageReading } from '../../stores/resources/index.js';
-import type { ScalingDeps } from '../deps.js';
+import type { ActivityDeps } from '../deps.js';
 
 /** The facts of a cluster that decisions and scores are based on, read from the three databases. */
 export interface ClusterSnapshot {
@@ -36,15 +36,15 @@ export const scoreWindowSeconds = 600;
  * @param asked explicitly requested sizes by cluster.
  */
 export async function readClusterSnapshots(
-  { clusters, communication, resources, settings }: ScalingDeps,
+  deps: ActivityDeps,
   rows: readonly ClusterRow[],
   { rules, asked = new Map() }: { readonly rules: ScalingRules; readonly asked?: ReadonlyMap<string, RequestedSize> },
 ): Promise<ReadonlyMap<string, ClusterSnapshot>> {
   const ids = rows.map(({ id }) => id);
   const nowMs = Date.now();
   const [{ members, stability, ackedPerSecond }, histories] = await Promise.all([
-    readStability({ clusters, communication, settings }, rows),
-    scalingMemories(resources, ids, {
+    readStability(deps, rows),
+    scalingMemories(deps.resources, ids, {
       nowMs,
       windowSeconds: rules.windowSeconds,
       changesSeconds: rules.budgetSeconds + rules.reversalSeconds,
@@ -52,7 +52,7 @@ export async function readClusterSnapshots(
     }),
   ]);
   const agentIds = new Set([...members.values()].flatMap((own) => own.map(({ agentId }) => agentId)));
-  const readings = groupBy(await usageOf(resources, [...agentIds]), ({ agentId }) => agentId);
+  const readings = groupBy(await usageOf(deps.resources, [...agentIds]), ({ agentId }) => agentId);
   return new Map(
     rows.map((cluster) => {
       const facts = factsOf(cluster, members.get(cluster.id) ?? [], {
@@ -68,10 +68,7 @@ export async function readClusterSnapshots(
 }
 
 /** Reads the facts of stability scores, and the active members by cluster. */
-export async function readStability(
-  { clusters, communication, settings }: Pick<ScalingDeps, 'clusters' | 'communication' | 'settings'>,
-  rows: readonly ClusterRow[],
-) {
+export async function readStability({ clusters, communication, settings }: ActivityDeps, rows: readonly ClusterRow[]) {
   const ids = rows.map(({ id }) => id);
   const [all, losses, statistics] = await Promise.all([
     scalingMembers(clusters, ids),

@@ -1,4 +1,4 @@
-import type { ClusterId, OperationId } from '../../contracts/ids.js';
+import type { RoundIds } from '../../contracts/ids.js';
 import type { Change } from '../../domain/scaling/types.js';
 import { recordChange, type ResourcesDb } from '../../stores/resources/index.js';
 
@@ -15,10 +15,9 @@ export interface CommittedChange {
 /** Records a change for later decisions, once for each direction of a round. */
 export async function recordCommittedChange(
   resources: ResourcesDb,
-  ids: { readonly operationId: OperationId; readonly clusterId: ClusterId; readonly round: number },
+  { operationId, clusterId, round }: RoundIds,
   { joined, left, cause, charged }: Omit<CommittedChange, 'epoch'>,
 ): Promise<void> {
-  const { operationId, clusterId, round } = ids;
   for (const [direction, members] of [
     ['out', joined.length],
     ['in', left.length],

@@ -1,6 +1,6 @@
 import { defaultScalingRules, rulesForUsage, type ScalingRules } from '../../domain/scaling/rules.js';
-import type { ScalingDeps } from '../deps.js';
+import type { ActivityDeps } from '../deps.js';
 
 /** The rules that this manager's settings make of the defaults. */
-export const rulesOf = ({ resourceUsageRatio, stabilityScore, scaling }: ScalingDeps['settings']): ScalingRules =>
+export const rulesOf = ({ resourceUsageRatio, stabilityScore, scaling }: ActivityDeps['settings']): ScalingRules =>
   rulesForUsage(resourceUsageRatio, { ...defaultScalingRules, ...scaling, passScore: stabilityScore });

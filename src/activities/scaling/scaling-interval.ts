@@ -8,8 +8,7 @@ import { stabilityScore, type StabilityScore } from '../../domain/stability/scor
 import { clustersToAssess } from '../../stores/clusters/index.js';
 import { failpoint } from '../../stores/failpoint.js';
 import { recordRecommendations, saveScores } from '../../stores/resources/index.js';
-import { asActivity } from '../shared/as-activity.js';
-import type { ScalingDeps } from '../deps.js';
+import type { ActivityDeps } from '../deps.js';
 import { readClusterSnapshots } from './read-facts.js';
 import { rulesOf } from './rules.js';
 
@@ -52,38 +51,40 @@ interface Assessment {
  * Assesses a page of clusters with a few queries for all of them, and plans moves between those that need no change of
  * their own. Scores and recommendations are recorded; the workflow starts the changes.
  */
-export const assessPage = (deps: ScalingDeps) =>
-  asActivity(async ({ after, limit, dryRun, balance }: AssessPageInput): Promise<AssessedPage> => {
-    const rules = rulesOf(deps.settings);
-    const rows = await clustersToAssess(deps.clusters, { after, limit });
-    const snapshots = await readClusterSnapshots(deps, rows, { rules });
-    const assessed = [...snapshots].map(([clusterId, { facts, stability }]) => ({
+export async function assessPage(
+  deps: ActivityDeps,
+  { after, limit, dryRun, balance }: AssessPageInput,
+): Promise<AssessedPage> {
+  const rules = rulesOf(deps.settings);
+  const rows = await clustersToAssess(deps.clusters, { after, limit });
+  const snapshots = await readClusterSnapshots(deps, rows, { rules });
+  const assessed = [...snapshots].map(([clusterId, { facts, stability }]) => ({
+    clusterId,
+    facts,
+    decision: assess(facts, rules),
+    score: stabilityScore(stability),
+  }));
+  failpoint('assessPage:before');
+  if (!dryRun && assessed.length > 0) await record(deps, assessed);
+  failpoint('assessPage:after-commit');
+  const due = assessed.filter(({ decision }) => decision.direction !== 'none');
+  const { moves, state } = planMovesBetween(assessed, balance, rules);
+  return {
+    assessed: assessed.length,
+    changes: due.map(({ clusterId, decision }) => ({
       clusterId,
-      facts,
-      decision: assess(facts, rules),
-      score: stabilityScore(stability),
-    }));
-    failpoint('assessPage:before');
-    if (!dryRun && assessed.length > 0) await record(deps, assessed);
-    failpoint('assessPage:after-commit');
-    const due = assessed.filter(({ decision }) => decision.direction !== 'none');
-    const { moves, state } = planMovesBetween(assessed, balance, rules);
-    return {
-      assessed: assessed.length,
-      changes: due.map(({ clusterId, decision }) => ({
-        clusterId,
-        from: decision.from,
-        desired: decision.desired,
-        urgency: decision.urgency,
-        explanation: explainDecision(decision, rules),
-      })),
-      moves,
-      balance: state,
-      next: rows.length < limit ? null : (rows.at(-1)?.id ?? null),
-    };
-  });
+      from: decision.from,
+      desired: decision.desired,
+      urgency: decision.urgency,
+      explanation: explainDecision(decision, rules),
+    })),
+    moves,
+    balance: state,
+    next: rows.length < limit ? null : (rows.at(-1)?.id ?? null),
+  };
+}
 
-async function record({ resources }: ScalingDeps, assessed: readonly Assessment[]): Promise<void> {
+async function record({ resources }: ActivityDeps, assessed: readonly Assessment[]): Promise<void> {
   await recordRecommendations(
     resources,
     assessed.map(({ clusterId, facts, decision }) => ({

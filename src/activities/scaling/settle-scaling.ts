@@ -1,60 +1,57 @@
-import type { ClusterId, OperationId } from '../../contracts/ids.js';
+import type { OperationIds } from '../../contracts/ids.js';
 import type { ScalingOutcome, ScalingResult } from '../../contracts/scaling.js';
 import { clusterWithMembers, endOperation, saveStep } from '../../stores/clusters/index.js';
 import { recordOutcome, withdrawCapacityRequests } from '../../stores/resources/index.js';
-import { asActivity, thisAttempt } from '../shared/as-activity.js';
-import type { ScalingDeps } from '../deps.js';
-import { capacityRequestStatus } from './answer-capacity-request.js';
+import { thisAttempt } from '../shared/as-activity.js';
+import type { ActivityDeps } from '../deps.js';
+import { readCapacityRequest } from './answer-capacity-request.js';
 import { readScalingRun, type ScalingRun } from './scaling-run.js';
 import { takeScore } from './take-score.js';
-
-export interface SettleScalingInput {
-  readonly operationId: OperationId;
-  readonly clusterId: ClusterId;
-}
 
 /**
  * Ends a scaling: records the outcome of its decision and the operation's result, which follow from the saved steps. The
  * record is that of the fourth step, so that a settled scaling shows all its steps as completed.
  */
-export const settleScaling = (deps: ScalingDeps) =>
-  asActivity(async ({ operationId, clusterId }: SettleScalingInput): Promise<ScalingResult> => {
-    const { clusters, resources } = deps;
-    const run = await readScalingRun(clusters, operationId);
-    const { needs, changes, lastRound } = run;
-    const joined = changes.flatMap((change) => change.joined);
-    const left = changes.flatMap((change) => change.left);
-    const conclusion = await conclude(deps, run);
-    const { outcome, verdict, unmet } = conclusion;
-    const { cluster, members = [] } = (await clusterWithMembers(clusters, clusterId)) ?? {};
-    const hasChanged = joined.length + left.length > 0;
-    // A cluster that was left as it was assessed a moment ago still has that score.
-    const scoreNow = () => (hasChanged && cluster ? takeScore(deps, cluster) : needs.scoreBefore);
-    const scoreAfter = conclusion.score === undefined ? await scoreNow() : conclusion.score;
-    const result: ScalingResult = {
-      clusterId,
-      decisionId: needs.decisionId,
-      outcome,
-      from: needs.from,
-      desired: needs.desired,
-      size: members.filter(({ state }) => state === 'active').length,
-      epoch: cluster?.epoch ?? needs.epoch,
-      joined,
-      left,
-      scoreBefore: needs.scoreBefore,
-      scoreAfter,
-      explanation: needs.explanation,
-      verdict,
-    };
-    // Both are idempotent, so a later attempt writes the same.
-    if (lastRound >= 0) await withdrawCapacityRequests(resources, operationId);
-    await recordOutcome(resources, needs.decisionId, outcome, { operationId, verdict, joined, left, waitedFor: unmet });
-    const key = { operationId, step: 'verifyStability', round: 0 };
-    return saveStep<ScalingResult>(clusters, key, thisAttempt(), async (tx) => {
-      await endOperation(tx, operationId, { state: 'completed', event: `cluster.scaling.${outcome}`, result });
-      return result;
-    });
+export async function settleScaling(
+  deps: ActivityDeps,
+  { operationId, clusterId }: OperationIds,
+): Promise<ScalingResult> {
+  const { clusters, resources } = deps;
+  const run = await readScalingRun(clusters, operationId);
+  const { needs, changes, lastRound } = run;
+  const joined = changes.flatMap((change) => change.joined);
+  const left = changes.flatMap((change) => change.left);
+  const conclusion = await conclude(deps, run);
+  const { outcome, verdict, unmet } = conclusion;
+  const { cluster, members = [] } = (await clusterWithMembers(clusters, clusterId)) ?? {};
+  const hasChanged = joined.length + left.length > 0;
+  // A cluster that was left as it was assessed a moment ago still has that score.
+  const scoreNow = () => (hasChanged && cluster ? takeScore(deps, cluster) : needs.scoreBefore);
+  const scoreAfter = conclusion.score === undefined ? await scoreNow() : conclusion.score;
+  const result: ScalingResult = {
+    clusterId,
+    decisionId: needs.decisionId,
+    outcome,
+    from: needs.from,
+    desired: needs.desired,
+    size: members.filter(({ state }) => state === 'active').length,
+    epoch: cluster?.epoch ?? needs.epoch,
+    joined,
+    left,
+    scoreBefore: needs.scoreBefore,
+    scoreAfter,
+    explanation: needs.explanation,
+    verdict,
+  };
+  // Both are idempotent, so a later attempt writes the same.
+  if (lastRound >= 0) await withdrawCapacityRequests(resources, operationId);
+  await recordOutcome(resources, needs.decisionId, outcome, { operationId, verdict, joined, left, waitedFor: unmet });
+  const key = { operationId, step: 'verifyStability', round: 0 };
+  return saveStep<ScalingResult>(clusters, key, thisAttempt(), async (tx) => {
+    await endOperation(tx, operationId, { state: 'completed', event: `cluster.scaling.${outcome}`, result });
+    return result;
   });
+}
 
 interface Conclusion {
   readonly outcome: ScalingOutcome;
@@ -65,15 +62,13 @@ interface Conclusion {
   readonly score: number | null | undefined;
 }
 
-async function conclude({ resources }: ScalingDeps, run: ScalingRun): Promise<Conclusion> {
+async function conclude({ resources }: ActivityDeps, run: ScalingRun): Promise<Conclusion> {
   const rollback = run.verdict(1);
   const soaked = rollback ?? run.verdict(0);
   const scalingRound = run.verdict(0)?.verdict === 'roll_back' ? run.lastRound - 1 : run.lastRound;
   const last = run.allocated(scalingRound);
   const missing = last?.missing ?? 0;
-  const answer = last?.capacityRequest
-    ? await capacityRequestStatus(resources, last.capacityRequest.requestId)
-    : undefined;
+  const answer = last?.capacityRequest ? await readCapacityRequest({ resources }, last.capacityRequest) : undefined;
   const changed = run.changes.reduce((sum, { joined, left }) => sum + joined.length + left.length, 0);
   const outcome = changed === 0 ? 'unchanged' : missing > 0 ? 'partial' : 'scaled';
   const score = soaked?.score;

@@ -1,11 +1,11 @@
 import { stabilityScore } from '../../domain/stability/score.js';
 import type { ClusterRow } from '../../stores/clusters/index.js';
 import { saveScores } from '../../stores/resources/index.js';
-import type { ScalingDeps } from '../deps.js';
+import type { ActivityDeps } from '../deps.js';
 import { readStability } from './read-facts.js';
 
 /** Computes and stores the current stability score of a cluster. @returns null when it is unknown. */
-export async function takeScore(deps: ScalingDeps, cluster: ClusterRow): Promise<number | null> {
+export async function takeScore(deps: ActivityDeps, cluster: ClusterRow): Promise<number | null> {
   const atMs = Date.now();
   const { stability } = await readStability(deps, [cluster]);
   const score = stabilityScore(stability(cluster));

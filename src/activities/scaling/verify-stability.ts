@@ -1,18 +1,16 @@
-import type { ClusterId, OperationId } from '../../contracts/ids.js';
+import type { RoundIds } from '../../contracts/ids.js';
 import { evaluateSoak } from '../../domain/scaling/soak.js';
 import { findCluster, saveStep, stepResult } from '../../stores/clusters/index.js';
 import { failpoint } from '../../stores/failpoint.js';
 import { blockRecommendation, lastScores } from '../../stores/resources/index.js';
-import { asActivity, thisAttempt } from '../shared/as-activity.js';
-import type { ScalingDeps } from '../deps.js';
+import { thisAttempt } from '../shared/as-activity.js';
+import type { ActivityDeps } from '../deps.js';
 import { rulesOf } from './rules.js';
 import { readScalingRun, type ScalingRun } from './scaling-run.js';
 import type { SoakResult } from './step-results.js';
 import { takeScore } from './take-score.js';
 
-export interface VerifyStabilityInput {
-  readonly operationId: OperationId;
-  readonly clusterId: ClusterId;
+export interface VerifyStabilityInput extends RoundIds {
   /** 0 for the soak of the change, 1 for the soak of its rollback. */
   readonly round: number;
   /** Scores from this time on count, epoch ms. */
@@ -30,26 +28,25 @@ export type VerifiedStability =
  * Step 4 of scale_cluster: takes a stability score and evaluates the change by the scores since. Called once for each
  * sample; the workflow waits in between.
  */
-export const verifyStability = (deps: ScalingDeps) =>
-  asActivity(async (input: VerifyStabilityInput): Promise<VerifiedStability> => {
-    const { clusterId, operationId } = input;
-    const result = await evaluate(deps, input);
-    const { score } = result;
-    if (result.verdict === 'waiting') {
-      return { state: 'waiting', score, samples: result.samples, needed: result.needed };
-    }
-    if (result.verdict === 'roll_back' || result.verdict === 'failed') {
-      const block = { clusterId, ...result.block, reason: `${operationId}: ${result.why}` };
-      await blockRecommendation(deps.resources, block);
-      failpoint('verifyStability:blocked');
-    }
-    return result.verdict === 'roll_back'
-      ? { state: 'roll_back', why: result.why, to: result.to, score }
-      : { state: result.verdict, why: result.why, score };
-  });
+export async function verifyStability(deps: ActivityDeps, input: VerifyStabilityInput): Promise<VerifiedStability> {
+  const { clusterId, operationId } = input;
+  const result = await evaluate(deps, input);
+  const { score } = result;
+  if (result.verdict === 'waiting') {
+    return { state: 'waiting', score, samples: result.samples, needed: result.needed };
+  }
+  if (result.verdict === 'roll_back' || result.verdict === 'failed') {
+    const block = { clusterId, ...result.block, reason: `${operationId}: ${result.why}` };
+    await blockRecommendation(deps.resources, block);
+    failpoint('verifyStability:blocked');
+  }
+  return result.verdict === 'roll_back'
+    ? { state: 'roll_back', why: result.why, to: result.to, score }
+    : { state: result.verdict, why: result.why, score };
+}
 
 /** A soak has one verdict: a repeated attempt or a restarted workflow must not contradict what was already acted upon. */
-async function evaluate(deps: ScalingDeps, input: VerifyStabilityInput): Promise<SoakResult> {
+async function evaluate(deps: ActivityDeps, input: VerifyStabilityInput): Promise<SoakResult> {
   const { clusters, resources, settings } = deps;
   const { operationId, clusterId, round, sinceMs, isLastSample } = input;
   const key = { operationId, step: 'verifyStability:judged', round };

@@ -1,5 +1,5 @@
 import { routeAndDeliver } from '../../stores/communication/index.js';
-import type { AnnouncementDeps } from '../deps.js';
+import type { ActivityDeps } from '../deps.js';
 import { membershipMessages, type MembershipChange } from './membership-messages.js';
 
 /**
@@ -9,7 +9,7 @@ import { membershipMessages, type MembershipChange } from './membership-messages
  * cluster is closed to routing.
  */
 export async function announceMembership(
-  { communication, messaging, settings }: Omit<AnnouncementDeps, 'clusters'>,
+  { communication, messaging, settings }: ActivityDeps,
   change: MembershipChange,
   to: { readonly joined?: readonly string[]; readonly changed: readonly string[] },
 ): Promise<void> {

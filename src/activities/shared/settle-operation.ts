@@ -2,7 +2,6 @@ import type { ClusterId, OperationId } from '../../contracts/ids.js';
 import type { OperationError, OperationState } from '../../contracts/operations.js';
 import { endOperation, findOperation, type ClustersDb } from '../../stores/clusters/index.js';
 import { failpoint } from '../../stores/failpoint.js';
-import { asActivity } from './as-activity.js';
 
 export interface SettleOperationInput {
   readonly operationId: OperationId;
@@ -12,14 +11,16 @@ export interface SettleOperationInput {
 }
 
 /** Writes the final state of an operation that did not end in its fourth step, with its event. */
-export const settleOperation = ({ clusters }: { readonly clusters: ClustersDb }) =>
-  asActivity(async ({ operationId, clusterId, state, error }: SettleOperationInput): Promise<void> => {
-    const kind = (await findOperation(clusters, operationId))?.kind.toLowerCase() ?? 'operation';
-    await endOperation(clusters, operationId, {
-      state,
-      event: state === 'completed' ? 'cluster.dissolved' : `${kind}.${state}`,
-      ...(state === 'completed' ? { result: { clusterId } } : {}),
-      ...(error ? { error } : {}),
-    });
-    failpoint('settleOperation:after-commit');
+export async function settleOperation(
+  { clusters }: { readonly clusters: ClustersDb },
+  { operationId, clusterId, state, error }: SettleOperationInput,
+): Promise<void> {
+  const kind = (await findOperation(clusters, operationId))?.kind.toLowerCase() ?? 'operation';
+  await endOperation(clusters, operationId, {
+    state,
+    event: state === 'completed' ? 'cluster.dissolved' : `${kind}.${state}`,
+    ...(state === 'completed' ? { result: { clusterId } } : {}),
+    ...(error ? { error } : {}),
   });
+  failpoint('settleOperation:after-commit');
+}
