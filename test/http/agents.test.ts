@@ -16,7 +16,7 @@ const registered = ({ body }: Answer): RegisteredAgent => body as RegisteredAgen
 const register = (token: string, body: object) => test.call('POST', '/v1/agents', { token, body });
 
 describe('registration', () => {
-  it('makes an agent once and updates it afterwards as a new incarnation', async () => {
+  it('registering an agent again updates it as a new incarnation', async () => {
     const first = await register(test.tokens.enrolment, { id: 'r1', capabilities: ['a', { name: 'b', version: '2' }] });
     expect([first.status, registered(first).agent.incarnation]).toEqual([201, 1]);
     expect(registered(first)).toMatchObject({ leaseSeconds: 30, heartbeatSeconds: 5 });
@@ -25,7 +25,7 @@ describe('registration', () => {
     expect(registered(again).agent.capabilities).toEqual([{ name: 'c' }]);
   });
 
-  it('gives a new token each time, and the one before is dead', async () => {
+  it('each registration of an agent returns a new token and revokes the previous one', async () => {
     const old = registered(await register(test.tokens.enrolment, { id: 'r2' })).token;
     const fresh = registered(await register(old, { id: 'r2' })).token;
     expect(fresh).not.toBe(old);
@@ -33,7 +33,7 @@ describe('registration', () => {
     expect((await test.call('GET', '/v1/agents/r2', { token: fresh })).status).toBe(200);
   });
 
-  it('stores only hashes of tokens', async () => {
+  it('the database stores only hashes of agent tokens', async () => {
     const { token } = registered(await register(test.tokens.enrolment, { id: 'r3' }));
     const { rows } = await sql<{ all: string }>`select string_agg(t::text, '') as all from tokens t`.execute(
       test.databases.clusters,
@@ -41,7 +41,7 @@ describe('registration', () => {
     expect(rows[0]?.all).not.toContain(token.slice(8));
   });
 
-  it('lets an enrolment token register again only what it enrolled', async () => {
+  it('an enrolment token can register again only the agents that it enrolled', async () => {
     await register(test.tokens.enrolment, { id: 'r4' });
     const { body } = await test.call('POST', '/v1/tokens', {
       token: test.tokens.admin,
@@ -56,12 +56,12 @@ describe('registration', () => {
     expect((await register(test.tokens.orchestrator, { id: 'r4' })).status).toBe(200);
   });
 
-  it('does not let an agent register another id', async () => {
+  it('an agent token cannot register another agent id', async () => {
     const token = await test.register('r5');
     expect((await register(token, { id: 'r6' })).status).toBe(404);
   });
 
-  it('lists agents page by page, by capability and state', async () => {
+  it('agents are listed page by page, by capability and state', async () => {
     for (const id of ['p1', 'p2', 'p3']) await test.register(id, { capabilities: ['paging'] });
     const list = async (query: string) =>
       (await test.call('GET', `/v1/agents?capability=paging${query}`, { token: test.tokens.viewer })).body as {
@@ -75,7 +75,7 @@ describe('registration', () => {
     expect((await list('&state=expired')).agents).toEqual([]);
   });
 
-  it('drains and leaves, which is told once in the event log', async () => {
+  it('an agent that drains and leaves twice has one agent.left event', async () => {
     const token = await test.register('d1');
     const { body } = await test.call('POST', '/v1/agents/d1/drain', { token });
     expect((body as { agent: AgentView }).agent.readiness.state).toBe('draining');
@@ -103,12 +103,12 @@ describe('the inbox', () => {
       [to],
     );
 
-  it('is empty at once without a wait', async () => {
+  it('a poll of an empty inbox without a wait returns at once', async () => {
     const token = await test.register('i1');
     expect(await inbox('i1', token)).toEqual([]);
   });
 
-  it('wakes a long poll within 500 ms of the delivery', async () => {
+  it('a long poll returns within 500 ms of the delivery', async () => {
     const token = await test.register('i2');
     const polled = inbox('i2', token, '?waitSeconds=20');
     await waitFor('the poll to wait', () => test.deps.messages.notifier.waiting === 1);
@@ -121,24 +121,24 @@ describe('the inbox', () => {
     const deliveries = await polled;
     expect(performance.now() - sentAtMs).toBeLessThan(500);
     expect(deliveries.map(({ message }) => message.id)).toEqual(['msg-i2']);
-    const { body } = await waitFor('the hand-over to be noted', async () => {
+    const { body } = await waitFor('the delivery to be recorded', async () => {
       const answer = await test.call('GET', '/v1/agents/i2', { token });
       return (answer.body as { agent: AgentView }).agent.reachability.lastHandOverAt ? answer : undefined;
     });
     expect(body).toBeDefined();
   });
 
-  it('gives a hundred waiting agents each its own mail, asking the database once for all', async () => {
+  it('a hundred agents that wait in long polls each receive their own message', async () => {
     const ids = Array.from({ length: 100 }, (_, index) => `w${index}`);
     const tokens = await Promise.all(ids.map((id) => test.register(id)));
     const polls = ids.map((id, index) => inbox(id, tokens[index] ?? '', '?waitSeconds=20'));
-    await waitFor('all to wait', () => test.deps.messages.notifier.waiting === 100);
+    await waitFor('all polls to wait', () => test.deps.messages.notifier.waiting === 100);
     await Promise.all(ids.map((id) => send(id, `msg-${id}`)));
     const received = (await Promise.all(polls)).map((deliveries) => deliveries.map(({ message }) => message.id));
     expect(received).toEqual(ids.map((id) => [`msg-${id}`]));
   });
 
-  it('ends a poll whose caller went away, and hands its mail to nobody', async () => {
+  it('a long poll whose caller disconnected ends and leases no delivery', async () => {
     const token = await test.register('i3');
     const leaving = new AbortController();
     const polled = inbox('i3', token, '?waitSeconds=20', leaving.signal).catch(() => 'gone');
@@ -150,7 +150,7 @@ describe('the inbox', () => {
     expect((await inbox('i3', token)).map(({ attempt }) => attempt)).toEqual([1]);
   });
 
-  it('does not hand mail to a token that was revoked while it waited', async () => {
+  it('a long poll whose token is revoked while it waits gets 401 and no delivery', async () => {
     const token = await test.register('i4');
     const polled = test.call('GET', '/v1/agents/i4/inbox?waitSeconds=20', { token });
     await waitFor('the poll to wait', () => test.deps.messages.notifier.waiting === 1);
@@ -159,7 +159,7 @@ describe('the inbox', () => {
     expect((await polled).status).toBe(401);
   });
 
-  it('takes an ack once and again, and refuses one that is not held', async () => {
+  it('an ack and its repetition succeed, and an ack of a delivery that the agent does not hold is refused', async () => {
     const token = await test.register('i5');
     const stranger = await test.register('i6');
     await send('i5', 'msg-i5');
@@ -180,7 +180,7 @@ describe('the inbox', () => {
     expect([refused.status, codeOf(refused)]).toEqual([409, 'stale_lease']);
   });
 
-  it('saves the answer to an invitation once', async () => {
+  it("an agent's answer to an invitation is stored once and cannot be changed", async () => {
     const token = await test.register('i7', { acceptance: 'ask' });
     const answer = (word: string, cluster = 'cl_i7') =>
       test.call('POST', `/v1/agents/i7/invitations/${cluster}`, { token, body: { answer: word } });

@@ -20,7 +20,7 @@ interface Problem {
 const problemOf = ({ body }: Answer): Problem => body as Problem;
 const paths = (answer: Answer): string[] => (problemOf(answer).errors ?? []).map(({ path }) => path);
 
-describe('a formation request that is not valid gets 400 and nothing is written', () => {
+describe('an invalid formation request', () => {
   const bad: readonly (readonly [string, object, readonly string[], RegExp])[] = [
     ['unknown field', { name: 'x', sise: { min: 3 } }, ['sise'], /did you mean "size"/],
     ['unknown field inside', { name: 'x', size: { mn: 3 } }, ['size.mn'], /did you mean "min"/],
@@ -73,9 +73,9 @@ describe('a formation request that is not valid gets 400 and nothing is written'
     ['half a surrogate pair', { name: 'a\ud800b' }, ['name'], /surrogate/],
     ['prototype', JSON.parse('{"name":"x","__proto__":{"admin":true}}') as object, ['__proto__'], /not a known field/],
   ];
-  it.each(bad)('%s', async (_what, body, where, says) => {
+  it.each(bad)('an invalid formation request gets 400 and nothing is written: %s', async (_what, body, where, says) => {
     const before = (await test.call('GET', '/v1/status', { token: test.tokens.viewer })).body as { operations: object };
-    // By text: a spread would drop an own "__proto__".
+    // Sent as text, because a spread would drop an own "__proto__".
     const text = `{"type":"FORMATION",${JSON.stringify(body).slice(1)}`.replace(',}', '}');
     const answer = await test.call('POST', '/v1/requests', { token: test.tokens.orchestrator, text });
     expect(answer.status).toBe(400);
@@ -86,12 +86,12 @@ describe('a formation request that is not valid gets 400 and nothing is written'
     expect(after.operations).toEqual(before.operations);
   });
 
-  it('lists every problem, not the first', async () => {
+  it('the answer to an invalid formation request lists every problem, not only the first', async () => {
     const answer = await form({ type: 'FORMATION', sise: 1, weight: -1, deadlineSeconds: 'soon' });
     expect(paths(answer).sort()).toEqual(['deadlineSeconds', 'name', 'sise', 'weight']);
   });
 
-  it('names the types that are allowed', async () => {
+  it('the answer to a request of an unknown type names the allowed types', async () => {
     const answer = await form({ type: 'SHRINKING', clusterId: 'cl_1' });
     expect(problemOf(answer).errors).toEqual([
       { path: 'type', message: 'is "SHRINKING"; allowed: FORMATION, COMMUNICATION, SCALING' },
@@ -99,21 +99,21 @@ describe('a formation request that is not valid gets 400 and nothing is written'
   });
 });
 
-describe('the borders of every body', () => {
+describe('limits of every request body', () => {
   const send = (text: string, headers: Record<string, string> = {}) =>
     test.call('POST', '/v1/agents', { token: test.tokens.admin, text, headers });
 
-  it('refuses what is not JSON, and never repeats it', async () => {
+  it('a body that is not JSON is refused and not repeated in the answer', async () => {
     const answer = await send('{"id":"a","secret":"cmt_verysecret"');
     expect(answer.status).toBe(400);
     expect(JSON.stringify(answer.body)).not.toContain('verysecret');
   });
 
-  it.each(['[]', '"text"', '7', 'null'])('refuses a body that is %s', async (text) => {
+  it.each(['[]', '"text"', '7', 'null'])('a body that is not a JSON object is refused: %s', async (text) => {
     expect((await send(text)).status).toBe(400);
   });
 
-  it('refuses an empty body where one is needed', async () => {
+  it('an empty body is refused where one is required', async () => {
     expect(problemOf(await send('')).detail).toMatch(/empty/);
   });
 
@@ -123,22 +123,22 @@ describe('the borders of every body', () => {
     'application/xml',
     'application/jsonp',
     'application/json; charset=latin1',
-  ])('refuses content type %s with 415', async (type) => {
+  ])('content type %s is refused with 415', async (type) => {
     const answer = await send('{"id":"typed"}', { 'content-type': type });
     expect([answer.status, problemOf(answer).code]).toEqual([415, 'unsupported_media_type']);
   });
 
-  it('takes application/json with its only charset', async () => {
+  it('content type application/json with charset UTF-8 is accepted', async () => {
     expect((await send('{"id":"typed"}', { 'content-type': 'application/json; charset=UTF-8' })).status).toBe(201);
   });
 
-  it('refuses nesting that no schema has', async () => {
+  it('a body nested deeper than 32 levels is refused', async () => {
     const answer = await send(`{"id":"deep","labels":${'['.repeat(10_000)}${']'.repeat(10_000)}}`);
     expect(answer.status).toBe(400);
     expect(problemOf(answer).detail).toMatch(/nested deeper than 32/);
   });
 
-  it('refuses 64 KiB and a byte of a formation request, and takes what is just below', async () => {
+  it('a formation request of 64 KiB is read, and one of a byte more is refused with 413', async () => {
     const padded = (bytes: number) => {
       const frame = JSON.stringify({ type: 'FORMATION', name: '' });
       return JSON.stringify({ type: 'FORMATION', name: 'x'.repeat(bytes - frame.length) });
@@ -152,18 +152,18 @@ describe('the borders of every body', () => {
     expect(below.status).toBe(400);
   });
 
-  it('refuses 10 MB by its announced length before any of it is sent', async () => {
+  it('a body of 10 MiB is refused by its Content-Length before the client sends it', async () => {
     const { status } = await announce({ 'content-length': String(10 * 1024 * 1024) });
     expect(status).toBe(413);
   });
 
-  it('stops reading a body without a length at the limit', async () => {
+  it('the server stops reading a chunked body at the size limit', async () => {
     const { status, taken } = await announce({ 'transfer-encoding': 'chunked' }, 10 * 1024 * 1024);
     expect(status).toBe(413);
     expect(taken).toBeLessThan(5 * 1024 * 1024);
   });
 
-  /** Sends headers, then as much of a body as is taken, until there is an answer. */
+  /** Sends headers, then up to `bytes` of a body until the server answers. @returns the status and the bytes sent. */
   function announce(headers: Record<string, string>, bytes = 0): Promise<{ status: number; taken: number }> {
     return new Promise((resolve, reject) => {
       let taken = 0;
@@ -195,11 +195,11 @@ describe('paths, queries and names', () => {
   const get = (path: string, headers: Record<string, string> = {}) =>
     test.call('GET', path, { token: test.tokens.admin, headers });
 
-  it('answers 404 as problem details for a path that is not there', async () => {
+  it('an unknown path gets 404 as problem details', async () => {
     expect(problemOf(await get('/v1/nothing')).code).toBe('not_found');
   });
 
-  it('answers 405 with what is allowed', async () => {
+  it('a method that a path does not support gets 405 with the allowed methods', async () => {
     const answer = await test.call('PUT', '/v1/agents', { token: test.tokens.admin });
     expect([answer.status, answer.headers.get('allow')]).toEqual([405, 'POST, GET']);
     const preflight = await test.call('OPTIONS', '/v1/agents', {});
@@ -218,12 +218,12 @@ describe('paths, queries and names', () => {
     ['/v1/agents/a%00b', 'path.id'],
     ['/v1/agents/..%2Fx', 'path.id'],
     ['/v1/agents/a/inbox?waitSeconds=61', 'query.waitSeconds'],
-  ])('refuses %s, naming %s', async (path, where) => {
+  ])('%s gets 400, and the problem names %s', async (path, where) => {
     const answer = await get(path);
     expect([path, answer.status, paths(answer)]).toEqual([path, 400, [where]]);
   });
 
-  it('refuses a Host header that is not ours, and an Origin that is another', async () => {
+  it('a request with a foreign Host or Origin header is refused', async () => {
     const raw = (headers: Record<string, string>): Promise<number> =>
       new Promise((resolve, reject) => {
         const call = request(`${test.url}/livez`, { headers }, (response) => {
@@ -244,7 +244,7 @@ describe('paths, queries and names', () => {
     expect(await raw({ host: 'manager.example' })).toBe(200);
   });
 
-  it('tells nothing of its inside when it fails, but the log does', async () => {
+  it('an internal error is described in the log and not in the answer', async () => {
     const original = test.deps.agents.heartbeats.beat.bind(test.deps.agents.heartbeats);
     test.deps.agents.heartbeats.beat = () => Promise.reject(new Error('select secret from /var/lib/place'));
     const answer = await test.call('POST', '/v1/agents/x/heartbeat', { token: test.tokens.admin, body: {} });
@@ -257,7 +257,7 @@ describe('paths, queries and names', () => {
   });
 });
 
-describe('an agent that is not valid', () => {
+describe('an invalid agent registration', () => {
   it.each([
     [{ id: 'a b' }, 'id'],
     [{ id: 'a', maxClusters: 0 }, 'maxClusters'],
@@ -265,7 +265,7 @@ describe('an agent that is not valid', () => {
     [{ id: 'a', capabilities: [{ name: 'x', version: 7 }] }, 'capabilities.0'],
     [{ id: 'a', resources: { slots: Number.MAX_VALUE } }, 'resources.slots'],
     [{ id: 'a', name: 'line\nbreak' }, 'name'],
-  ])('%j is refused at %s', async (body, where) => {
+  ])('the invalid agent %j is refused, and the problem names %s', async (body, where) => {
     const answer = await register(body);
     expect([answer.status, paths(answer)]).toEqual([400, [where]]);
   });

@@ -36,25 +36,25 @@ const release = (id: string, token = member) => test.call('POST', `/v1/reservati
 const reserved = ({ body }: Answer) => body as HoldAnswer;
 
 describe('a budget', () => {
-  it('is reserved, committed with what was really used, and free for the rest', async () => {
-    expect((await put('b-way', 100)).body).toMatchObject({ budget: { limit: 100, left: 100 } });
-    const { reservation, budget } = reserved(await reserve('b-way', 60));
+  it('committing a reservation charges the budget with the actual amount and frees the rest', async () => {
+    expect((await put('b-use', 100)).body).toMatchObject({ budget: { limit: 100, left: 100 } });
+    const { reservation, budget } = reserved(await reserve('b-use', 60));
     expect([reservation.state, budget.reserved, budget.left]).toEqual(['open', 60, 40]);
     expect(reserved(await commit(reservation.id, 12.5))).toMatchObject({
       reservation: { state: 'committed', actual: 12.5, overdrawn: 0 },
       budget: { reserved: 0, committed: 12.5, left: 87.5 },
     });
-    const other = reserved(await reserve('b-way', 50)).reservation.id;
+    const other = reserved(await reserve('b-use', 50)).reservation.id;
     expect(reserved(await release(other))).toMatchObject({
       reservation: { state: 'released' },
       budget: { left: 87.5 },
     });
     const listed = await test.call('GET', `/v1/budgets?clusterId=${clusterId}`, { token: member });
     const budgets = (listed.body as { budgets: BudgetView[] }).budgets;
-    expect(budgets.find(({ id }) => id === 'b-way')).toMatchObject({ committed: 12.5, reserved: 0 });
+    expect(budgets.find(({ id }) => id === 'b-use')).toMatchObject({ committed: 12.5, reserved: 0 });
   });
 
-  it('is never reserved beyond its limit, however many ask at once', async () => {
+  it('concurrent reservations never exceed the limit of a budget', async () => {
     await put('b-race', 100);
     const answers = await Promise.all(Array.from({ length: 20 }, () => reserve('b-race', 9)));
     expect(answers.filter(({ status }) => status === 200)).toHaveLength(11);
@@ -65,7 +65,7 @@ describe('a budget', () => {
     }
   });
 
-  it('is free of a reservation whose lease is over, and what that used all the same is spent', async () => {
+  it('a reservation whose lease expired frees its amount, and can still be committed with what was used', async () => {
     await put('b-lease', 10);
     const { id } = reserved(await reserve('b-lease', 8, { leaseSeconds: 1 })).reservation;
     await waitFor('the end of the lease', async () => {
@@ -79,7 +79,7 @@ describe('a budget', () => {
     });
   });
 
-  it('shows what was spent beyond it, and lets nothing more be reserved', async () => {
+  it('a budget that is overdrawn shows the excess and refuses further reservations', async () => {
     await put('b-over', 10);
     const { id } = reserved(await reserve('b-over', 10)).reservation;
     expect(reserved(await commit(id, 15))).toMatchObject({
@@ -90,7 +90,7 @@ describe('a budget', () => {
     expect(refusal(await put('b-over', 9))).toEqual([409, 'state_conflict']);
   });
 
-  it('takes the same call again as one, and another under its id as a conflict', async () => {
+  it('a repeated budget, reservation or commit counts once, and another one with its id is a conflict', async () => {
     await put('b-again', 100);
     expect((await put('b-again', 100)).status).toBe(200);
     expect(refusal(await put('b-again', 100, { resource: 'tokens' }))).toEqual([409, 'state_conflict']);
@@ -106,7 +106,7 @@ describe('a budget', () => {
     expect(refusal(await commit(gone, 1))).toEqual([409, 'state_conflict']);
   });
 
-  it('and its reservations are not there for agents that are no members', async () => {
+  it("a cluster's budgets and reservations get 404 from agents that are not its members", async () => {
     await put('b-own', 100);
     const { id } = reserved(await reserve('b-own', 1)).reservation;
     for (const answer of [
@@ -124,7 +124,7 @@ describe('a budget', () => {
     expect((await test.call('PUT', '/v1/budgets/b-own', { token: member, body: {} })).status).toBe(403);
   });
 
-  it('is not for a cluster that is gone', async () => {
+  it('the budget of a dissolved cluster cannot be changed or reserved, and a repeated reservation still returns the first', async () => {
     const gone = await fleet.clusterOf('gone');
     const token = test.tokens.orchestrator;
     await put('b-gone', 10, { clusterId: gone.clusterId });
@@ -140,7 +140,7 @@ describe('a budget', () => {
     expect([again.reservation.state, again.budget.reserved]).toEqual(['open', 1]);
   });
 
-  it('is told what was spent by who reserved it and has left the cluster, and by no other agent', async () => {
+  it('an agent that left its cluster can still commit and release its own reservations, and no other agent can', async () => {
     const left = await fleet.clusterOf('left');
     await put('b-left', 10, { clusterId: left.clusterId });
     const asLeft = { token: left.member };
@@ -157,18 +157,25 @@ describe('a budget', () => {
     expect(reserved(await release('r-unused', left.member)).budget).toMatchObject({ reserved: 1, committed: 3 });
   });
 
-  it.each([-1, 1e13, '5', null])('refuses %s as an amount, everywhere', async (amount) => {
-    await put('b-bad', 10);
-    for (const answer of [await put('b-bad', amount), await reserve('b-bad', amount), await commit('r-bad', amount)]) {
-      expect(refusal(answer)).toEqual([400, 'invalid_request']);
-    }
-    expect(refusal(await reserve('b-bad', 0))).toEqual([400, 'invalid_request']);
-    expect(refusal(await reserve('b-bad', 1, { leaseSeconds: 1e9 }))).toEqual([400, 'invalid_request']);
-    expect(refusal(await reserve('b-bad', 1, { reservationId: `'; drop table budgets; --` }))).toEqual([
-      400,
-      'invalid_request',
-    ]);
-    const { rows } = await sql`select from holds where budget_id = 'b-bad'`.execute(test.databases.resources);
-    expect(rows).toHaveLength(0);
-  });
+  it.each([-1, 1e13, '5', null])(
+    'an amount of %s is refused for a budget, a reservation and a commit',
+    async (amount) => {
+      await put('b-bad', 10);
+      for (const answer of [
+        await put('b-bad', amount),
+        await reserve('b-bad', amount),
+        await commit('r-bad', amount),
+      ]) {
+        expect(refusal(answer)).toEqual([400, 'invalid_request']);
+      }
+      expect(refusal(await reserve('b-bad', 0))).toEqual([400, 'invalid_request']);
+      expect(refusal(await reserve('b-bad', 1, { leaseSeconds: 1e9 }))).toEqual([400, 'invalid_request']);
+      expect(refusal(await reserve('b-bad', 1, { reservationId: `'; drop table budgets; --` }))).toEqual([
+        400,
+        'invalid_request',
+      ]);
+      const { rows } = await sql`select from holds where budget_id = 'b-bad'`.execute(test.databases.resources);
+      expect(rows).toHaveLength(0);
+    },
+  );
 });

@@ -27,7 +27,7 @@ const open = (name: string, more: { clusterId?: string; reason?: string; deadlin
     operationId: name,
     round: 0,
     need: { agents: 2 },
-    reason: 'nobody is free',
+    reason: 'no agent is free',
     deadlineSeconds: 600,
     ...more,
   });
@@ -41,8 +41,8 @@ const list = async (query: string) =>
     nextCursor: string | null;
   };
 
-describe('a request to the orchestrator', () => {
-  it('is listed newest first, by state and cluster, page by page', async () => {
+describe('a capacity request', () => {
+  it('capacity requests are listed newest first, by state and cluster, page by page', async () => {
     for (const name of ['l1', 'l2', 'l3']) await open(name, { clusterId: 'cl_listed' });
     await answer('l2', 'deny');
     const ids = ({ resourceRequests }: { resourceRequests: CapacityRequestView[] }) =>
@@ -57,7 +57,7 @@ describe('a request to the orchestrator', () => {
     expect(refusal(bad)).toEqual([400, 'invalid_request']);
   });
 
-  it('is answered once: again by the same party is the same, otherwise a conflict, and the run is woken', async () => {
+  it('a capacity request is answered once and wakes its workflow, and any other answer is a conflict', async () => {
     await open('once');
     const granted = await answer('once', 'grant', { body: { reason: 'two were started' } });
     expect([granted.status, requestOf(granted)]).toMatchObject([
@@ -74,13 +74,13 @@ describe('a request to the orchestrator', () => {
     expect(requestOf(shown)).toEqual(requestOf(granted));
   });
 
-  it('gets one answer when two parties answer at once', async () => {
+  it('a capacity request that two parties answer concurrently has one answer', async () => {
     await open('race');
     const answers = await Promise.all([answer('race', 'grant'), answer('race', 'deny', { token: test.tokens.admin })]);
     expect(answers.map(({ status }) => status).sort((a, b) => a - b)).toEqual([200, 409]);
   });
 
-  it('cannot be answered when it is not there or its deadline is over', async () => {
+  it('a capacity request that does not exist or is past its deadline cannot be answered', async () => {
     expect(refusal(await answer('none', 'grant'))).toEqual([404, 'not_found']);
     expect((await test.call('GET', '/v1/resource-requests/rr_none_0', { token: test.tokens.admin })).status).toBe(404);
     await open('late');
@@ -94,33 +94,33 @@ describe('a request to the orchestrator', () => {
     expect(requestOf(shown).state).toBe('expired');
   });
 
-  it('keeps its answer when the run cannot be woken, and the log says so', async () => {
+  it('a capacity request keeps its answer when its workflow cannot be woken, and the failure is logged', async () => {
     await open('asleep');
     wakeFails = true;
     expect((await answer('asleep', 'grant')).status).toBe(200);
     wakeFails = false;
     expect(await findCapacityRequest(test.databases.resources, 'rr_asleep_0')).toMatchObject({ state: 'granted' });
-    await waitFor('a line in the log', () => test.log.some((line) => line.includes('scaling/asleep')));
+    await waitFor('the failure to be logged', () => test.log.some((line) => line.includes('scaling/asleep')));
   });
 
   it.each([
-    ['a reason without a word', { reason: '' }],
-    ['a book as the reason', { reason: 'x'.repeat(501) }],
-    ['a reason that is none', { reason: 7 }],
-    ['a NUL', { reason: 'a\0b' }],
-    ['a field that is not known', { amount: 7 }],
-  ])('refuses %s', async (_what, body) => {
+    ['an empty reason', { reason: '' }],
+    ['a reason of 501 characters', { reason: 'x'.repeat(501) }],
+    ['a number as the reason', { reason: 7 }],
+    ['a reason with a NUL character', { reason: 'a\0b' }],
+    ['an unknown field', { amount: 7 }],
+  ])('an answer to a capacity request is refused with %s', async (_what, body) => {
     expect(refusal(await answer('none', 'grant', { body }))).toEqual([400, 'invalid_request']);
   });
 
-  it('takes any text that can be stored as it is', async () => {
+  it('a reason with SQL, control characters or emoji is stored unchanged', async () => {
     const hostile = `'); drop table capacity_requests; -- \u001b[2J<script>\u202e${'🙈'.repeat(10)}`;
     await open('hostile', { reason: hostile });
     const denied = requestOf(await answer('hostile', 'deny', { body: { reason: hostile } }));
     expect(denied).toMatchObject({ reason: hostile, answerReason: hostile, state: 'denied' });
   });
 
-  it('is answered by orchestrators and admins only', async () => {
+  it('only orchestrators and admins can answer a capacity request', async () => {
     await open('roles');
     const agent = await test.register('not-an-orchestrator');
     for (const token of [test.tokens.viewer, test.tokens.enrolment, agent]) {

@@ -26,8 +26,8 @@ const inbox = async (id: string, token: string, waitSeconds: number): Promise<De
   return (body as { deliveries: DeliveryView[] }).deliveries;
 };
 
-describe('a cluster over HTTP', () => {
-  it('is formed, told to its members, seen by them alone, and dissolved', async () => {
+describe('formation over HTTP', () => {
+  it('a cluster is formed, announced to its members, visible to no other agent, and dissolved', async () => {
     const ids = ['m1', 'm2', 'm3'];
     const tokens = await Promise.all(ids.map((id) => test.register(id, { capabilities: ['translate'] })));
     const answer = await ask({ name: 'translators', requiredCapabilities: ['translate'] });
@@ -57,13 +57,13 @@ describe('a cluster over HTTP', () => {
     expect(body).toMatchObject({ cluster: { state: 'dissolved' } });
   });
 
-  it('that cannot be formed ends as refused, naming what is missing', async () => {
+  it('a formation without enough agents ends as refused and names the missing capability', async () => {
     const operation = operationOf(await ask({ name: 'impossible', requiredCapabilities: ['nobody-can'] }));
     expect(operation).toMatchObject({ state: 'refused', error: { code: 'insufficient_agents' } });
     expect(operation.error?.detail).toContain('nobody-can');
   });
 
-  it('takes an invited agent’s answer over HTTP and goes on at once', async () => {
+  it('a formation completes when the invited agents accept over HTTP', async () => {
     const ids = ['q1', 'q2', 'q3'];
     const properties = { capabilities: ['asked'], acceptance: 'ask' };
     const tokens = await Promise.all(ids.map((id) => test.register(id, properties)));
@@ -80,7 +80,7 @@ describe('a cluster over HTTP', () => {
     expect(operationOf(await asked).state).toBe('completed');
   });
 
-  it('says what the interval would do without doing it', async () => {
+  it('a dry run of the formation interval returns a result marked as a dry run', async () => {
     const { status, body } = await test.call('POST', '/v1/intervals/formation', {
       token: test.tokens.orchestrator,
       body: { dryRun: true },

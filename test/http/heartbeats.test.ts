@@ -29,7 +29,7 @@ async function flushesOf(metrics: ReturnType<typeof createMetrics>): Promise<{ c
 }
 
 describe('heartbeats', () => {
-  it('of 500 agents at once are few statements, and every one is answered', async () => {
+  it('concurrent heartbeats of 500 agents are written by at most two statements and all answered', async () => {
     const ids = await addAgents(databases.clusters, 500, {}, 'many');
     const metrics = createMetrics();
     const beats = batcher(metrics);
@@ -41,19 +41,19 @@ describe('heartbeats', () => {
     await beats.close();
   });
 
-  it('over HTTP of 500 agents at once are all answered by few statements', async () => {
+  it('concurrent heartbeats of 500 agents over HTTP are written by about one statement per window and all answered', async () => {
     const ids = await addAgents(databases.clusters, 500, {}, 'http');
     const startedAtMs = performance.now();
     const answers = await Promise.all(
       ids.map((id) => test.call('POST', `/v1/agents/${id}/heartbeat`, { token: test.tokens.admin, body: {} })),
     );
     expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]));
-    // One a window, however long the machine takes for 500 requests.
+    // One statement per window, however long the machine takes for 500 requests.
     const windows = (performance.now() - startedAtMs) / test.deps.request.config().heartbeatWindowMs;
     expect((await flushesOf(test.deps.request.metrics)).count).toBeLessThan(windows + 2);
   });
 
-  it('goes at once after quiet, and waits for the window after that', async () => {
+  it('the first heartbeat after a pause is written at once, and the next one waits for the window', async () => {
     const [id = ''] = await addAgents(databases.clusters, 1, {}, 'quiet');
     const beats = batcher();
     const startedAtMs = performance.now();
@@ -66,7 +66,7 @@ describe('heartbeats', () => {
     await beats.close();
   });
 
-  it('of one agent in one window are merged: what was said last of each field counts', async () => {
+  it("an agent's heartbeats of one window are merged, and the last value of each field counts", async () => {
     const [id = ''] = await addAgents(databases.clusters, 1, {}, 'merged');
     const metrics = createMetrics();
     const beats = batcher(metrics);
@@ -82,7 +82,7 @@ describe('heartbeats', () => {
     await beats.close();
   });
 
-  it('of an agent that is not known, or has left, get 404 and the advice to register again', async () => {
+  it('a heartbeat of an agent that has left gets 404 and the advice to register again', async () => {
     const token = await test.register('leaving');
     await sql`update agents set left_at = now() where id = 'leaving'`.execute(databases.clusters);
     const answer = await test.call('POST', '/v1/agents/leaving/heartbeat', { token, body: {} });
@@ -92,7 +92,7 @@ describe('heartbeats', () => {
     ]);
   });
 
-  it('that cannot be written fail all who wait for them, and the next ones go through', async () => {
+  it('heartbeats that cannot be written fail for all their callers, and later ones succeed', async () => {
     const [id = ''] = await addAgents(databases.clusters, 1, {}, 'failing');
     const beats = batcher();
     await sql`alter table agents rename to agents_away`.execute(databases.clusters);
@@ -103,7 +103,7 @@ describe('heartbeats', () => {
     await beats.close();
   });
 
-  it('that were accepted are written before the server closes', async () => {
+  it('accepted heartbeats are written before the server closes', async () => {
     const [id = ''] = await addAgents(databases.clusters, 1, {}, 'closing');
     const beats = batcher();
     await beats.beat(id, {});

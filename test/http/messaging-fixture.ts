@@ -5,9 +5,9 @@ import type { CommunicationSettings } from '../../src/config/index.js';
 import { openRoutes, routeAndDeliver } from '../../src/stores/communication/index.js';
 import type { Answer, TestApi } from './support.js';
 
-/** What tests of messages say again and again, over the API as anybody calls it. */
-export interface Mailing {
-  /** Every message as it was answered; the call itself must be accepted. */
+/** The calls that most tests of messaging make, over the HTTP API. */
+export interface MessagingCalls {
+  /** @returns one result per message. @throws when the call as a whole is refused. */
   send(token: string, ...messages: readonly Message[]): Promise<MessageResult[]>;
   receive(agentId: string, token: string, query?: string): Promise<DeliveryView[]>;
   /** @param what `ack`, `nack` or `extend`. */
@@ -17,17 +17,17 @@ export interface Mailing {
     what?: 'ack' | 'nack' | 'extend',
     more?: object,
   ): Promise<Answer>;
-  way(id: string, token?: string): Promise<MessageTrace>;
+  trace(id: string, token?: string): Promise<MessageTrace>;
   deadLetters(query?: string): Promise<DeadLetterView[]>;
-  /** Puts a cluster's routing table in force, as forming it does. Members with their roles. */
+  /** Writes a cluster's routing table, as its formation does. @param members roles by agent id. */
   route(clusterId: string, members: Readonly<Record<string, readonly string[]>>, epoch?: number): Promise<void>;
   tune(change: Partial<CommunicationSettings>): void;
 }
 
-/** A message with what most tests do not care about left out. */
+/** A message whose type and data have defaults. */
 export type Message = Omit<NewMessage, 'type' | 'data'> & { readonly type?: string; readonly data?: unknown };
 
-export function mailingOf(test: TestApi): Mailing {
+export function messagingOf(test: TestApi): MessagingCalls {
   return {
     send: async (token, ...messages) => {
       const body = { messages: messages.map((message) => ({ type: 'note', data: 1, ...message })) };
@@ -42,7 +42,7 @@ export function mailingOf(test: TestApi): Mailing {
     },
     settle: (token, { id, leaseToken }, what = 'ack', more = {}) =>
       test.call('POST', `/v1/deliveries/${id}/${what}`, { token, body: { leaseToken, ...more } }),
-    way: async (id, token = test.tokens.viewer) => {
+    trace: async (id, token = test.tokens.viewer) => {
       const answer = await test.call('GET', `/v1/messages/${id}`, { token });
       return (answer.body as { message: MessageTrace }).message;
     },
@@ -60,7 +60,7 @@ export function mailingOf(test: TestApi): Mailing {
   };
 }
 
-/** What the server knows of a fault and callers are not told. */
+/** The last internal error in the server's log, which answers do not contain. */
 export const failureOf = ({ log }: TestApi): string => log.findLast((line) => line.includes('request failed')) ?? '';
 
 export const idsOf = (deliveries: readonly DeliveryView[]): string[] => deliveries.map(({ message }) => message.id);
@@ -72,14 +72,14 @@ export const only = <Value>(values: readonly Value[]): Value => {
   return values[0] as Value;
 };
 
-/** An inbox that is read as server-sent events, with all that has come so far. */
+/** An inbox that is read as server-sent events, with everything received so far. */
 export interface TestStream {
   readonly status: number;
   readonly headers: Headers;
-  /** Of an answer that is no stream. */
+  /** The body of an answer that is not a stream. */
   readonly body: unknown;
   readonly deliveries: DeliveryView[];
-  /** The ids that the events themselves carry. */
+  /** The `id` fields of the events. */
   readonly eventIds: (string | undefined)[];
   readonly comments: string[];
   readonly isOver: () => boolean;
@@ -121,7 +121,7 @@ export async function openStream(
     for await (const chunk of response.body ?? []) parser.feed(decoder.decode(chunk, { stream: true }));
   };
   if (isStream) {
-    // Ended, cut and left are the same to a reader: there is no more.
+    // The reader treats an ended, a cut and an abandoned connection alike.
     void read()
       .catch(() => undefined)
       .finally(() => {

@@ -1,29 +1,29 @@
 import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { DeliveryView } from '../../src/contracts/inbox.js';
-import { failureOf, idsOf, mailingOf, only, type Mailing } from './messaging-fixture.js';
+import { failureOf, idsOf, messagingOf, only, type MessagingCalls } from './messaging-fixture.js';
 import { startTestApi, type Answer, type TestApi } from './support.js';
 
 let test: TestApi;
-let mail: Mailing;
+let messaging: MessagingCalls;
 beforeAll(async () => {
   test = await startTestApi();
-  mail = mailingOf(test);
+  messaging = messagingOf(test);
 });
 afterAll(() => test.stop());
 
 const refusal = ({ status, body }: Answer): [number, string] => [status, (body as { code: string }).code];
 
-describe('what is another agent’s is not there', () => {
+describe('resources of another agent', () => {
   let [a, b, sub, delivery, lease] = ['', '', '', '', ''];
   beforeAll(async () => {
     [a, b] = [await test.register('mine'), await test.register('yours')];
-    await mail.send(b, { id: 'private', to: { agent: 'yours' } });
-    const leased = only(await mail.receive('yours', b));
+    await messaging.send(b, { id: 'private', to: { agent: 'yours' } });
+    const leased = only(await messaging.receive('yours', b));
     [delivery, lease] = [leased.id, leased.leaseToken];
     const answer = await test.call('POST', '/v1/agents/yours/subscriptions', { token: b, body: { pattern: 'x' } });
     sub = (answer.body as { subscription: { id: string } }).subscription.id;
-    await mail.send(b, { id: 'broadcast', to: { topic: 'nobody' } });
+    await messaging.send(b, { id: 'broadcast', to: { topic: 'nobody' } });
   });
 
   const paths = (): readonly (readonly [string, string, unknown?])[] => [
@@ -41,35 +41,35 @@ describe('what is another agent’s is not there', () => {
     ['GET', '/v1/operations/op_none'],
   ];
 
-  it('whether or not it exists, with the right lease token as with a wrong one', async () => {
+  it("an agent gets 404 for another agent's messages, deliveries and subscriptions, also with a valid lease token", async () => {
     for (const [method, path, body] of paths()) {
       const answer = await test.call(method, path, { token: a, ...(body === undefined ? {} : { body }) });
       expect([method, path, ...refusal(answer)]).toEqual([method, path, 404, 'not_found']);
     }
-    // Nothing was changed by any of it.
+    // None of the calls changed anything.
     expect((await test.call('GET', '/v1/agents/yours/subscriptions', { token: b })).body).toMatchObject({
       subscriptions: [{ id: sub, pattern: 'x' }],
     });
-    expect((await mail.settle(b, { id: delivery, leaseToken: lease })).status).toBe(200);
+    expect((await messaging.settle(b, { id: delivery, leaseToken: lease })).status).toBe(200);
   });
 
-  it('in a refusal that says the same of what never was', async () => {
+  it("the 404 for another agent's message equals the one for a message that does not exist", async () => {
     const strip = ({ body }: Answer) => JSON.stringify(body).replaceAll(/private|no-such-one/g, 'X');
     const seen = await test.call('GET', '/v1/messages/private', { token: a });
     const never = await test.call('GET', '/v1/messages/no-such-one', { token: a });
     expect(strip(seen)).toBe(strip(never));
   });
 
-  it('also where both sent a message of the same id', async () => {
-    await mail.send(a, { id: 'private', to: { agent: 'mine' }, type: 'my-own' });
-    expect(await mail.way('private', a)).toMatchObject({ source: 'mine', type: 'my-own' });
-    expect(await mail.way('private', b)).toMatchObject({ source: 'yours' });
+  it('an agent that sent a message with the id of another sees only its own', async () => {
+    await messaging.send(a, { id: 'private', to: { agent: 'mine' }, type: 'my-own' });
+    expect(await messaging.trace('private', a)).toMatchObject({ source: 'mine', type: 'my-own' });
+    expect(await messaging.trace('private', b)).toMatchObject({ source: 'yours' });
     expect((await test.call('GET', '/v1/receipts/private', { token: a })).body).toMatchObject({
       receipt: { messageId: 'private', matched: 1, acked: 0 },
     });
   });
 
-  it('and dead letters are not for agents at all', async () => {
+  it('agents cannot list, replay or discard dead letters', async () => {
     expect(refusal(await test.call('GET', '/v1/dead-letters', { token: a }))).toEqual([403, 'forbidden']);
     for (const what of ['replay', 'discard']) {
       const answer = await test.call('POST', `/v1/dead-letters/dead_1/${what}`, { token: a });
@@ -78,8 +78,8 @@ describe('what is another agent’s is not there', () => {
   });
 });
 
-describe('an inbox belongs to who enrolled its agent', () => {
-  it('another enrolment token that tries its id changes neither its capabilities nor its inbox', async () => {
+describe('the inbox of an enrolled agent', () => {
+  it("registering an agent's id with another enrolment token changes neither its capabilities nor its inbox", async () => {
     const token = await test.register('guarded', { capabilities: ['sing'] });
     const { body } = await test.call('POST', '/v1/tokens', {
       token: test.tokens.admin,
@@ -89,17 +89,19 @@ describe('an inbox belongs to who enrolled its agent', () => {
     const steal = () =>
       test.call('POST', '/v1/agents', { token: stranger, body: { id: 'guarded', capabilities: ['steal'] } });
     expect(refusal(await steal())).toEqual([409, 'state_conflict']);
-    expect(only(await mail.send(test.tokens.admin, { to: { capability: 'sing' } }))).toMatchObject({ matched: 1 });
-    expect(only(await mail.send(test.tokens.admin, { to: { capability: 'steal' } }))).toMatchObject({ matched: 0 });
+    expect(only(await messaging.send(test.tokens.admin, { to: { capability: 'sing' } }))).toMatchObject({ matched: 1 });
+    expect(only(await messaging.send(test.tokens.admin, { to: { capability: 'steal' } }))).toMatchObject({
+      matched: 0,
+    });
     await test.call('DELETE', '/v1/agents/guarded', { token });
     expect((await steal()).status).toBe(409);
-    expect(only(await mail.send(test.tokens.admin, { to: { agent: 'guarded' } }))).toMatchObject({
+    expect(only(await messaging.send(test.tokens.admin, { to: { agent: 'guarded' } }))).toMatchObject({
       matched: 0,
       deadLetter: 'unknown_recipient',
     });
   });
 
-  it('is open when its agent is back, however closely it leaves and returns', async () => {
+  it('an inbox is open after its agent leaves and registers again concurrently', async () => {
     let token = await test.register('hasty');
     for (let round = 0; round < 10; round += 1) {
       const [, back] = await Promise.all([
@@ -109,24 +111,24 @@ describe('an inbox belongs to who enrolled its agent', () => {
       token = back;
       const { body } = await test.call('GET', '/v1/agents/hasty', { token: test.tokens.viewer });
       if ((body as { agent: { liveness: { state: string } } }).agent.liveness.state === 'left') continue;
-      const { id } = only(await mail.send(test.tokens.admin, { to: { agent: 'hasty' } }));
-      expect(idsOf(await mail.receive('hasty', token, '?max=100'))).toContain(id);
+      const { id } = only(await messaging.send(test.tokens.admin, { to: { agent: 'hasty' } }));
+      expect(idsOf(await messaging.receive('hasty', token, '?max=100'))).toContain(id);
     }
   });
 });
 
 describe('reach: cluster', () => {
-  beforeAll(() => mail.tune({ reach: 'cluster' }));
-  afterAll(() => mail.tune({ reach: 'fleet' }));
+  beforeAll(() => messaging.tune({ reach: 'cluster' }));
+  afterAll(() => messaging.tune({ reach: 'fleet' }));
 
-  it('lets agents write to those they share a cluster with, and topics; operators to all', async () => {
+  it('with reach "cluster", agents can write only to agents of their clusters and to topics, and operators to all', async () => {
     const [inside, near, far] = [
       await test.register('r-in', { capabilities: ['reach'] }),
       await test.register('r-near', { capabilities: ['reach'] }),
       await test.register('r-far', { capabilities: ['reach'] }),
     ];
-    await mail.route('cl_r1', { 'r-in': [], 'r-near': ['hand'] });
-    await mail.route('cl_r2', { 'r-far': ['hand'] });
+    await messaging.route('cl_r1', { 'r-in': [], 'r-near': ['hand'] });
+    await messaging.route('cl_r2', { 'r-far': ['hand'] });
     await test.call('POST', '/v1/topics', { token: inside, body: { name: 'reach.all' } });
     await test.call('POST', '/v1/agents/r-far/subscriptions', { token: far, body: { pattern: 'reach.*' } });
     const allowed = [
@@ -148,19 +150,21 @@ describe('reach: cluster', () => {
       { capability: 'reach', cluster: 'cl_r2' },
     ];
     for (const to of allowed) {
-      expect([to, only(await mail.send(inside, { to }))]).toMatchObject([to, { accepted: true, matched: 1 }]);
+      expect([to, only(await messaging.send(inside, { to }))]).toMatchObject([to, { accepted: true, matched: 1 }]);
     }
     for (const to of refused) {
-      const result = only(await mail.send(inside, { to }));
+      const result = only(await messaging.send(inside, { to }));
       expect([to, result]).toMatchObject([to, { accepted: false, error: { code: 'forbidden' } }]);
     }
-    expect(only(await mail.send(test.tokens.orchestrator, { to: { agent: 'r-far' } }))).toMatchObject({ matched: 1 });
-    expect((await mail.receive('r-far', far)).length).toBe(2);
-    expect((await mail.receive('r-near', near)).length).toBe(4);
+    expect(only(await messaging.send(test.tokens.orchestrator, { to: { agent: 'r-far' } }))).toMatchObject({
+      matched: 1,
+    });
+    expect((await messaging.receive('r-far', far)).length).toBe(2);
+    expect((await messaging.receive('r-near', near)).length).toBe(4);
   });
 });
 
-describe('what the settings turned off', () => {
+describe('messaging that the settings turn off', () => {
   const attempts = (token: string, agentId: string) =>
     Promise.all(
       [
@@ -180,21 +184,21 @@ describe('what the settings turned off', () => {
       ),
     );
 
-  it('is refused with capability_disabled, and mail that is there can still be read and acked', async () => {
+  it('sending without communication_management gets capability_disabled, and stored deliveries can still be acked', async () => {
     const token = await test.register('off-1');
-    await mail.send(test.tokens.admin, { to: { agent: 'off-1' } });
+    await messaging.send(test.tokens.admin, { to: { agent: 'off-1' } });
     const { capabilities } = test.deps.request.config();
     test.configure({ capabilities: ['cluster_management'] });
     for (const who of [token, test.tokens.orchestrator, test.tokens.admin]) {
       const outcomes = await attempts(who, 'off-1');
       expect(new Set(outcomes.map(String))).toEqual(new Set(['403,capability_disabled']));
     }
-    const delivery = only(await mail.receive('off-1', token));
-    expect((await mail.settle(token, delivery)).status).toBe(200);
+    const delivery = only(await messaging.receive('off-1', token));
+    expect((await messaging.settle(token, delivery)).status).toBe(200);
     test.configure({ capabilities });
   });
 
-  it('is refused with relationship_refused to the party that is not listed, and to no other', async () => {
+  it('sending gets relationship_refused for exactly the parties that relationships does not list', async () => {
     const token = await test.register('off-2');
     const { relationships } = test.deps.request.config();
     for (const [listed, refused, taken] of [
@@ -203,14 +207,16 @@ describe('what the settings turned off', () => {
     ] as const) {
       test.configure({ relationships: [listed] });
       expect(new Set((await attempts(refused, 'off-2')).map(String))).toEqual(new Set(['403,relationship_refused']));
-      expect(only(await mail.send(taken, { to: { agent: 'off-2' } }))).toMatchObject({ accepted: true });
-      expect(only(await mail.send(test.tokens.admin, { to: { agent: 'off-2' } }))).toMatchObject({ accepted: true });
+      expect(only(await messaging.send(taken, { to: { agent: 'off-2' } }))).toMatchObject({ accepted: true });
+      expect(only(await messaging.send(test.tokens.admin, { to: { agent: 'off-2' } }))).toMatchObject({
+        accepted: true,
+      });
     }
     test.configure({ relationships });
   });
 });
 
-/** Texts that have broken other systems, some of them too long. */
+/** Texts that often break parsers, queries or logs, some of them too long. */
 const hostile: readonly string[] = [
   '',
   ' ',
@@ -275,14 +281,14 @@ describe('hostile values in every field', () => {
   let round = 0;
   beforeAll(async () => {
     token = await test.register('target');
-    await mail.route('cl_h', { target: ['r'] });
-    mail.tune({ maxUnacked: 1000 });
+    await messaging.route('cl_h', { target: ['r'] });
+    messaging.tune({ maxUnacked: 1000 });
   });
-  /** All that is in the inbox, acked: what shares a partition key comes one after the other. */
+  /** Acks and returns everything in the inbox. Deliveries with one partition key can only be leased one after the other. */
   const emptied = async (): Promise<DeliveryView[]> => {
     const all: DeliveryView[] = [];
     for (;;) {
-      const received = await mail.receive('target', token, '?max=1000');
+      const received = await messaging.receive('target', token, '?max=1000');
       if (received.length === 0) return all;
       all.push(...received);
       const acks = received.map(({ id, leaseToken }) => ({ id, leaseToken }));
@@ -291,14 +297,16 @@ describe('hostile values in every field', () => {
     }
   };
 
-  /** The inbox takes mail and gives it: nothing that was sent has stuck in it. */
+  /** Asserts that the inbox still accepts and delivers: no earlier message blocks it. */
   const isAlive = async (): Promise<void> => {
     const id = `alive-${(round += 1)}`;
-    expect(only(await mail.send(test.tokens.admin, { id, to: { agent: 'target' } }))).toMatchObject({ matched: 1 });
+    expect(only(await messaging.send(test.tokens.admin, { id, to: { agent: 'target' } }))).toMatchObject({
+      matched: 1,
+    });
     expect(idsOf(await emptied())).toContain(id);
   };
 
-  /** Tries all values side by side, as many callers would. */
+  /** Tries all values concurrently. @returns the status of each. @throws on a status of 500 or above. */
   const withEach = (attempt: (value: unknown) => Promise<{ readonly status: number }>): Promise<number[]> =>
     Promise.all(
       strange.map(async (value) => {
@@ -325,7 +333,7 @@ describe('hostile values in every field', () => {
     ['to.capability', (value) => ({ ...whole, id: undefined, to: { capability: value } })],
     ['data as a key', (value) => ({ ...whole, id: undefined, data: { [String(value)]: value } })],
   ];
-  it.each(places)('%s of a message', async (_where, make) => {
+  it.each(places)('hostile values in the field %s of a message get 202 or 400', async (_where, make) => {
     const seen = await withEach((value) =>
       test.call('POST', '/v1/messages', { token: test.tokens.admin, body: { messages: [make(value)] } }),
     );
@@ -333,10 +341,10 @@ describe('hostile values in every field', () => {
     await isAlive();
   });
 
-  it('a message’s data comes out as it went in', async () => {
+  it('hostile values as message data are delivered unchanged', async () => {
     const values = strange.filter((value) => typeof value !== 'string' || !/[\0\p{Surrogate}]/u.test(value));
     const messages = values.map((data, index) => ({ id: `data-${index}`, to: { agent: 'target' }, data }));
-    await mail.send(test.tokens.admin, ...messages);
+    await messaging.send(test.tokens.admin, ...messages);
     expect((await emptied()).map(({ message }) => message.data)).toEqual(values);
   });
 
@@ -368,7 +376,7 @@ describe('hostile values in every field', () => {
     ['POST', '/v1/requests', (value) => ({ type: value, name: value })],
   ];
   for (const [method, path, make] of bodies) {
-    it(`${method} ${path} ${JSON.stringify(make('…'))}`, async () => {
+    it(`hostile values in the body cause no server error: ${method} ${path} ${JSON.stringify(make('…'))}`, async () => {
       const bearer = path.includes('deliveries') ? token : test.tokens.admin;
       const seen = await withEach((value) => test.call(method, path, { token: bearer, body: make(value) }));
       expect(seen).toHaveLength(strange.length);
@@ -398,10 +406,10 @@ describe('hostile values in every field', () => {
     ['GET', (value) => `/v1/agents/target/inbox?waitSeconds=0&max=1&${value}=1`],
   ];
   for (const [method, make] of targets) {
-    it(`${method} ${make('…')}`, async () => {
+    it(`hostile values in the URL cause no server error: ${method} ${make('…')}`, async () => {
       const seen = await withEach(async (value) => {
         const text = String(value).slice(0, 1000);
-        // A lone surrogate cannot be written in a URL; as the bytes that some clients send it can.
+        // A URL cannot hold a lone surrogate, so its UTF-8 bytes are sent, as some clients do.
         const path = make(/\p{Surrogate}/u.test(text) ? '%ED%A0%80' : encodeURIComponent(text));
         return { status: await plain(method, path) };
       });
@@ -410,7 +418,7 @@ describe('hostile values in every field', () => {
     });
   }
 
-  /** Without the check against the document: `..` and the like make other paths. */
+  /** A call that is not checked against the endpoint table: `..` and the like make other paths. */
   const plain = async (method: string, path: string): Promise<number> => {
     const response = await fetch(`${test.url}${path}`, {
       method,
@@ -420,7 +428,7 @@ describe('hostile values in every field', () => {
     return response.status;
   };
 
-  it('leave the tables as they were made', async () => {
+  it('hostile values drop no table', async () => {
     const { rows } = await sql<{ n: number }>`
       select count(*) as n from information_schema.tables where table_name in
       ('messages', 'deliveries', 'delivery_history', 'dead_letters', 'topics', 'subscriptions', 'inboxes')`.execute(

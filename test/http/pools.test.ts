@@ -53,7 +53,7 @@ const quotas = (body: object, cluster = clusterId) =>
 const quotasOf = ({ body }: Answer) => (body as { quotas: QuotasView }).quotas;
 
 describe('a pool', () => {
-  it('is what was put last, is listed by name page by page, and is gone when it is deleted', async () => {
+  it('a pool can be replaced, listed by name page by page, and deleted', async () => {
     await put('llm-a', { tpm: 1000, rpm: 10 }, { labels: { provider: `<script>\u202e'"` } });
     await put('llm-b', { tpm: 1 });
     expect((await put('llm-a', { tpm: 2000.5 })).body).toMatchObject({
@@ -74,21 +74,21 @@ describe('a pool', () => {
 
   it.each([
     ['a negative amount', '{"capacity": {"tpm": -1}}'],
-    ['an amount as text', '{"capacity": {"tpm": "NaN"}}'],
-    ['no amount', '{"capacity": {"tpm": null}}'],
+    ['a text as the amount', '{"capacity": {"tpm": "NaN"}}'],
+    ['null as the amount', '{"capacity": {"tpm": null}}'],
     ['an infinite amount', '{"capacity": {"tpm": 1e999}}'],
-    ['an absurd amount', '{"capacity": {"tpm": 1e13}}'],
-    ['a hostile name', `{"capacity": {"'; drop table pools; --": 1}}`],
-    ['a prototype', '{"capacity": {"__proto__": 1}}'],
+    ['an amount above the limit', '{"capacity": {"tpm": 1e13}}'],
+    ['SQL as a resource name', `{"capacity": {"'; drop table pools; --": 1}}`],
+    ['__proto__ as a resource name', '{"capacity": {"__proto__": 1}}'],
     ['no capacity', '{"labels": {}}'],
-    ['nothing to share', '{"capacity": {}}'],
-  ])('refuses %s', async (_what, text) => {
+    ['an empty capacity', '{"capacity": {}}'],
+  ])('a pool with %s is refused', async (_what, text) => {
     const answer = await test.call('PUT', '/v1/pools/bad', { token: test.tokens.admin, text });
     expect(refusal(answer)).toEqual([400, 'invalid_request']);
     expect((await test.call('GET', '/v1/pools/bad', { token: test.tokens.admin })).status).toBe(404);
   });
 
-  it('cannot be shrunk or deleted under its grants, by whatever name its resource goes', async () => {
+  it('a pool cannot be deleted or shrink below its held amounts, also for a resource named constructor', async () => {
     await put('held', { tpm: 100, constructor: 100 });
     const body = { clusterId, amounts: [{ pool: 'held', resource: 'constructor', amount: 60 }], leaseSeconds: 600 };
     await test.call('POST', '/v1/grants', { token: member, body });
@@ -106,8 +106,8 @@ describe('a pool', () => {
   });
 });
 
-describe('a grant', () => {
-  it('is taken once for a request id, extended, and given back', async () => {
+describe('an allocation', () => {
+  it('an allocation is made once per request id, can be extended, and returns its amount when released', async () => {
     await put('llm-g', { tpm: 100 });
     const first = takenOf(await take('llm-g', 40, { requestId: 'g-1' }));
     expect(first).toMatchObject({ requestId: 'g-1', state: 'granted', grants: [{ amount: 40, state: 'held' }] });
@@ -127,7 +127,7 @@ describe('a grant', () => {
     expect((await poolOf('llm-g')).resources['tpm']?.used).toBe(0);
   });
 
-  it('is taken back when its lease is over', async () => {
+  it('an allocation returns to its pool when its lease expires', async () => {
     await put('llm-l', { tpm: 100 });
     const [grant] = takenOf(await take('llm-l', 40, { leaseSeconds: 1 })).grants;
     const ended = await waitFor('the end of the lease', async () => {
@@ -141,7 +141,7 @@ describe('a grant', () => {
     expect(grantOf(await onGrant(grant?.id, 'release')).state).toBe('expired');
   });
 
-  it('that is too large takes nothing, and says of what there is too little', async () => {
+  it('an allocation that does not fit takes nothing and names the shortage', async () => {
     await put('llm-s', { tpm: 100 });
     expect(takenOf(await take('llm-s', 101))).toMatchObject({
       state: 'short',
@@ -151,7 +151,7 @@ describe('a grant', () => {
     expect((await poolOf('llm-s')).resources['tpm']?.used).toBe(0);
   });
 
-  it('never over-commits a pool that many ask for at once, and the ledger agrees', async () => {
+  it('concurrent allocations never exceed the pool, and the ledger has the same sum', async () => {
     await put('llm-r', { tpm: 100 });
     const answers = await Promise.all(Array.from({ length: 30 }, () => take('llm-r', 7)));
     const states = answers.map((answer) => takenOf(answer).state);
@@ -171,7 +171,7 @@ describe('a grant', () => {
     expect((await test.call('GET', '/v1/ledger', { token: test.tokens.orchestrator })).status).toBe(403);
   });
 
-  it('of a cluster is not there for agents that are no members', async () => {
+  it("a cluster's allocations get 404 from agents that are not its members", async () => {
     await put('llm-p', { tpm: 100 });
     const [grant] = takenOf(await take('llm-p', 1)).grants;
     expect(refusal(await take('llm-p', 1, { token: stranger }))).toEqual([404, 'not_found']);
@@ -184,17 +184,17 @@ describe('a grant', () => {
   });
 
   it.each([
-    ['nothing', 0],
-    ['less than nothing', -1],
-    ['next to nothing', 1e-9],
-    ['an absurd amount', 1e13],
+    ['0', 0],
+    ['-1', -1],
+    ['a billionth', 1e-9],
+    ['more than the limit', 1e13],
     ['a text', '5'],
-  ])('of %s is refused', async (_what, amount) => {
+  ])('an allocation of %s is refused', async (_what, amount) => {
     await put('llm-x', { tpm: 100 });
     expect(refusal(await take('llm-x', amount))).toEqual([400, 'invalid_request']);
   });
 
-  it('of a pool, resource or cluster that is not there is refused, and so is the same pool twice', async () => {
+  it('an allocation from an unknown pool, for an unknown cluster, or with a repeated resource is refused', async () => {
     await put('llm-x', { tpm: 100 });
     const token = test.tokens.orchestrator;
     expect(refusal(await take('llm-none', 1))).toEqual([404, 'not_found']);
@@ -206,7 +206,7 @@ describe('a grant', () => {
 });
 
 describe('quotas', () => {
-  it('bound what a cluster holds in all pools together, and cannot be below it', async () => {
+  it('a quota limits what a cluster holds in all pools, and cannot be set below that', async () => {
     const own = await fleet.clusterOf('quoted');
     const mine = { token: own.member, cluster: own.clusterId };
     await put('llm-q1', { tpm: 100 });
@@ -222,7 +222,7 @@ describe('quotas', () => {
     const low = await quotas({ quotas: { tpm: 29 }, weight: 5 }, own.clusterId);
     expect(refusal(low)).toEqual([409, 'state_conflict']);
     expect(detailOf(low)).toContain('30 is held');
-    // A refusal changed nothing, and a weight alone leaves the quotas.
+    // The refused call changed nothing, and a call with only a weight keeps the quotas.
     expect(quotasOf(await quotas({ weight: 3 }, own.clusterId))).toMatchObject({
       weight: 3,
       resources: [{ quota: 50, held: 30 }],
@@ -233,7 +233,7 @@ describe('quotas', () => {
     expect((await test.call('GET', path, { token: stranger })).status).toBe(404);
   });
 
-  it('go with the cluster that was dissolved, and no others', async () => {
+  it('the quotas of a dissolved cluster are deleted, and those of other clusters stay', async () => {
     const own = await fleet.clusterOf('parting');
     await put('llm-parting', { tpm: 100 });
     await quotas({ quotas: { tpm: 50, rpm: 5 } }, own.clusterId);
@@ -249,7 +249,7 @@ describe('quotas', () => {
     expect((await read(clusterId)).resources).toContainEqual({ resource: 'rpm', quota: 5, held: 0 });
   });
 
-  it('are refused for clusters that are not there or gone, and where they make no sense', async () => {
+  it('a quota is refused for an unknown or dissolved cluster and with invalid values', async () => {
     const gone = await fleet.clusterOf('gone');
     await fleet.dissolve(gone.clusterId);
     expect(refusal(await quotas({ weight: 2 }, 'cl_none'))).toEqual([404, 'not_found']);

@@ -21,12 +21,12 @@ const ask = (request: object, call: Call = {}, query = '') =>
 const rows = async (): Promise<number> =>
   (await sql<{ n: number }>`select count(*) as n from operations`.execute(test.databases.clusters)).rows[0]?.n ?? 0;
 
-/** A workflow that Temporal knows and that nothing works on: its task queue has no worker. */
+/** Whether Temporal has the workflow. It makes no progress: its task queue has no worker. */
 const isStarted = async (id: string): Promise<boolean> =>
   (await test.deps.operations.client.progress(`formation/${id}`))?.running === true;
 
 describe('POST /v1/requests', () => {
-  it('stores the operation, starts its workflow and answers 202 with where to look', async () => {
+  it('a request stores its operation, starts its workflow and gets 202 with the location of the operation', async () => {
     const answer = await ask(body('first'));
     const operation = operationOf(answer);
     expect(answer.status).toBe(202);
@@ -45,7 +45,7 @@ describe('POST /v1/requests', () => {
     expect(await isStarted(operation.id)).toBe(true);
   });
 
-  it('is one operation for the same key and body, whatever the order of its fields', async () => {
+  it('requests with one idempotency key and one body are one operation, in any order of fields', async () => {
     const headers = { 'idempotency-key': 'nightly' };
     const first = operationOf(await ask(body('keyed', { weight: 2 }), { headers }));
     const again = await ask({ weight: 2, requiredCapabilities: ['c'], name: 'keyed', type: 'FORMATION' }, { headers });
@@ -54,14 +54,14 @@ describe('POST /v1/requests', () => {
     expect([other.status, codeOf(other)]).toEqual([409, 'idempotency_conflict']);
   });
 
-  it('keeps the keys of two tokens apart', async () => {
+  it('one idempotency key used with two tokens makes two operations', async () => {
     const headers = { 'idempotency-key': 'shared word' };
     const mine = operationOf(await ask(body('mine'), { headers }));
     const theirs = operationOf(await ask(body('mine'), { headers, token: test.tokens.admin }));
     expect(theirs.id).not.toBe(mine.id);
   });
 
-  it('makes one row of 50 identical requests at once', async () => {
+  it('50 identical concurrent requests store one operation', async () => {
     const before = await rows();
     const answers = await Promise.all(
       Array.from({ length: 50 }, () => ask(body('together', { requestId: 'together-1' }))),
@@ -71,12 +71,12 @@ describe('POST /v1/requests', () => {
     expect(await rows()).toBe(before + 1);
   });
 
-  it('waits for the end when asked, and answers 200 with it', async () => {
+  it('a request that waits gets 200 when its operation ends', async () => {
     const id = 'awaited-1';
     const asked = ask(body('awaited', { requestId: id }), {}, '?wait=20');
-    await waitFor('the row', () => findOperation(test.databases.clusters, id));
+    await waitFor('the operation to be stored', () => findOperation(test.databases.clusters, id));
     const endedAtMs = performance.now();
-    const error = { code: 'insufficient_agents', detail: 'nobody can c' };
+    const error = { code: 'insufficient_agents', detail: 'no agent has c' };
     await endOperation(test.databases.clusters, id, { state: 'refused', event: 'formation.refused', error });
     const answer = await asked;
     expect(performance.now() - endedAtMs).toBeLessThan(1000);
@@ -86,12 +86,12 @@ describe('POST /v1/requests', () => {
     expect([again.status, operationOf(again).state]).toEqual([200, 'refused']);
   });
 
-  it('answers 202 when the wait is over first', async () => {
+  it('a request whose wait ends before its operation gets 202', async () => {
     const answer = await ask(body('slow'), {}, '?wait=1');
     expect([answer.status, operationOf(answer).state]).toEqual([202, 'running']);
   });
 
-  it('lets an agent ask and follow its own request, and not take over another’s id', async () => {
+  it('an agent can make and read its own request, and cannot use the request id of another party', async () => {
     const token = await test.register('asker');
     const operation = operationOf(await ask(body('by an agent', { requestId: 'agents-own' }), { token }));
     expect(operation.requestedBy).toBe('agent:asker');
@@ -101,7 +101,7 @@ describe('POST /v1/requests', () => {
     expect([taken.status, codeOf(taken)]).toEqual([409, 'idempotency_conflict']);
   });
 
-  it('refuses what the settings turned off, and writes nothing', async () => {
+  it('a request that the settings turn off is refused and not stored', async () => {
     const before = await rows();
     const token = await test.register('outsider');
     const settings = test.deps.request.config();
@@ -117,7 +117,7 @@ describe('POST /v1/requests', () => {
   });
 });
 
-/** A port that nothing listens on. */
+/** A port without a listener. */
 const freePort = (): Promise<number> =>
   new Promise((resolve) => {
     const server = createServer().listen(0, '127.0.0.1', () => {
@@ -126,8 +126,8 @@ const freePort = (): Promise<number> =>
     });
   });
 
-describe('while Temporal is away', () => {
-  it('says 503, keeps the request, and the sweep starts it afterwards', async () => {
+describe('while Temporal is unreachable', () => {
+  it('a request made while Temporal is unreachable gets 503, is stored, and is started by the sweep later', async () => {
     const nowhere = new Client({ connection: Connection.lazy({ address: `127.0.0.1:${await freePort()}` }) });
     const client = createClusterManagerClient(nowhere, test.deps.operations.client.managerId);
     const away = await startTestApi({ databases: test.databases, client });
@@ -145,7 +145,7 @@ describe('while Temporal is away', () => {
     expect(operationOf(await test.call('GET', '/v1/operations/kept-1', { token: test.tokens.viewer })).state).toBe(
       'running',
     );
-    // Ten seconds old, as if they had passed.
+    // As if more than ten seconds had passed.
     await sql`update operations set created_at = created_at - interval '11 seconds' where id = 'kept-1'`.execute(
       test.databases.clusters,
     );
@@ -155,7 +155,7 @@ describe('while Temporal is away', () => {
 });
 
 describe('operations', () => {
-  it('are listed newest first, page by page, none twice and none left out', async () => {
+  it('operations are listed newest first, page by page, each once', async () => {
     const made: string[] = [];
     for (let index = 0; index < 5; index += 1) made.push(operationOf(await ask(body(`page ${index}`))).id);
     const seen: string[] = [];
@@ -171,7 +171,7 @@ describe('operations', () => {
     expect(seen.length).toBe(await rows());
   });
 
-  it('show finished steps, and undone ones', async () => {
+  it('an operation shows its completed and its undone steps', async () => {
     const { id } = operationOf(await ask(body('steps')));
     for (const step of ['identifyAgents', 'defineCluster', 'undo:defineCluster']) {
       await sql`insert into operation_steps (operation_id, step, attempt, started_at, result)
@@ -186,7 +186,7 @@ describe('operations', () => {
     ]);
   });
 
-  it('can be cancelled while they run, and not after', async () => {
+  it('an operation can be cancelled while it runs, and not after it ended', async () => {
     const { id } = operationOf(await ask(body('to cancel')));
     const cancel = () => test.call('POST', `/v1/operations/${id}/cancel`, { token: test.tokens.orchestrator });
     expect((await cancel()).status).toBe(202);
@@ -195,7 +195,7 @@ describe('operations', () => {
     expect([late.status, codeOf(late)]).toEqual([409, 'operation_ended']);
   });
 
-  it('answer 404 when there is none', async () => {
+  it('an unknown operation gets 404', async () => {
     expect((await test.call('GET', '/v1/operations/op_none', { token: test.tokens.viewer })).status).toBe(404);
   });
 });
@@ -209,7 +209,7 @@ describe('clusters', () => {
   const dissolve = (id: string, call: Call = {}) =>
     test.call('DELETE', `/v1/clusters/${id}`, { token: test.tokens.orchestrator, ...call });
 
-  it('are shown and listed by id', async () => {
+  it('clusters are listed by id, page by page, and shown one by one', async () => {
     for (const id of ['cl_b', 'cl_a', 'cl_c']) await addCluster(id, 'active');
     const list = async (query: string) =>
       (await test.call('GET', `/v1/clusters?${query}`, { token: test.tokens.viewer })).body as {
@@ -225,7 +225,7 @@ describe('clusters', () => {
     expect((await test.call('GET', '/v1/clusters/cl_none', { token: test.tokens.viewer })).status).toBe(404);
   });
 
-  it('are dissolved by one operation however often it is asked for', async () => {
+  it('repeated requests to dissolve a cluster are one operation', async () => {
     await addCluster('cl_end', 'active');
     const first = operationOf(await dissolve('cl_end', { body: { drainSeconds: 0 } }));
     expect(first).toMatchObject({ id: 'op_dissolve_cl_end', type: 'DISSOLUTION', clusterId: 'cl_end' });
@@ -234,14 +234,14 @@ describe('clusters', () => {
     expect((await test.deps.operations.client.progress('dissolution/cl_end'))?.running).toBe(true);
   });
 
-  it('can be dissolved again when the first try failed', async () => {
+  it('a cluster can be dissolved again after the first dissolution was cancelled', async () => {
     await addCluster('cl_retry', 'active');
     const { id } = operationOf(await dissolve('cl_retry'));
     await endOperation(test.databases.clusters, id, { state: 'cancelled', event: 'formation.cancelled' });
     expect(operationOf(await dissolve('cl_retry')).id).toBe('op_dissolve_cl_retry_2');
   });
 
-  it('cannot be dissolved while they form or after they ended', async () => {
+  it('a forming or failed cluster cannot be dissolved', async () => {
     await addCluster('cl_forming', 'forming');
     await addCluster('cl_failed', 'failed');
     for (const id of ['cl_forming', 'cl_failed']) {
@@ -252,8 +252,8 @@ describe('clusters', () => {
   });
 });
 
-describe('the whole', () => {
-  it('is told by status, events, health and figures', async () => {
+describe('the state of the manager', () => {
+  it('status, events, health, metrics and the OpenAPI document are served', async () => {
     const { viewer } = test.tokens;
     const { body: status } = await test.call('GET', '/v1/status', { token: viewer });
     expect(status).toMatchObject({

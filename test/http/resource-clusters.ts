@@ -2,7 +2,7 @@ import { createTestDatabases } from '../support/database.js';
 import { startTestWorker } from '../support/worker.js';
 import { startTestApi, type TestApi } from './support.js';
 
-/** The API with a worker behind it, and what tests of resources need again and again. */
+/** The API with a worker behind it, and the clusters that tests of resources need. */
 export interface ResourceApi {
   readonly test: TestApi;
   /** Forms a cluster of three agents. @returns its id, and the token of its first member. */

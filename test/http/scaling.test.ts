@@ -27,7 +27,7 @@ afterAll(async () => {
   await databases?.drop();
 });
 
-/** A cluster of three of its own kind of agents, with some to spare; -1 where one is there already. */
+/** A cluster of three agents with its own capability. @param spare further free agents; -1 when one exists already. */
 async function clusterOf(name: string, spare = 0): Promise<string> {
   await addAgents(databases.clusters, 3 + spare, { capabilities: [name] }, name);
   const { clusterId } = await worker.manager.formCluster({
@@ -64,7 +64,7 @@ const decide = (id: string, clusterId: string, sentence = 'Stays.') =>
   });
 
 describe('scaling a cluster over HTTP', () => {
-  it('grows it, and explains the decision with everything it followed from', async () => {
+  it('a cluster grows to the requested size, and its decision is shown with the facts behind it', async () => {
     const clusterId = await clusterOf('grow', 1);
     const answer = await scale(clusterId, { desired: 4, reason: 'a rush' }, { query: '?wait=30' });
     const operation = operationOf(answer);
@@ -83,7 +83,7 @@ describe('scaling a cluster over HTTP', () => {
     });
   });
 
-  it('shows the last score of the cluster, with its parts, and none before anybody looked', async () => {
+  it('the latest stability score of a cluster is shown with its parts, and none before the first assessment', async () => {
     const clusterId = await clusterOf('scored');
     const cluster = `/v1/clusters/${clusterId}`;
     expect(await read(`${cluster}/score`)).toEqual({ clusterId, scores: [] });
@@ -99,13 +99,21 @@ describe('scaling a cluster over HTTP', () => {
     });
   });
 
-  it('tells why a score is not known, and never shows it as a number', async () => {
+  it('an unknown stability score is shown as null with its reason', async () => {
     const clusterId = await clusterOf('unscored');
     const parts = { a: null, m: null, l: null, d: null, b: null };
-    const row = { clusterId, atMs: Date.now(), score: null, parts, caps: [], assumed: [], unknown: 'nobody looked' };
+    const row = {
+      clusterId,
+      atMs: Date.now(),
+      score: null,
+      parts,
+      caps: [],
+      assumed: [],
+      unknown: 'no assessment yet',
+    };
     await saveScores(databases.resources, [row]);
     const { scores } = await read<{ scores: ScoreView[] }>(`/v1/clusters/${clusterId}/score`);
-    expect(scores).toMatchObject([{ score: null, parts, unknown: 'nobody looked' }]);
+    expect(scores).toMatchObject([{ score: null, parts, unknown: 'no assessment yet' }]);
     for (const count of ['0', '1001', 'x']) {
       const answer = await test.call('GET', `/v1/clusters/${clusterId}/score?count=${count}`, {
         token: test.tokens.viewer,
@@ -114,7 +122,7 @@ describe('scaling a cluster over HTTP', () => {
     }
   });
 
-  it('is the same operation for the same key, also when the cluster is gone, and a conflict with another body', async () => {
+  it('a scaling request repeated with its key returns the first operation, also after the cluster was dissolved', async () => {
     const clusterId = await clusterOf('again');
     const first = operationOf(await scale(clusterId, { desired: 3 }, { key: 'k', query: '?wait=30' }));
     expect(refusal(await scale(clusterId, { desired: 4 }, { key: 'k' }))).toEqual([409, 'idempotency_conflict']);
@@ -126,9 +134,9 @@ describe('scaling a cluster over HTTP', () => {
     expect(refusal(await scale(clusterId, { desired: 3 }, { key: 'other' }))).toEqual([409, 'state_conflict']);
   });
 
-  it('is refused at once for clusters that are not there or not active, and nothing is written', async () => {
+  it('scaling an unknown or forming cluster is refused and not stored', async () => {
     expect(refusal(await scale('cl_nowhere', { requestId: 'nowhere' }))).toEqual([404, 'not_found']);
-    // Nobody answers its invitations, so it stays forming.
+    // No agent answers its invitation, so the cluster stays forming.
     await addAgents(databases.clusters, 3, { capabilities: ['asked'], acceptance: 'ask' }, 'asked');
     const body = { type: 'FORMATION', requestId: 'forming', name: 'asked', requiredCapabilities: ['asked'] };
     await test.call('POST', '/v1/requests', { token: test.tokens.orchestrator, body });
@@ -145,7 +153,7 @@ describe('scaling a cluster over HTTP', () => {
     for (const id of ['nowhere', 'early']) expect(await findOperation(databases.clusters, id)).toBeUndefined();
   });
 
-  it('is not for agents, by either door', async () => {
+  it('agents cannot scale a cluster, neither by its scale path nor by a request', async () => {
     const clusterId = await clusterOf('closed');
     const token = await test.register('member-of-nothing');
     expect(refusal(await scale(clusterId, {}, { token }))).toEqual([403, 'forbidden']);
@@ -156,21 +164,21 @@ describe('scaling a cluster over HTTP', () => {
   it.each([
     ['a size of 0', { desired: 0 }, 'desired'],
     ['a negative size', { desired: -3 }, 'desired'],
-    ['half a member', { desired: 3.5 }, 'desired'],
-    ['a size as text', { desired: '4' }, 'desired'],
-    ['an absurd size', { desired: 1e12 }, 'desired'],
+    ['a size of 3.5', { desired: 3.5 }, 'desired'],
+    ['a text as the size', { desired: '4' }, 'desired'],
+    ['a size above the limit', { desired: 1e12 }, 'desired'],
     ['a negative soak', { soakSeconds: -1 }, 'soakSeconds'],
     ['an empty reason', { reason: '' }, 'reason'],
-    ['a book as the reason', { reason: 'x'.repeat(501) }, 'reason'],
-    ['a field that is not known', { size: 4 }, 'size'],
+    ['a reason of 501 characters', { reason: 'x'.repeat(501) }, 'reason'],
+    ['an unknown field', { size: 4 }, 'size'],
     ['another cluster', { clusterId: 'cl_other' }, 'clusterId'],
-  ])('refuses %s', async (_what, body, where) => {
+  ])('a scaling request with %s is refused', async (_what, body, where) => {
     const answer = await scale('cl_any', body);
     expect(refusal(answer)).toEqual([400, 'invalid_request']);
     expect((answer.body as { errors: { path: string }[] }).errors[0]?.path).toBe(where);
   });
 
-  it('shows decisions and scores to members only, page by page, whatever their text holds', async () => {
+  it("a cluster's decisions and scores are shown to its members only, and hostile text in them unchanged", async () => {
     const own = await test.register('member', { capabilities: ['private'] });
     const clusterId = await clusterOf('private', -1);
     const token = await test.register('stranger');
@@ -191,10 +199,10 @@ describe('scaling a cluster over HTTP', () => {
     expect((await test.call('GET', '/v1/decisions/dec_none', { token: own })).status).toBe(404);
   });
 
-  it('waits for the orchestrator, and goes on at once when it grants', async () => {
+  it('a scaling operation that waits for a capacity request continues at once when it is granted', async () => {
     const clusterId = await clusterOf('short');
     const accepted = operationOf(await scale(clusterId, { desired: 4, grantSeconds: 600 }));
-    const request = await waitFor('a request', async () => {
+    const request = await waitFor('the capacity request', async () => {
       const query = `?state=open&clusterId=${clusterId}`;
       return (await read<{ resourceRequests: CapacityRequestView[] }>(`/v1/resource-requests${query}`))
         .resourceRequests[0];
@@ -208,8 +216,8 @@ describe('scaling a cluster over HTTP', () => {
     expect(granted.body).toMatchObject({
       resourceRequest: { state: 'granted', answerReason: 'one more was started' },
     });
-    // Its deadline is minutes away: it was woken.
-    const ended = await waitFor('the end', async () => {
+    // The deadline is ten minutes away, so only the grant can have woken the workflow.
+    const ended = await waitFor('the operation to end', async () => {
       const { operation } = await read<{ operation: OperationView }>(`/v1/operations/${accepted.id}`);
       return operation.endedAt !== null && operation;
     });

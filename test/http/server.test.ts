@@ -102,7 +102,7 @@ describe('the server', () => {
     expect(await everySeconds()).toEqual([300]);
 
     const polled = fetch(`${url}/v1/agents/s1/inbox?waitSeconds=60`, { headers: { authorization: `Bearer ${token}` } });
-    await waitFor('the server to be noted', async () => (await servers()) === 1);
+    await waitFor('the server to register itself', async () => (await servers()) === 1);
     server.child.kill('SIGTERM');
     const answer = await polled;
     expect([answer.status, await answer.json()]).toEqual([200, { deliveries: [] }]);
@@ -122,7 +122,7 @@ describe('the server', () => {
     expect(await everySeconds()).toEqual([66]);
     settings(77);
     server.child.kill('SIGHUP');
-    await waitFor('the schedule to follow', async () => (await everySeconds())[0] === 77);
+    await waitFor('the Schedule to change', async () => (await everySeconds())[0] === 77);
     settings('"often"');
     expect(await (await apply()).json()).toMatchObject({ status: 422, code: 'invalid_configuration' });
     server.child.kill('SIGHUP');
@@ -151,7 +151,7 @@ describe('the server', () => {
 
   it('logs that it waits for services that cannot be reached, and stops waiting on a signal', async () => {
     const server = start({ TEMPORAL_ADDRESS: '127.0.0.1:9' });
-    await waitFor('it to say that it waits', () => server.output().includes('waiting for a service'), {
+    await waitFor('the wait to be logged', () => server.output().includes('waiting for a service'), {
       timeoutMs: 25_000,
     });
     expect(server.output()).toContain('Temporal at 127.0.0.1:9');

@@ -27,7 +27,7 @@ export interface Answer {
 export interface Call {
   readonly token?: string | undefined;
   readonly body?: unknown;
-  /** Sent as it is, instead of `body`. */
+  /** Sent unchanged in place of `body`. */
   readonly text?: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal;
@@ -49,19 +49,19 @@ export interface TestApi {
   /** What the API logged, one JSON line each. */
   readonly log: string[];
   configure(change: Partial<ManagerConfig>): void;
-  /** A call whose answer must be what the OpenAPI document says of the route, field by field. */
+  /** Calls the API. @throws when the answer differs from its description in the endpoint table. */
   call(method: string, path: string, call?: Call): Promise<Answer>;
-  /** Registers an agent and gives its token. */
+  /** Registers an agent. @returns its token. */
   register(id: string, more?: object): Promise<string>;
   stop(): Promise<void>;
 }
 
-/** The API over real databases and a real Temporal server, listening on a port of its own. No worker: what is started stays running. */
+/** The API over real databases and a real Temporal server, on its own port. There is no worker, so workflows stay running. */
 export async function startTestApi(
   options: {
     readonly databases?: TestDatabases;
     readonly client?: ClusterManagerClient;
-    /** In place of the settings file's own, from the start on. */
+    /** Replaces these settings of the settings file. */
     readonly communication?: Partial<ManagerConfig['communication']>;
     readonly streamPingMs?: number;
   } = {},
@@ -187,7 +187,7 @@ function schemaOf(method: string, path: string, status: number, type: string): z
   return response.contentType === undefined ? response.body : undefined;
 }
 
-/** The body must fit, and hold nothing that the schema does not name. */
+/** @throws when the body does not match the schema or has fields that the schema does not name. */
 function refuseOther(what: string, schema: z.ZodType, body: unknown): void {
   const parsed = schema.safeParse(body);
   if (!parsed.success) throw new Error(`${what} is not as described: ${parsed.error.message}\n${JSON.stringify(body)}`);

@@ -26,7 +26,7 @@ const statusOn = async (api: TestApi, token: string): Promise<number> =>
   (await api.call('GET', '/v1/status', { token })).status;
 
 describe('tokens', () => {
-  it('show their secret once, and never in the list', async () => {
+  it('the secret of a token is shown once, and never in the list', async () => {
     const { token, secret } = await create({ role: 'viewer', name: 'wall' });
     expect(await statusOn(test, secret)).toBe(200);
     const { body } = await test.call('GET', '/v1/tokens', { token: test.tokens.admin });
@@ -35,33 +35,35 @@ describe('tokens', () => {
     expect(test.log.join('')).not.toContain(secret);
   });
 
-  it('are dead within a second of their revocation, on every server', async () => {
+  it('a revoked token is rejected by every server within a second', async () => {
     const { token, secret } = await create({ role: 'viewer', name: 'short' });
-    await waitFor('both to remember it', async () => {
+    await waitFor('both servers to cache the token', async () => {
       expect([await statusOn(test, secret), await statusOn(other, secret)]).toEqual([200, 200]);
       return test.deps.request.principals.has(secret) && other.deps.request.principals.has(secret);
     });
     expect((await test.call('DELETE', `/v1/tokens/${token.id}`, { token: test.tokens.admin })).status).toBe(204);
     const revokedAtMs = performance.now();
     expect(await statusOn(test, secret)).toBe(401);
-    await waitFor('the other server to know', async () => (await statusOn(other, secret)) === 401, { timeoutMs: 3000 });
+    await waitFor('the other server to reject the token', async () => (await statusOn(other, secret)) === 401, {
+      timeoutMs: 3000,
+    });
     expect(performance.now() - revokedAtMs).toBeLessThan(1250);
     expect((await test.call('DELETE', `/v1/tokens/${token.id}`, { token: test.tokens.admin })).status).toBe(404);
   });
 
-  it('end when they expire', async () => {
+  it('a token is rejected after it expires', async () => {
     const { token, secret } = await create({ role: 'viewer', name: 'expiring', expiresInSeconds: 600 });
     await waitFor(
-      'it to be remembered',
+      'the token to be cached',
       async () => (await statusOn(test, secret)) === 200 && test.deps.request.principals.has(secret),
     );
     await sql`update tokens set expires_at = now() where id = ${token.id}`.execute(test.databases.clusters);
     const endedAtMs = performance.now();
-    await waitFor('it to end', async () => (await statusOn(test, secret)) === 401, { timeoutMs: 3000 });
+    await waitFor('the token to be rejected', async () => (await statusOn(test, secret)) === 401, { timeoutMs: 3000 });
     expect(performance.now() - endedAtMs).toBeLessThan(1250);
   });
 
-  it('that are unknown are refused with 429 after 20 failures of an address, others go on', async () => {
+  it('an address gets 429 for unknown tokens after 20 failures, and valid tokens and other addresses are not affected', async () => {
     test.configure({ behindProxy: true });
     const from = { 'x-forwarded-for': '203.0.113.7' };
     const attempt = (token: string, headers = from) => test.call('GET', '/v1/status', { token, headers });

@@ -4,14 +4,14 @@ import { pruneMessages } from '../../src/maintenance/message-cleaner.js';
 import { expireMessagesAndSubscriptions } from '../../src/maintenance/message-expirer.js';
 import type { NewSubscription, NewTopic, SubscriptionView, TopicView } from '../../src/contracts/topics.js';
 import { waitFor } from '../support/wait-for.js';
-import { codeOf, idsOf, mailingOf, only, type Mailing } from './messaging-fixture.js';
+import { codeOf, idsOf, messagingOf, only, type MessagingCalls } from './messaging-fixture.js';
 import { startTestApi, type Answer, type TestApi } from './support.js';
 
 let test: TestApi;
-let mail: Mailing;
+let messaging: MessagingCalls;
 beforeAll(async () => {
   test = await startTestApi();
-  mail = mailingOf(test);
+  messaging = messagingOf(test);
 });
 afterAll(() => test.stop());
 
@@ -29,9 +29,9 @@ const subscriptions = async (agentId: string): Promise<SubscriptionView[]> => {
   return (answer.body as { subscriptions: SubscriptionView[] }).subscriptions;
 };
 const publish = async (name: string, id: string, more: object = {}) =>
-  only(await mail.send(test.tokens.orchestrator, { id, to: { topic: name }, ...more }));
+  only(await messaging.send(test.tokens.orchestrator, { id, to: { topic: name }, ...more }));
 const refusal = (answer: Answer): [number, string] => [answer.status, codeOf(answer)];
-/** A registered agent with a subscription. */
+/** Registers an agent with a subscription. @returns the agent's token. */
 const listener = async (agentId: string, wanted: NewSubscription): Promise<string> => {
   const token = await test.register(agentId);
   const answer = await subscribe(agentId, token, wanted);
@@ -40,7 +40,7 @@ const listener = async (agentId: string, wanted: NewSubscription): Promise<strin
 };
 
 describe('a topic', () => {
-  it('is created once; the same again changes nothing, another under its name is a conflict', async () => {
+  it('a topic is created once, repeating it changes nothing, and other settings under its name are a conflict', async () => {
     const topic: NewTopic = { name: 'made.once', retention: { keep: 'count', count: 3 } };
     const first = await create(topic);
     expect(first.status).toBe(201);
@@ -65,7 +65,7 @@ describe('a topic', () => {
     ]);
   });
 
-  it('is listed by name, page by page, and shown with its subscribers', async () => {
+  it('topics are listed by name, page by page, and shown with their subscribers', async () => {
     for (const name of ['zz.a', 'zz.b', 'zz.c']) await create({ name });
     await listener('shown', { pattern: 'zz.*', queueGroup: 'team' });
     const first = await test.call('GET', '/v1/topics?limit=200', { token: test.tokens.viewer });
@@ -86,14 +86,14 @@ describe('a topic', () => {
     ['an empty token', 'a..b', 'name'],
     ['a space', 'a b', 'name'],
     ['eleven tokens', Array.from({ length: 11 }, () => 'a').join('.'), 'name'],
-    ['nothing', '', 'name'],
-  ])('refuses a name with %s', async (_what, name, where) => {
+    ['no characters', '', 'name'],
+  ])('a topic name with %s is refused', async (_what, name, where) => {
     const answer = await create({ name });
     expect(refusal(answer)).toEqual([400, 'invalid_request']);
     expect((answer.body as { errors: { path: string }[] }).errors[0]?.path).toBe(where);
   });
 
-  it('is deleted by its owner and by operators only', async () => {
+  it('a topic can be deleted only by its owner and by operators', async () => {
     const [owner, other] = [await test.register('owner'), await test.register('not-owner')];
     await create({ name: 'owned' }, owner);
     expect(refusal(await test.call('DELETE', '/v1/topics/owned', { token: other }))).toEqual([403, 'forbidden']);
@@ -107,7 +107,7 @@ describe('a topic', () => {
     expect((await test.call('DELETE', '/v1/topics/owned', { token: test.tokens.admin })).status).toBe(200);
   });
 
-  it('that drains lets what is on its way arrive, takes nothing new, and is gone after the last ack', async () => {
+  it('a draining topic delivers its open messages, accepts no new ones, and is deleted after the last ack', async () => {
     await create({ name: 'draining' });
     const token = await listener('drained', { pattern: 'draining' });
     await publish('draining', 'last-word');
@@ -119,33 +119,33 @@ describe('a topic', () => {
     expect(await topicOf('draining')).toMatchObject({ state: 'draining', pending: 1 });
     expect(await publish('draining', 'too-late')).toMatchObject({ matched: 0, deadLetter: 'unknown_topic' });
     expect(refusal(await create({ name: 'draining' }))).toEqual([409, 'state_conflict']);
-    const delivery = only(await mail.receive('drained', token));
+    const delivery = only(await messaging.receive('drained', token));
     expect(delivery.message).toMatchObject({ id: 'last-word', topic: 'draining' });
     await expireMessagesAndSubscriptions(test.maintenance);
     expect(await topicOf('draining')).toMatchObject({ state: 'draining' });
-    await mail.settle(token, delivery);
+    await messaging.settle(token, delivery);
     await expireMessagesAndSubscriptions(test.maintenance);
     expect((await test.call('GET', '/v1/topics/draining', { token })).status).toBe(404);
     expect((await create({ name: 'draining' })).status).toBe(201);
   });
 
-  it('that is deleted by force makes dead letters of what is on its way', async () => {
+  it('deleting a topic by force turns its open deliveries into dead letters', async () => {
     await create({ name: 'forced', retention: { keep: 'last' } });
     const tokens = [await listener('forced-1', { pattern: 'forced' }), await listener('forced-2', { pattern: '*' })];
     await publish('forced', 'cut-off');
-    const held = only(await mail.receive('forced-1', tokens[0] ?? ''));
+    const held = only(await messaging.receive('forced-1', tokens[0] ?? ''));
     const answer = await test.call('DELETE', '/v1/topics/forced?mode=force', { token: test.tokens.admin });
     expect(answer.body).toEqual({ name: 'forced', state: 'deleted', deadLettered: 2 });
-    expect(refusal(await mail.settle(tokens[0] ?? '', held))).toEqual([409, 'stale_lease']);
-    expect(await mail.receive('forced-2', tokens[1] ?? '')).toEqual([]);
+    expect(refusal(await messaging.settle(tokens[0] ?? '', held))).toEqual([409, 'stale_lease']);
+    expect(await messaging.receive('forced-2', tokens[1] ?? '')).toEqual([]);
     await test.call('DELETE', '/v1/agents/forced-2', { token: test.tokens.admin });
-    const letters = await mail.deadLetters('?reason=topic_deleted');
+    const letters = await messaging.deadLetters('?reason=topic_deleted');
     expect(letters.map(({ recipient }) => String(recipient)).sort()).toEqual(['forced-1', 'forced-2']);
   });
 });
 
 describe('publishing', () => {
-  it('reaches those whose pattern takes the topic, each once, and never its sender', async () => {
+  it('a published message is delivered once to each agent with a matching pattern, except its sender', async () => {
     for (const name of ['orders.eu.created', 'orders.us.created', 'orders']) await create({ name });
     const patterns: Readonly<Record<string, readonly string[]>> = {
       exact: ['orders.eu.created'],
@@ -160,11 +160,13 @@ describe('publishing', () => {
       tokens.set(id, await test.register(id));
       for (const pattern of wanted) await subscribe(id, tokens.get(id) ?? '', { pattern });
     }
-    const result = only(await mail.send(tokens.get('all') ?? '', { id: 'eu-1', to: { topic: 'orders.eu.created' } }));
+    const result = only(
+      await messaging.send(tokens.get('all') ?? '', { id: 'eu-1', to: { topic: 'orders.eu.created' } }),
+    );
     expect(result).toEqual({ id: 'eu-1', accepted: true, matched: 4 });
     const reached: string[] = [];
     for (const [id, token] of tokens) {
-      const received = await mail.receive(id, token);
+      const received = await messaging.receive(id, token);
       if (received.length > 0) reached.push(id);
       expect(received.length).toBeLessThanOrEqual(1);
     }
@@ -172,7 +174,7 @@ describe('publishing', () => {
     for (const id of tokens.keys()) await test.call('DELETE', `/v1/agents/${id}`, { token: test.tokens.admin });
   });
 
-  it('to a queue group reaches one of it, taken in turns, beside everybody without a group', async () => {
+  it('a published message is delivered to one agent of each queue group in turn and to every subscriber without a group', async () => {
     await create({ name: 'jobs' });
     const plain = await listener('plain', { pattern: 'jobs' });
     const group = new Map<string, string>();
@@ -182,10 +184,10 @@ describe('publishing', () => {
       expect(await publish('jobs', `job-${index}`)).toMatchObject({ matched: 3 });
     }
     const all = Array.from({ length: 12 }, (_, index) => `job-${index}`);
-    expect(idsOf(await mail.receive('plain', plain, '?max=50'))).toEqual(all);
-    expect(idsOf(await mail.receive('auditor', audit, '?max=50'))).toEqual(all);
+    expect(idsOf(await messaging.receive('plain', plain, '?max=50'))).toEqual(all);
+    expect(idsOf(await messaging.receive('auditor', audit, '?max=50'))).toEqual(all);
     const shares: string[][] = [];
-    for (const [id, token] of group) shares.push(idsOf(await mail.receive(id, token, '?max=50')));
+    for (const [id, token] of group) shares.push(idsOf(await messaging.receive(id, token, '?max=50')));
     expect(shares.flat().sort()).toEqual(all.sort());
     for (const share of shares) expect(share.length).toBeGreaterThan(1);
   });
@@ -199,35 +201,35 @@ describe('retention', () => {
   const late = async (agentId: string, wanted: NewSubscription) => {
     const token = await test.register(agentId);
     const { retained } = subscribed(await subscribe(agentId, token, wanted));
-    return { retained, token, received: idsOf(await mail.receive(agentId, token, '?max=100')) };
+    return { retained, token, received: idsOf(await messaging.receive(agentId, token, '?max=100')) };
   };
 
-  it('none: who comes late gets nothing, and what nobody took is a dead letter', async () => {
+  it('with retention none, a late subscriber gets nothing, and a message without subscribers is a dead letter', async () => {
     await retaining({ keep: 'none' }, 'keep.none', 1);
     expect(await late('late-none', { pattern: 'keep.none' })).toMatchObject({ retained: 0, received: [] });
-    expect(only((await mail.deadLetters()).filter(({ messageId }) => messageId === 'keep.none-1'))).toMatchObject({
+    expect(only((await messaging.deadLetters()).filter(({ messageId }) => messageId === 'keep.none-1'))).toMatchObject({
       reason: 'no_subscriber',
     });
   });
 
-  it('last: who comes late gets the last value, once', async () => {
+  it('with retention last, a late subscriber gets the last message once', async () => {
     await retaining({ keep: 'last' }, 'keep.last');
     expect(await topicOf('keep.last')).toMatchObject({ retained: 1 });
     const { token, ...first } = await late('late-last', { pattern: 'keep.last' });
     expect(first).toEqual({ retained: 1, received: ['keep.last-4'] });
     expect(subscribed(await subscribe('late-last', token, { pattern: 'keep.last' }))).toMatchObject({ retained: 0 });
     expect(subscribed(await subscribe('late-last', token, { pattern: 'keep.*' }))).toMatchObject({ retained: 0 });
-    expect((await mail.deadLetters()).filter(({ messageId }) => messageId.startsWith('keep.last'))).toEqual([]);
+    expect((await messaging.deadLetters()).filter(({ messageId }) => messageId.startsWith('keep.last'))).toEqual([]);
   });
 
-  it('count: the last so many, oldest first', async () => {
+  it('with retention count, a late subscriber gets that many of the last messages, oldest first', async () => {
     await retaining({ keep: 'count', count: 2 }, 'keep.count');
     expect((await late('late-count', { pattern: 'keep.count' })).received).toEqual(['keep.count-3', 'keep.count-4']);
   });
 
-  it('duration: what is young enough', async () => {
+  it('with retention duration, a late subscriber gets only messages younger than that', async () => {
     await retaining({ keep: 'duration', seconds: 1 }, 'keep.duration', 1);
-    await waitFor('it to be too old', async () => {
+    await waitFor('the retained message to be deleted', async () => {
       await pruneMessages(test.maintenance);
       return (await topicOf('keep.duration')).retained === 0;
     });
@@ -235,7 +237,7 @@ describe('retention', () => {
     expect((await late('late-duration', { pattern: 'keep.duration' })).received).toEqual(['young']);
   });
 
-  it('is delivered to a wildcard from all topics it takes, and not where it is not asked for or shared', async () => {
+  it('retained messages of all matching topics go to a wildcard subscriber, unless it opted out or is in a queue group', async () => {
     await retaining({ keep: 'last' }, 'multi.a', 2);
     await retaining({ keep: 'last' }, 'multi.b', 2);
     expect((await late('late-multi', { pattern: 'multi.*' })).received).toEqual(['multi.a-2', 'multi.b-2']);
@@ -243,39 +245,39 @@ describe('retention', () => {
     expect((await late('late-group', { pattern: 'multi.*', queueGroup: 'g' })).received).toEqual([]);
   });
 
-  it('is not given from a topic that drains', async () => {
+  it('retained messages of a draining topic are not delivered to new subscribers', async () => {
     await retaining({ keep: 'last' }, 'drains.kept', 1);
     const token = await listener('drains-1', { pattern: 'drains.kept' });
     await test.call('DELETE', '/v1/topics/drains.kept', { token: test.tokens.admin });
     expect(await late('late-drains', { pattern: 'drains.*' })).toMatchObject({ retained: 0, received: [] });
     expect(await late('late-drains-2', { pattern: 'drains.kept' })).toMatchObject({ retained: 0, received: [] });
-    expect(await mail.receive('drains-1', token)).toHaveLength(1);
+    expect(await messaging.receive('drains-1', token)).toHaveLength(1);
   });
 });
 
 describe('access lists', () => {
-  it('say who may publish: the named agents, members of the named clusters, and operators', async () => {
+  it('only listed agents, members of listed clusters and operators can publish to a topic', async () => {
     const [named, member, stranger] = [
       await test.register('pub-named'),
       await test.register('pub-member'),
       await test.register('pub-stranger'),
     ];
-    await mail.route('cl_pub', { 'pub-member': [] });
+    await messaging.route('cl_pub', { 'pub-member': [] });
     await create({ name: 'acl.pub', publish: { agents: ['pub-named'], clusters: ['cl_pub'] } });
     const reader = await listener('acl-reader', { pattern: 'acl.pub' });
     const to = { topic: 'acl.pub' };
     const results = [];
     for (const [index, token] of [named, member, stranger, test.tokens.orchestrator].entries()) {
-      results.push(only(await mail.send(token, { id: `acl-${index}`, to })));
+      results.push(only(await messaging.send(token, { id: `acl-${index}`, to })));
     }
     expect(results.map(({ accepted }) => accepted)).toEqual([true, true, false, true]);
     expect(results[2]).toMatchObject({ error: { code: 'forbidden' } });
-    expect(idsOf(await mail.receive('acl-reader', reader))).toEqual(['acl-0', 'acl-1', 'acl-3']);
-    await mail.route('cl_pub', { 'acl-reader': [] }, 2);
-    expect(only(await mail.send(member, { id: 'acl-9', to }))).toMatchObject({ error: { code: 'forbidden' } });
+    expect(idsOf(await messaging.receive('acl-reader', reader))).toEqual(['acl-0', 'acl-1', 'acl-3']);
+    await messaging.route('cl_pub', { 'acl-reader': [] }, 2);
+    expect(only(await messaging.send(member, { id: 'acl-9', to }))).toMatchObject({ error: { code: 'forbidden' } });
   });
 
-  it('say who may subscribe, also to those whose wildcard is older than the topic', async () => {
+  it('only listed agents can receive from a topic, also by a wildcard older than the topic', async () => {
     const early = await listener('early-bird', { pattern: 'secret.>' });
     const listed = await listener('listed', { pattern: 'secret.*' });
     await create({
@@ -284,29 +286,29 @@ describe('access lists', () => {
       retention: { keep: 'last' },
     });
     expect(await publish('secret.plans', 'plan-1')).toMatchObject({ matched: 1 });
-    expect(await mail.receive('early-bird', early)).toEqual([]);
-    expect(idsOf(await mail.receive('listed', listed))).toEqual(['plan-1']);
+    expect(await messaging.receive('early-bird', early)).toEqual([]);
+    expect(idsOf(await messaging.receive('listed', listed))).toEqual(['plan-1']);
     expect(refusal(await subscribe('early-bird', early, { pattern: 'secret.plans' }))).toEqual([403, 'forbidden']);
-    // What is retained does not come by another pattern either.
+    // Retained messages are not delivered by another pattern either.
     expect(subscribed(await subscribe('early-bird', early, { pattern: '*.plans' }))).toMatchObject({ retained: 0 });
-    expect(await mail.receive('early-bird', early)).toEqual([]);
-    // Nor by the hand of an operator who subscribes it.
+    expect(await messaging.receive('early-bird', early)).toEqual([]);
+    // Nor when an operator subscribes the agent.
     const byOperator = await subscribe('early-bird', test.tokens.orchestrator, { pattern: 'secret.plans' });
     expect(refusal(byOperator)).toEqual([403, 'forbidden']);
   });
 
-  it('follow the membership of the clusters they name', async () => {
+  it('the access list of a topic follows the membership of its clusters', async () => {
     const token = await listener('joins-later', { pattern: 'members.*' });
     await create({ name: 'members.only', subscribe: { agents: [], clusters: ['cl_members'] } });
     expect(await publish('members.only', 'mo-1')).toMatchObject({ matched: 0, deadLetter: 'no_subscriber' });
-    await mail.route('cl_members', { 'joins-later': [] });
+    await messaging.route('cl_members', { 'joins-later': [] });
     expect(await publish('members.only', 'mo-2')).toMatchObject({ matched: 1 });
-    expect(idsOf(await mail.receive('joins-later', token))).toEqual(['mo-2']);
+    expect(idsOf(await messaging.receive('joins-later', token))).toEqual(['mo-2']);
   });
 });
 
 describe('a subscription', () => {
-  it('is made once, listed, and ended by its id', async () => {
+  it('a repeated subscription is the same one, and ends by its id', async () => {
     const token = await test.register('s-once');
     const first = subscribed(await subscribe('s-once', token, { pattern: 'a.b' }));
     const again = subscribed(await subscribe('s-once', token, { pattern: 'a.b' }));
@@ -320,14 +322,14 @@ describe('a subscription', () => {
     expect(await subscriptions('s-once')).toHaveLength(1);
   });
 
-  it('of an agent that is not there is refused', async () => {
+  it('a subscription of an unknown agent is refused', async () => {
     const answer = await subscribe('nobody-here', test.tokens.admin, { pattern: 'a' });
     expect(refusal(answer)).toEqual([404, 'not_found']);
     const listed = await test.call('GET', '/v1/agents/nobody-here/subscriptions', { token: test.tokens.admin });
     expect(refusal(listed)).toEqual([404, 'not_found']);
   });
 
-  it('to a topic with all its subscribers is refused, also when many come at once', async () => {
+  it('a subscription above max_subscribers is refused, also under concurrent subscriptions', async () => {
     await create({ name: 'tight', maxSubscribers: 2 });
     const ids = Array.from({ length: 8 }, (_, index) => `tight-${index}`);
     const tokens = await Promise.all(ids.map((id) => test.register(id)));
@@ -338,12 +340,12 @@ describe('a subscription', () => {
     );
     const { subscribers } = await topicOf('tight');
     expect(subscribers).toHaveLength(2);
-    // One of the two again is no third.
+    // Repeating one of the two subscriptions is allowed.
     const inside = subscribers[0]?.agentId ?? '';
     expect((await subscribe(inside, tokens[ids.indexOf(inside)] ?? '', { pattern: 'tight' })).status).toBe(201);
   });
 
-  it('rests while its agent’s lease is lapsed, goes on when the agent is back, and ends after the grace', async () => {
+  it("a subscription is suspended while its agent's lease has expired, resumes on a heartbeat, and ends after the grace", async () => {
     await create({ name: 'leased' });
     const { leaseSeconds } = test.deps.request.config();
     test.configure({ leaseSeconds: 1 });
@@ -355,30 +357,30 @@ describe('a subscription', () => {
       return (await subscriptions('lapses'))[0]?.suspended ?? false;
     };
     expect(await publish('leased', 'le-1')).toMatchObject({ matched: 1 });
-    await waitFor('the lease to lapse', isSuspended);
+    await waitFor('the lease to expire', isSuspended);
     expect(await publish('leased', 'le-2')).toMatchObject({ matched: 0, deadLetter: 'no_subscriber' });
     expect((await topicOf('leased')).subscribers).toMatchObject([{ agentId: 'lapses', suspended: true }]);
-    // Within its grace it is only suspended.
+    // Within the grace it is only suspended.
     await expireMessagesAndSubscriptions(test.maintenance);
     await test.call('POST', '/v1/agents/lapses/heartbeat', { token, body: {} });
     expect(await isSuspended()).toBe(false);
     expect(await publish('leased', 'le-3')).toMatchObject({ matched: 1 });
-    expect(idsOf(await mail.receive('lapses', token))).toEqual(['le-1', 'le-3']);
+    expect(idsOf(await messaging.receive('lapses', token))).toEqual(['le-1', 'le-3']);
 
     test.configure({ leaseSeconds: 1 });
     await test.call('POST', '/v1/agents/lapses/heartbeat', { token, body: {} });
     test.configure({ leaseSeconds });
-    await waitFor('the lease to lapse again', isSuspended);
-    mail.tune({ subscriptionGraceSeconds: 0 });
+    await waitFor('the lease to expire again', isSuspended);
+    messaging.tune({ subscriptionGraceSeconds: 0 });
     await expireMessagesAndSubscriptions(test.maintenance);
-    mail.tune({ subscriptionGraceSeconds: 120 });
+    messaging.tune({ subscriptionGraceSeconds: 120 });
     expect(await subscriptions('lapses')).toEqual([]);
     await test.call('POST', '/v1/agents/lapses/heartbeat', { token, body: {} });
     await follow();
     expect(await publish('leased', 'le-4')).toMatchObject({ matched: 0 });
   });
 
-  it('ends when its agent leaves', async () => {
+  it('a subscription ends when its agent leaves', async () => {
     const token = await listener('s-leaves', { pattern: 'x.y' });
     await test.call('DELETE', '/v1/agents/s-leaves', { token });
     const back = await test.register('s-leaves');
@@ -386,12 +388,15 @@ describe('a subscription', () => {
     expect(answer.body).toEqual({ subscriptions: [] });
   });
 
-  it.each(['a..b', '>.a', 'a.>.b', 'a b', '**', 'a*', ''])('refuses the pattern "%s"', async (pattern) => {
-    const token = await test.register('s-bad');
-    expect(refusal(await subscribe('s-bad', token, { pattern }))).toEqual([400, 'invalid_request']);
-  });
+  it.each(['a..b', '>.a', 'a.>.b', 'a b', '**', 'a*', ''])(
+    'a subscription to the invalid pattern "%s" is refused',
+    async (pattern) => {
+      const token = await test.register('s-bad');
+      expect(refusal(await subscribe('s-bad', token, { pattern }))).toEqual([400, 'invalid_request']);
+    },
+  );
 
-  it('of a queue group hands its waiting mail to another of the group when its agent leaves', async () => {
+  it('open deliveries of a queue group are re-addressed to another of its agents when one leaves', async () => {
     await create({ name: 'handed' });
     const [one, two] = [
       await listener('h-1', { pattern: 'handed', queueGroup: 'g' }),
@@ -399,9 +404,9 @@ describe('a subscription', () => {
     ];
     for (const id of ['ha-1', 'ha-2', 'ha-3', 'ha-4']) await publish('handed', id);
     await test.call('DELETE', '/v1/agents/h-1', { token: one });
-    expect(idsOf(await mail.receive('h-2', two, '?max=10')).sort()).toEqual(['ha-1', 'ha-2', 'ha-3', 'ha-4']);
-    const ways = await Promise.all(['ha-1', 'ha-2', 'ha-3', 'ha-4'].map((id) => mail.way(id)));
-    const moved = ways.filter(({ hops }) => hops.some(({ what }) => what === 're_addressed'));
+    expect(idsOf(await messaging.receive('h-2', two, '?max=10')).sort()).toEqual(['ha-1', 'ha-2', 'ha-3', 'ha-4']);
+    const traces = await Promise.all(['ha-1', 'ha-2', 'ha-3', 'ha-4'].map((id) => messaging.trace(id)));
+    const moved = traces.filter(({ hops }) => hops.some(({ what }) => what === 're_addressed'));
     expect(moved.length).toBeGreaterThan(0);
     for (const { hops, deliveries } of moved) {
       expect(hops.map(({ what, recipient }) => [what, recipient])).toEqual([
