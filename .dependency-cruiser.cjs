@@ -58,8 +58,8 @@ const rooms = {
     types: ['workflows'],
   },
   agent: {
-    sentence: 'agent imports contracts, zod and eventsource-parser, and nothing else',
-    packages: ['zod', 'eventsource-parser'],
+    sentence: 'agent imports contracts, zod, uuid and eventsource-parser, and nothing else',
+    packages: ['zod', 'uuid', 'eventsource-parser'],
     rooms: ['contracts'],
   },
   http: {

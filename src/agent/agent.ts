@@ -2,14 +2,14 @@ import { heartbeat, type Heartbeat, type Readiness } from '../contracts/agents.j
 import { invalidRequest, ManagerError } from '../contracts/errors.js';
 import { problemsOf } from '../contracts/formation.js';
 import { keepRegistered } from './connection/registration.js';
-import { createContext, type AgentContext } from './context.js';
-import type { AgentEvents, AgentStatus } from './events.js';
+import { createContext } from './context.js';
+import type { AgentEvents, AgentStatus, KnownCluster } from './events.js';
 import type { InvitationHandler, MessageHandler } from './handlers.js';
 import { createDispatcher } from './inbox/dispatch.js';
 import { consumeInbox } from './inbox/inbox-consumer.js';
-import { createMembershipSync } from './messaging/membership-sync.js';
-import { createMemberships, type KnownCluster } from './messaging/memberships.js';
+import { createMembershipSync } from './messaging/memberships.js';
 import { createMessaging, type Messaging } from './messaging/messaging.js';
+import { createSubscriptions } from './messaging/subscriptions.js';
 import type { AgentOptions } from './options.js';
 import { createRunner } from './runner.js';
 
@@ -60,23 +60,22 @@ export interface Agent extends Messaging {
 export function createAgent(options: AgentOptions): Agent {
   const context = createContext(options);
   const { agentId: id, api, lease, lifecycle, events, handlers, reported } = context;
-  const memberships = createMemberships(id, context.nowMs);
-  const membershipSync = createMembershipSync(context, memberships);
-  const { messaging, renewSubscriptions } = createMessaging(context);
+  const membershipSync = createMembershipSync(context);
+  const subscriptions = createSubscriptions(context);
   const dispatcher = createDispatcher(context, membershipSync);
   const runner = createRunner(context, (onFirstRegistration) => [
-    keepRegistered(context, membershipSync.onEpochs, onFirstRegistration),
+    keepRegistered(context, membershipSync, onFirstRegistration),
     consumeInbox(context, dispatcher),
   ]);
   let incarnation = 0;
   events.on('registered', (event) => {
     incarnation = event.incarnation;
-    if (event.again) void renewSubscriptions();
+    if (event.again) void subscriptions.renewAll();
   });
 
   return {
     id,
-    ...messaging,
+    ...createMessaging(context, subscriptions),
     start: runner.start,
     stop: runner.stop,
     onMessage: (handler) => void (handlers.message = handler),
@@ -88,32 +87,30 @@ export function createAgent(options: AgentOptions): Agent {
       context.heartbeatWake.wake();
     },
     report: (figures) => void (reported.figures = { ...reported.figures, ...parseFigures(figures) }),
-    clusters: memberships.all,
+    clusters: membershipSync.clusters,
     status: () => ({
       id,
       state: stateOf(lifecycle.stopSignal.aborted, incarnation, lease.token()),
       readiness: reported.readiness,
       incarnation,
-      clusters: memberships.all().map((cluster) => cluster.id),
+      clusters: membershipSync.clusters().map((cluster) => cluster.id),
     }),
     drain: async () => {
-      await drain(context);
+      const token = lease.token();
+      if (token === undefined || lifecycle.stopSignal.aborted) {
+        const text = `Agent "${id}" is not registered at the moment, so it cannot drain`;
+        throw new ManagerError('state_conflict', text);
+      }
+      await api.command('drainAgent', { params: { id } }, { token, signal: lifecycle.stopSignal });
       reported.readiness = 'draining';
     },
     leave: async () => {
       const token = lease.lastToken();
       await runner.stop();
-      if (token !== undefined) await api.leave({ token, signal: AbortSignal.timeout(leaveTimeoutMs) });
+      if (token === undefined) return;
+      await api.command('removeAgent', { params: { id } }, { token, signal: AbortSignal.timeout(leaveTimeoutMs) });
     },
   };
-}
-
-async function drain({ agentId, api, lease, lifecycle }: AgentContext): Promise<void> {
-  const token = lease.token();
-  if (token === undefined || lifecycle.stopSignal.aborted) {
-    throw new ManagerError('state_conflict', `Agent "${agentId}" is not registered at the moment, so it cannot drain`);
-  }
-  await api.drain({ token, signal: lifecycle.stopSignal });
 }
 
 function parseFigures(figures: Omit<Heartbeat, 'readiness'>): Omit<Heartbeat, 'readiness'> {

@@ -42,7 +42,7 @@ export function createContext(options: AgentOptions) {
     settings,
     handlers,
     reported,
-    api: createAgentApi(settings.url, agentId, serverClock.note),
+    api: createAgentApi(settings.url, serverClock.note),
     lease,
     lifecycle: createLifecycle(agentId),
     requests: createPendingRequests(agentId, pollWake.wake),

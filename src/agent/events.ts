@@ -1,6 +1,15 @@
 import type { Readiness } from '../contracts/agents.js';
 import type { DeliveryView } from '../contracts/inbox.js';
-import type { KnownCluster } from './messaging/memberships.js';
+
+/** A cluster as one of its members knows it. */
+export interface KnownCluster {
+  readonly id: string;
+  readonly name: string | null;
+  /** Rises with every change of membership; information with a lower epoch is outdated. */
+  readonly epoch: number;
+  readonly coordinator: string | null;
+  readonly members: readonly { readonly agentId: string; readonly roles: readonly string[] }[];
+}
 
 /** Why an agent left a cluster. `missed`: a heartbeat's answer showed it; the message about it was not received. */
 export type LeftReason = 'removed' | 'dissolved' | 'missed';

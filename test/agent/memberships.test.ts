@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { clusterOfMessage, createMemberships, type KnownCluster } from '../../src/agent/messaging/memberships.js';
+import type { KnownCluster } from '../../src/agent/index.js';
+import { clusterOfMessage, createMemberships } from '../../src/agent/messaging/memberships.js';
 
 const members = (...ids: string[]) => ids.map((agentId) => ({ agentId, roles: [] }));
 const cluster = (id: string, epoch: number, ...ids: string[]): KnownCluster => ({

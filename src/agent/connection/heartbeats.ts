@@ -1,14 +1,10 @@
-import type { HeartbeatAnswer } from '../../contracts/agents.js';
 import type { AgentContext } from '../context.js';
 import { asError, hasCode } from '../errors.js';
-import type { AgentCall } from './agent-api.js';
+import type { MembershipSync } from '../messaging/memberships.js';
 import { backoffMs, jittered, sleep } from './backoff.js';
 
-/** Receives the epoch of each cluster that the agent is a member of, from the answer to a heartbeat. */
-export type OnEpochs = (epochs: HeartbeatAnswer['epoch'], sentAtMs: number, call: AgentCall) => Promise<void>;
-
 /** Sends heartbeats until the manager no longer knows this agent, its lease expires, or the agent stops. */
-export async function renewLease(context: AgentContext, onEpochs: OnEpochs): Promise<void> {
+export async function renewLease(context: AgentContext, memberships: MembershipSync): Promise<void> {
   const { agentId, lease, lifecycle, heartbeatWake, nowMs, events, logger } = context;
   let failures = 0;
   for (;;) {
@@ -24,7 +20,7 @@ export async function renewLease(context: AgentContext, onEpochs: OnEpochs): Pro
       return events.emit('lost-lease', { silentMs });
     }
     try {
-      await sendHeartbeat(context, onEpochs, token);
+      await sendHeartbeat(context, memberships, token);
       if (failures > 0) events.emit('reconnected', { silentMs });
       failures = 0;
     } catch (error) {
@@ -41,16 +37,16 @@ export async function renewLease(context: AgentContext, onEpochs: OnEpochs): Pro
   }
 }
 
-async function sendHeartbeat(context: AgentContext, onEpochs: OnEpochs, token: string): Promise<void> {
-  const { api, lease, lifecycle, reported, nowMs } = context;
+async function sendHeartbeat(context: AgentContext, memberships: MembershipSync, token: string): Promise<void> {
+  const { agentId, api, lease, lifecycle, reported, nowMs } = context;
   const call = { token, signal: lifecycle.stopSignal };
   const sentAtMs = nowMs();
   const { readiness, isReadinessPending } = reported;
   // Shorter than the lease, so that another heartbeat fits in when one answer is lost.
   const timeoutMs = Math.min(2 * lease.heartbeatMs(), Math.max(500, lease.endsAtMs() - sentAtMs));
-  const heartbeat = { ...reported.figures, ...(isReadinessPending ? { readiness } : {}) };
-  const { epoch } = await api.heartbeat({ ...call, timeoutMs }, heartbeat);
+  const body = { ...reported.figures, ...(isReadinessPending ? { readiness } : {}) };
+  const { epoch } = await api.request('heartbeat', { params: { id: agentId }, body }, { ...call, timeoutMs });
   lease.renew(token, sentAtMs);
   if (isReadinessPending && reported.readiness === readiness) reported.isReadinessPending = false;
-  await onEpochs(epoch, sentAtMs, call);
+  await memberships.onEpochs(epoch, sentAtMs, call);
 }

@@ -1,3 +1,7 @@
+import { createWakeSignal, sleep } from './backoff.js';
+
+const idleMs = 60_000;
+
 /** A registration as the server granted it. */
 export interface Registration {
   readonly token: string;
@@ -16,10 +20,9 @@ export function createLease(nowMs: () => number) {
   let renewedAtMs = 0;
   let isHeld = false;
   let current = new AbortController();
-  const waiters = new Set<() => void>();
+  const renewed = createWakeSignal();
   const endsAtMs = (): number => renewedAtMs + (registration?.leaseMs ?? 0);
   const token = (): string | undefined => (isHeld && nowMs() < endsAtMs() ? registration?.token : undefined);
-  const notifyWaiters = (): void => waiters.forEach((notify) => notify());
   return {
     /** The agent's own token while the lease is held, else undefined. */
     token,
@@ -40,13 +43,13 @@ export function createLease(nowMs: () => number) {
       registration = next;
       renewedAtMs = next.sentAtMs;
       isHeld = true;
-      notifyWaiters();
+      renewed.wake();
     },
     renew: (renewedToken: string, sentAtMs: number): void => {
       if (!isHeld || renewedToken !== registration?.token) return;
       renewedAtMs = Math.max(renewedAtMs, sentAtMs);
       // A late answer to a heartbeat that was sent in time makes an expired lease valid again.
-      notifyWaiters();
+      renewed.wake();
     },
     /** Drops the lease; with a token, only if that is still the present one. `isTokenRefused`: forgets the token, too. */
     drop: ({ token: of, isTokenRefused = false }: { token?: string; isTokenRefused?: boolean } = {}): void => {
@@ -60,26 +63,13 @@ export function createLease(nowMs: () => number) {
       current.abort(new Error('The agent was stopped'));
     },
     /** Resolves with the token once the lease is held, or with undefined when aborted first. */
-    whenHeld: (signal: AbortSignal): Promise<string | undefined> => firstOf(token, waiters, signal),
+    whenHeld: async (signal: AbortSignal): Promise<string | undefined> => {
+      while (!signal.aborted) {
+        const held = token();
+        if (held !== undefined) return held;
+        await sleep(idleMs, signal, renewed);
+      }
+      return undefined;
+    },
   };
-}
-
-/** Resolves with the first defined value, read now and at each notification, or with undefined when aborted first. */
-function firstOf<Value>(
-  read: () => Value | undefined,
-  waiters: Set<() => void>,
-  signal: AbortSignal,
-): Promise<Value | undefined> {
-  return new Promise((resolve) => {
-    const check = (): void => {
-      const value = read();
-      if (value === undefined && !signal.aborted) return;
-      waiters.delete(check);
-      signal.removeEventListener('abort', check);
-      resolve(signal.aborted ? undefined : value);
-    };
-    waiters.add(check);
-    signal.addEventListener('abort', check);
-    check();
-  });
 }

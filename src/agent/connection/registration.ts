@@ -1,8 +1,9 @@
 import { errorTable, ManagerError } from '../../contracts/errors.js';
 import type { AgentContext } from '../context.js';
 import { asError, hasCode } from '../errors.js';
+import type { MembershipSync } from '../messaging/memberships.js';
 import { backoffMs, defaultBackoff, sleep } from './backoff.js';
-import { renewLease, type OnEpochs } from './heartbeats.js';
+import { renewLease } from './heartbeats.js';
 
 /** For refusals that only an operator can resolve, such as a revoked enrolment token. */
 const refusedBackoff = { baseMs: 2000, capMs: 30_000 };
@@ -15,7 +16,7 @@ const stableMs = 60_000;
  */
 export async function keepRegistered(
   context: AgentContext,
-  onEpochs: OnEpochs,
+  memberships: MembershipSync,
   onFirstResult: (refusal?: Error) => void,
 ): Promise<void> {
   const { settings, lease, lifecycle, nowMs } = context;
@@ -26,7 +27,7 @@ export async function keepRegistered(
     if (!again) onFirstResult(refusal);
     if (refusal || stopSignal.aborted) return;
     const registeredAtMs = nowMs();
-    await renewLease(context, onEpochs);
+    await renewLease(context, memberships);
     // An agent that stops keeps its lease, to send its last acks.
     if (stopSignal.aborted) return;
     lease.drop();
@@ -46,7 +47,11 @@ async function register(context: AgentContext, again: boolean): Promise<Error | 
     const ownToken = lease.lastToken();
     try {
       const call = { token: ownToken ?? settings.token, signal };
-      const { agent, token, leaseSeconds, heartbeatSeconds } = await api.register(call, settings.registration);
+      const { agent, token, leaseSeconds, heartbeatSeconds } = await api.request(
+        'registerAgent',
+        { body: settings.registration },
+        call,
+      );
       if (signal.aborted) return undefined;
       // Registering sets the readiness to "ready"; any other is sent again.
       reported.isReadinessPending ||= reported.readiness !== 'ready';

@@ -24,8 +24,9 @@ export function keepDeliveryLease(
     const token = lease.token();
     if (token === undefined) return undefined;
     const sentAtMs = nowMs();
-    const answer = await api.extend({ token, signal: released.signal }, id, leaseToken);
-    const lengthMs = serverClock.until(answer.leaseExpiresAt);
+    const input = { params: { id }, body: { leaseToken } };
+    const extended = await api.request('extendDelivery', input, { token, signal: released.signal });
+    const lengthMs = serverClock.until(extended.leaseExpiresAt);
     return lengthMs > 0 ? nowMs() + lengthMs : sentAtMs + assumedLeaseMs;
   };
   const keepExtending = async (firstEndMs: number, onVerified: () => void): Promise<void> => {

@@ -9,7 +9,7 @@ import type { AgentContext } from '../context.js';
 import { asError, asFinal, hasCode, isFinal } from '../errors.js';
 import type { Handling, Reply } from '../handlers.js';
 import { linkSignals } from '../linked-signal.js';
-import type { MembershipSync } from '../messaging/membership-sync.js';
+import type { MembershipSync } from '../messaging/memberships.js';
 import { sendReply } from '../messaging/request-reply.js';
 import type { Verdict } from './verdicts.js';
 
@@ -76,7 +76,9 @@ async function callHandler(context: AgentContext, message: MessageView, handling
     return events.emit('error', new ManagerError('state_conflict', text));
   }
   const { deadLetter } = await sendReply(context, message, returned).catch((error: unknown) => {
-    throw isPermanentRefusal(error) ? asFinal(asError(error)) : error;
+    // The manager would refuse the same reply again.
+    const isPermanent = error instanceof ManagerError && errorTable[error.code].exit === 2;
+    throw isPermanent ? asFinal(error) : error;
   });
   if (deadLetter === undefined) return;
   const text = `The reply of agent "${agentId}" to "${message.replyTo}" had no recipient and was dead-lettered: ${deadLetter}`;
@@ -84,7 +86,7 @@ async function callHandler(context: AgentContext, message: MessageView, handling
 }
 
 async function answerInvitation(
-  { api, handlers, settings, logger }: AgentContext,
+  { agentId, api, handlers, settings, logger }: AgentContext,
   { clusterId, data }: MessageView,
   handling: Handling,
   token: string,
@@ -94,7 +96,8 @@ async function answerInvitation(
     ? await handlers.invitation({ clusterId, data }, handling)
     : ({ answer: settings.registration.acceptance === 'auto' ? 'accept' : 'decline' } as const);
   try {
-    await api.answerInvitation({ token, signal: handling.signal }, clusterId, answer);
+    const input = { params: { id: agentId, clusterId }, body: answer };
+    await api.command('answerInvitation', input, { token, signal: handling.signal });
   } catch (error) {
     if (!hasCode(error, 'not_found', 'state_conflict', 'operation_ended')) throw error;
     logger.info({ clusterId, err: error }, 'invitation was closed before the agent answered');
@@ -103,10 +106,6 @@ async function answerInvitation(
 
 const isReply = (returned: unknown): returned is Reply =>
   typeof returned === 'object' && returned !== null && 'type' in returned && typeof returned.type === 'string';
-
-/** Whether the manager would refuse the same reply again. */
-const isPermanentRefusal = (error: unknown): boolean =>
-  error instanceof ManagerError && errorTable[error.code].exit === 2;
 
 const lateReply = ({ id, source, correlationId }: MessageView): Error =>
   asFinal(

@@ -43,7 +43,7 @@ async function followStream(consumer: Consumer): Promise<void> {
   const { stopSignal } = context.lifecycle;
   for (let emptyStreams = 0; !stopSignal.aborted;) {
     const result = await callWhileRegistered(context, async (call) => {
-      const answer = await api.openInbox(call, settings.batchSize);
+      const answer = await api.openInbox({ params: { id: agentId }, query: { max: settings.batchSize } }, call);
       let hasBytes = false;
       const end = await readInboxStream(answer, call.signal, {
         onBytes: () => {
@@ -71,7 +71,7 @@ async function followStream(consumer: Consumer): Promise<void> {
 
 async function poll(consumer: Consumer): Promise<void> {
   const { context, processor } = consumer;
-  const { settings, api, pollWake, nowMs } = context;
+  const { agentId, settings, api, pollWake, nowMs } = context;
   const { stopSignal } = context.lifecycle;
   for (let failures = 0; !stopSignal.aborted;) {
     const max = deliveriesToPoll(consumer);
@@ -85,7 +85,9 @@ async function poll(consumer: Consumer): Promise<void> {
       const waitSeconds = consumer.isPolling
         ? settings.waitSeconds
         : Math.min(settings.waitSeconds, besideStreamSeconds);
-      const deliveries = await api.receive(call, { max, waitSeconds });
+      const input = { params: { id: agentId }, query: { max, waitSeconds } };
+      const timeoutMs = (waitSeconds + 10) * 1000;
+      const { deliveries } = await api.request('readInbox', input, { ...call, timeoutMs });
       isEmpty = deliveries.length === 0;
       processor.accept(deliveries);
     });

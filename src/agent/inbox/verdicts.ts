@@ -1,9 +1,15 @@
 import type { DeliveryView, Nack } from '../../contracts/inbox.js';
-import type { AgentCall, DeliveryClaim } from '../connection/agent-api.js';
+import type { AgentCall } from '../connection/agent-api.js';
 import { backoffMs, sleep } from '../connection/backoff.js';
 import type { AgentContext } from '../context.js';
 import { asError, isTransient } from '../errors.js';
-import { createAckBatcher } from './ack-batcher.js';
+
+/** Acks are sent together within this time, or earlier when no handler runs that could add another. */
+const flushAfterMs = 50;
+const maxBatch = 1000;
+
+/** One delivery under one lease. */
+export type DeliveryClaim = Pick<DeliveryView, 'id' | 'leaseToken'>;
 
 /** `final`: no redelivery can help. */
 type Rejection = Required<Pick<Nack, 'reason' | 'final'>>;
@@ -21,7 +27,7 @@ export function createVerdicts(context: AgentContext) {
     try {
       const answer = await whileRegistered(context, (call) => {
         usedToken = call.token;
-        return api.ack(call, acks);
+        return api.request('ackDeliveries', { body: { acks } }, call);
       });
       for (const [index, { acked }] of answer?.results.entries() ?? []) {
         const claim = acks[index];
@@ -38,8 +44,9 @@ export function createVerdicts(context: AgentContext) {
 
   const nack = async ({ id, leaseToken }: DeliveryView, rejection: Rejection, lost: AbortSignal): Promise<void> => {
     const isOver = (): boolean => lifecycle.stopSignal.aborted || lost.aborted;
-    await whileRegistered(context, (call) => api.nack(call, id, { leaseToken, ...rejection }), isOver).catch(
-      (error: unknown) => logger.warn({ deliveryId: id, err: error }, 'nack was refused'),
+    const input = { params: { id }, body: { leaseToken, ...rejection } };
+    await whileRegistered(context, (call) => api.request('nackDelivery', input, call), isOver).catch((error: unknown) =>
+      logger.warn({ deliveryId: id, err: error }, 'nack was refused'),
     );
   };
   return {
@@ -78,4 +85,36 @@ async function whileRegistered<Answer>(
       if (isOver()) return undefined;
     }
   }
+}
+
+/** @param send must not reject. */
+function createAckBatcher(send: (acks: readonly DeliveryClaim[]) => Promise<void>) {
+  const waiting: { readonly ack: DeliveryClaim; readonly done: () => void }[] = [];
+  let timer: NodeJS.Timeout | undefined;
+  let sending: Promise<void> = Promise.resolve();
+
+  const sendAll = async (): Promise<void> => {
+    while (waiting.length > 0) {
+      const batch = waiting.splice(0, maxBatch);
+      await send(batch.map(({ ack }) => ack));
+      for (const { done } of batch) done();
+    }
+  };
+  /** Sends the waiting acks now. Resolves when they were answered. */
+  const flush = (): Promise<void> => {
+    clearTimeout(timer);
+    timer = undefined;
+    // One call at a time: acks that are added during one form the next batch.
+    sending = sending.then(sendAll);
+    return sending;
+  };
+  return {
+    flush,
+    /** Resolves when the ack was confirmed or refused, or could not be sent. Never rejects. */
+    add: ({ id, leaseToken }: DeliveryClaim): Promise<void> =>
+      new Promise((done) => {
+        waiting.push({ ack: { id, leaseToken }, done });
+        timer ??= setTimeout(() => void flush(), flushAfterMs);
+      }),
+  };
 }

@@ -1,20 +1,13 @@
-import { membershipData } from '../../contracts/inbox.js';
 import type { ClusterView } from '../../contracts/clusters.js';
-import type { MessageView } from '../../contracts/inbox.js';
+import { managerMessageTypes, membershipData, type MessageView } from '../../contracts/inbox.js';
+import type { AgentCall } from '../connection/agent-api.js';
+import type { AgentContext } from '../context.js';
+import { asError, hasCode } from '../errors.js';
+import type { KnownCluster, LeftReason } from '../events.js';
 
-/** A cluster as one of its members knows it. */
-export interface KnownCluster {
-  readonly id: string;
-  readonly name: string | null;
-  /** Rises with every change of membership; information with a lower epoch is outdated. */
-  readonly epoch: number;
-  readonly coordinator: string | null;
-  readonly members: readonly { readonly agentId: string; readonly roles: readonly string[] }[];
-}
+const { joined, changed, dissolved } = managerMessageTypes;
 
 type MembershipChange = 'joined' | 'changed' | 'left' | 'none';
-
-export type Memberships = ReturnType<typeof createMemberships>;
 
 /** The clusters that this agent knows it is a member of. */
 export function createMemberships(agentId: string, nowMs: () => number) {
@@ -57,10 +50,54 @@ export function clusterOfMessage({ clusterId, epoch, data }: MessageView): Known
   return { id: clusterId, name: name ?? null, epoch, coordinator: coordinator ?? null, members };
 }
 
-export const clusterOfView = ({ id, name, epoch, coordinator, members }: ClusterView): KnownCluster => ({
+const clusterOfView = ({ id, name, epoch, coordinator, members }: ClusterView): KnownCluster => ({
   id,
   name,
   epoch,
   coordinator,
   members: members.filter(({ state }) => state === 'active').map(({ agentId, roles }) => ({ agentId, roles })),
 });
+
+export type MembershipSync = ReturnType<typeof createMembershipSync>;
+
+/** Keeps the list of this agent's clusters up to date and emits the events about it. */
+export function createMembershipSync({ agentId, api, events, logger, nowMs }: AgentContext) {
+  const memberships = createMemberships(agentId, nowMs);
+  const apply = (cluster: KnownCluster): void => {
+    const change = memberships.apply(cluster);
+    if (change === 'joined' || change === 'changed') events.emit(change, { cluster });
+    if (change === 'left') events.emit('left', { clusterId: cluster.id, reason: 'removed' });
+  };
+  const remove = (clusterId: string, reason: LeftReason): void => {
+    if (memberships.remove(clusterId)) events.emit('left', { clusterId, reason });
+  };
+  const fetchCluster = async (clusterId: string, call: AgentCall): Promise<void> => {
+    try {
+      const { cluster } = await api.request('getCluster', { params: { id: clusterId } }, call);
+      if (cluster.state === 'active') apply(clusterOfView(cluster));
+    } catch (error) {
+      if (call.signal.aborted || hasCode(error, 'not_found')) return;
+      logger.warn({ clusterId, err: error }, 'cluster could not be read');
+      events.emit('error', asError(error));
+    }
+  };
+  return {
+    clusters: memberships.all,
+    /** Applies what a message of the manager says about a cluster; ignores other messages. */
+    onMessage: async (message: MessageView, call: AgentCall): Promise<void> => {
+      const { clusterId, type } = message;
+      if (clusterId === null) return;
+      if (type === dissolved) return remove(clusterId, 'dissolved');
+      if (type !== joined && type !== changed) return;
+      const cluster = clusterOfMessage(message);
+      if (cluster) apply(cluster);
+      else await fetchCluster(clusterId, call);
+    },
+    /** Applies the epochs in a heartbeat's answer: a message may be missed, or was delivered to an earlier process. */
+    onEpochs: async (epochs: Readonly<Record<string, number>>, sentAtMs: number, call: AgentCall): Promise<void> => {
+      const { outdated, gone } = memberships.compare(epochs, sentAtMs);
+      for (const clusterId of gone) remove(clusterId, 'missed');
+      for (const clusterId of outdated) await fetchCluster(clusterId, call);
+    },
+  };
+}

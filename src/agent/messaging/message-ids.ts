@@ -1,14 +1,9 @@
-import { createHash, randomBytes, randomUUID } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
+import { v7 as uuidv7 } from 'uuid';
 import type { MessageView } from '../../contracts/inbox.js';
 
 /** `msg_` and a UUIDv7: its time prefix keeps consecutive ids together in the database's index. */
-export function newMessageId(nowMs = Date.now()): string {
-  const bytes = randomBytes(16);
-  bytes.writeUIntBE(nowMs, 0, 6);
-  bytes[6] = 0x70 | ((bytes[6] ?? 0) & 0x0f);
-  bytes[8] = 0x80 | ((bytes[8] ?? 0) & 0x3f);
-  return `msg_${bytes.toString('hex').replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-')}`;
-}
+export const newMessageId = (): string => `msg_${uuidv7()}`;
 
 /** Message ids are unique for each source only. */
 export const messageKeyOf = ({ source, id }: Pick<MessageView, 'source' | 'id'>): string => `${source}\n${id}`;

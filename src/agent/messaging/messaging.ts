@@ -1,13 +1,18 @@
+import type { ResponseOf } from '../../contracts/endpoint.js';
+import type { Endpoints } from '../../contracts/endpoints.js';
 import type { MessageView } from '../../contracts/inbox.js';
 import type { Address, NewMessage } from '../../contracts/messages.js';
 import type { NewTopic, TopicView } from '../../contracts/topics.js';
-import type { DeleteTopicMode, Subscribed, TopicDeleted } from '../connection/agent-api.js';
 import { callWithRetry, type TimeLimit } from '../connection/retry.js';
 import type { AgentContext } from '../context.js';
 import type { Content, Reply } from '../handlers.js';
 import { sendReply, sendRequest } from './request-reply.js';
 import { sendMany, sendOne, type Accepted, type SendResult } from './send.js';
-import { createSubscriptions, type SubscribeOptions } from './subscriptions.js';
+import type { Subscribed, SubscribeOptions, Subscriptions } from './subscriptions.js';
+
+/** `drain` delivers pending messages first, `force` dead-letters them. */
+export type DeleteTopicMode = 'drain' | 'force';
+export type TopicDeleted = ResponseOf<Endpoints['deleteTopic']>;
 
 /**
  * How an agent sends. While the manager does not answer, a call is retried, as the same message, for `timeoutMs` (default
@@ -60,29 +65,24 @@ export interface Messaging {
   unsubscribe(pattern: string, options?: Omit<SubscribeOptions, 'retained'>): Promise<boolean>;
 }
 
-export function createMessaging(context: AgentContext): {
-  readonly messaging: Messaging;
-  readonly renewSubscriptions: () => Promise<void>;
-} {
+export function createMessaging(context: AgentContext, { subscribe, unsubscribe }: Subscriptions): Messaging {
   const { api } = context;
-  const subscriptions = createSubscriptions(context);
-  const messaging: Messaging = {
-    send: (message, limit = {}) => sendOne(context, message, limit),
-    sendMany: (messages, limit = {}) => sendMany(context, messages, limit),
-    publish: (topic, content, limit = {}) => sendOne(context, { ...content, to: { topic } }, limit),
-    broadcast: (clusterId, content, limit = {}) => sendOne(context, { ...content, to: { cluster: clusterId } }, limit),
-    request: (to, content, limit = {}) => sendRequest(context, to, content, limit),
-    reply: (message, reply, limit = {}) => sendReply(context, message, reply, limit),
-    subscribe: (pattern, options = {}) => subscriptions.subscribe(pattern, options),
-    unsubscribe: (pattern, options = {}) => subscriptions.unsubscribe(pattern, options),
+  return {
+    subscribe,
+    unsubscribe,
+    send: (message, limit) => sendOne(context, message, limit),
+    sendMany: (messages, limit) => sendMany(context, messages, limit),
+    publish: (topic, content, limit) => sendOne(context, { ...content, to: { topic } }, limit),
+    broadcast: (clusterId, content, limit) => sendOne(context, { ...content, to: { cluster: clusterId } }, limit),
+    request: (to, content, limit) => sendRequest(context, to, content, limit),
+    reply: (message, reply, limit) => sendReply(context, message, reply, limit),
     createTopic: (topic, limit = {}) =>
-      callWithRetry(context, `Topic "${topic.name}" could not be created`, limit, (call) =>
-        api.createTopic(call, topic),
-      ),
+      callWithRetry(context, `Topic "${topic.name}" could not be created`, limit, async (call) => {
+        return (await api.request('createTopic', { body: topic }, call)).topic;
+      }),
     deleteTopic: (name, { mode = 'drain', ...limit } = {}) =>
       callWithRetry(context, `Topic "${name}" could not be deleted`, limit, (call) =>
-        api.deleteTopic(call, name, mode),
+        api.request('deleteTopic', { params: { name }, query: { mode } }, call),
       ),
   };
-  return { messaging, renewSubscriptions: subscriptions.renewAll };
 }

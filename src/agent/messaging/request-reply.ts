@@ -19,7 +19,7 @@ export async function sendReply(
   context: AgentContext,
   message: MessageView,
   reply: Reply,
-  limit: TimeLimit = {},
+  limit?: TimeLimit,
 ): Promise<Accepted> {
   const id = reply.id ?? replyIdOf(message);
   const correlationId = message.correlationId ?? message.id;
@@ -52,7 +52,7 @@ export async function sendRequest(
   context: AgentContext,
   to: Address,
   content: Content,
-  { timeoutMs = defaultTimeoutMs, signal }: TimeLimit,
+  { timeoutMs = defaultTimeoutMs, signal }: TimeLimit = {},
 ): Promise<MessageView> {
   const { agentId, lifecycle, requests } = context;
   const id = content.id ?? newMessageId();

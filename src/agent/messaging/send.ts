@@ -21,10 +21,11 @@ const chunkBytes = 4 * 1024 * 1024;
 const withId = (message: NewMessage): MessageWithId => ({ ...message, id: message.id ?? newMessageId() });
 
 /** @throws ManagerError the refusal, or as `callWithRetry`. */
-export async function sendOne(context: AgentContext, message: NewMessage, limit: TimeLimit): Promise<Accepted> {
+export async function sendOne(context: AgentContext, message: NewMessage, limit: TimeLimit = {}): Promise<Accepted> {
   const sent = withId(message);
   return callWithRetry(context, `Message "${sent.id}" could not be sent`, limit, async (call) => {
-    const result = resultOf(sent, (await context.api.send(call, [sent]))[0]);
+    const { results } = await context.api.request('sendMessages', { body: { messages: [sent] } }, call);
+    const result = resultOf(sent, results[0]);
     if (!result.accepted) throw result.error;
     return result;
   });
@@ -37,7 +38,7 @@ export async function sendOne(context: AgentContext, message: NewMessage, limit:
 export async function sendMany(
   context: AgentContext,
   messages: readonly NewMessage[],
-  limit: TimeLimit,
+  limit: TimeLimit = {},
 ): Promise<SendResult[]> {
   const { nowMs } = context;
   const endsAtMs = nowMs() + (limit.timeoutMs ?? defaultTimeoutMs);
@@ -61,8 +62,8 @@ async function sendChunk(
   try {
     await callWithRetry(context, `${chunk.length} messages could not be sent`, limit, async (call) => {
       const unsent = chunk.filter(isUnsent);
-      const answers = await context.api.send(call, unsent);
-      unsent.forEach((message, index) => results.set(message, resultOf(message, answers[index])));
+      const answer = await context.api.request('sendMessages', { body: { messages: unsent } }, call);
+      unsent.forEach((message, index) => results.set(message, resultOf(message, answer.results[index])));
       for (const result of results.values()) if (isMailboxFull(result)) throw result.error;
     });
   } catch (cause) {

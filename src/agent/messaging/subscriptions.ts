@@ -1,5 +1,6 @@
+import type { ResponseOf } from '../../contracts/endpoint.js';
+import type { Endpoints } from '../../contracts/endpoints.js';
 import type { NewSubscription } from '../../contracts/topics.js';
-import type { Subscribed } from '../connection/agent-api.js';
 import { callWithRetry, type TimeLimit } from '../connection/retry.js';
 import type { AgentContext } from '../context.js';
 import { asError, hasCode } from '../errors.js';
@@ -11,19 +12,27 @@ export interface SubscribeOptions extends TimeLimit {
   readonly retained?: boolean | undefined;
 }
 
+/** A subscription, and how many retained messages were delivered with it. */
+export type Subscribed = ResponseOf<Endpoints['subscribe']>;
+
 const keyOf = (pattern: string, queueGroup: string | null | undefined): string => `${pattern}\n${queueGroup ?? ''}`;
+
+export type Subscriptions = ReturnType<typeof createSubscriptions>;
 
 /** The subscriptions of one agent, kept in memory so that they can be renewed. */
 export function createSubscriptions(context: AgentContext) {
-  const { api, lease, events, logger } = context;
+  const { agentId, api, lease, events, logger } = context;
   const active = new Map<string, NewSubscription>();
 
   const subscribe = (subscription: NewSubscription, limit: TimeLimit): Promise<Subscribed> =>
     callWithRetry(context, `Agent could not subscribe to "${subscription.pattern}"`, limit, (call) =>
-      api.subscribe(call, subscription),
+      api.request('subscribe', { params: { id: agentId }, body: subscription }, call),
     );
   return {
-    subscribe: async (pattern: string, { queueGroup, retained, ...limit }: SubscribeOptions): Promise<Subscribed> => {
+    subscribe: async (
+      pattern: string,
+      { queueGroup, retained, ...limit }: SubscribeOptions = {},
+    ): Promise<Subscribed> => {
       const subscription = { pattern, queueGroup, retained };
       const subscribed = await subscribe(subscription, limit);
       active.set(keyOf(pattern, queueGroup), subscription);
@@ -31,16 +40,17 @@ export function createSubscriptions(context: AgentContext) {
     },
     unsubscribe: async (
       pattern: string,
-      { queueGroup, ...limit }: Omit<SubscribeOptions, 'retained'>,
+      { queueGroup, ...limit }: Omit<SubscribeOptions, 'retained'> = {},
     ): Promise<boolean> => {
       const key = keyOf(pattern, queueGroup);
       active.delete(key);
       return callWithRetry(context, `Agent could not unsubscribe from "${pattern}"`, limit, async (call) => {
         // Its id is read from the manager: an earlier process of this agent may have subscribed.
-        const subscriptions = await api.subscriptions(call);
+        const { subscriptions } = await api.request('listSubscriptions', { params: { id: agentId } }, call);
         const found = subscriptions.find((one) => keyOf(one.pattern, one.queueGroup) === key);
         if (!found) return false;
-        await api.unsubscribe(call, found.id).catch((error: unknown) => {
+        const params = { id: agentId, subscriptionId: found.id };
+        await api.command('unsubscribe', { params }, call).catch((error: unknown) => {
           if (!hasCode(error, 'not_found')) throw error;
         });
         return true;

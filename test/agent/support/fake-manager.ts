@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { DeliveryClaim } from '../../../src/agent/connection/agent-api.js';
+import type { DeliveryClaim } from '../../../src/agent/inbox/verdicts.js';
 import type { DeliveryView } from '../../../src/contracts/inbox.js';
 import { waitFor } from '../../support/wait-for.js';
 import { agentView, eventOf, subscriptionView } from './views.js';
