@@ -7,17 +7,19 @@ const graceMs = 3000;
 export function createLifecycle(agentId: string) {
   const stopping = new AbortController();
   const grace = new AbortController();
+  const stopSignal: AbortSignal = stopping.signal;
+  const graceSignal: AbortSignal = grace.signal;
   // Each delivery in flight adds a listener.
-  setMaxListeners(0, stopping.signal, grace.signal);
+  setMaxListeners(0, stopSignal, graceSignal);
   const stopped = (): Error => new Error(`Agent "${agentId}" was stopped`);
   let hasStarted = false;
   let graceTimer: NodeJS.Timeout | undefined;
   return {
     hasStarted: (): boolean => hasStarted,
     /** Aborted when the agent stops: no new work begins. */
-    stopSignal: stopping.signal,
+    stopSignal,
     /** Aborted when the grace period after that has ended: no call to the manager is made any more. */
-    graceSignal: grace.signal,
+    graceSignal,
     /** Starts the grace period. Called once the agent has stopped and no handler runs any more. */
     beginGrace: (): void => void (graceTimer ??= setTimeout(() => grace.abort(stopped()), graceMs)),
     start: (): void => void (hasStarted = true),

@@ -6,17 +6,18 @@ import { setMaxListeners } from 'node:events';
  */
 export function linkSignals(...signals: readonly (AbortSignal | undefined)[]) {
   const controller = new AbortController();
+  const signal: AbortSignal = controller.signal;
   // Handlers receive these signals and may pass them to any number of calls.
-  setMaxListeners(0, controller.signal);
-  const sources = signals.filter((signal) => signal !== undefined);
+  setMaxListeners(0, signal);
+  const sources = signals.filter((source) => source !== undefined);
   const onAbort = (event: Event): void => controller.abort((event.target as AbortSignal).reason);
-  for (const signal of sources) {
-    if (signal.aborted) controller.abort(signal.reason);
-    signal.addEventListener('abort', onAbort, { once: true });
+  for (const source of sources) {
+    if (source.aborted) controller.abort(source.reason);
+    source.addEventListener('abort', onAbort, { once: true });
   }
   return {
-    signal: controller.signal,
+    signal,
     /** Removes the listeners from the source signals, which may live as long as the process. */
-    release: (): void => sources.forEach((signal) => signal.removeEventListener('abort', onAbort)),
+    release: (): void => sources.forEach((source) => source.removeEventListener('abort', onAbort)),
   };
 }

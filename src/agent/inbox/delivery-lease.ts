@@ -15,6 +15,7 @@ export function keepDeliveryLease(
 ) {
   const released = new AbortController();
   const lost = new AbortController();
+  const lostSignal: AbortSignal = lost.signal;
   const lose = (why: string): void => {
     logger.warn({ deliveryId: id, messageId: message.id, why }, 'delivery lease was lost');
     lost.abort(new Error(`The lease of delivery "${id}" was lost: ${why}`));
@@ -62,7 +63,7 @@ export function keepDeliveryLease(
   void keepExtending(nowMs() + lengthMs, markVerified).finally(markVerified);
   return {
     /** Aborted when another consumer may have the delivery. */
-    lost: lost.signal,
+    lost: lostSignal,
     /** Resolves once the lease is known to be held or lost: at once, unless it appeared to have expired on arrival. Also when the agent stops. */
     whenVerified: (): Promise<void> => verified,
     stopExtending: (): void => released.abort(),
