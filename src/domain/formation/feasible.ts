@@ -1,5 +1,5 @@
 import { allowedPerGroup, groupOf, placeable } from './spread.js';
-import type { FormationRule, Placed, Shortfall, Spread } from './types.js';
+import type { Placed, RuleWithKept, Shortfall, Spread } from './types.js';
 
 /**
  * Checks a finished set of members against a request, independently of how it was chosen.
@@ -8,10 +8,7 @@ import type { FormationRule, Placed, Shortfall, Spread } from './types.js';
  * and rejecting them would only block its repair.
  * @returns the unmet rules; empty when the set is a valid cluster.
  */
-export const checkFormation = (
-  members: readonly Placed[],
-  request: FormationRule & { readonly kept?: readonly { readonly id: string }[] },
-): Shortfall[] => {
+export const checkFormation = (members: readonly Placed[], request: RuleWithKept): Shortfall[] => {
   const { requiredCapabilities, roles, size, spread } = request;
   const distinct = [...new Map(members.map((member) => [member.id, member])).values()];
   const shortfall: Shortfall[] = [];
@@ -59,3 +56,26 @@ const checkSpread = (members: readonly Placed[], spread: Spread, kept: ReadonlyS
     unknown,
   };
 };
+
+/** Whether a rule that is unmet after a change was unmet before, and by at least as much. */
+export const isNoWorse = (after: Shortfall, before: readonly Shortfall[]): boolean =>
+  before.some((known) => {
+    switch (after.kind) {
+      case 'capability':
+        return known.kind === 'capability' && known.capability === after.capability;
+      case 'role':
+        return known.kind === 'role' && known.role === after.role && distance(after) <= distance(known);
+      case 'size':
+        return known.kind === 'size' && distance(after) <= distance(known);
+      case 'spread':
+        return known.kind === 'spread' && after.needed - after.placeable <= known.needed - known.placeable;
+      case 'room':
+        return known.kind === 'room';
+      default:
+        return after satisfies never;
+    }
+  });
+
+/** How far a count is outside its bounds. */
+const distance = ({ min, max, found }: { min: number; max: number; found: number }): number =>
+  Math.max(min - found, found - max);

@@ -1,3 +1,5 @@
+import { byText } from '../order.js';
+
 /** Up to this size the cluster is a full mesh. */
 const fullMeshUpTo = 5;
 /** In larger clusters each member is linked with this many successors on the ring. */
@@ -24,5 +26,3 @@ export const planLinks = (memberIds: readonly string[]): [string, string][] => {
   }
   return [...links.values()].sort(([a, b], [c, d]) => byText(a, c) || byText(b, d));
 };
-
-const byText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);

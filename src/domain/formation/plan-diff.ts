@@ -1,3 +1,5 @@
+import { byText } from '../order.js';
+
 /** The changes that the formation interval would make. A cluster is either `unchanged` or has joins and leaves. */
 export interface PlanDiff {
   readonly joins: readonly {
@@ -22,30 +24,23 @@ export interface PlanDiff {
  */
 export const describePlan = (diff: PlanDiff): string[] => {
   const clusters = [
-    ...diff.leaves.map(({ clusterId, agentId, reason }) => ({
+    ...diff.leaves.map((leave) => [leave.clusterId, `- ${leave.agentId} leaves ${leave.clusterId} (${leave.reason})`]),
+    ...diff.joins.map(({ clusterId, agentId, roles }) => [
       clusterId,
-      line: `- ${agentId} leaves ${clusterId} (${reason})`,
-    })),
-    ...diff.joins.map(({ clusterId, agentId, roles }) => ({
-      clusterId,
-      line: `+ ${agentId} joins ${clusterId}${roles.length > 0 ? ` as ${roles.join(', ')}` : ''}`,
-    })),
-    ...diff.unrepairable.map(({ clusterId, reason }) => ({
-      clusterId,
-      line: `! ${clusterId} cannot be repaired: ${reason}`,
-    })),
-    ...diff.unchanged.map((clusterId) => ({ clusterId, line: `= ${clusterId} unchanged` })),
-  ];
-  clusters.sort((a, b) => (a.clusterId < b.clusterId ? -1 : a.clusterId > b.clusterId ? 1 : 0));
+      `+ ${agentId} joins ${clusterId}${roles.length > 0 ? ` as ${roles.join(', ')}` : ''}`,
+    ]),
+    ...diff.unrepairable.map(({ clusterId, reason }) => [clusterId, `! ${clusterId} cannot be repaired: ${reason}`]),
+    ...diff.unchanged.map((clusterId) => [clusterId, `= ${clusterId} unchanged`]),
+  ] as [string, string][];
+  clusters.sort(([a], [b]) => byText(a, b));
   const lines = [
-    ...clusters.map(({ line }) => line),
+    ...clusters.map(([, line]) => line),
     ...diff.releases.map(
       ({ agentId, operationId }) => `~ reservation of ${agentId} by ${operationId} has expired and is released`,
     ),
-    ...diff.queue.map(({ operationId, blockedBy }) =>
-      blockedBy === null
-        ? `~ queue: ${operationId} can be served now`
-        : `~ queue: ${operationId} waits on: ${blockedBy}`,
+    ...diff.queue.map(
+      ({ operationId, blockedBy }) =>
+        `~ queue: ${operationId} ${blockedBy === null ? 'can be served now' : `waits on: ${blockedBy}`}`,
     ),
   ];
   return lines.length > 0 ? lines : ['= nothing to change'];

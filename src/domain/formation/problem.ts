@@ -1,5 +1,6 @@
 import { agentCostMicros } from './cost.js';
 import { tieBreaker } from '../hash.js';
+import { byText } from '../order.js';
 import { groupOf } from './spread.js';
 import type { Candidate, MatchRequest, Role, Spread } from './types.js';
 
@@ -110,22 +111,19 @@ const rankOptions = (
       tie: tieOf(agent.id),
     };
   });
-  ranked.sort((a, b) => a.costMicros - b.costMicros || a.tie - b.tie || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0));
+  ranked.sort((a, b) => a.costMicros - b.costMicros || a.tie - b.tie || byText(a.id, b.id));
   const seen = new Set<string>();
   return ranked.filter(({ id }) => !seen.has(id) && seen.add(id));
 };
 
 /** For each capability token: the required capability it meets, the roles it qualifies for, or both. */
-const needsByToken = (
-  capabilities: readonly string[],
-  roles: readonly Role[],
-): Map<string, { capability?: number; readonly roles: number[] }> => {
-  const needs = new Map<string, { capability?: number; readonly roles: number[] }>();
+const needsByToken = (capabilities: readonly string[], roles: readonly Role[]) => {
+  const needs = new Map<string, { readonly capability?: number; readonly roles: number[] }>();
   for (const [capability, token] of capabilities.entries()) needs.set(token, { capability, roles: [] });
   for (const [role, { capability: token }] of roles.entries()) {
-    const need = needs.get(token);
-    if (need) need.roles.push(role);
-    else needs.set(token, { roles: [role] });
+    const need = needs.get(token) ?? { roles: [] };
+    need.roles.push(role);
+    needs.set(token, need);
   }
   return needs;
 };

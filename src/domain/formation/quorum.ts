@@ -1,5 +1,5 @@
 import { checkFormation } from './feasible.js';
-import type { FormationRule, Placed } from './types.js';
+import type { Placed, RuleWithKept } from './types.js';
 
 /** The smallest number of members of which two disjoint groups cannot both consist. */
 export const majority = (count: number): number => Math.floor(count / 2) + 1;
@@ -26,7 +26,7 @@ export type InvitationVerdict = 'ready' | 'waiting' | { readonly failed: string 
 export const invitationVerdict = (input: {
   readonly members: readonly Invited[];
   readonly answers: Readonly<Record<string, InvitationAnswer>>;
-  readonly request: FormationRule & { readonly kept?: readonly { readonly id: string }[] };
+  readonly request: RuleWithKept;
 }): InvitationVerdict => {
   const { members, answers, request } = input;
   const kept = new Set(request.kept?.map(({ id }) => id));

@@ -1,5 +1,5 @@
-import { checkFormation } from './feasible.js';
-import type { Candidate, FormationRule, Member, Placed, Shortfall } from './types.js';
+import { checkFormation, isNoWorse } from './feasible.js';
+import type { Candidate, Member, Placed, RuleWithKept } from './types.js';
 
 /**
  * Finds the alternate that replaces a lost member: the first in rank that is not a member, has not declined, and leaves
@@ -14,7 +14,7 @@ export const substitute = (input: {
   readonly lost: string;
   readonly members: readonly Placed[];
   readonly alternates: readonly Candidate[];
-  readonly request: FormationRule & { readonly kept?: readonly { readonly id: string }[] };
+  readonly request: RuleWithKept;
   readonly declined: readonly string[];
 }): Member | null => {
   const { lost, members, alternates, request } = input;
@@ -28,30 +28,7 @@ export const substitute = (input: {
       request.roles.some((role) => role.name === name && alternate.capabilities.includes(role.capability)),
     );
     const after = checkFormation([...rest, { ...alternate, roles }], request);
-    if (after.every((short) => before.some((known) => isNoWorse(short, known)))) {
-      return { agentId: alternate.id, roles };
-    }
+    if (after.every((short) => isNoWorse(short, before))) return { agentId: alternate.id, roles };
   }
   return null;
 };
-
-const isNoWorse = (after: Shortfall, before: Shortfall): boolean => {
-  switch (after.kind) {
-    case 'capability':
-      return before.kind === 'capability' && before.capability === after.capability;
-    case 'role':
-      return before.kind === 'role' && before.role === after.role && distance(after) <= distance(before);
-    case 'size':
-      return before.kind === 'size' && distance(after) <= distance(before);
-    case 'spread':
-      return before.kind === 'spread' && after.placeable >= before.placeable;
-    case 'room':
-      return before.kind === 'room';
-    default:
-      return after satisfies never;
-  }
-};
-
-/** How far a count is outside its bounds. */
-const distance = ({ min, max, found }: { min: number; max: number; found: number }): number =>
-  Math.max(min - found, found - max);

@@ -1,3 +1,5 @@
+import type { FormationSpec } from '../../contracts/formation.js';
+
 /** An agent that the store found eligible: valid lease, ready, labels match, capacity and resources free. */
 export interface Candidate {
   readonly id: string;
@@ -15,24 +17,10 @@ export interface Candidate {
   readonly recentFlaps: number;
 }
 
-/** A position in a cluster: at least `min` (hard) and at most `max` members with `capability` hold it. */
-export interface Role {
-  readonly name: string;
-  readonly capability: string;
-  readonly min: number;
-  readonly max: number;
-}
+/** Each role is a position in a cluster: at least `min` (hard) and at most `max` members with `capability` hold it. */
+export type Role = FormationSpec['roles'][number];
 
-export interface SizeBounds {
-  readonly min: number;
-  readonly desired: number;
-  readonly max: number;
-}
-
-export interface Spread {
-  readonly by: 'host' | 'zone';
-  readonly mode: 'soft' | 'hard';
-}
+export type Spread = NonNullable<FormationSpec['spread']>;
 
 /** The attributes of a member that a request is checked against. */
 export interface Placed extends Pick<Candidate, 'id' | 'host' | 'zone' | 'capabilities'> {
@@ -40,12 +28,10 @@ export interface Placed extends Pick<Candidate, 'id' | 'host' | 'zone' | 'capabi
 }
 
 /** The part of a request that decides whether a set of members is a valid cluster. */
-export interface FormationRule {
-  readonly requiredCapabilities: readonly string[];
-  readonly roles: readonly Role[];
-  readonly size: SizeBounds;
-  readonly spread: Spread | null;
-}
+export type FormationRule = Pick<FormationSpec, 'requiredCapabilities' | 'roles' | 'size' | 'spread'>;
+
+/** A rule for a cluster of which the kept members are part already. */
+export type RuleWithKept = FormationRule & { readonly kept?: readonly { readonly id: string }[] };
 
 export interface MatchRequest extends FormationRule {
   /** Members that stay during a repair. They count toward size, coverage, roles and spread. Empty for a new cluster. */

@@ -1,3 +1,4 @@
+import { byText } from '../order.js';
 import {
   invalidClaim,
   isAmount,
@@ -38,7 +39,7 @@ export const allocate = (input: {
   const { claims } = input;
   const rows = claims
     .filter((claim) => invalidClaim(claim) === null)
-    .sort((a, b) => (a.waitingSinceMs ?? Infinity) - (b.waitingSinceMs ?? Infinity) || (a.id < b.id ? -1 : 1));
+    .sort((a, b) => (a.waitingSinceMs ?? Infinity) - (b.waitingSinceMs ?? Infinity) || byText(a.id, b.id));
   const names = [...new Set([...Object.keys(input.capacity), ...rows.flatMap(({ perUnit }) => Object.keys(perUnit))])];
   names.sort();
   const table = tableOf(rows, names, input);

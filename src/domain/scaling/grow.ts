@@ -1,4 +1,4 @@
-import { matchingBlock, unchanged, type Outcome, type ScalingTarget } from './outcome.js';
+import { blockVetoes, budgetVetoes, unchanged, type Outcome, type ScalingTarget } from './outcome.js';
 import type { Clamp, Veto } from './types.js';
 
 /**
@@ -8,7 +8,6 @@ import type { Clamp, Veto } from './types.js';
  */
 export const grow = (wish: ScalingTarget): Outcome => {
   const { facts, rules, usage, budget, because } = wish;
-  const { nowMs, blocks } = facts;
   const { min, max } = facts.rule.size;
   const present = facts.members.length;
   const clamps: Clamp[] = [];
@@ -32,24 +31,17 @@ export const grow = (wish: ScalingTarget): Outcome => {
   clampTo('doubling', Math.max(min, Math.floor(present * rules.growthFactor)));
   const free = Math.min(desired - present, Math.max(0, min - present, facts.unreplaced));
   // Additions that cost no budget remain when the others are refused; without any, the whole change is refused.
-  const refusal = (veto: Veto): Outcome | null => {
-    if (free === 0) return unchanged(present, [veto], clamps);
-    clampTo(veto.by as Clamp['by'], present + free);
-    return null;
+  const isRefused = ([veto]: readonly Veto[]): boolean => {
+    if (veto === undefined || desired <= present + free) return false;
+    if (free > 0) clampTo(veto.by as Clamp['by'], present + free);
+    return free === 0;
   };
-  const reversalUntilMs = budget.reversalUntilMs.out;
-  let refused: Outcome | null = null;
-  if (desired > present + free && reversalUntilMs !== null) {
-    refused = refusal({ by: 'reversal', untilMs: reversalUntilMs });
-  }
-  if (!refused && desired > present + free && budget.left === 0) {
-    refused = refusal({ by: 'flap_budget', spent: budget.spent, untilMs: budget.freeAtMs });
-  }
-  if (refused) return refused;
+  const ofBudget = budgetVetoes(budget, 'out');
+  if (isRefused(ofBudget)) return unchanged(present, ofBudget.slice(0, 1), clamps);
   clampTo('flap_budget', present + free + budget.left);
-  const block = desired > present + free ? matchingBlock(blocks, 'out', desired, nowMs) : undefined;
-  if (block) refused = refusal({ by: 'blocked', desired: block.desired, untilMs: block.untilMs });
-  return refused ?? { ...unchanged(present, [], clamps), desired, charged: desired - present - free };
+  const ofBlock = blockVetoes(facts, 'out', desired);
+  if (isRefused(ofBlock)) return unchanged(present, ofBlock, clamps);
+  return { ...unchanged(present, [], clamps), desired, charged: desired - present - free };
 };
 
 /** Members needed for waiting work and unmet capacity, whatever the usage; the present size when neither exists. */

@@ -1,6 +1,6 @@
 import type { FlapBudget } from './flap-budget.js';
 import type { ScalingRules } from './rules.js';
-import type { Block, Clamp, ClusterFacts, Decision, Direction, Formula, Usage, Veto } from './types.js';
+import type { Clamp, ClusterFacts, Decision, Direction, Formula, Usage, Veto } from './types.js';
 
 /** The input of growing and shrinking: the facts, what was measured, and the size aimed for. */
 export interface ScalingTarget {
@@ -25,19 +25,22 @@ export const unchanged = (present: number, vetoes: readonly Veto[], clamps: read
   vetoes,
 });
 
+/** Vetoes of the flap budget against any change in a direction. */
+export const budgetVetoes = (budget: FlapBudget, direction: Direction): Veto[] => {
+  const untilMs = budget.reversalUntilMs[direction];
+  return [
+    ...(untilMs === null ? [] : [{ by: 'reversal', untilMs } as const]),
+    ...(budget.left > 0 ? [] : [{ by: 'flap_budget', spent: budget.spent, untilMs: budget.freeAtMs } as const]),
+  ];
+};
+
 /**
- * The block that applies to a size. Growing is blocked to exactly the size that failed, since another size is another
+ * The blocks that apply to a size. Growing is blocked to exactly the size that failed, since another size is another
  * recommendation. Shrinking is blocked to that size and below, since fewer members would fail as well.
  */
-export const matchingBlock = (
-  blocks: readonly Block[],
-  direction: Direction,
-  desired: number,
-  nowMs: number,
-): Block | undefined =>
-  blocks.find(
-    (block) =>
-      block.untilMs > nowMs &&
-      block.direction === direction &&
-      (direction === 'out' ? desired === block.desired : desired <= block.desired),
-  );
+export const blockVetoes = ({ blocks, nowMs }: ClusterFacts, direction: Direction, size: number): Veto[] =>
+  blocks
+    .filter((block) => block.untilMs > nowMs && block.direction === direction)
+    .filter(({ desired }) => (direction === 'out' ? size === desired : size <= desired))
+    .map(({ desired, untilMs }): Veto => ({ by: 'blocked', desired, untilMs }))
+    .slice(0, 1);

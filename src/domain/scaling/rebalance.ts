@@ -1,5 +1,6 @@
 import { checkFormation } from '../formation/feasible.js';
 import type { FormationRule } from '../formation/types.js';
+import { byText } from '../order.js';
 import { jainIndex } from './jain.js';
 import type { ScalingMember } from './types.js';
 import { fourDecimals } from './four-decimals.js';
@@ -16,26 +17,20 @@ export interface BalancedCluster {
   readonly changesLeft: number;
 }
 
-export interface RebalanceRules {
+export const defaultRebalanceRules = {
   /** The most members moved in one round, as a share of all members; at least one. */
-  readonly moveShare: number;
-  /** The relative drop of the higher of the two clusters' usages that a move must bring. */
-  readonly minGain: number;
-  /** Only clusters with a usage above it receive members. */
-  readonly minTakerUsage: number;
-  /** Rounds after which moving stops when they change nothing. */
-  readonly staleRounds: number;
-  /** A round that changes the balance by less is stale. A larger change restarts the count of stale rounds. */
-  readonly quantum: number;
-}
-
-export const defaultRebalanceRules: RebalanceRules = {
   moveShare: 0.1,
+  /** The relative drop of the higher of the two clusters' usages that a move must bring. */
   minGain: 0.05,
+  /** Only clusters with a usage above it receive members. */
   minTakerUsage: 0.65,
+  /** Rounds after which moving stops when they change nothing. */
   staleRounds: 3,
+  /** A round that changes the balance by less is stale. A larger change restarts the count of stale rounds. */
   quantum: 0.001,
 };
+
+export type RebalanceRules = Readonly<typeof defaultRebalanceRules>;
 
 export interface Move {
   readonly agentId: string;
@@ -91,7 +86,7 @@ export const planMoves = (input: {
 
   const free = clusters
     .filter(({ changesLeft }) => changesLeft > 0)
-    .sort((a, b) => of(b) - of(a) || (a.id < b.id ? -1 : 1));
+    .sort((a, b) => of(b) - of(a) || byText(a.id, b.id));
   const totalMembers = clusters.reduce((sum, { members }) => sum + members.length, 0);
   const cap = Math.max(1, Math.floor(rules.moveShare * totalMembers + 1e-9));
   const givers = [...free].reverse();

@@ -1,5 +1,6 @@
+import { highestBy } from '../order.js';
 import { highestRatio } from './ewma.js';
-import { matchingBlock, unchanged, type Outcome, type ScalingTarget } from './outcome.js';
+import { blockVetoes, budgetVetoes, unchanged, type Outcome, type ScalingTarget } from './outcome.js';
 import type { Clamp, Decision, ScalingMember, Usage, Veto } from './types.js';
 import { fourDecimals } from './four-decimals.js';
 import { offerOf } from './usage.js';
@@ -13,11 +14,11 @@ import { chooseVictims } from './victims.js';
  */
 export const shrink = (wish: ScalingTarget): Outcome => {
   const { facts, rules, usage, budget, because } = wish;
-  const { rule, members, nowMs } = facts;
+  const { rule, members } = facts;
   const present = members.length;
   const vetoes = [
     ...(because === 'formula' ? evidenceVetoes(wish) : []),
-    ...(because === 'asked' ? [] : budgetVetoes(wish)),
+    ...(because === 'asked' ? [] : budgetVetoes(budget, 'in')),
   ];
   if (vetoes.length > 0) return unchanged(present, vetoes);
 
@@ -56,13 +57,13 @@ export const shrink = (wish: ScalingTarget): Outcome => {
     if (victims.length === 0 && first) return unchanged(present, [{ by: 'after_state', ...first, members: 1 }], clamps);
     clampTo('after_state', present - victims.length);
   }
-  const block = because === 'asked' ? undefined : matchingBlock(facts.blocks, 'in', desired, nowMs);
-  if (block) return unchanged(present, [{ by: 'blocked', desired: block.desired, untilMs: block.untilMs }], clamps);
+  const block = because === 'asked' ? [] : blockVetoes(facts, 'in', desired);
+  if (block.length > 0) return unchanged(present, block, clamps);
   return { desired, charged: victims.length, victims, after: usageAfter(members, victims, usage), clamps, vetoes: [] };
 };
 
 /** Vetoes against shrinking because the evidence for a lower need is missing, stale or contradicted. */
-const evidenceVetoes = ({ facts, rules, usage, ...wish }: ScalingTarget): Veto[] => {
+const evidenceVetoes = ({ facts, rules, usage }: ScalingTarget): Veto[] => {
   const found: Veto[] = [];
   if (usage.in === null) found.push({ by: 'no_metrics' });
   else if (usage.in >= rules.lowUsage) found.push({ by: 'not_below_low', usage: usage.in });
@@ -72,38 +73,25 @@ const evidenceVetoes = ({ facts, rules, usage, ...wish }: ScalingTarget): Veto[]
   }
   const openUntilMs = facts.watchedSinceMs + rules.windowSeconds * 1000;
   if (facts.nowMs < openUntilMs) found.push({ by: 'window_open', untilMs: openUntilMs });
-  const highest = highestRecentRecommendation({ facts, rules, usage, ...wish });
+  const highest = highestRecentRecommendation({ facts, rules });
   if (highest && highest.desired >= facts.members.length) found.push({ by: 'recommended_lately', ...highest });
   return found;
 };
 
-const budgetVetoes = ({ budget }: ScalingTarget): Veto[] => {
-  const found: Veto[] = [];
-  const untilMs = budget.reversalUntilMs.in;
-  if (untilMs !== null) found.push({ by: 'reversal', untilMs });
-  if (budget.left === 0) found.push({ by: 'flap_budget', spent: budget.spent, untilMs: budget.freeAtMs });
-  return found;
-};
-
 /** The highest recommendation of the window, the newest among equals. One from the future (a clock jumped) counts. */
-const highestRecentRecommendation = ({ facts, rules }: ScalingTarget): { desired: number; atMs: number } | undefined =>
+const highestRecentRecommendation = ({ facts, rules }: Pick<ScalingTarget, 'facts' | 'rules'>) =>
   facts.recommendations
     .filter(({ atMs }) => atMs > facts.nowMs - rules.windowSeconds * 1000)
-    .reduce<{ desired: number; atMs: number } | undefined>(
-      (most, one) =>
-        !most || one.desired > most.desired || (one.desired === most.desired && one.atMs > most.atMs)
-          ? { desired: one.desired, atMs: one.atMs }
-          : most,
-      undefined,
-    );
+    .map(({ desired, atMs }) => ({ desired, atMs }))
+    .sort((a, b) => b.desired - a.desired || b.atMs - a.atMs)
+    .at(0);
 
 /** The most used resource when the remaining members take over all the work. */
 const usageAfter = (members: readonly ScalingMember[], victims: readonly string[], usage: Usage): Decision['after'] => {
   const staying = members.filter(({ id }) => !victims.includes(id));
-  return usage.resources
-    .map(({ resource, capacity, in: ratio }) => {
-      const left = staying.reduce((sum, member) => sum + offerOf(member, resource), 0);
-      return { resource, usage: left > 0 ? fourDecimals((ratio * capacity) / left) : ratio > 0 ? highestRatio : 0 };
-    })
-    .reduce<Decision['after']>((most, one) => (most === null || one.usage > most.usage ? one : most), null);
+  const after = usage.resources.map(({ resource, capacity, in: ratio }) => {
+    const left = staying.reduce((sum, member) => sum + offerOf(member, resource), 0);
+    return { resource, usage: left > 0 ? fourDecimals((ratio * capacity) / left) : ratio > 0 ? highestRatio : 0 };
+  });
+  return highestBy(after, (one) => one.usage) ?? null;
 };

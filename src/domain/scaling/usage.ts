@@ -1,3 +1,4 @@
+import { highestBy } from '../order.js';
 import { freshness } from './ewma.js';
 import { fourDecimals } from './four-decimals.js';
 import type { ScalingRules } from './rules.js';
@@ -17,14 +18,12 @@ export const measureUsage = (members: readonly ScalingMember[], nowMs: number, r
   const resources = measured
     .map((resource) => measure(resource, members, nowMs, rules))
     .filter(({ capacity }) => capacity > 0);
-  const highest = (key: 'out' | 'in'): ResourceUsage | null =>
-    resources.reduce<ResourceUsage | null>((most, one) => (most === null || one[key] > most[key] ? one : most), null);
-  const out = highest('out');
-  const full = highest('in');
+  const out = highestBy(resources, (one) => one.out);
+  const full = highestBy(resources, (one) => one.in);
   return {
     resources,
     out: out?.out ?? null,
-    outBefore: out === null ? null : Math.max(...resources.map(({ outBefore }) => outBefore)),
+    outBefore: out === undefined ? null : Math.max(...resources.map(({ outBefore }) => outBefore)),
     in: full?.in ?? null,
     outResource: out?.resource ?? null,
     inResource: full?.resource ?? null,

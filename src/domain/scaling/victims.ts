@@ -1,12 +1,11 @@
-import { checkFormation } from '../formation/feasible.js';
+import { checkFormation, isNoWorse } from '../formation/feasible.js';
 import { majority } from '../formation/quorum.js';
 import { groupOf } from '../formation/spread.js';
 import type { FormationRule, Placed, Shortfall } from '../formation/types.js';
+import { byText } from '../order.js';
+import type { ScalingMember } from './types.js';
 
-export interface Victim extends Placed {
-  readonly ready: boolean;
-  readonly joinedAtMs: number;
-}
+export type Victim = Pick<ScalingMember, 'ready' | 'joinedAtMs' | keyof Placed>;
 
 export interface Victims {
   /** In the order of removal. */
@@ -65,7 +64,7 @@ const rankVictims = (members: readonly Victim[], rule: FormationRule): Victim[] 
         descending(a.rarest, b.rarest) ||
         descending(a.neighbours, b.neighbours) ||
         descending(a.member.joinedAtMs, b.member.joinedAtMs) ||
-        (a.member.id < b.member.id ? -1 : 1),
+        byText(a.member.id, b.member.id),
     )
     .map(({ member }) => member);
 };
@@ -81,44 +80,23 @@ const objections = (leaver: Victim, members: readonly Victim[], rule: FormationR
     reasons.push(`quorum: ${ready} of ${rest.length} would be ready, a majority is ${majority(rest.length)}`);
   }
   const before = checkFormation(members, rule);
-  for (const short of checkFormation(rest, rule)) {
-    const objection = objectionOf(
-      short,
-      before.find((known) => keyOf(known) === keyOf(short)),
-    );
-    if (objection !== null) reasons.push(objection);
-  }
-  return reasons;
+  const broken = checkFormation(rest, rule).filter((short) => !isNoWorse(short, before));
+  return [...reasons, ...broken.flatMap(objectionTo)];
 };
 
-const keyOf = (short: Shortfall): string =>
-  short.kind === 'capability'
-    ? `capability ${short.capability}`
-    : short.kind === 'role'
-      ? `role ${short.role}`
-      : short.kind;
-
-const objectionOf = (after: Shortfall, before: Shortfall | undefined): string | null => {
-  switch (after.kind) {
+const objectionTo = (short: Shortfall): string[] => {
+  switch (short.kind) {
     case 'capability':
-      return before ? null : `coverage: no other member has "${after.capability}"`;
-    case 'role': {
-      const worse = after.found < after.min && !(before?.kind === 'role' && before.found <= after.found);
-      return worse ? `role: "${after.role}" would have ${after.found} of at least ${after.min}` : null;
-    }
+      return [`coverage: no other member has "${short.capability}"`];
+    case 'role':
+      return [`role: "${short.role}" would have ${short.found} of at least ${short.min}`];
     case 'size':
-      return after.found < after.min
-        ? `minimum: ${after.found} would remain, at least ${after.min} are required`
-        : null;
-    case 'spread': {
-      const missing = after.needed - after.placeable;
-      const was = before?.kind === 'spread' ? before.needed - before.placeable : 0;
-      if (missing <= was) return null;
-      return `spread: of ${after.needed} members at most ${after.allowedPerGroup} may share a ${after.by}`;
-    }
+      return [`minimum: ${short.found} would remain, at least ${short.min} are required`];
+    case 'spread':
+      return [`spread: of ${short.needed} members at most ${short.allowedPerGroup} may share a ${short.by}`];
     case 'room':
-      return null;
+      return [];
     default:
-      return after satisfies never;
+      return short satisfies never;
   }
 };
