@@ -1,9 +1,17 @@
 import { defineConfig } from 'vitest/config';
 
 /** Tests that need no server, or start servers of their own: they run without waiting for the shared ones. */
-const alone = ['agent', 'architecture', 'cli', 'config', 'contracts', 'dev-stack', 'domain', 'telemetry'].map(
-  (folder) => `test/${folder}/**/*.test.ts`,
-);
+const alone = [
+  'agent',
+  'architecture',
+  'cli',
+  'config',
+  'contracts',
+  'dev-stack',
+  'domain',
+  'messaging',
+  'telemetry',
+].map((folder) => `test/${folder}/**/*.test.ts`);
 /** Long crash runs have a command of their own: npm run test:faults. */
 const faults = process.env['FAULTS'] === '1' ? [] : ['test/faults/**'];
 

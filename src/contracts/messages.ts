@@ -205,3 +205,4 @@ export const receiptView = z.object({
   state: z.enum(['open', 'met', 'unmet']),
 });
 export type ReceiptView = z.infer<typeof receiptView>;
+export type ReceiptCounts = Pick<ReceiptView, 'matched' | 'delivered' | 'acked' | 'dead' | 'left' | 'pending'>;

@@ -9,7 +9,7 @@ import {
   deliverRetained,
   drainTopic,
   findTopics,
-  openDeliveriesOfTopic,
+  openDeliveries,
   retainingTopics,
   subscribe as insertSubscription,
   subscriptionsTo,
@@ -57,7 +57,7 @@ export async function deleteTopic(
   }
   if (mode === 'drain') {
     await drainTopic(communication, name);
-    if ((await openDeliveriesOfTopic(communication, name)) > 0) return { state: 'draining', deadLettered: 0 };
+    if ((await openDeliveries(communication, { topic: name })) > 0) return { state: 'draining', deadLettered: 0 };
   }
   return { state: 'deleted', deadLettered: (await removeTopic(communication, name)) ?? 0 };
 }

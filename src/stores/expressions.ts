@@ -11,7 +11,11 @@ export const now = sql<Date>`clock_timestamp()`;
 export const secondsFromNow = (seconds: number): RawBuilder<Date> =>
   sql<Date>`clock_timestamp() + make_interval(secs => ${seconds})`;
 
-export const secondsAgo = (seconds: number): RawBuilder<Date> => secondsFromNow(-seconds);
+/** By the start of the transaction: unlike the clock it is one value for a statement, so that indexes can be used. */
+export const secondsAgo = (seconds: number): RawBuilder<Date> => sql<Date>`now() - make_interval(secs => ${seconds})`;
+
+/** For conditions like `column = any(...)`: one statement for lists of any length, the empty one, too. */
+export const anyOf = (texts: readonly string[]): RawBuilder<string> => sql<string>`any(${texts}::text[])`;
 
 type Query<Answer> = (text: TemplateStringsArray, ...values: readonly unknown[]) => Promise<Answer>;
 

@@ -22,7 +22,7 @@ describe('a printed message trace', () => {
     ],
     hops: [
       { at: '2026-01-01T00:00:00.000Z', what: 'accepted', recipient: null, detail: 'from ada, durable' },
-      { at: '2026-01-01T00:00:00.012Z', what: 'leased', recipient: 'bo', detail: 'try 1' },
+      { at: '2026-01-01T00:00:00.012Z', what: 'leased', recipient: 'bo', detail: 'attempt 1' },
       { at: '2026-01-01T00:00:30.012Z', what: 'lease_expired', recipient: 'bo', detail: '' },
       { at: '2026-01-01T00:02:05.000Z', what: 'acked', recipient: 'bo', detail: '125000 ms after it was accepted' },
     ],
@@ -44,7 +44,7 @@ describe('a printed message trace', () => {
     expect(lines.slice(lines.indexOf('') + 1)).toEqual([
       'AFTER  EVENT          RECIPIENT  DETAIL',
       '0 ms   accepted                  from ada, durable',
-      '12 ms  leased         bo         try 1',
+      '12 ms  leased         bo         attempt 1',
       '30 s   lease expired  bo',
       '2 min  acked          bo         125000 ms after it was accepted',
       '',

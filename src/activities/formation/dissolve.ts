@@ -27,4 +27,4 @@ export async function beginDissolution(
 export const countOpenDeliveries = (
   { communication }: ActivityDeps,
   { clusterId }: { readonly clusterId: string },
-): Promise<number> => openDeliveries(communication, clusterId);
+): Promise<number> => openDeliveries(communication, { clusterId });

@@ -1,6 +1,4 @@
-import type { ReceiptView, Requirement } from '../../contracts/messages.js';
-
-export type ReceiptCounts = Pick<ReceiptView, 'matched' | 'delivered' | 'acked' | 'dead' | 'left' | 'pending'>;
+import type { ReceiptCounts, ReceiptView, Requirement } from '../../contracts/messages.js';
 
 /** The number of acks a requirement needs. Members that left before they acked do not count as recipients. */
 export function acksNeeded(require: Requirement, { matched, left }: ReceiptCounts): number {

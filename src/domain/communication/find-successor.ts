@@ -1,5 +1,5 @@
 import { leastOutstandingOfTwo } from './least-outstanding.js';
-import type { Directory } from './routing.js';
+import { partsOfVia, type Directory } from './routing.js';
 import { isTopicAllowed } from './topic-access.js';
 
 /** A delivery whose recipient can no longer handle it: the agent left, or is no longer a member. */
@@ -31,9 +31,7 @@ export function findSuccessor(orphan: OrphanedDelivery, directory: Directory): s
 
 function candidateIds({ via, clusterId, topic }: OrphanedDelivery, directory: Directory): readonly string[] {
   const { clusters, capabilities, topics, clustersOf } = directory;
-  const colon = via.indexOf(':');
-  if (colon < 0) return [];
-  const [how, name] = [via.slice(0, colon), via.slice(colon + 1)];
+  const [how, name] = partsOfVia(via);
   const members = clusterId === null ? undefined : clusters.get(clusterId)?.members;
   if (how === 'role') return members?.filter(({ roles }) => roles.includes(name)).map(({ agentId }) => agentId) ?? [];
   if (how === 'capability') {

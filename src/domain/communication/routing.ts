@@ -1,6 +1,6 @@
 import type { ErrorCode } from '../../contracts/errors.js';
 import type { Address, DeadLetterReason } from '../../contracts/messages.js';
-import type { AccessList } from '../../contracts/topics.js';
+import type { TopicView } from '../../contracts/topics.js';
 import type { Candidate } from './least-outstanding.js';
 
 /** A snapshot of everything that routing reads, limited to the addresses of the messages at hand. */
@@ -21,11 +21,8 @@ export interface RoutingTable {
   readonly members: readonly { readonly agentId: string; readonly roles: readonly string[] }[];
 }
 
-export interface RoutableTopic {
-  readonly state: 'open' | 'draining';
+export interface RoutableTopic extends Pick<TopicView, 'state' | 'publish' | 'subscribe'> {
   readonly keeps: boolean;
-  readonly publish: AccessList | null;
-  readonly subscribe: AccessList | null;
   readonly subscriptions: readonly { readonly agentId: string; readonly queueGroup: string | null }[];
 }
 
@@ -47,6 +44,12 @@ export interface Recipient {
   /** How the recipient was chosen: `agent`, `member`, `subscriber`, `role:<role>`, `capability:<name>`, `group:<name>`. */
   readonly via: string;
 }
+
+/** Splits `via` into how the recipient was chosen and, after a colon, the name it was chosen for. */
+export const partsOfVia = (via: string): readonly [how: string, name: string] => {
+  const colon = via.indexOf(':');
+  return colon < 0 ? [via, ''] : [via.slice(0, colon), via.slice(colon + 1)];
+};
 
 export type Kind = 'agent' | 'role' | 'capability' | 'cluster' | 'clusters' | 'topic';
 

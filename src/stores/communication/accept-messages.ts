@@ -1,29 +1,25 @@
-import { sql } from 'kysely';
+import { queryRows } from '../expressions.js';
 import { packedTexts } from '../packed-texts.js';
 import { retryOnDeadlock } from '../retry-on-deadlock.js';
-import type { CommunicationDb, CommunicationSchema } from './schema.js';
+import type { CommunicationDb, Row } from './schema.js';
 
 interface Recipient {
   readonly agentId: string;
   readonly via: string;
 }
 
+type MessageRow = Row<'messages'>;
+
 /** A message with the recipients that were found for it. */
-export interface RoutedMessage {
-  readonly id: string;
-  readonly source: string;
-  readonly kind: CommunicationSchema['messages']['kind'];
+export interface RoutedMessage extends Pick<MessageRow, 'id' | 'source' | 'kind' | 'type' | 'clusterId' | 'epoch'> {
   readonly to: unknown;
-  readonly type: string;
-  readonly clusterId: string | null;
-  readonly epoch: number | null;
   /** The epoch of each cluster, for a message to several. */
-  readonly clusterEpochs?: Readonly<Record<string, number>>;
-  readonly topic?: string;
+  readonly clusterEpochs?: MessageRow['clusterEpochs'] | undefined;
+  readonly topic?: string | undefined;
   readonly partitionKey?: string | undefined;
   readonly correlationId?: string | undefined;
   readonly replyTo?: string | undefined;
-  readonly operationId?: string;
+  readonly operationId?: string | undefined;
   /** Hex SHA-256 of what the sender wrote: the same id with another hash is another message. */
   readonly hash: string;
   readonly ttlSeconds: number;
@@ -34,7 +30,7 @@ export interface RoutedMessage {
   readonly single: boolean;
   /** Why it has no recipients: it is stored, with a dead letter. */
   readonly deadLetter?: { readonly reason: string; readonly detail: string } | undefined;
-  readonly retain?: boolean;
+  readonly retain?: boolean | undefined;
 }
 
 export interface AcceptOutcome {
@@ -62,15 +58,15 @@ export async function acceptRoutedMessages(
   }));
   const ofRecipients = <Value>(read: (recipient: Recipient, index: number) => Value): Value[] =>
     messages.flatMap(({ recipients }, index) => recipients.map((recipient) => read(recipient, index)));
-  const { rows } = await retryOnDeadlock(() =>
-    sql<AcceptOutcome & { readonly messageIndex: number }>`
+  const rows = await retryOnDeadlock(
+    () => queryRows<AcceptOutcome & { readonly messageIndex: number }>(db)`
     select * from accept_messages(
       new_messages => ${JSON.stringify(heads)}::jsonb,
       bodies => ${packedTexts(messages.map(({ data }) => data))}::text[],
       recipient_messages => ${ofRecipients((_, index) => index)}::integer[],
       recipient_agents => ${ofRecipients(({ agentId }) => agentId)}::text[],
       recipient_vias => ${ofRecipients(({ via }) => via)}::text[],
-      epochs => ${JSON.stringify(Object.fromEntries(epochs))}::jsonb, inbox_limit => ${inboxLimit})`.execute(db),
+      epochs => ${JSON.stringify(Object.fromEntries(epochs))}::jsonb, inbox_limit => ${inboxLimit})`,
   );
   if (rows.some(({ messageIndex }) => messageIndex < 0)) return 'stale';
   const outcomes: AcceptOutcome[] = messages.map((message) => ({

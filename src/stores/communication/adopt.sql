@@ -1,17 +1,6 @@
 -- Turns the schema of 0003-batches-in-parts, the last of the builds before 0001-initial, into that of 0001-initial.
-drop function route_and_deliver(text, integer, jsonb, jsonb);
-drop function deliver(jsonb, text[]);
-drop function accept_mail(jsonb, text[], integer[], double precision[], text[], integer[], integer[], text[], text[],
-  integer[], text[], text[], integer[], text[], integer[], integer);
-drop function lock_inboxes(text[]);
-drop function make_room(integer[], integer[], integer);
-drop function route_lock(text);
-drop function route_locks();
-drop function lease_mail(text, integer, double precision, integer, integer, integer[]);
-drop function ack_mail(text[], integer[], integer[], bigint[], uuid[]);
-drop function bury(integer[], bigint[], text, text);
-drop function deliver_retained(text, text[]);
-drop function close_inbox(text);
+drop function route_and_deliver, deliver, accept_mail, lock_inboxes, make_room, route_lock, route_locks, lease_mail, ack_mail,
+  bury, deliver_retained, close_inbox;
 
 alter table inboxes rename column room_until to sequence_limit;
 alter table inboxes rename column standing to agent_status;

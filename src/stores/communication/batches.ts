@@ -1,4 +1,4 @@
-import { sql } from 'kysely';
+import { queryRow } from '../expressions.js';
 import type { CommunicationDb } from './schema.js';
 
 export interface BatchParts {
@@ -16,24 +16,18 @@ export async function storeBatch(
 ): Promise<boolean> {
   const messages = JSON.stringify(parts.messages ?? []);
   const broadcasts = JSON.stringify(parts.broadcasts ?? []);
-  const { rows } = await sql<{ isSame: boolean }>`
+  const stored = await queryRow<{ isSame: boolean }>(db)`
     insert into batches as b (id, owner, messages, broadcasts)
     values (${id}, ${owner}, ${messages}::json, ${broadcasts}::json)
     on conflict (id) do update set id = b.id
-    returning b.owner = ${owner} and b.messages::text = ${messages} and b.broadcasts::text = ${broadcasts} as is_same
-  `.execute(db);
-  return rows[0]?.isSame ?? false;
+    returning b.owner = ${owner} and b.messages::text = ${messages} and b.broadcasts::text = ${broadcasts} as is_same`;
+  return stored?.isSame ?? false;
 }
 
 /** Reads one part of a batch; the other may be large. */
-export async function findBatchPart(
-  db: CommunicationDb,
-  id: string,
-  part: keyof BatchParts,
-): Promise<{ readonly owner: string; readonly items: readonly unknown[] } | undefined> {
-  return db
+export const findBatchPart = (db: CommunicationDb, id: string, part: keyof BatchParts) =>
+  db
     .selectFrom('batches')
     .select(['owner', `${part} as items`])
     .where('id', '=', id)
     .executeTakeFirst();
-}

@@ -1,24 +1,21 @@
 import { sql } from 'kysely';
-import type { DeadLetterView, DeadLetterReason } from '../../contracts/messages.js';
+import { andEqual, now, queryRow, queryRows, secondsFromNow } from '../expressions.js';
 import type { DeliveryKey } from './delivery-id.js';
-import type { CommunicationDb } from './schema.js';
+import type { CommunicationDb, Row } from './schema.js';
 
-export interface DeadLetterFilter {
-  readonly state?: DeadLetterView['state'];
-  readonly reason?: DeadLetterReason;
-  readonly recipient?: string;
-  readonly clusterId?: string;
+export interface DeadLetterFilter extends Partial<
+  Pick<DeadLetterRow, 'state' | 'reason'> & Record<'recipient' | 'clusterId', string>
+> {
   /** Only older ones: the number of the last dead letter of the page before. */
   readonly before?: number;
   readonly limit: number;
 }
 
-export interface DeadLetterRow extends Omit<DeadLetterView, 'id' | 'at' | 'endedAt'> {
-  readonly no: number;
-  readonly messageNo: number;
-  readonly inboxNo: number | null;
+export interface DeadLetterRow
+  extends Omit<Row<'deadLetters'>, 'sequence' | 'createdAt'>, Pick<Row<'messages'>, 'source' | 'type' | 'clusterId'> {
+  readonly messageId: string;
+  readonly to: unknown;
   readonly at: Date;
-  readonly endedAt: Date | null;
 }
 
 export const deadLetterIdOf = (no: number): string => `dead_${no}`;
@@ -36,43 +33,34 @@ export async function deadLetterDeliveries(
   reason: string,
   detail: string,
 ): Promise<number> {
-  const { rows } = await sql<{ ended: number }>`
+  const row = await queryRow<{ ended: number }>(db)`
     select dead_letter_deliveries(${deliveries.map(({ inboxNo }) => inboxNo)}, ${deliveries.map(({ sequence }) => sequence)},
-      ${reason}, ${detail}) as ended`.execute(db);
-  return rows[0]?.ended ?? 0;
+      ${reason}, ${detail}) as ended`;
+  return row?.ended ?? 0;
 }
 
-const selectDeadLetters = (db: CommunicationDb) =>
-  db
-    .selectFrom('deadLetters as l')
-    .innerJoin('messages as m', 'm.no', 'l.messageNo')
-    .select(['l.no', 'l.messageNo', 'l.inboxNo', 'm.id as messageId', 'm.source', 'm.type', 'm.address as to'])
-    .select(['l.recipient', 'm.clusterId', 'l.reason', 'l.detail', 'l.attempts', 'l.state', 'l.createdAt as at'])
-    .select(['l.endedAt', 'l.endedBy']);
+const selectDeadLetters = sql`
+  select l.no, l.message_no, l.inbox_no, m.id as message_id, m.source, m.type, m.address as to, l.recipient, m.cluster_id,
+    l.reason, l.detail, l.attempts, l.state, l.created_at as at, l.ended_at, l.ended_by
+  from dead_letters l join messages m on m.no = l.message_no`;
 
 /** Newest first. */
-export async function listDeadLetters(db: CommunicationDb, filter: DeadLetterFilter): Promise<DeadLetterRow[]> {
-  const { state, reason, recipient, clusterId, before, limit } = filter;
-  return selectDeadLetters(db)
-    .$if(state !== undefined, (query) => query.where('l.state', '=', state ?? 'dead'))
-    .$if(reason !== undefined, (query) => query.where('l.reason', '=', reason as DeadLetterReason))
-    .$if(recipient !== undefined, (query) => query.where('l.recipient', '=', recipient ?? ''))
-    .$if(clusterId !== undefined, (query) => query.where('m.clusterId', '=', clusterId ?? ''))
-    .$if(before !== undefined, (query) => query.where('l.no', '<', before ?? 0))
-    .orderBy('l.no', 'desc')
-    .limit(limit)
-    .execute();
-}
+export const listDeadLetters = (
+  db: CommunicationDb,
+  { state, reason, recipient, clusterId, before, limit }: DeadLetterFilter,
+): Promise<DeadLetterRow[]> => queryRows<DeadLetterRow>(db)`
+  ${selectDeadLetters} where l.no < ${before ?? Number.MAX_SAFE_INTEGER}
+    ${andEqual({ 'l.state': state, 'l.reason': reason, 'l.recipient': recipient, 'm.clusterId': clusterId })}
+  order by l.no desc limit ${limit}`;
 
-export async function findDeadLetter(db: CommunicationDb, no: number): Promise<DeadLetterRow | undefined> {
-  return selectDeadLetters(db).where('l.no', '=', no).executeTakeFirst();
-}
+export const findDeadLetter = (db: CommunicationDb, no: number): Promise<DeadLetterRow | undefined> =>
+  queryRow<DeadLetterRow>(db)`${selectDeadLetters} where l.no = ${no}`;
 
 /** Discards a dead letter. @returns false when it was replayed or discarded before. */
 export async function discardDeadLetter(db: CommunicationDb, no: number, by: string): Promise<boolean> {
   const { numUpdatedRows } = await db
     .updateTable('deadLetters')
-    .set({ state: 'discarded', endedAt: sql<Date>`clock_timestamp()`, endedBy: by })
+    .set({ state: 'discarded', endedAt: now, endedBy: by })
     .where('no', '=', no)
     .where('state', '=', 'dead')
     .executeTakeFirst();
@@ -91,7 +79,7 @@ export async function replayDeadLetter(
   recipients: readonly { readonly agentId: string; readonly via: string }[],
   { by, ttlSeconds }: { readonly by: string; readonly ttlSeconds: number },
 ): Promise<number | undefined> {
-  const { rows } = await sql<{ isEnded: boolean; delivered: number }>`
+  const row = await queryRow<{ isEnded: boolean; delivered: number }>(db)`
     with locked as materialized (
       select i.no, i.next_sequence, w.via from unnest(${recipients.map(({ agentId }) => agentId)}::text[],
         ${recipients.map(({ via }) => via)}::text[]) as w (agent_id, via)
@@ -101,11 +89,11 @@ export async function replayDeadLetter(
       where l.no = ${letter.no} and l.state = 'dead' and exists (select from locked) returning l.no
     ), delivered as (
       insert into deliveries (inbox_no, sequence, message_no, via, partition_key, expires_at)
-      select i.no, i.next_sequence, m.no, i.via, m.partition_key, now() + make_interval(secs => ${ttlSeconds})
+      select i.no, i.next_sequence, m.no, i.via, m.partition_key, ${secondsFromNow(ttlSeconds)}
       from locked i, ended, messages m where m.no = ${letter.messageNo} returning inbox_no
     ), advanced as (
       update inboxes i set next_sequence = i.next_sequence + 1 from delivered d where i.no = d.inbox_no
     )
-    select exists (select from ended) as is_ended, (select count(*) from delivered) as delivered`.execute(db);
-  return rows[0]?.isEnded ? rows[0].delivered : undefined;
+    select exists (select from ended) as is_ended, (select count(*) from delivered) as delivered`;
+  return row?.isEnded ? row.delivered : undefined;
 }

@@ -1,4 +1,5 @@
 import { sql } from 'kysely';
+import { andEqual, anyOf, json, queryRow, queryRows } from '../expressions.js';
 import { parseDeliveryId } from './delivery-id.js';
 import type { AgentStatus, CommunicationDb } from './schema.js';
 
@@ -19,7 +20,7 @@ export async function deliver(
   message: ManagerMessage,
   recipients: readonly string[],
 ): Promise<void> {
-  await sql`select deliver(${JSON.stringify(message)}::jsonb, ${recipients}::text[])`.execute(db);
+  await queryRow(db)`select deliver(${json(message)}, ${recipients}::text[])`;
 }
 
 /** Creates the inbox of an agent that has none yet, without capabilities. */
@@ -33,7 +34,7 @@ export async function createInbox(db: CommunicationDb, agentId: string): Promise
 
 /** Creates the inbox of an agent, or opens the one it had, and lists it under its capabilities. */
 export async function openInbox(db: CommunicationDb, agentId: string, capabilities: readonly string[]): Promise<void> {
-  await sql`
+  await queryRow(db)`
     with opened as (
       insert into inboxes (agent_id, capabilities) values (${agentId}, ${capabilities}::text[])
       on conflict (agent_id) do update
@@ -44,14 +45,12 @@ export async function openInbox(db: CommunicationDb, agentId: string, capabiliti
       where c.inbox_no = o.no and c.capability <> all(${capabilities}::text[])
     )
     insert into capability_inboxes (capability, inbox_no, agent_id)
-    select name, o.no, ${agentId} from opened o, unnest(${capabilities}::text[]) name on conflict do nothing`.execute(
-    db,
-  );
+    select name, o.no, ${agentId} from opened o, unnest(${capabilities}::text[]) name on conflict do nothing`;
 }
 
 /** Closes the inbox of an agent that has left: deliveries to it, its subscriptions and its capabilities end. */
 export async function closeInbox(db: CommunicationDb, agentId: string): Promise<void> {
-  await sql`select close_inbox(${agentId})`.execute(db);
+  await queryRow(db)`select close_inbox(${agentId})`;
 }
 
 /** Copies the status of agents from clusters_db. @returns how many changed. */
@@ -72,7 +71,7 @@ export async function openInboxesOf(db: CommunicationDb, agentIds: readonly stri
   const rows = await db
     .selectFrom('inboxes')
     .select('agentId')
-    .where('agentId', '=', sql<string>`any(${agentIds}::text[])`)
+    .where('agentId', '=', anyOf(agentIds))
     .where('agentStatus', '<>', 'left')
     .execute();
   return rows.map(({ agentId }) => agentId);
@@ -86,21 +85,19 @@ export interface InboxLoad {
 }
 
 /** Status and load of these agents' inboxes, without closed ones. */
-export async function inboxLoads(db: CommunicationDb, agentIds: readonly string[]): Promise<InboxLoad[]> {
-  const { rows } = await sql<InboxLoad>`
+export const inboxLoads = (db: CommunicationDb, agentIds: readonly string[]): Promise<InboxLoad[]> =>
+  queryRows<InboxLoad>(db)`
     select i.agent_id, i.agent_status as status, (
       select count(*) from (select from deliveries d where d.inbox_no = i.no limit 1000) counted) as open
-    from inboxes i where i.agent_id = any(${agentIds}::text[]) and i.agent_status <> 'left'`.execute(db);
-  return rows;
-}
+    from inboxes i where i.agent_id = any(${agentIds}::text[]) and i.agent_status <> 'left'`;
 
 /** Which of these agents have deliveries that can be leased now. */
 export async function agentsWithDueDeliveries(db: CommunicationDb, agentIds: readonly string[]): Promise<string[]> {
-  const { rows } = await sql<{ agentId: string }>`
+  const rows = await queryRows<{ agentId: string }>(db)`
     select i.agent_id from inboxes i left join inbox_cursors c on c.inbox_no = i.no
     where i.agent_id = any(${agentIds}::text[]) and exists (
       select from deliveries d where d.inbox_no = i.no and d.sequence >= coalesce(c.low_water, 1)
-        and d.available_at <= now() and (d.lease_expires_at is null or d.lease_expires_at <= now()))`.execute(db);
+        and d.available_at <= now() and (d.lease_expires_at is null or d.lease_expires_at <= now()))`;
   return rows.map(({ agentId }) => agentId);
 }
 
@@ -108,26 +105,19 @@ export async function agentsWithDueDeliveries(db: CommunicationDb, agentIds: rea
 export async function ownsDelivery(db: CommunicationDb, agentId: string, id: string): Promise<boolean> {
   const key = parseDeliveryId(id);
   if (!key) return false;
-  const inbox = await db
-    .selectFrom('inboxes')
-    .select('no')
-    .where('no', '=', key.inboxNo)
-    .where('agentId', '=', agentId)
-    .where('nextSequence', '>', key.sequence)
-    .executeTakeFirst();
+  const inbox = await queryRow(db)`
+    select from inboxes where no = ${key.inboxNo} and agent_id = ${agentId} and next_sequence > ${key.sequence}`;
   return inbox !== undefined;
 }
 
-const countOpen = (db: CommunicationDb) =>
-  db
-    .selectFrom('deliveries as d')
-    .innerJoin('messages as m', 'm.no', 'd.messageNo')
-    .select(({ fn }) => fn.countAll<number>().as('open'));
-
-/** Open deliveries of a cluster's messages: a drain waits until there are none. */
-export async function openDeliveries(db: CommunicationDb, clusterId: string): Promise<number> {
-  const { open } = await countOpen(db).where('m.clusterId', '=', clusterId).executeTakeFirstOrThrow();
-  return open;
+/** Open deliveries of the messages of a cluster, which a drain waits for, or of a topic. */
+export async function openDeliveries(
+  db: CommunicationDb,
+  of: { readonly clusterId: string } | { readonly topic: string },
+): Promise<number> {
+  const row = await queryRow<{ open: number }>(db)`
+    select count(*) as open from deliveries d join messages m on m.no = d.message_no where true ${andEqual(of)}`;
+  return row?.open ?? 0;
 }
 
 /** Open deliveries of a cluster's messages in the inboxes of some of its agents; without those of the manager itself. */
@@ -136,21 +126,9 @@ export async function openDeliveriesOf(
   clusterId: string,
   agentIds: readonly string[],
 ): Promise<number> {
-  const { open } = await countOpen(db)
-    .where('m.clusterId', '=', clusterId)
-    .where('m.kind', '<>', 'manager')
-    .where('d.inboxNo', 'in', (inboxes) =>
-      inboxes
-        .selectFrom('inboxes')
-        .select('no')
-        .where('agentId', '=', sql<string>`any(${agentIds}::text[])`),
-    )
-    .executeTakeFirstOrThrow();
-  return open;
-}
-
-/** Open deliveries of a topic's messages. */
-export async function openDeliveriesOfTopic(db: CommunicationDb, name: string): Promise<number> {
-  const { open } = await countOpen(db).where('m.topic', '=', name).executeTakeFirstOrThrow();
-  return open;
+  const row = await queryRow<{ open: number }>(db)`
+    select count(*) as open from deliveries d join messages m on m.no = d.message_no
+    where m.cluster_id = ${clusterId} and m.kind <> 'manager'
+      and d.inbox_no in (select no from inboxes where agent_id = any(${agentIds}::text[]))`;
+  return row?.open ?? 0;
 }

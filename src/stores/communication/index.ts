@@ -13,7 +13,6 @@ export * from './notifications.js';
 export * from './operation-changes.js';
 export * from './orphaned-deliveries.js';
 export * from './receipts.js';
-export * from './retained-messages.js';
 export * from './retention.js';
 export * from './routing.js';
 export * from './settle-deliveries.js';

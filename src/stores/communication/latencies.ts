@@ -1,7 +1,8 @@
 import { sql } from 'kysely';
-import type { CommunicationDb } from './schema.js';
+import { queryRows } from '../expressions.js';
+import type { CommunicationDb, Row } from './schema.js';
 
-export type LatencyMeasure = 'handed_over' | 'acked';
+export type LatencyMeasure = Row<'latencies'>['measure'];
 
 export interface LatencyCounts {
   /** Empty for messages that belong to no cluster. */
@@ -27,16 +28,13 @@ export async function addLatencies(db: CommunicationDb, all: readonly LatencyCou
  * The histograms of the last seconds, summed.
  * @param clusterId one cluster's; without it those of all.
  */
-export async function latenciesOf(
+export const latenciesOf = (
   db: CommunicationDb,
   { clusterId, windowSeconds }: { readonly clusterId?: string; readonly windowSeconds: number },
-): Promise<LatencyCounts[]> {
-  const { rows } = await sql<LatencyCounts>`
-    select measure, ${clusterId ?? ''} as cluster_id, array_agg(total order by bucket) as counts from (
-      select l.measure, c.bucket, sum(c.count)::integer as total
-      from latencies l, unnest(l.counts) with ordinality as c (count, bucket)
-      where l.slot >= now() - make_interval(secs => ${windowSeconds})
-        and (${clusterId ?? null}::text is null or l.cluster_id = ${clusterId ?? null})
-      group by l.measure, c.bucket) t group by measure`.execute(db);
-  return rows;
-}
+): Promise<LatencyCounts[]> => queryRows<LatencyCounts>(db)`
+  select measure, ${clusterId ?? ''} as cluster_id, array_agg(total order by bucket) as counts from (
+    select l.measure, c.bucket, sum(c.count)::integer as total
+    from latencies l, unnest(l.counts) with ordinality as c (count, bucket)
+    where l.slot >= now() - make_interval(secs => ${windowSeconds})
+      and (${clusterId ?? null}::text is null or l.cluster_id = ${clusterId ?? null})
+    group by l.measure, c.bucket) t group by measure`;

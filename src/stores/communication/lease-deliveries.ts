@@ -1,5 +1,5 @@
-import { sql } from 'kysely';
 import type { DeliveryView } from '../../contracts/inbox.js';
+import { queryRows } from '../expressions.js';
 import { retryOnDeadlock } from '../retry-on-deadlock.js';
 import { deliveryIdOf, type DeliveryKey } from './delivery-id.js';
 import type { CommunicationDb } from './schema.js';
@@ -49,11 +49,11 @@ export async function leaseDeliveries(
   max: number,
   rules: LeaseRules,
 ): Promise<Leased[]> {
-  const { rows } = await retryOnDeadlock(() =>
-    sql<LeasedRow>`
+  const rows = await retryOnDeadlock(
+    () => queryRows<LeasedRow>(db)`
     select * from lease_deliveries(agent => ${agentId}, max_count => ${max}, lease_seconds => ${rules.leaseSeconds},
       max_leased => ${rules.maxUnacked}, max_attempts => ${rules.tries},
-      retry_delays => ${rules.retryDelaysSeconds}::integer[])`.execute(db),
+      retry_delays => ${rules.retryDelaysSeconds}::integer[])`,
   );
   // All leases of one call end at the same time.
   const leaseExpiresAt = rows[0] ? timeOf(rows[0].leaseExpiresUs) : '';

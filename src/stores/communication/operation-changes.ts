@@ -1,5 +1,5 @@
-import { sql } from 'kysely';
 import { inTransaction } from '../database.js';
+import { json, queryRow } from '../expressions.js';
 import type { CommunicationDb } from './schema.js';
 
 /**
@@ -13,18 +13,17 @@ export async function changeOnce<Outcome>(
   change: (tx: CommunicationDb) => Promise<Outcome>,
 ): Promise<Outcome> {
   return inTransaction(db, async (tx) => {
-    const { rows } = await sql`
+    const isFirst = await queryRow(tx)`
       insert into operation_changes (operation_id, place) values (${operationId}, ${place})
-      on conflict do nothing returning place`.execute(tx);
-    const own = tx.selectFrom('operationChanges').select('outcome').where('operationId', '=', operationId);
-    if (rows.length === 0) {
-      const saved = await own.where('place', '=', place).executeTakeFirstOrThrow();
-      return saved.outcome as Outcome;
+      on conflict do nothing returning place`;
+    if (!isFirst) {
+      const saved = await queryRow<{ outcome: Outcome }>(tx)`
+        select outcome from operation_changes where operation_id = ${operationId} and place = ${place}`;
+      return (saved as { outcome: Outcome }).outcome;
     }
     const outcome = await change(tx);
-    await sql`
-      update operation_changes set outcome = ${JSON.stringify(outcome)}::jsonb
-      where operation_id = ${operationId} and place = ${place}`.execute(tx);
+    await queryRow(tx)`
+      update operation_changes set outcome = ${json(outcome)} where operation_id = ${operationId} and place = ${place}`;
     return outcome;
   });
 }

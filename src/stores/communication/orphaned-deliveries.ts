@@ -1,15 +1,13 @@
 import { sql } from 'kysely';
+import { json, queryRow, queryRows } from '../expressions.js';
 import type { DeliveryKey } from './delivery-id.js';
-import type { CommunicationDb } from './schema.js';
+import type { CommunicationDb, Row } from './schema.js';
 
 /** An open delivery whose recipient should not handle it any more. */
-export interface OrphanedDelivery extends DeliveryKey {
+export interface OrphanedDelivery extends DeliveryKey, Pick<Row<'messages'>, 'clusterId' | 'topic' | 'source'> {
   readonly agentId: string;
   readonly via: string;
   readonly messageId: string;
-  readonly clusterId: string | null;
-  readonly topic: string | null;
-  readonly source: string;
   /** For a delivery to one of a queue group: the agents that have the message already, open or acked. */
   readonly holders: readonly string[];
 }
@@ -28,30 +26,21 @@ const selectOpenDeliveries = sql`
  * Open deliveries of a cluster's messages in the inboxes of agents that are not members by the routing table in force.
  * Messages of the manager are excluded: they tell such an agent that it is no member.
  */
-export async function orphanedByCluster(
+export const orphanedByCluster = (
   db: CommunicationDb,
   clusterId: string,
   limit: number,
-): Promise<OrphanedDelivery[]> {
-  const { rows } = await sql<OrphanedDelivery>`
-    ${selectOpenDeliveries}
-    where m.cluster_id = ${clusterId} and m.kind <> 'manager'
-      and not exists (select from routed_members r where r.cluster_id = ${clusterId} and r.agent_id = i.agent_id)
-    order by d.inbox_no, d.sequence limit ${limit}`.execute(db);
-  return rows;
-}
+): Promise<OrphanedDelivery[]> => queryRows<OrphanedDelivery>(db)`
+  ${selectOpenDeliveries}
+  where m.cluster_id = ${clusterId} and m.kind <> 'manager'
+    and not exists (select from routed_members r where r.cluster_id = ${clusterId} and r.agent_id = i.agent_id)
+  order by d.inbox_no, d.sequence limit ${limit}`;
 
 /** Open deliveries in the inbox of an agent that has left. */
-export async function orphanedByAgent(
-  db: CommunicationDb,
-  agentId: string,
-  limit: number,
-): Promise<OrphanedDelivery[]> {
-  const { rows } = await sql<OrphanedDelivery>`
+export const orphanedByAgent = (db: CommunicationDb, agentId: string, limit: number): Promise<OrphanedDelivery[]> =>
+  queryRows<OrphanedDelivery>(db)`
     ${selectOpenDeliveries}
-    where i.agent_id = ${agentId} and i.agent_status = 'left' order by d.sequence limit ${limit}`.execute(db);
-  return rows;
-}
+    where i.agent_id = ${agentId} and i.agent_status = 'left' order by d.sequence limit ${limit}`;
 
 /**
  * Moves open deliveries to the end of their successors' inboxes, with all their attempts; leases on them become stale. A
@@ -62,7 +51,6 @@ export async function moveDeliveries(
   db: CommunicationDb,
   moves: readonly (DeliveryKey & { readonly to: string })[],
 ): Promise<number> {
-  const { rows } = await sql<{ moved: number }>`
-    select move_deliveries(${JSON.stringify(moves)}::jsonb) as moved`.execute(db);
-  return rows[0]?.moved ?? 0;
+  const row = await queryRow<{ moved: number }>(db)`select move_deliveries(${json(moves)}) as moved`;
+  return row?.moved ?? 0;
 }

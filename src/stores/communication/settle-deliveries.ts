@@ -1,4 +1,4 @@
-import { sql } from 'kysely';
+import { json, now, queryRow, queryRows, secondsFromNow } from '../expressions.js';
 import { retryOnDeadlock } from '../retry-on-deadlock.js';
 import { deadLetterDeliveries } from './dead-letters.js';
 import { parseDeliveryId } from './delivery-id.js';
@@ -33,9 +33,8 @@ export async function ackDeliveries(
     ...parseDeliveryId(id),
     leaseToken: isUuid(leaseToken) ? leaseToken : null,
   }));
-  const { rows } = await retryOnDeadlock(() =>
-    sql<Acked & { readonly claimIndex: number }>`
-    select * from ack_deliveries(${JSON.stringify(wanted)}::jsonb)`.execute(db),
+  const rows = await retryOnDeadlock(
+    () => queryRows<Acked & { readonly claimIndex: number }>(db)`select * from ack_deliveries(${json(wanted)})`,
   );
   return new Map(rows.map(({ claimIndex, ...acked }) => [claimIndex, acked]));
 }
@@ -53,7 +52,7 @@ export async function nackDelivery(
 ): Promise<'waiting' | 'dead' | undefined> {
   const key = parseDeliveryId(id);
   if (!key || !isUuid(leaseToken)) return undefined;
-  const { rows } = await sql<{ attempts: number }>`
+  const row = await queryRow<{ attempts: number }>(db)`
     update deliveries d set lease_token = null, lease_expires_at = null,
       available_at = clock_timestamp() + make_interval(secs => coalesce(${how.delaySeconds ?? null}::double precision,
         (${rules.retryDelaysSeconds}::integer[])[least(d.attempts, ${rules.retryDelaysSeconds.length})]
@@ -63,8 +62,7 @@ export async function nackDelivery(
     from inboxes i
     where i.no = d.inbox_no and i.agent_id = ${agentId} and d.inbox_no = ${key.inboxNo}
       and d.sequence = ${key.sequence} and d.lease_token = ${leaseToken}::uuid
-    returning d.attempts`.execute(db);
-  const row = rows[0];
+    returning d.attempts`;
   if (!row) return undefined;
   if (!how.final && row.attempts < rules.tries) return 'waiting';
   const [reason, detail] = how.final
@@ -82,7 +80,7 @@ export async function extendLease(
 ): Promise<Date | undefined> {
   const key = parseDeliveryId(id);
   if (!key || !isUuid(leaseToken)) return undefined;
-  const expiresAt = sql<Date>`clock_timestamp() + make_interval(secs => ${leaseSeconds})`;
+  const expiresAt = secondsFromNow(leaseSeconds);
   const extended = await db
     .updateTable('deliveries as d')
     .from('inboxes as i')
@@ -92,7 +90,7 @@ export async function extendLease(
     .where('d.inboxNo', '=', key.inboxNo)
     .where('d.sequence', '=', key.sequence)
     .where('d.leaseToken', '=', leaseToken)
-    .where('d.leaseExpiresAt', '>', sql<Date>`clock_timestamp()`)
+    .where('d.leaseExpiresAt', '>', now)
     .returning('d.leaseExpiresAt')
     .executeTakeFirst();
   return extended?.leaseExpiresAt ?? undefined;

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { Requirement } from '../../../src/contracts/messages.js';
-import { acksNeeded, evaluateReceipt, type ReceiptCounts } from '../../../src/domain/communication/evaluate-receipt.js';
+import type { ReceiptCounts, Requirement } from '../../../src/contracts/messages.js';
+import { acksNeeded, evaluateReceipt } from '../../../src/domain/communication/evaluate-receipt.js';
 
 const counts = (acked: number, dead: number, left: number, pending: number): ReceiptCounts => ({
   matched: acked + dead + left + pending,

@@ -15,7 +15,7 @@ import {
   listDeadLetters,
   listTopics,
   openInbox,
-  openDeliveriesOfTopic,
+  openDeliveries,
   retainingTopics,
   setAgentStatus,
   subscribe,
@@ -112,7 +112,7 @@ describe('a topic', () => {
     await accept(db, [publish(name, [a]), publish(name, [a])]);
     expect(await drainTopic(db, name)).toBe(true);
     const ended = async (): Promise<boolean> => (await deleteDrainedTopics(db)).includes(name);
-    expect([await openDeliveriesOfTopic(db, name), await ended()]).toEqual([2, false]);
+    expect([await openDeliveries(db, { topic: name }), await ended()]).toEqual([2, false]);
     const leased = await take(db, a);
     await ackDeliveries(db, [claimOf(a, leased[0] as (typeof leased)[number])]);
     expect(await ended()).toBe(false);
@@ -120,7 +120,7 @@ describe('a topic', () => {
       db,
       leased.map((one) => claimOf(a, one)),
     );
-    expect([await openDeliveriesOfTopic(db, name), await ended()]).toEqual([0, true]);
+    expect([await openDeliveries(db, { topic: name }), await ended()]).toEqual([0, true]);
     expect(await drainTopic(db, name)).toBe(false);
   });
 

@@ -1,17 +1,17 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { hopsOf } from '../../../src/domain/communication/hops.js';
+import { hopsOf } from '../../src/messaging/message-trace.js';
 
 const start = Date.UTC(2026, 0, 1);
 const at = (seconds: number): Date => new Date(start + seconds * 1000);
-const message = { source: 'a', kind: 'agent', time: at(0), clusterId: 'cl', epoch: 2, matched: 1 };
+const message = { source: 'a', time: at(0), clusterId: 'cl', epoch: 2, matched: 1 };
 const delivery = {
   recipient: 'b',
   via: 'agent',
   attempts: 0,
   acceptedAt: at(0),
   lastLeasedAt: null,
-  outcome: null,
+  state: 'waiting' as const,
   endedAt: null,
   failedAttempts: null,
 };
@@ -20,7 +20,7 @@ const letter = {
   reason: 'rejected',
   detail: 'no',
   state: 'dead',
-  at: at(9),
+  createdAt: at(9),
   endedAt: null,
   endedBy: null,
 } as const;
@@ -46,7 +46,7 @@ describe('the hops of a message', () => {
       ...delivery,
       attempts: 3,
       lastLeasedAt: at(40),
-      outcome: 'acked' as const,
+      state: 'acked' as const,
       endedAt: at(41),
       failedAttempts,
     };
@@ -62,11 +62,11 @@ describe('the hops of a message', () => {
     ]);
     const details = hopsOf(message, [acked], []).map(({ detail }) => detail);
     expect(details.slice(2)).toEqual([
-      'try 1, found as agent',
+      'attempt 1, addressed by its id',
       '',
-      'try 2, found as agent',
+      'attempt 2, addressed by its id',
       'busy',
-      'try 3, found as agent',
+      'attempt 3, addressed by its id',
       '41000 ms after it was accepted',
     ]);
   });
@@ -79,7 +79,7 @@ describe('the hops of a message', () => {
   });
 
   it("a message trace continues at a successor and after a dead letter's replay", () => {
-    const moved = { ...delivery, outcome: 're_addressed' as const, endedAt: at(3) };
+    const moved = { ...delivery, state: 're_addressed' as const, endedAt: at(3) };
     const heir = { ...delivery, recipient: 'c', acceptedAt: at(3), attempts: 1, lastLeasedAt: at(4) };
     expect(told(message, [moved, heir], []).slice(2)).toEqual(['3 re_addressed b', '4 leased c']);
     const replayed = { ...letter, state: 'replayed' as const, endedAt: at(12), endedBy: 'admin' };
@@ -96,13 +96,13 @@ describe('the hops of a message', () => {
       attempts: fc.constant(1),
       acceptedAt: time,
       lastLeasedAt: time,
-      outcome: fc.constantFrom('acked' as const, 're_addressed' as const),
+      state: fc.constantFrom('acked' as const, 're_addressed' as const),
       endedAt: time,
       failedAttempts: fc.constant(null),
     });
     fc.assert(
       fc.property(fc.array(one, { maxLength: 8 }), fc.array(time, { maxLength: 4 }), (deliveries, deaths) => {
-        const letters = deaths.map((when) => ({ ...letter, at: when }));
+        const letters = deaths.map((when) => ({ ...letter, createdAt: when }));
         const hops = hopsOf(message, deliveries, letters);
         expect(hops).toHaveLength(2 + 2 * deliveries.length + letters.length);
         const times = hops.map((each) => Date.parse(each.at));
