@@ -76,6 +76,15 @@ export function invalidRequest(subject: string, problems: readonly Problem[]): M
   return new ManagerError('invalid_request', `${subject} has ${count}: ${list}`, { problems });
 }
 
+/** @throws ManagerError `capability_disabled` when the configuration does not list the capability. */
+export function requireEnabled(capabilities: readonly string[], capability: string): void {
+  if (capabilities.includes(capability)) return;
+  throw new ManagerError(
+    'capability_disabled',
+    `This manager offers ${capabilities.join(', ')}; add "${capability}" to cluster_manager.capabilities`,
+  );
+}
+
 /** The Temporal failure type of a code: `invalid_request` becomes `InvalidRequest`. Callers in any SDK match on it. */
 export const failureTypeOf = (code: ErrorCode): string =>
   code.replace(/(^|_)([a-z])/g, (_match, _underscore: string, letter: string) => letter.toUpperCase());

@@ -1,7 +1,6 @@
 import type { ClusterView } from '../contracts/clusters.js';
 import { ManagerError } from '../contracts/errors.js';
 import { workflowIds } from '../contracts/ids.js';
-import { requestHash } from '../contracts/request-hash.js';
 import { findOperation, type NewOperation } from '../stores/clusters/index.js';
 import type { OperationsDeps } from './deps.js';
 import { hasEnded } from './wait.js';
@@ -22,14 +21,8 @@ export async function newDissolution(
     const known = await findOperation(clusters, id);
     if (known && hasEnded(known) && known.state !== 'completed' && cluster.state === 'active') continue;
     if (known || cluster.state === 'active') {
-      return {
-        id,
-        kind: 'DISSOLUTION',
-        clusterId: cluster.id,
-        workflowId: workflowIds.dissolution(cluster.id),
-        request,
-        requestHash: requestHash('DISSOLUTION', request),
-      };
+      const workflowId = workflowIds.dissolution(cluster.id);
+      return { id, kind: 'DISSOLUTION', clusterId: cluster.id, workflowId, request };
     }
     throw new ManagerError(
       'state_conflict',

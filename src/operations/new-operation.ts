@@ -3,8 +3,13 @@ import { ManagerError } from '../contracts/errors.js';
 import { formationSpecOf } from '../contracts/formation.js';
 import { clusterIdOf, workflowIds } from '../contracts/ids.js';
 import type { ProcessRequest, ValidProcessRequest } from '../contracts/operations.js';
-import { requestHash } from '../contracts/request-hash.js';
-import { findCluster, findOperation, type NewOperation, type Principal } from '../stores/clusters/index.js';
+import {
+  findCluster,
+  findOperation,
+  requireScalable,
+  type NewOperation,
+  type Principal,
+} from '../stores/clusters/index.js';
 import type { OperationsDeps } from './deps.js';
 import { withStoredMessages } from './message-batch.js';
 import { requireCapability } from './require-capability.js';
@@ -32,22 +37,23 @@ export async function newOperationOf(
   request: ValidProcessRequest,
   { requestId: _requestId, type: _type, ...sent }: ProcessRequest,
 ): Promise<NewRow> {
-  switch (request.type) {
+  const { type: kind } = request;
+  switch (kind) {
     case 'FORMATION': {
       requireCapability(deps, principal, 'cluster_management');
       formationSpecOf(request, deps.config().clusterSize);
-      return rowOf('FORMATION', id, { clusterId: clusterIdOf(id), workflowId: workflowIds.formation(id) }, sent);
+      return { id, kind, clusterId: clusterIdOf(id), workflowId: workflowIds.formation(id), request: sent };
     }
     case 'COMMUNICATION': {
       requireCapability(deps, principal, 'communication_management');
       communicationSpecOf(request);
       const stored = await withStoredMessages(deps, requesterOf(principal), sent as SentRequest<'COMMUNICATION'>);
-      return rowOf('COMMUNICATION', id, { clusterId: '', workflowId: workflowIds.communication(id) }, stored);
+      return { id, kind, clusterId: '', workflowId: workflowIds.communication(id), request: stored };
     }
     case 'SCALING':
       return newScaling(deps, principal, id, sent as SentRequest<'SCALING'>);
     default:
-      return request satisfies never;
+      return kind satisfies never;
   }
 }
 
@@ -66,32 +72,16 @@ export async function newScaling(
   refuseAgent(principal);
   const { clusterId } = request;
   // A request that was accepted before stays the same operation, whatever became of its cluster.
-  if (!(await findOperation(deps.clusters, id))) await requireActiveCluster(deps, clusterId);
-  return rowOf('SCALING', id, { clusterId, workflowId: workflowIds.scaling(id) }, request);
+  if (!(await findOperation(deps.clusters, id))) {
+    requireScalable(await findCluster(deps.clusters, clusterId), clusterId);
+  }
+  return { id, kind: 'SCALING', clusterId, workflowId: workflowIds.scaling(id), request };
 }
-
-const rowOf = (
-  kind: ProcessRequest['type'],
-  id: string,
-  ids: Pick<NewRow, 'clusterId' | 'workflowId'>,
-  request: object,
-): NewRow => ({ id, kind, ...ids, request, requestHash: requestHash(kind, request) });
 
 function refuseAgent({ agentId }: Principal): void {
   if (agentId === null) return;
   throw new ManagerError(
     'forbidden',
     'SCALING is for admin, orchestrator; an agent reports its usage by heartbeats and POST /v1/usage instead',
-  );
-}
-
-async function requireActiveCluster({ clusters }: Deps, clusterId: string): Promise<void> {
-  const cluster = await findCluster(clusters, clusterId);
-  if (!cluster) throw new ManagerError('not_found', `Cluster "${clusterId}" does not exist`);
-  if (cluster.state === 'active') return;
-  throw new ManagerError(
-    'state_conflict',
-    `Cluster "${clusterId}" is ${cluster.state}; only an active cluster can be scaled` +
-      (cluster.state === 'forming' ? `: wait for its operation ${cluster.operationId}` : ''),
   );
 }

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { v7 as uuidv7 } from 'uuid';
-import { ManagerError } from '../contracts/errors.js';
+import { invalidRequest } from '../contracts/errors.js';
 import type { Principal } from '../stores/clusters/index.js';
 
 /** Prefixes of the ids that the manager derives itself: a request that used one could block that operation. */
@@ -22,13 +22,8 @@ export function operationIdOf(
     return `op_${idempotencyKey === undefined ? uuidv7() : derivedUuid(`${agentId ?? tokenId}\n${idempotencyKey}`)}`;
   }
   if (!reserved.test(requestId)) return requestId;
-  const problem = {
-    path: 'requestId',
-    message: `is "${requestId}"; ids that begin with op_dissolve_, op_repair_ or op_urgent_ are reserved for the manager`,
-  };
-  throw new ManagerError('invalid_request', `The request has a problem: ${problem.path} ${problem.message}`, {
-    problems: [problem],
-  });
+  const message = `is "${requestId}"; ids that begin with op_dissolve_, op_repair_ or op_urgent_ are reserved for the manager`;
+  throw invalidRequest('The request', [{ path: 'requestId', message }]);
 }
 
 /** A UUID derived from a text, of version 8 (custom bits). Source: RFC 9562, 5.8. */

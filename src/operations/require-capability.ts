@@ -1,5 +1,5 @@
 import type { ManagerConfig } from '../config/index.js';
-import { ManagerError } from '../contracts/errors.js';
+import { ManagerError, requireEnabled } from '../contracts/errors.js';
 import type { Principal } from '../stores/clusters/index.js';
 import { partyOf } from './requester.js';
 
@@ -22,10 +22,5 @@ export function requireCapability(
       `This manager accepts requests from ${relationships.join(', ')}; add "${relationship}" to cluster_manager.relationships`,
     );
   }
-  if (!capabilities.includes(capability)) {
-    throw new ManagerError(
-      'capability_disabled',
-      `This manager offers ${capabilities.join(', ')}; add "${capability}" to cluster_manager.capabilities`,
-    );
-  }
+  requireEnabled(capabilities, capability);
 }

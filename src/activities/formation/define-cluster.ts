@@ -53,10 +53,7 @@ async function define(tx: ClustersDb, { operation, plan: saved, members }: OpenS
     );
   }
   const final = members.filter((member) => member.operationId === operationId || plan.staying.includes(member.agentId));
-  const shortfall = checkFormation(final.map(toPlaced), {
-    ...ruleOf(plan.spec),
-    kept: plan.staying.map((id) => ({ id })),
-  });
+  const shortfall = checkFormation(final.map(toPlaced), ruleOf(plan));
   if (shortfall.length > 0) throw new ManagerError('insufficient_agents', describeShortfall(shortfall));
   if (operation.kind === 'FORMATION') {
     if (operation.state === 'queued') await setQueued(tx, operationId, false);

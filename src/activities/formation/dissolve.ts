@@ -4,19 +4,27 @@ import { acceptOperation, findCluster, saveStep, startDissolving } from '../../s
 import { openDeliveries } from '../../stores/communication/index.js';
 import type { ActivityDeps } from '../deps.js';
 import { thisAttempt } from '../shared/as-activity.js';
-import { operationRow } from '../shared/preconditions.js';
+import { byTemporal } from '../shared/preconditions.js';
 
 /** Takes an active cluster out of service: it accepts no new messages, its members may still ack theirs. */
 export async function beginDissolution(
   { clusters }: ActivityDeps,
   input: DissolveClusterInput & { readonly workflowId: string },
 ): Promise<void> {
-  const { operationId, clusterId, drainSeconds } = input;
+  const { operationId, clusterId, drainSeconds, workflowId } = input;
   if (!(await findCluster(clusters, clusterId))) {
     throw new ManagerError('invalid_request', `There is no cluster "${clusterId}" to dissolve`);
   }
   const request = { clusterId, drainSeconds };
-  await acceptOperation(clusters, operationRow('DISSOLUTION', { ...input, request }));
+  const requestedBy = byTemporal;
+  await acceptOperation(clusters, {
+    id: operationId,
+    kind: 'DISSOLUTION',
+    clusterId,
+    workflowId,
+    request,
+    requestedBy,
+  });
   await saveStep(clusters, { operationId, step: 'beginDissolution', round: 0 }, thisAttempt(), async (tx) => {
     await startDissolving(tx, clusterId);
     return null;

@@ -15,7 +15,7 @@ import {
 } from '../../stores/clusters/index.js';
 import type { ActivityDeps } from '../deps.js';
 import { thisAttempt } from '../shared/as-activity.js';
-import { newOperation, operationRow } from '../shared/preconditions.js';
+import { newOperation } from '../shared/preconditions.js';
 import { candidateQueryOf, matchRequestOf, type FormationPlan } from './plan.js';
 import { reserveAgents, withRetryInTurn, type ReservationOrder } from './reserve-agents.js';
 
@@ -148,5 +148,5 @@ async function repairOperation(
     );
   }
   const request = { clusterId, deadlineSeconds: cluster.spec.deadlineSeconds };
-  return operationRow('REPAIR', { operationId, workflowId, request, clusterId }, 'formation-interval');
+  return { id: operationId, kind: 'REPAIR', clusterId, workflowId, request, requestedBy: 'formation-interval' };
 }

@@ -1,6 +1,6 @@
 import { ManagerError } from '../../contracts/errors.js';
 import type { FormationSpec } from '../../contracts/formation.js';
-import type { Candidate, FormationRule, MatchRequest, Placed, Shortfall } from '../../domain/formation/types.js';
+import type { Candidate, MatchRequest, Shortfall } from '../../domain/formation/types.js';
 import type { CandidateQuery, CandidateRow, MembershipRow } from '../../stores/clusters/index.js';
 
 /** The plan that identifyAgents saves and the later steps carry out. */
@@ -20,11 +20,7 @@ export interface FormationPlan {
 }
 
 export const toCandidate = (row: CandidateRow, needed: Readonly<Record<string, number>>): Candidate => ({
-  id: row.id,
-  host: row.host,
-  zone: row.zone,
-  capabilities: row.capabilities,
-  load: row.load,
+  ...row,
   usageRatio: Math.max(
     0,
     ...Object.entries(row.resources).map(([name, offered]) =>
@@ -32,22 +28,15 @@ export const toCandidate = (row: CandidateRow, needed: Readonly<Record<string, n
     ),
   ),
   clusterRatio: row.clusterCount / row.maxClusters,
-  recentFlaps: row.recentFlaps,
 });
 
-export const toPlaced = (member: MembershipRow): Placed => ({
-  id: member.agentId,
-  host: member.host,
-  zone: member.zone,
-  capabilities: member.capabilities,
-  roles: member.roles,
-});
+/** A member as the rules of a formation see it, by its agent's id. */
+export const toPlaced = (member: MembershipRow) => ({ ...member, id: member.agentId });
 
-export const ruleOf = ({ requiredCapabilities, roles, size, spread }: FormationSpec): FormationRule => ({
-  requiredCapabilities,
-  roles,
-  size,
-  spread,
+/** The rule that the members of a plan must satisfy, with those that are members already. */
+export const ruleOf = ({ spec, staying }: Pick<FormationPlan, 'spec' | 'staying'>) => ({
+  ...spec,
+  kept: staying.map((id) => ({ id })),
 });
 
 export const matchRequestOf = (
@@ -55,11 +44,8 @@ export const matchRequestOf = (
   kept: readonly MembershipRow[],
   operationId: string,
 ): MatchRequest => ({
-  ...ruleOf(spec),
-  kept: kept.map((member) => ({
-    ...toCandidate({ ...member, id: member.agentId }, {}),
-    roles: member.roles,
-  })),
+  ...spec,
+  kept: kept.map((member) => ({ ...toCandidate(toPlaced(member), {}), roles: member.roles })),
   seed: operationId,
 });
 

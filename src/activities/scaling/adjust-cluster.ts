@@ -1,7 +1,5 @@
 import type { RoundIds } from '../../contracts/ids.js';
 import { parseScalingRequest } from '../../contracts/scaling.js';
-import { keepOrElectCoordinator } from '../../domain/formation/coordinator.js';
-import { planLinks } from '../../domain/formation/links.js';
 import type { Change } from '../../domain/scaling/types.js';
 import { reAddressClusterDeliveries } from '../../messaging/re-address-deliveries.js';
 import {
@@ -9,22 +7,20 @@ import {
   clusterWithMembers,
   findOperation,
   leavingSince,
-  recordInvitations,
   releaseLeaving,
-  saveLinks,
   saveStep,
   startLeaving,
   unfinished,
   type ClustersDb,
-  type MembershipRow,
+  type OpenStep,
 } from '../../stores/clusters/index.js';
 import { openDeliveriesOf } from '../../stores/communication/index.js';
 import { failpoint } from '../../stores/failpoint.js';
-import { announceMembership } from '../shared/announce-membership.js';
+import { announceEpoch } from '../shared/announce-membership.js';
 import { thisAttempt } from '../shared/as-activity.js';
 import type { ActivityDeps } from '../deps.js';
 import { openInboxes, sendInvitations } from '../formation/invite.js';
-import { evaluateInvitations } from '../formation/evaluate-invitations.js';
+import { connectMembers } from '../formation/connect-members.js';
 import type { FormationPlan } from '../formation/plan.js';
 import { recordCommittedChange, type CommittedChange } from './record-change.js';
 import { readScalingRun } from './scaling-run.js';
@@ -110,16 +106,16 @@ async function join(deps: ActivityDeps, current: Round): Promise<AdjustedCluster
   const epoch = plan.epoch + 1;
   const { coordinator: previous, members: present } = await readMembers(clusters, clusterId);
   const members = present.filter((member) => connected.ids.includes(member.agentId));
-  const joining = members.filter(({ state }) => state === 'reserved').map(({ agentId }) => agentId);
+  const idsOf = (state: 'reserved' | 'active') =>
+    members.filter((member) => member.state === state).map(({ agentId }) => agentId);
+  const joining = idsOf('reserved');
   failpoint('adjustCluster:before-joining');
-  const coordinator = await announce(deps, current, { epoch, members, joining, departing: [], previous });
+  const informed = idsOf('active');
+  const coordinator = await announceEpoch(deps, { operationId, plan, epoch, members, joining, informed, previous });
   const key = { operationId, step: 'adjustCluster:join', round };
   const saved = await saveStep<CommittedChange>(clusters, key, thisAttempt(), async (tx) => {
-    await activateCluster(tx, {
-      ...{ clusterId, operationId, epoch, coordinator, joining },
-      leaving: [],
-      desired: members.length,
-    });
+    const desired = members.length;
+    await activateCluster(tx, { clusterId, operationId, epoch, coordinator, joining, leaving: [], desired });
     return { joined: joining, left: [], epoch, cause, charged };
   });
   return { ...unchanged(epoch), joined: saved.joined };
@@ -132,29 +128,19 @@ interface Connected {
 }
 
 /** Invites reserved agents, substitutes those that decline, and links the members once all have answered. */
-const connect = ({ clusters, settings }: ActivityDeps, { operationId, clusterId, round, plan }: Round) =>
-  saveStep<Connected>(
-    clusters,
-    { operationId, step: 'adjustCluster:connect', round },
-    thisAttempt(),
-    async (tx, { members }) => {
-      // Members that another change is about to remove are neither kept nor invited.
-      const involved = members.filter(
-        (member) =>
-          member.operationId === operationId ||
-          plan.staying.includes(member.agentId) ||
-          plan.leaving.includes(member.agentId),
-      );
-      const invitations = await evaluateInvitations(tx, { plan, operationId, settings }, involved);
-      if (invitations.state === 'waiting') {
-        await recordInvitations(tx, invitations.toInvite);
-        return [unfinished, { waitSeconds: invitations.waitSeconds, ids: invitations.invited }];
-      }
-      await saveLinks(tx, clusterId, planLinks(invitations.members));
-      return { waitSeconds: null, ids: invitations.members };
-    },
-    { members: true },
-  );
+function connect({ clusters, settings }: ActivityDeps, { operationId, round, plan }: Round): Promise<Connected> {
+  const key = { operationId, step: 'adjustCluster:connect', round };
+  const work = async (tx: ClustersDb, { members }: OpenStep) => {
+    // Members that another change is about to remove are neither kept nor invited.
+    const kept = [...plan.staying, ...plan.leaving];
+    const involved = members.filter((member) => member.operationId === operationId || kept.includes(member.agentId));
+    const { waitSeconds, ...found } = await connectMembers(tx, { plan, operationId, settings }, involved);
+    return waitSeconds === null
+      ? { waitSeconds, ids: found.members }
+      : ([unfinished, { waitSeconds, ids: found.invited }] as const);
+  };
+  return saveStep<Connected>(clusters, key, thisAttempt(), work, { members: true });
+}
 
 async function readMembers(clusters: ClustersDb, clusterId: string) {
   const found = await clusterWithMembers(clusters, clusterId);
@@ -181,7 +167,8 @@ async function removeFromRouting(deps: ActivityDeps, current: Round, epoch: numb
   const { coordinator: previous, members: present } = await readMembers(deps.clusters, clusterId);
   const members = present.filter(({ state, agentId }) => state === 'active' && !leaving.includes(agentId));
   failpoint('adjustCluster:before-leaving');
-  const coordinator = await announce(deps, current, { epoch, members, joining: [], departing: leaving, previous });
+  const informed = [...members.map(({ agentId }) => agentId), ...leaving];
+  const coordinator = await announceEpoch(deps, { operationId, plan, epoch, members, joining: [], informed, previous });
   const key = { operationId, step: 'adjustCluster:leave', round };
   await saveStep<CommittedChange>(deps.clusters, key, thisAttempt(), async (tx) => {
     await startLeaving(tx, { clusterId, operationId, epoch, coordinator, leaving, desired: members.length });
@@ -201,32 +188,4 @@ async function drainOf({ clusters, communication }: ActivityDeps, { operationId,
     waitSeconds: Math.min(1, secondsLeft),
     progress: `draining ${plan.leaving.join(', ')}: ${open} open deliveries, ${Math.ceil(secondsLeft)} s left`,
   };
-}
-
-interface NextEpoch {
-  readonly epoch: number;
-  readonly members: readonly MembershipRow[];
-  readonly joining: readonly string[];
-  readonly departing: readonly string[];
-  /** The present coordinator, which keeps the role if it stays a member. */
-  readonly previous: string | null;
-}
-
-/** Announces the membership of the next epoch. @returns its coordinator. */
-async function announce(
-  deps: ActivityDeps,
-  { operationId, clusterId, plan }: Round,
-  { epoch, members, joining, departing, previous }: NextEpoch,
-): Promise<string> {
-  const candidates = members.map(({ agentId, chosenLoad }) => ({ agentId, load: chosenLoad }));
-  const coordinator = keepOrElectCoordinator(previous, candidates, operationId);
-  if (!coordinator) throw new Error(`Cluster ${clusterId} would have no member left`);
-  const listed = members.map(({ agentId, roles }) => ({ agentId, roles }));
-  const staying = listed.map(({ agentId }) => agentId).filter((id) => !joining.includes(id));
-  await announceMembership(
-    deps,
-    { clusterId, name: plan.spec.name, epoch, coordinator, members: listed },
-    { joined: joining, changed: [...staying, ...departing] },
-  );
-  return coordinator;
 }

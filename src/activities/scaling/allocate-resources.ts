@@ -1,4 +1,3 @@
-import { ManagerError } from '../../contracts/errors.js';
 import { parseScalingRequest } from '../../contracts/scaling.js';
 import type { RoundIds } from '../../contracts/ids.js';
 import { describeShortfall } from '../../domain/formation/describe-shortfall.js';
@@ -8,6 +7,7 @@ import {
   clusterWithMembers,
   countRejections,
   findCandidates,
+  requireScalable,
   saveStep,
   stepResult,
   type ClusterRow,
@@ -98,7 +98,9 @@ type Planned = Pick<AllocatedResources, 'plan' | 'missing' | 'reason'>;
 /** Plans the change and reserves the agents that join. */
 async function planFor(tx: ClustersDb, allocation: Allocation): Promise<Planned> {
   const { clusterId, change, share } = allocation;
-  const { cluster, members } = await requireActiveCluster(tx, clusterId);
+  const { cluster, members: present = [] } = (await clusterWithMembers(tx, clusterId)) ?? {};
+  requireScalable(cluster, clusterId);
+  const members = present.filter(({ state }) => state === 'active');
   // Members lost meanwhile must not take the cluster below its minimum together with these.
   const leaving = change.victims
     .filter((id) => members.some(({ agentId }) => agentId === id))
@@ -116,19 +118,6 @@ async function planFor(tx: ClustersDb, allocation: Allocation): Promise<Planned>
     missing: wanted - joining.length,
     reason: limited || scarce || `${joining.length} of ${wanted} wanted agents are free and eligible`,
   };
-}
-
-async function requireActiveCluster(tx: ClustersDb, clusterId: string) {
-  const found = await clusterWithMembers(tx, clusterId);
-  if (!found) throw new Error(`Cluster ${clusterId} does not exist`);
-  const { cluster, members } = found;
-  if (cluster.state === 'active') {
-    return { cluster, members: members.filter(({ state }) => state === 'active') };
-  }
-  throw new ManagerError(
-    'state_conflict',
-    `Cluster "${clusterId}" is ${cluster.state} by now; only an active cluster can be scaled`,
-  );
 }
 
 /** Reserves as many eligible agents as there are, up to the entitled number: each of them helps. */

@@ -5,7 +5,14 @@ import { explainDecision } from '../../domain/scaling/explain.js';
 import { soakSeconds } from '../../domain/scaling/soak.js';
 import type { Decision } from '../../domain/scaling/types.js';
 import { stabilityScore } from '../../domain/stability/score.js';
-import { findCluster, lockForScaling, saveStep, stepResult, type ClustersDb } from '../../stores/clusters/index.js';
+import {
+  findCluster,
+  lockForScaling,
+  requireScalable,
+  saveStep,
+  stepResult,
+  type ClustersDb,
+} from '../../stores/clusters/index.js';
 import { recordFailure, recordRecommendations, saveDecision, saveScores } from '../../stores/resources/index.js';
 import { failpoint } from '../../stores/failpoint.js';
 import { thisAttempt } from '../shared/as-activity.js';
@@ -47,7 +54,7 @@ export async function assessNeeds(deps: ActivityDeps, input: RequestInput): Prom
     clusters,
     { operationId, step: 'assessNeeds:admitted', round: 0 },
     thisAttempt(),
-    (tx) => requireScalable(tx, accept.clusterId, operationId),
+    (tx) => admit(tx, accept.clusterId, operationId),
     { accept },
   );
   const key = { operationId, step: 'assessNeeds', round: 0 };
@@ -116,16 +123,9 @@ async function decide(deps: ActivityDeps, operationId: string, request: unknown)
  * Admits one scaling of a cluster at a time.
  * @throws ManagerError `not_found`, `state_conflict`.
  */
-async function requireScalable(tx: ClustersDb, clusterId: string, operationId: string): Promise<{ epoch: number }> {
-  const found = await lockForScaling(tx, { clusterId, operationId });
-  if (!found) throw new ManagerError('not_found', `Cluster "${clusterId}" does not exist`);
-  const { cluster, other } = found;
-  if (cluster.state !== 'active') {
-    throw new ManagerError(
-      'state_conflict',
-      `Cluster "${clusterId}" is ${cluster.state}; only an active cluster can be scaled`,
-    );
-  }
+async function admit(tx: ClustersDb, clusterId: string, operationId: string): Promise<{ epoch: number }> {
+  const { cluster, other } = (await lockForScaling(tx, { clusterId, operationId })) ?? {};
+  requireScalable(cluster, clusterId);
   if (other === undefined) return { epoch: cluster.epoch };
   throw new ManagerError(
     'state_conflict',

@@ -1,4 +1,3 @@
-import { ruleOf } from '../formation/plan.js';
 import { shareWithin } from '../../domain/communication/latency.js';
 import { usageRatio } from '../../domain/scaling/ewma.js';
 import { fourDecimals } from '../../domain/scaling/four-decimals.js';
@@ -113,9 +112,10 @@ function factsOf(
     readonly ackedPerSecond: number | null;
   },
 ): ClusterFacts {
+  const { requiredCapabilities, roles, size, spread } = cluster.spec;
   return {
     nowMs,
-    rule: ruleOf(cluster.spec),
+    rule: { requiredCapabilities, roles, size, spread },
     members: members.map((member) => memberOf(member, readings.get(member.agentId) ?? [])),
     work: workOf(members, ackedPerSecond),
     waitedFor: Math.max(0, (history?.wanted ?? 0) - members.length),
@@ -124,7 +124,7 @@ function factsOf(
     recommendations: history?.recommendations ?? [],
     watchedSinceMs: history?.watchedSinceMs ?? nowMs,
     changes: history?.changes ?? [],
-    unreplaced: Math.max(0, cluster.spec.size.desired - members.filter(({ alive }) => alive).length),
+    unreplaced: Math.max(0, size.desired - members.filter(({ alive }) => alive).length),
     blocks: history?.blocks ?? [],
   };
 }

@@ -1,10 +1,8 @@
 import { identifier } from '../../contracts/agents.js';
-import { ManagerError } from '../../contracts/errors.js';
+import { ManagerError, requireEnabled } from '../../contracts/errors.js';
 import { problemsOf } from '../../contracts/formation.js';
 import type { OperationId } from '../../contracts/ids.js';
-import type { OperationKind } from '../../contracts/operations.js';
-import { requestHash } from '../../contracts/request-hash.js';
-import { functions } from '../../contracts/steps.js';
+import { functions, type RequestType } from '../../contracts/steps.js';
 import type { NewOperation } from '../../stores/clusters/index.js';
 
 /** The input of the first step of a function that a request starts. */
@@ -15,44 +13,24 @@ export interface RequestInput {
   readonly request: unknown;
 }
 
-type RequestKind = (typeof functions)[number]['requestType'];
-
 /**
  * The operation that a request asks for, validated.
  * @param validate validates the request and returns the id of its cluster, '' without one.
  * @throws ManagerError `capability_disabled` when the settings do not enable this function; `invalid_request`.
  */
 export function newOperation(
-  kind: RequestKind,
+  kind: RequestType,
   { capabilities }: { readonly capabilities: readonly string[] },
-  input: RequestInput,
+  { operationId, workflowId, request }: RequestInput,
   validate: () => string,
 ): NewOperation {
-  const capability = functions.find(({ requestType }) => requestType === kind)?.capability ?? '';
-  if (!capabilities.includes(capability)) {
-    throw new ManagerError(
-      'capability_disabled',
-      `This manager offers ${capabilities.join(', ')}; add "${capability}" to cluster_manager.capabilities`,
-    );
-  }
-  requireOperationId(input.operationId);
-  return operationRow(kind, { ...input, clusterId: validate() });
+  requireEnabled(capabilities, functions.find(({ requestType }) => requestType === kind)?.capability ?? '');
+  requireOperationId(operationId);
+  return { id: operationId, kind, clusterId: validate(), workflowId, request, requestedBy: byTemporal };
 }
 
-/** The row of an operation that did not come in by the HTTP API. */
-export const operationRow = (
-  kind: OperationKind,
-  { operationId, clusterId, ...row }: RequestInput & { readonly clusterId: string },
-  requestedBy = 'temporal',
-): NewOperation => ({
-  id: operationId,
-  kind,
-  clusterId,
-  workflowId: row.workflowId,
-  request: row.request,
-  requestHash: requestHash(kind, row.request),
-  requestedBy,
-});
+/** The requester of an operation that did not come in by the HTTP API. */
+export const byTemporal = 'temporal';
 
 /** Any Temporal client may name its operation, so the id is validated here as well. @throws ManagerError `invalid_request`. */
 function requireOperationId(operationId: string): void {

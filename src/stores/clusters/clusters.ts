@@ -13,6 +13,17 @@ const selectCluster = (db: ClustersDb, id: string) => db.selectFrom('clusters').
 export const findCluster = (db: ClustersDb, id: string): Promise<ClusterRow | undefined> =>
   selectCluster(db, id).executeTakeFirst();
 
+/** @throws ManagerError `not_found`, `state_conflict` for a cluster that is not active. */
+export function requireScalable(cluster: ClusterRow | undefined, id: string): asserts cluster {
+  if (!cluster) throw new ManagerError('not_found', `Cluster "${id}" does not exist`);
+  if (cluster.state === 'active') return;
+  throw new ManagerError(
+    'state_conflict',
+    `Cluster "${id}" is ${cluster.state}; only an active cluster can be scaled` +
+      (cluster.state === 'forming' ? `: wait for its operation ${cluster.operationId}` : ''),
+  );
+}
+
 /** A cluster with its reserved and active memberships by agent id, in one statement. */
 export async function clusterWithMembers(
   db: ClustersDb,

@@ -1,12 +1,15 @@
 import { ManagerError } from '../../contracts/errors.js';
 import type { FormationSpec } from '../../contracts/formation.js';
+import { planLinks } from '../../domain/formation/links.js';
 import { invitationVerdict, majority, type InvitationAnswer } from '../../domain/formation/quorum.js';
 import { substitute } from '../../domain/formation/substitute.js';
 import {
   lockCandidates,
   membershipsOf,
+  recordInvitations,
   releaseReservation,
   reserve,
+  saveLinks,
   unwillingAgents,
   type ClustersDb,
   type MembershipRow,
@@ -14,16 +17,14 @@ import {
 import type { ActivityDeps } from '../deps.js';
 import { candidateQueryOf, ruleOf, toCandidate, toPlaced, type FormationPlan } from './plan.js';
 
-export type InvitationOutcome =
-  | { readonly state: 'ready'; readonly members: readonly string[] }
-  | {
-      readonly state: 'waiting';
-      readonly waitSeconds: number;
-      /** Memberships to invite now: not invited yet, or without an answer and with tries left. */
-      readonly toInvite: readonly number[];
-      /** Agents that have not answered. */
-      readonly invited: readonly string[];
-    };
+export interface Connections {
+  /** Null when the members are connected; else how long to wait for answers before calling again. */
+  readonly waitSeconds: number | null;
+  /** Agents that have not answered. */
+  readonly invited: readonly string[];
+  /** The connected agents, who become the members. Empty until then. */
+  readonly members: readonly string[];
+}
 
 interface Invitations {
   readonly plan: FormationPlan;
@@ -32,46 +33,47 @@ interface Invitations {
 }
 
 /**
- * Evaluates the answers so far, replaces agents that declined or did not answer, and says whether the members are complete.
+ * Evaluates the answers so far and replaces agents that declined or did not answer. Records the invitations to send now;
+ * once all have answered, links the members.
  * @param present the cluster's live memberships.
  * @throws ManagerError `invitations_declined`.
  */
-export async function evaluateInvitations(
+export async function connectMembers(
   tx: ClustersDb,
   invitations: Invitations,
   present: readonly MembershipRow[],
-): Promise<InvitationOutcome> {
+): Promise<Connections> {
   const { plan, settings } = invitations;
   const members = await willingMembers(tx, invitations, present);
-  const accepted = members.filter((member) => answerOf(member, settings) === 'accepted');
-  const open = members.filter((member) => answerOf(member, settings) === undefined);
-  const answers = Object.fromEntries(
+  const answers: Readonly<Record<string, InvitationAnswer>> = Object.fromEntries(
     members.flatMap((member) => {
       const answer = answerOf(member, settings);
       return answer ? [[member.agentId, answer]] : [];
     }),
   );
-  const verdict = invitationVerdict({
-    members: members.map((member) => ({ ...toPlaced(member), acceptance: member.acceptance })),
-    answers,
-    request: { ...ruleOf(plan.spec), kept: plan.staying.map((id) => ({ id })) },
-  });
-  const needed = majority(plan.joining.length + plan.staying.length);
-  if (accepted.length + open.length < needed) {
+  const open = members.filter(({ agentId }) => !Object.hasOwn(answers, agentId));
+  const accepted = Object.values(answers).filter((answer) => answer === 'accepted').length;
+  const planned = plan.joining.length + plan.staying.length;
+  if (accepted + open.length < majority(planned)) {
     throw declined(
       plan.spec,
-      `${accepted.length} of ${plan.joining.length + plan.staying.length} agents accepted, a majority of ${needed} is needed`,
+      `${accepted} of ${planned} agents accepted, a majority of ${majority(planned)} is needed`,
     );
   }
-  if (verdict === 'ready') return { state: 'ready', members: members.map((member) => member.agentId) };
+  const verdict = invitationVerdict({ members: members.map(toPlaced), answers, request: ruleOf(plan) });
+  if (verdict === 'ready') {
+    const ids = members.map(({ agentId }) => agentId);
+    await saveLinks(tx, plan.clusterId, planLinks(ids));
+    return { waitSeconds: null, invited: [], members: ids };
+  }
   if (verdict !== 'waiting') throw declined(plan.spec, verdict.failed);
   const toInvite = open.filter((member) => member.answer === 'none' || isOverdue(member, settings));
-  return {
-    state: 'waiting',
-    waitSeconds: Math.min(...open.map((member) => secondsLeft(member, settings))),
-    toInvite: toInvite.map((member) => member.id),
-    invited: open.map((member) => member.agentId),
-  };
+  await recordInvitations(
+    tx,
+    toInvite.map(({ id }) => id),
+  );
+  const waitSeconds = Math.min(...open.map((member) => secondsLeft(member, settings)));
+  return { waitSeconds, invited: open.map(({ agentId }) => agentId), members: [] };
 }
 
 const declined = (spec: FormationSpec, what: string): ManagerError =>
@@ -117,19 +119,11 @@ async function willingMembers(
       lost: unwilling.agentId,
       members: members.map(toPlaced),
       alternates: ranked.map((row) => toCandidate(row, plan.spec.resources)),
-      request: { ...ruleOf(plan.spec), kept: plan.staying.map((id) => ({ id })) },
+      request: ruleOf(plan),
       declined: await unwillingAgents(tx, operationId),
     });
     if (!next) continue;
-    await reserve(
-      tx,
-      {
-        clusterId: plan.clusterId,
-        operationId,
-        resources: plan.spec.resources,
-        expiresInSeconds: plan.spec.deadlineSeconds,
-      },
-      [next],
-    );
+    const { resources, deadlineSeconds: expiresInSeconds } = plan.spec;
+    await reserve(tx, { clusterId: plan.clusterId, operationId, resources, expiresInSeconds }, [next]);
   }
 }
