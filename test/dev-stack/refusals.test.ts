@@ -4,7 +4,7 @@ import { createServer } from 'node:net';
 import type { AddressInfo, Server } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { reserveExactPort, reservePort } from '../../src/dev-stack/ports/reserve-port.js';
+import { reserveExactPort, reservePort } from '../../src/dev-stack/ports.js';
 import { startStack } from '../../src/dev-stack/stack.js';
 import { collector, refusalOf, temporaryFolder, writeProgram } from './support.js';
 

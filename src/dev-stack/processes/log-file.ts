@@ -1,4 +1,5 @@
-import { closeSync, openSync, readSync, renameSync, statSync } from 'node:fs';
+import { createReadStream, renameSync, statSync } from 'node:fs';
+import { text } from 'node:stream/consumers';
 
 /** A log larger than this is renamed at the next start; one older log is kept. */
 const rotateAboveBytes = 16 * 1024 * 1024;
@@ -11,16 +12,7 @@ export const rotateLargeLog = (path: string): void => {
 };
 
 /** The last lines that were written after `offset`. */
-export const logTail = (path: string, offset: number, lines: number): string => {
-  const end = logSize(path);
-  const start = Math.max(offset, end - largestReadBytes);
-  if (end <= start) return '';
-  const file = openSync(path, 'r');
-  try {
-    const buffer = Buffer.alloc(end - start);
-    const text = buffer.toString('utf8', 0, readSync(file, buffer, 0, buffer.length, start));
-    return text.trimEnd().split('\n').slice(-lines).join('\n');
-  } finally {
-    closeSync(file);
-  }
+export const logTail = async (path: string, offset: number, lines: number): Promise<string> => {
+  const start = Math.max(offset, logSize(path) - largestReadBytes);
+  return (await text(createReadStream(path, { start }))).trimEnd().split('\n').slice(-lines).join('\n');
 };

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { logFor, type Report } from '../report.js';
 import { readJsonFile, writeJsonFile } from '../state/json-file.js';
-import { isRunning, processIdentity, signalProcess, usesPath, waitForEnd } from './process-identity.js';
+import { endProcess, isRunning, processIdentity, usesPath } from './process-identity.js';
 
 /** A child process as recorded on disk, so that the next manager finds it when this one dies first. */
 const childRecord = z.object({
@@ -12,26 +12,23 @@ const childRecord = z.object({
   marker: z.string(),
 });
 
-export type ChildRecord = Readonly<z.output<typeof childRecord>>;
+type ChildRecord = Readonly<z.output<typeof childRecord>>;
 
-export interface ChildRecords {
-  add(child: ChildRecord): void;
-  remove(name: string): void;
-}
+export type ChildRecords = ReturnType<typeof openChildRecords>;
 
 const recordsFile = (stateDir: string): string => join(stateDir, 'children.json');
 
 /** The state folder's list of running children, written whole at each change. */
-export const openChildRecords = (stateDir: string): ChildRecords => {
+export const openChildRecords = (stateDir: string) => {
   const children = new Map<string, ChildRecord>();
   const save = (): void => writeJsonFile(recordsFile(stateDir), { children: [...children.values()] });
   save();
   return {
-    add: (child) => {
+    add: (child: ChildRecord) => {
       children.set(child.name, child);
       save();
     },
-    remove: (name) => {
+    remove: (name: string) => {
       if (children.delete(name)) save();
     },
   };
@@ -48,8 +45,6 @@ export const endOrphans = async (stateDir: string, report: Report | undefined): 
   // In reverse order of their start: workers end before the servers that they use.
   for (const orphan of orphans.toReversed()) {
     log(`an earlier manager died and left ${orphan.name} running (pid ${orphan.pid}): ending it`, 'warn');
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGKILL'] as const) {
-      if (!signalProcess(orphan, signal) || (await waitForEnd(orphan, 5_000))) break;
-    }
+    await endProcess(orphan, ['SIGINT', 'SIGTERM', 'SIGKILL'], 5_000);
   }
 };

@@ -1,9 +1,9 @@
-import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { linkSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
 import type { Log } from '../report.js';
-import { hasCode } from '../state/json-file.js';
+import { hasCode, readIfExists } from '../state/json-file.js';
 import { identityOf, isRunning, processIdentity } from './process-identity.js';
 
 const lockHolder = z.object({ ...processIdentity.shape, startedAt: z.string().catch('unknown') });
@@ -15,15 +15,6 @@ const parseHolder = (text: string | undefined): LockHolder | undefined => {
     return lockHolder.parse(JSON.parse(text ?? ''));
   } catch {
     return undefined;
-  }
-};
-
-const readText = (path: string): string | undefined => {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    if (hasCode(error, 'ENOENT')) return undefined;
-    throw error;
   }
 };
 
@@ -45,7 +36,7 @@ export const acquirePidLock = (path: string): LockHolder | undefined => {
       } catch (error) {
         if (!hasCode(error, 'EEXIST')) throw error;
       }
-      const seen = readText(path);
+      const seen = readIfExists(path);
       if (seen === undefined) continue;
       const holder = parseHolder(seen);
       if (holder && isRunning(holder)) return holder;
@@ -61,7 +52,7 @@ const removeStaleLock = (path: string, seen: string): void => {
   const aside = `${path}.${process.pid}.stale`;
   try {
     renameSync(path, aside);
-    if (readText(aside) !== seen) linkSync(aside, path);
+    if (readIfExists(aside) !== seen) linkSync(aside, path);
   } catch (error) {
     if (!hasCode(error, 'ENOENT', 'EEXIST')) throw error;
   }
@@ -70,7 +61,7 @@ const removeStaleLock = (path: string, seen: string): void => {
 
 /** Gives the lock up if this process holds it. */
 export const releasePidLock = (path: string): void => {
-  const holder = parseHolder(readText(path));
+  const holder = parseHolder(readIfExists(path));
   if (holder?.pid === process.pid && isRunning(holder)) rmSync(path, { force: true });
 };
 

@@ -16,8 +16,15 @@ const ps = (pid: number, column: string): string | undefined => {
   }
 };
 
-/** When the process started, in the system's own notation; undefined when it has ended. A zombie has ended. */
-export const startTimeOf = (pid: number): string | undefined => {
+/**
+ * The process with this pid; undefined when it has ended. A zombie has ended. The start time is in the system's own notation.
+ */
+export const identityOf = (pid: number): ProcessIdentity | undefined => {
+  const startTime = startTimeOf(pid);
+  return startTime === undefined ? undefined : { pid, startTime };
+};
+
+const startTimeOf = (pid: number): string | undefined => {
   if (process.platform !== 'linux') return ps(pid, 'stat')?.startsWith('Z') ? undefined : ps(pid, 'lstart');
   try {
     // The command name may contain spaces and brackets: the other fields begin after its last bracket.
@@ -27,11 +34,6 @@ export const startTimeOf = (pid: number): string | undefined => {
   } catch {
     return undefined;
   }
-};
-
-export const identityOf = (pid: number): ProcessIdentity | undefined => {
-  const startTime = startTimeOf(pid);
-  return startTime === undefined ? undefined : { pid, startTime };
 };
 
 export const isRunning = (identity: ProcessIdentity): boolean => startTimeOf(identity.pid) === identity.startTime;
@@ -48,7 +50,7 @@ export const usesPath = (pid: number, path: string): boolean => {
 };
 
 /** Waits for the process to end. @returns false when it still runs after `timeoutMs`. */
-export const waitForEnd = async (identity: ProcessIdentity, timeoutMs: number): Promise<boolean> => {
+const waitForEnd = async (identity: ProcessIdentity, timeoutMs: number): Promise<boolean> => {
   const deadline = performance.now() + timeoutMs;
   while (isRunning(identity)) {
     if (performance.now() > deadline) return false;
@@ -64,5 +66,18 @@ export const signalProcess = (identity: ProcessIdentity, signal: NodeJS.Signals)
     return process.kill(identity.pid, signal);
   } catch {
     return false;
+  }
+};
+
+/** Ends a process: sends the signals in order until it has ended, and waits `graceMs` after each. */
+export const endProcess = async (
+  identity: ProcessIdentity,
+  signals: readonly NodeJS.Signals[],
+  graceMs: number,
+  onStillRunning: (signal: NodeJS.Signals) => void = () => undefined,
+): Promise<void> => {
+  for (const signal of signals) {
+    if (!signalProcess(identity, signal) || (await waitForEnd(identity, graceMs))) return;
+    onStillRunning(signal);
   }
 };

@@ -5,7 +5,7 @@ import { ManagerError } from '../../contracts/errors.js';
 import { logFor, type Log, type Report } from '../report.js';
 import { logSize, logTail, rotateLargeLog } from './log-file.js';
 import type { ChildRecords } from './orphans.js';
-import { identityOf, signalProcess, waitForEnd, type ProcessIdentity } from './process-identity.js';
+import { endProcess, identityOf, signalProcess, type ProcessIdentity } from './process-identity.js';
 
 /** What to run, and how to know that it is ready. */
 export interface ProcessSpec {
@@ -113,11 +113,11 @@ export class SupervisedProcess {
     this.#stopping = true;
     const pid = this.#child?.pid;
     const identity = pid === undefined ? undefined : identityOf(pid);
+    const { stopSignals, graceMs } = this.#spec;
     if (identity) {
-      for (const signal of [...this.#spec.stopSignals, 'SIGKILL'] as const) {
-        if (!signalProcess(identity, signal) || (await waitForEnd(identity, this.#spec.graceMs))) break;
-        this.#log(`still runs ${this.#spec.graceMs} ms after ${signal}`, 'warn');
-      }
+      await endProcess(identity, [...stopSignals, 'SIGKILL'], graceMs, (signal) =>
+        this.#log(`still runs ${graceMs} ms after ${signal}`, 'warn'),
+      );
     }
     this.#records.remove(this.#spec.name);
   }
@@ -191,7 +191,7 @@ export class SupervisedProcess {
         : this.#exitReason;
       throw new ManagerError(
         'service_unavailable',
-        `${name} ${reason}. The end of its log ${logFile}:\n${logTail(logFile, this.#logOffset, 8) || '(empty)'}`,
+        `${name} ${reason}. The end of its log ${logFile}:\n${(await logTail(logFile, this.#logOffset, 8)) || '(empty)'}`,
       );
     }
   }

@@ -14,30 +14,33 @@ export const writeJsonFile = (path: string, value: unknown): void => {
   renameSync(draft, path);
 };
 
+/** @returns the text of a file, undefined when it does not exist. */
+export const readIfExists = (path: string): string | undefined => {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return undefined;
+    throw error;
+  }
+};
+
 /**
  * Reads one of the state folder's files.
  * @returns undefined when the file does not exist.
  * @throws ManagerError state_folder_corrupt when it cannot be read, is not JSON or does not fit the schema.
  */
 export const readJsonFile = <Value>(path: string, schema: z.ZodType<Value>): Value | undefined => {
-  const corrupt = (what: string, cause: unknown): ManagerError =>
-    corruptStateFolder(dirname(path), `${path} ${what}`, cause);
-  let text: string;
+  let failure = 'cannot be read';
   try {
-    text = readFileSync(path, 'utf8');
+    const text = readIfExists(path);
+    if (text === undefined) return undefined;
+    failure = 'is not JSON';
+    const value: unknown = JSON.parse(text);
+    failure = 'does not have the expected fields';
+    return schema.parse(value);
   } catch (error) {
-    if (hasCode(error, 'ENOENT')) return undefined;
-    throw corrupt('cannot be read', error);
+    throw corruptStateFolder(dirname(path), `${path} ${failure}`, error);
   }
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (error) {
-    throw corrupt('is not JSON', error);
-  }
-  const parsed = schema.safeParse(value);
-  if (!parsed.success) throw corrupt('does not have the expected fields', parsed.error);
-  return parsed.data;
 };
 
 /** The refusal of a state folder that this program did not write, or that is damaged. */

@@ -5,9 +5,13 @@ import { readJsonFile, writeJsonFile } from './json-file.js';
 
 const secret = z.string().min(21);
 
+/** Each database belongs to the role of the same name, which cannot connect to another one. */
+export const databaseNames = ['clusters_db', 'communication_db', 'resources_db'] as const;
+const roleNames = ['postgres', ...databaseNames] as const;
+
 const secretsSchema = z.object({
   /** The password of each role. */
-  postgres: z.object({ postgres: secret, clusters_db: secret, communication_db: secret, resources_db: secret }),
+  postgres: z.record(z.enum(roleNames), secret),
   adminToken: secret,
   enrolmentToken: secret,
 });
@@ -22,16 +26,11 @@ export const loadSecrets = (stateDir: string): Secrets => {
   const path = join(stateDir, 'secrets.json');
   const existing = readJsonFile(path, secretsSchema);
   if (existing) return existing;
-  const secrets: Secrets = {
-    postgres: {
-      postgres: random256(),
-      clusters_db: random256(),
-      communication_db: random256(),
-      resources_db: random256(),
-    },
+  const secrets = secretsSchema.parse({
+    postgres: Object.fromEntries(roleNames.map((name) => [name, random256()])),
     adminToken: `cmt_${random256()}`,
     enrolmentToken: `cmt_${random256()}`,
-  };
+  });
   writeJsonFile(path, secrets);
   return secrets;
 };

@@ -42,31 +42,22 @@ export const findTemporal = (environment: NodeJS.ProcessEnv): Promise<SearchResu
 
 /**
  * A Temporal CLI for this machine, downloaded or built into the cache when there is none.
- * @returns undefined when TEMPORAL_ADDRESS names an external server.
  * @throws ManagerError service_unavailable that names each method tried.
  */
-export const ensureTemporal = async (
-  environment: NodeJS.ProcessEnv,
-  report: Report | undefined,
-): Promise<Program | undefined> => {
+export const ensureTemporal = (environment: NodeJS.ProcessEnv, report: Report | undefined): Promise<Program> => {
   const log = logFor('temporal', report);
-  const address = environment['TEMPORAL_ADDRESS'];
-  if (address) {
-    log(`external server at TEMPORAL_ADDRESS=${address}`);
-    return undefined;
-  }
-  const target = cachedTemporalCli(environment);
-  const program = await findOrInstallProgram({
+  const build = { target: cachedTemporalCli(environment), version: temporalCliVersion, log };
+  return findOrInstallProgram({
     name: 'Temporal CLI',
+    part: 'temporal',
     find: () => findTemporal(environment),
     methods: [
-      { way: 'the official download', install: () => downloadTemporal({ target, version: temporalCliVersion, log }) },
-      { way: 'go install', install: () => buildTemporal({ target, version: temporalCliVersion, environment, log }) },
+      { way: 'the official download', install: () => downloadTemporal(build) },
+      { way: 'go install', install: () => buildTemporal({ ...build, environment }) },
     ],
-    lockFile: `${target}.lock`,
+    lockFile: `${build.target}.lock`,
     advice: `Install ${allowed} or Go 1.25, or set TEMPORAL_CLI_PATH to a CLI or TEMPORAL_ADDRESS to a running server.`,
-    log,
+    foundAs: 'server',
+    report,
   });
-  log(`server ${program.version} from ${program.from}`);
-  return program;
 };

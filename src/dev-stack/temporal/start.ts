@@ -1,8 +1,7 @@
-import { ManagerError } from '../../contracts/errors.js';
 import { checkTemporal } from '../external-services.js';
 import type { Program } from '../find-program.js';
 import type { Launch } from '../launch.js';
-import { reserveStackPort, retryOnPortConflict } from '../ports/stack-ports.js';
+import { reserveStackPort, retryOnPortConflict } from '../ports.js';
 import { logFor } from '../report.js';
 import { checkTemporalData, confirmTemporalData, prepareTemporalData } from './data-file.js';
 import { ensureTemporal } from './programs.js';
@@ -29,7 +28,6 @@ export const prepareTemporal = async (launch: Launch): Promise<() => Promise<Tem
     return async () => ({ env, urls: ui ? { temporalUi: ui } : {} });
   }
   const cli = await ensureTemporal(environment, options.report);
-  if (!cli) throw new ManagerError('internal', 'TEMPORAL_ADDRESS is not set, and no Temporal CLI was found.');
   checkTemporalData(options.stateDir, cli);
   return () => startDevServer(launch, cli);
 };
