@@ -1,12 +1,5 @@
 /** A binary heap of small integers. The order `before(a, b)` must not change while both are in the heap. */
-export interface Heap {
-  readonly size: () => number;
-  readonly push: (item: number) => void;
-  /** The first, or undefined when empty. */
-  readonly pop: () => number | undefined;
-}
-
-export const createHeap = (before: (a: number, b: number) => boolean): Heap => {
+export const createHeap = (before: (a: number, b: number) => boolean) => {
   const items: number[] = [];
   const at = (index: number): number => items[index] as number;
 
@@ -37,12 +30,12 @@ export const createHeap = (before: (a: number, b: number) => boolean): Heap => {
   };
 
   return {
-    size: () => items.length,
-    push: (item) => {
+    push: (item: number): void => {
       items.push(item);
       up(items.length - 1);
     },
-    pop: () => {
+    /** The first, or undefined when empty. */
+    pop: (): number | undefined => {
       const first = items[0];
       const last = items.pop();
       if (items.length > 0 && last !== undefined) {
