@@ -75,8 +75,8 @@ const rooms = {
     rooms: ['contracts'],
   },
   cli: {
-    sentence: 'cli imports commander, client, contracts, config and dev-stack',
-    packages: ['commander'],
+    sentence: 'cli imports @commander-js/extra-typings, client, contracts, config and dev-stack',
+    packages: ['@commander-js/extra-typings'],
     rooms: ['client', 'contracts', 'config', 'dev-stack'],
   },
   config: {

@@ -101,7 +101,7 @@ async function runChapters(signal: AbortSignal, running: Running) {
   const newsroom = await formNewsroom(scene);
   const { formed: nightDesk, worker } = await formWithKill(scene, decideMs);
   await waitForRenewal(scene, leases);
-  const active = (await api.clusters({ state: 'active' })).clusters.length;
+  const active = (await api.listClusters({ query: { state: 'active' } })).clusters.length;
 
   const journals = [...staff.map(({ id }) => journalOf(id)), journalOf('orchestrator')];
   const messaging = await runMessaging({ ...scene, journals }, newsroom.clusterId);

@@ -1,49 +1,65 @@
 #!/usr/bin/env node
 import { createRequire } from 'node:module';
-import { Command, CommanderError } from 'commander';
+import { Command, CommanderError } from '@commander-js/extra-typings';
 import { reportError } from './cli/report-error.js';
 
-/** A command's summary, and the module that defines its options and action. It is loaded only when the command runs. */
-type CommandEntry = readonly [summary: string, load: () => Promise<{ readonly define: (command: Command) => unknown }>];
+type Definitions = Readonly<Record<string, (command: Command) => unknown>>;
+type Module = () => Promise<{ readonly commands: Definitions }>;
 
-/** By the headings of the overview. */
-const groups: Readonly<Record<string, Readonly<Record<string, CommandEntry>>>> = {
+/* The modules that define the options and actions of commands. A module is loaded only when one of its commands runs. */
+const stack: Module = () => import('./cli/commands/stack.js');
+const config: Module = () => import('./cli/commands/config.js');
+const manager: Module = () => import('./cli/commands/manager.js');
+const agents: Module = () => import('./cli/commands/agents.js');
+const clusters: Module = () => import('./cli/commands/clusters.js');
+const form: Module = () => import('./cli/commands/form.js');
+const scaling: Module = () => import('./cli/commands/scaling.js');
+const requests: Module = () => import('./cli/commands/requests.js');
+const resources: Module = () => import('./cli/commands/resources.js');
+const send: Module = () => import('./cli/commands/send.js');
+const inbox: Module = () => import('./cli/commands/inbox.js');
+const topics: Module = () => import('./cli/commands/topics.js');
+const messages: Module = () => import('./cli/commands/messages.js');
+const deadLetters: Module = () => import('./cli/commands/dead-letters.js');
+
+/** Each command's summary and module, by the headings of the overview. */
+const groups: Readonly<Record<string, Readonly<Record<string, readonly [summary: string, Module]>>>> = {
   'The manager:': {
-    start: ['start everything on this machine, until ctrl-C', () => import('./cli/commands/start.js')],
-    doctor: ['check this machine and say how to fix problems', () => import('./cli/commands/doctor.js')],
-    status: ["show the manager's status", () => import('./cli/commands/status.js')],
-    config: ['show and check the configuration', () => import('./cli/commands/config.js')],
-    token: ['create, list and revoke access tokens', () => import('./cli/commands/token.js')],
+    start: ['start everything on this machine, until ctrl-C', stack],
+    doctor: ['check this machine and say how to fix problems', stack],
+    status: ["show the manager's status", manager],
+    config: ['show and check the configuration', config],
+    token: ['create, list and revoke access tokens', manager],
   },
   'Agents and clusters:': {
-    agents: ['list, show, drain and remove agents', () => import('./cli/commands/agents.js')],
-    form: ['form a cluster', () => import('./cli/commands/form.js')],
-    clusters: ['list, show and dissolve clusters', () => import('./cli/commands/clusters.js')],
-    operations: ['list, show and cancel operations', () => import('./cli/commands/operations.js')],
-    interval: ['run a periodic job now', () => import('./cli/commands/interval.js')],
+    agents: ['list, show, drain and remove agents', agents],
+    form: ['form a cluster', form],
+    clusters: ['list, show and dissolve clusters', clusters],
+    operations: ['list, show and cancel operations', clusters],
+    interval: ['run a periodic job now', manager],
   },
   'Scaling and resources:': {
-    scale: ['scale a cluster to the size it needs, or to a given one', () => import('./cli/commands/scale.js')],
-    explain: ['explain a scaling decision with its numbers', () => import('./cli/commands/explain.js')],
-    score: ['show the stability scores of a cluster', () => import('./cli/commands/score.js')],
-    rebalance: ['assess, scale and rebalance all clusters now', () => import('./cli/commands/rebalance.js')],
-    requests: ['list capacity requests to the orchestrator', () => import('./cli/commands/requests.js')],
-    grant: ['grant a capacity request, after adding the agents', () => import('./cli/commands/grant.js')],
-    deny: ['deny a capacity request', () => import('./cli/commands/deny.js')],
-    resources: ['show pools, agent capacity and the state of the ledger', () => import('./cli/commands/resources.js')],
-    pools: ['list, show, put and remove pools', () => import('./cli/commands/pools.js')],
-    quotas: ['show and set the quotas and the weight of a cluster', () => import('./cli/commands/quotas.js')],
-    budgets: ['list and put the budgets of a cluster', () => import('./cli/commands/budgets.js')],
+    scale: ['scale a cluster to the size it needs, or to a given one', scaling],
+    explain: ['explain a scaling decision with its numbers', scaling],
+    score: ['show the stability scores of a cluster', scaling],
+    rebalance: ['assess, scale and rebalance all clusters now', manager],
+    requests: ['list capacity requests to the orchestrator', requests],
+    grant: ['grant a capacity request, after adding the agents', requests],
+    deny: ['deny a capacity request', requests],
+    resources: ['show pools, agent capacity and the state of the ledger', resources],
+    pools: ['list, show, put and remove pools', resources],
+    quotas: ['show and set the quotas and the weight of a cluster', resources],
+    budgets: ['list and put the budgets of a cluster', resources],
   },
   'Messages:': {
-    send: ['send a message to an agent, a role, a capability or clusters', () => import('./cli/commands/send.js')],
-    broadcast: ['send to all members of a cluster and count their acks', () => import('./cli/commands/broadcast.js')],
-    publish: ['publish a message to a topic', () => import('./cli/commands/publish.js')],
-    inbox: ["read an agent's inbox", () => import('./cli/commands/inbox.js')],
-    topics: ['list, show, create and delete topics', () => import('./cli/commands/topics.js')],
-    messages: ['show the trace of a message', () => import('./cli/commands/messages.js')],
-    receipts: ['show the receipt of a broadcast', () => import('./cli/commands/receipts.js')],
-    'dead-letters': ['list, replay and discard dead letters', () => import('./cli/commands/dead-letters.js')],
+    send: ['send a message to an agent, a role, a capability or clusters', send],
+    broadcast: ['send to all members of a cluster and count their acks', send],
+    publish: ['publish a message to a topic', send],
+    inbox: ["read an agent's inbox", inbox],
+    topics: ['list, show, create and delete topics', topics],
+    messages: ['show the trace of a message', messages],
+    receipts: ['show the receipt of a broadcast', messages],
+    'dead-letters': ['list, replay and discard dead letters', deadLetters],
   },
 };
 
@@ -67,7 +83,7 @@ for (const [heading, entries] of Object.entries(groups)) {
 }
 program.hook('preSubcommand', async (_program, command) => {
   const entry = groups[command.helpGroup()]?.[command.name()];
-  if (entry && command.parent === program) (await entry[1]()).define(command);
+  if (entry && command.parent === program) (await entry[1]()).commands[command.name()]?.(command as Command);
 });
 
 // A closed pipe is not an error: the reader, such as head, has all that it wants.

@@ -25,7 +25,7 @@ export async function waitForRegistration({ agents, api, print }: Scene): Promis
 }
 
 const leasesOf = async (api: HttpClient): Promise<ReadonlyMap<string, string>> =>
-  new Map((await api.agents()).agents.map(({ id, liveness }) => [id, liveness.leaseExpiresAt]));
+  new Map((await api.listAgents()).agents.map(({ id, liveness }) => [id, liveness.leaseExpiresAt]));
 
 export async function waitForRenewal({ agents, api }: Scene, leases: ReadonlyMap<string, string>): Promise<void> {
   await waitUntil('every lease is renewed', async () => {
@@ -90,7 +90,7 @@ async function killWorker({ stack, api, agents, print }: Scene, { id, clusterId 
   if (clusterId === null) throw new Error('The operation of the formation has no cluster id');
   await waitUntil('every agent is invited', () => firstEvents(agents, 'invited', clusterId).length === agents.length);
   const killed = kill(stack, 'worker-1');
-  const { state, steps } = await api.operation(id);
+  const { state, steps } = (await api.getOperation({ params: { id } })).operation;
   const done = steps.filter((step) => step.state === 'completed').map(({ name }) => name);
   if (state !== 'running' || done.length === steps.length) {
     throw new Error(`The formation was ${state} before the worker was killed`);

@@ -81,13 +81,14 @@ async function createTopic({ api, agents, print }: Scene): Promise<void> {
 }
 
 async function sendToCluster({ api }: Scene, own: Journal, clusterId: string, type: string): Promise<void> {
-  const [result] = await api.sendMessages([{ to: { cluster: clusterId }, type, data: order }]);
+  const message = { to: { cluster: clusterId }, type, data: order };
+  const [result] = (await api.sendMessages({ body: { messages: [message] } })).results;
   if (!result?.accepted) throw new Error(`The message "${type}" was refused: ${JSON.stringify(result)}`);
   await journalSent({ api }, own, result.id, result.matched);
 }
 
 async function journalSent({ api }: Pick<Scene, 'api'>, own: Journal, id: string, matched: number): Promise<void> {
-  const { source } = await api.message(id);
+  const { source } = (await api.getMessage({ params: { id } })).message;
   own.write({ what: 'sent', source, id, outcome: 'accepted', matched });
 }
 
@@ -125,7 +126,7 @@ async function broadcastAndKillWorker(
     agents.every(({ events }) => events.some(({ event }) => event === 'reading')),
   );
   const killed = kill(stack, 'worker-1');
-  const { state } = await api.operation(operation.id);
+  const { state } = (await api.getOperation({ params: { id: operation.id } })).operation;
   if (state !== 'running') throw new Error(`The broadcast was ${state} before the worker was killed`);
   print(
     `   SIGKILL to worker-1 (${killed.pid}): all ${agents.length} agents have the broadcast, none has acked it yet`,

@@ -36,18 +36,19 @@ export async function runScaling(
   try {
     load.set(0.95 * slots);
     await load.reported(3);
-    const growing = await api.scaleCluster(clusterId, { drainSeconds: 5 });
+    const scaling = await api.scaleCluster({ params: { id: clusterId }, body: { drainSeconds: 5 } });
+    const growing = scaling.operation;
     await addRequestedAgent({ api, print }, clusterId, startAgent);
     const grown = await printScaling({ api, print }, growing);
     load.set(0.1 * slots);
     print('   the load falls; the cluster shrinks once no load within the last 10 s needs its present size');
     await waitUntil('the scaling interval shrinks the cluster', async () => {
       await load.reported(1);
-      const { started } = await api.runScalingInterval({ dryRun: false });
+      const { started } = await api.runScalingInterval({ body: { dryRun: false } });
       return started.includes(clusterId);
     });
     const shrinking = await waitUntil('the second scaling has started', async () => {
-      const { operations } = await api.operations({ clusterId });
+      const { operations } = await api.listOperations({ query: { clusterId } });
       return operations.find(({ id, type }) => type === 'SCALING' && id !== growing.id);
     });
     const shrunk = await printScaling({ api, print }, shrinking);
@@ -74,7 +75,7 @@ async function addRequestedAgent(
   startAgent: (id: string) => AgentProcess,
 ): Promise<void> {
   const request = await waitUntil('the cluster has asked for capacity', async () => {
-    const { resourceRequests } = await api.resourceRequests({ clusterId, state: 'open' });
+    const { resourceRequests } = await api.listResourceRequests({ query: { clusterId, state: 'open' } });
     return resourceRequests[0];
   });
   const need = request.need as { readonly agents: number; readonly requiredCapabilities: readonly string[] };
@@ -84,7 +85,7 @@ async function addRequestedAgent(
   );
   const agent = startAgent('press-5');
   await waitUntil('press-5 is registered', () => agent.events.length > 0);
-  await api.grantRequest(request.id, 'press-5 was started');
+  await api.grantResources({ params: { id: request.id }, body: { reason: 'press-5 was started' } });
   print(`   the orchestrator has started press-5 (${agent.pid}) and has approved the request`);
 }
 
@@ -95,7 +96,7 @@ async function printScaling(
 ): Promise<ScalingResult> {
   const { result: ended, temporalUrl } = await completed(api, started);
   const result = ended as ScalingResult;
-  const { scores } = await api.scores(result.clusterId, 1);
+  const { scores } = await api.getScore({ params: { id: result.clusterId }, query: { count: 1 } });
   const parts = scores.at(-1)?.parts;
   const named = scoreParts.map(([key, name]) => `${name} ${parts?.[key]?.toFixed(2) ?? 'unknown'}`);
   print(
@@ -113,8 +114,9 @@ function reportLoad(api: HttpClient, clusterId: string) {
   let samples = 0;
   const timer = setInterval(() => {
     void (async () => {
-      const { members } = await api.cluster(clusterId);
-      await api.reportUsage(members.map(({ agentId }) => ({ agentId, resource: 'slots', amount: used })));
+      const { members } = (await api.getCluster({ params: { id: clusterId } })).cluster;
+      const usage = members.map(({ agentId }) => ({ agentId, resource: 'slots', amount: used }));
+      await api.reportUsage({ body: { samples: usage } });
       samples += 1;
     })().catch(() => undefined);
   }, sampleMs);

@@ -1,17 +1,25 @@
 import { readFileSync } from 'node:fs';
-import type { Command } from 'commander';
+import type { CommandUnknownOpts } from '@commander-js/extra-typings';
 import { createHttpClient, type HttpClient } from '../client/http-client.js';
 import { ManagerError } from '../contracts/errors.js';
 import { stateFolder } from '../dev-stack/paths.js';
 import { readRunningStack, type RunningStack } from '../dev-stack/state/running-stack.js';
-import { globalOptions } from './print.js';
+
+/** Options that every command has. */
+interface GlobalOptions {
+  readonly json?: true;
+  readonly url?: string;
+  readonly tokenFile?: string;
+}
+
+export const globalOptions = (command: CommandUnknownOpts): GlobalOptions => command.optsWithGlobals();
 
 /**
  * A client of the API that the command is for: --url and --token-file, else CLUSTER_MANAGER_URL and
  * CLUSTER_MANAGER_TOKEN, else the manager that runs in this folder.
  * @throws ManagerError `service_unavailable` when no manager is known, `unauthenticated` when no token is.
  */
-export function connect(command: Command): HttpClient {
+export function connect(command: CommandUnknownOpts): HttpClient {
   const options = globalOptions(command);
   const { CLUSTER_MANAGER_URL, CLUSTER_MANAGER_TOKEN } = process.env;
   const givenUrl = options.url ?? (CLUSTER_MANAGER_URL || undefined);

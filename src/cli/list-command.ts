@@ -1,65 +1,86 @@
-import type { Command } from 'commander';
-import type { HttpClient } from '../client/http-client.js';
+import type { Command } from '@commander-js/extra-typings';
+import type { ResponseOf } from '../contracts/endpoint.js';
+import type { EndpointName, Endpoints } from '../contracts/endpoints.js';
 import { connect } from './connect.js';
-import { wholeNumber } from './option-parsers.js';
+import { wholeNumber, withoutUndefined } from './option-parsers.js';
 import { print } from './print.js';
 
 const largestPage = 200;
-
-const limitOption = ['--limit <count>', 'print at most this many', wholeNumber(1, 100_000), 50] as const;
-
-export interface PageQuery {
-  readonly limit: number;
-  readonly cursor?: string;
-}
 
 interface Page {
   readonly nextCursor: string | null;
 }
 
-interface List<Query extends PageQuery, ReadPage extends Page, Item> {
+type ListEndpoint = {
+  [Name in EndpointName]: ResponseOf<Endpoints[Name]> extends Page ? Name : never;
+}[EndpointName];
+
+type ItemsKey<Name extends ListEndpoint> = Exclude<keyof ResponseOf<Endpoints[Name]>, 'nextCursor'> & string;
+
+type ItemOf<Name extends ListEndpoint, Key extends ItemsKey<Name>> = ResponseOf<
+  Endpoints[Name]
+>[Key] extends readonly (infer Item)[]
+  ? Item
+  : never;
+
+interface List<Name extends ListEndpoint, Key extends ItemsKey<Name>> {
   /** Default: `list`. */
   readonly usage?: string;
   readonly description: string;
-  /** The items' name in the JSON document. */
-  readonly key: string;
-  /** The items' name in text; default: the key. */
+  readonly endpoint: Name;
+  /** The items' name in the response. */
+  readonly key: Key;
+  /** The items' name in the JSON document; default: the key. */
+  readonly documentKey?: string;
+  /** The items' name in text; default: their name in the JSON document. */
   readonly noun?: string;
-  /** Reads a page; the query has the command's options too. */
-  readonly read: (api: HttpClient, query: Query, args: readonly string[]) => Promise<ReadPage>;
-  readonly items: (page: ReadPage) => readonly Item[];
-  readonly lines: (items: readonly Item[]) => readonly string[];
+  readonly lines: (items: readonly ItemOf<Name, Key>[]) => readonly string[];
   /** An item in the JSON document; default: the item. */
-  readonly document?: (item: Item) => object;
+  readonly document?: (item: ItemOf<Name, Key>) => object;
 }
 
-/** Defines a subcommand that lists items up to its --limit. The result adds it to a command and returns it, for more options. */
-export const listCommand =
-  <Query extends PageQuery, ReadPage extends Page, Item>(list: List<Query, ReadPage, Item>) =>
-  (parent: Command): Command => {
-    const { usage = 'list', description, key, noun = key, document } = list;
-    const command = parent.command(usage).description(description);
-    return command.option(...limitOption).action(async () => {
-      const options = command.opts<Query>();
-      const api = connect(command);
-      const { items, hasMore } = await readPages(options.limit, async (page) => {
-        const read = await list.read(api, { ...options, ...page }, command.args);
-        return { items: list.items(read), nextCursor: read.nextCursor };
-      });
-      print(command, {
-        document: { [key]: document ? items.map(document) : items, more: hasMore },
-        lines: [
-          ...(items.length === 0 ? [`No ${noun}.`] : list.lines(items)),
-          ...(hasMore ? [`There are more ${noun}: raise --limit (now ${options.limit}).`] : []),
-        ],
-      });
+/**
+ * Defines a subcommand that lists items up to its --limit. Its other options are fields of the query; an option or an
+ * argument `cluster` is the query's `clusterId`.
+ * @returns the subcommand, for more options.
+ */
+export function listCommand<Name extends ListEndpoint, Key extends ItemsKey<Name>>(
+  parent: Command,
+  { usage = 'list', description, endpoint, key, documentKey = key, noun = documentKey, ...list }: List<Name, Key>,
+) {
+  const command = parent
+    .command(usage)
+    .description(description)
+    .option('--limit <count>', 'print at most this many', wholeNumber(1, 100_000), 50);
+  return command.action(async () => {
+    const { limit, ...filter } = command.opts();
+    const query = filterQuery({ cluster: command.args[0], ...filter });
+    const readPage = connect(command)[endpoint] as (input: object) => Promise<Page & Record<Key, ItemOf<Name, Key>[]>>;
+    const { items, hasMore } = await readPages(limit, async (page) => {
+      const { nextCursor, [key]: read } = await readPage({ query: { ...query, ...page } });
+      return { items: read, nextCursor };
     });
-  };
+    print(command, {
+      document: { [documentKey]: list.document ? items.map(list.document) : items, more: hasMore },
+      lines: [
+        ...(items.length === 0 ? [`No ${noun}.`] : list.lines(items)),
+        ...(hasMore ? [`There are more ${noun}: raise --limit (now ${limit}).`] : []),
+      ],
+    });
+  });
+}
+
+/** The query of a list from the options of its command. */
+export const filterQuery = <Filter extends { readonly cluster?: string | undefined }>({ cluster, ...filter }: Filter) =>
+  withoutUndefined({ ...filter, clusterId: cluster });
 
 /** Reads pages until the limit is reached. */
 export async function readPages<Item>(
   limit: number,
-  readPage: (query: PageQuery) => Promise<Page & { readonly items: readonly Item[] }>,
+  readPage: (page: {
+    readonly limit: number;
+    readonly cursor?: string;
+  }) => Promise<Page & { readonly items: readonly Item[] }>,
 ): Promise<{ readonly items: Item[]; readonly hasMore: boolean }> {
   const items: Item[] = [];
   let cursor: string | null | undefined;

@@ -1,4 +1,4 @@
-import { InvalidArgumentError } from 'commander';
+import { InvalidArgumentError, type Command, type OptionValues } from '@commander-js/extra-typings';
 import { ManagerError } from '../contracts/errors.js';
 
 /* Parsers of option values. Those that throw InvalidArgumentError are for commander, which adds the option's name. */
@@ -94,3 +94,12 @@ export const withoutUndefined = <Fields extends object>(
   Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as {
     [Name in keyof Fields]?: Exclude<Fields[Name], undefined>;
   };
+
+/** A command with the options of another one added, which several commands share. */
+export function withOptions<Args extends unknown[], Own extends OptionValues, Shared extends OptionValues>(
+  command: Command<Args, Own>,
+  shared: Command<[], Shared>,
+): Command<Args, Own & Shared> {
+  for (const option of shared.options) command.addOption(option);
+  return command as unknown as Command<Args, Own & Shared>;
+}

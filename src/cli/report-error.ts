@@ -1,12 +1,8 @@
-import { CommanderError } from 'commander';
-import { errorTable, ManagerError, type ErrorCode, type Problem } from '../contracts/errors.js';
+import { CommanderError } from '@commander-js/extra-typings';
+import { errorTable, isErrorCode, ManagerError, type Problem } from '../contracts/errors.js';
 import { printable } from './format.js';
 
-interface Failure {
-  readonly code: ErrorCode;
-  readonly message: string;
-  readonly problems: readonly Problem[];
-}
+type Failure = Pick<ManagerError, 'code' | 'message' | 'problems'>;
 
 /** Prints the error on stderr, as one JSON document or as lines, and sets the exit code that errorTable has for it. */
 export function reportError(error: unknown, json: boolean): void {
@@ -38,3 +34,14 @@ function linesOf({ code, message, problems }: Failure): string[] {
     ...unmentioned.map((problem) => `  ${problem.path}: ${problem.message}`),
   ].map(printable);
 }
+
+/** The error that a response describes. A code that this version does not know becomes `internal`. */
+export const responseError = ({
+  code,
+  detail,
+  problems = [],
+}: {
+  readonly code: string;
+  readonly detail: string;
+  readonly problems?: readonly Problem[] | undefined;
+}): ManagerError => new ManagerError(isErrorCode(code) ? code : 'internal', detail, { problems });

@@ -3,7 +3,7 @@ import { printable } from './format.js';
 type Cell = string | number | null | undefined;
 
 /** For each upper-case heading, the function that gets the cell of a row. */
-export type Columns<Row> = Readonly<Record<string, (row: Row) => Cell>>;
+type Columns<Row> = Readonly<Record<string, (row: Row) => Cell>>;
 
 /** Rows below their headings, columns aligned. Columns that are empty in every row are left out; no rows, no lines. */
 export function table<Row>(rows: readonly Row[], columns: Columns<Row>): string[] {

@@ -8,41 +8,45 @@ export interface WaitOptions {
   readonly onChange?: (operation: OperationView) => void;
 }
 
-const firstLookMs = 100;
-const lastLookMs = 1000;
+const firstPauseMs = 100;
+const maxPauseMs = 1000;
 
-export const hasEnded = (state: OperationState): boolean => state !== 'running' && state !== 'queued';
+const hasEnded = (state: OperationState): boolean => state !== 'running' && state !== 'queued';
 
-/** Asks for an operation until it has ended; a manager that is away for a moment is waited for. */
+/** A manager that restarts, or that limits the rate of requests, is polled again. */
+const isTemporary = (error: unknown): boolean =>
+  error instanceof ManagerError && (error.code === 'service_unavailable' || error.code === 'too_many_requests');
+
+/**
+ * Polls an operation, at growing intervals, until it has ended.
+ * @throws ManagerError `deadline_exceeded` on a timeout; the last error of `read` when the manager did not answer by then.
+ */
 export async function waitForOperation(
-  read: (id: string) => Promise<OperationView>,
+  read: () => Promise<OperationView>,
   id: string,
   { timeoutMs = 600_000, onChange, signal }: WaitOptions & { readonly signal?: AbortSignal },
 ): Promise<OperationView> {
-  const endsAtMs = performance.now() + timeoutMs;
-  let seen = '';
-  let away: unknown;
-  for (let pauseMs = firstLookMs; ; pauseMs = Math.min(lastLookMs, pauseMs * 1.3)) {
+  const deadlineMs = performance.now() + timeoutMs;
+  let previous = '';
+  for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(maxPauseMs, pauseMs * 1.3)) {
     signal?.throwIfAborted();
+    let temporaryError: unknown;
     try {
-      const operation = await read(id);
-      away = undefined;
-      const looks = JSON.stringify(operation);
-      if (looks !== seen) onChange?.(operation);
-      seen = looks;
+      const operation = await read();
+      const current = JSON.stringify(operation);
+      if (current !== previous) onChange?.(operation);
+      previous = current;
       if (hasEnded(operation.state)) return operation;
     } catch (error) {
-      if (!(error instanceof ManagerError) || !['service_unavailable', 'too_many_requests'].includes(error.code)) {
-        throw error;
-      }
-      away = error;
+      if (!isTemporary(error)) throw error;
+      temporaryError = error;
     }
-    const leftMs = endsAtMs - performance.now();
+    const leftMs = deadlineMs - performance.now();
     if (leftMs <= 0) {
-      if (away) throw away;
+      if (temporaryError) throw temporaryError;
       throw new ManagerError(
         'deadline_exceeded',
-        `Operation "${id}" has not ended within ${Math.round(timeoutMs / 1000)} s; it goes on: ask for it again later`,
+        `Operation "${id}" has not ended within ${Math.round(timeoutMs / 1000)} s; it continues: read it again later`,
       );
     }
     await new Promise((resolve) => setTimeout(resolve, Math.min(pauseMs, leftMs)));

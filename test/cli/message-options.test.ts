@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parseData } from '../../src/cli/json-input.js';
-import { parseAddress, parseContent } from '../../src/cli/message-options.js';
-import { addressText } from '../../src/cli/message-output.js';
+import { parseAddress, parseContent } from '../../src/cli/commands/send.js';
+import { addressText } from '../../src/cli/commands/messages.js';
 import { address } from '../../src/contracts/messages.js';
 
 describe("a message's address on the command line", () => {

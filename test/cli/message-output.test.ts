@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { traceLines } from '../../src/cli/commands/messages.js';
-import { receiptLines } from '../../src/cli/commands/receipts.js';
+import { receiptLines } from '../../src/cli/commands/messages.js';
 import type { MessageTrace, ReceiptView } from '../../src/contracts/messages.js';
 
 describe('a printed message trace', () => {

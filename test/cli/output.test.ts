@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { duration, elapsed, printable, truncate } from '../../src/cli/format.js';
-import { readPages, type PageQuery } from '../../src/cli/list-command.js';
+import { readPages } from '../../src/cli/list-command.js';
 import { facts, table } from '../../src/cli/table.js';
 
 describe('command line output', () => {
@@ -55,7 +55,7 @@ describe('command line output', () => {
 
   it('reads the pages of a list up to the limit and knows whether more items exist', async () => {
     const queries: object[] = [];
-    const readPage = async (query: PageQuery) => {
+    const readPage = async (query: Parameters<Parameters<typeof readPages>[1]>[0]) => {
       queries.push(query);
       const from = Number(query.cursor ?? 0);
       const items = Array.from({ length: Math.min(query.limit, 450 - from) }, (_, index) => from + index);

@@ -147,10 +147,10 @@ describe('a request', () => {
 describe('clusters and topics', () => {
   it('a broadcast is delivered to every other member', async () => {
     const members = await Promise.all(['c1', 'c2', 'c3'].map((id) => startAgent({ id, capabilities: ['choir'] })));
-    const formed = await manager.api.request(
-      { type: 'FORMATION', name: 'choir', requiredCapabilities: ['choir'], size: { min: 3, desired: 3, max: 3 } },
-      { waitSeconds: 30 },
-    );
+    const { operation: formed } = await manager.api.processRequest({
+      body: { type: 'FORMATION', name: 'choir', requiredCapabilities: ['choir'], size: { min: 3, desired: 3, max: 3 } },
+      query: { wait: 30 },
+    });
     const clusterId = formed.clusterId ?? '';
     const [first] = members;
     const sent = await first?.agent.broadcast(clusterId, { type: 'test.song', data: 'la' });
@@ -194,7 +194,7 @@ describe('clusters and topics', () => {
     await owner.agent.createTopic({ name: 'news' });
     await reader.agent.subscribe('news');
     const again = new Promise<void>((resolve) => reader.agent.on('registered', () => resolve()));
-    await manager.api.removeAgent('listener');
+    await manager.api.removeAgent({ params: { id: 'listener' } });
     await again;
     await waitFor(
       'the subscription',
@@ -307,7 +307,10 @@ describe('the Python agent', () => {
         },
       },
     );
-    await waitFor('the agent', async () => (await manager.api.agent('echo-1')).liveness.state === 'alive');
+    await waitFor(
+      'the agent',
+      async () => (await manager.api.getAgent({ params: { id: 'echo-1' } })).agent.liveness.state === 'alive',
+    );
     const reply = await asker.agent.request({ capability: 'echo' }, { type: 'test.echo', data: { text: 'žlutý 🐎' } });
     expect(reply).toMatchObject({ source: 'echo-1', type: 'echo.reply', data: { text: 'žlutý 🐎' } });
     await asker.agent.send({ id: 'plain-1', to: { agent: 'echo-1' }, type: 'test.echo', data: 2 });
@@ -319,7 +322,7 @@ describe('the Python agent', () => {
       .split('\n')
       .map((line) => (JSON.parse(line) as { event: string }).event);
     expect(events).toEqual(['registered', 'message', 'replied', 'message', 'replied', 'left']);
-    expect((await manager.api.agent('echo-1')).liveness.state).toBe('left');
+    expect((await manager.api.getAgent({ params: { id: 'echo-1' } })).agent.liveness.state).toBe('left');
     await acked('plain-1', 1);
   });
 });
@@ -344,10 +347,10 @@ describe('the debate example', () => {
     expect(lines.filter((line) => /^ {4}suggested by \w+$/.test(line))).toHaveLength(4);
     expect(lines.filter((line) => /^ {2}\w+ heard [234] statements and votes for "/.test(line))).toHaveLength(6);
     expect(lines.at(-1)).toMatch(/^"one service" wins with 6 of 6 votes$/);
-    const { clusters } = await manager.api.clusters({ state: 'active' });
+    const { clusters } = await manager.api.listClusters({ query: { state: 'active' } });
     expect(clusters.map(({ name }) => name)).not.toContain('one service');
     const { topics } = (await read('/v1/topics')) as { topics: { name: string }[] };
     expect(topics.filter(({ name }) => name.startsWith('debate.'))).toEqual([]);
-    expect((await manager.api.agent('moderator')).liveness.state).toBe('left');
+    expect((await manager.api.getAgent({ params: { id: 'moderator' } })).agent.liveness.state).toBe('left');
   }, 60_000);
 });

@@ -60,16 +60,16 @@ describe('a registered agent', () => {
     await agent.start();
     expect(seen.registered).toEqual([{ incarnation: 1, leaseSeconds: 6, again: false }]);
     expect(agent.status()).toMatchObject({ state: 'registered', readiness: 'ready', incarnation: 1 });
-    const first = await manager.api.agent('renewing');
+    const { agent: first } = await manager.api.getAgent({ params: { id: 'renewing' } });
     agent.report({ load: 0.5, inboxDepth: 3 });
     agent.setReadiness('busy');
     const later = await waitFor('a renewed lease with the figures', async () => {
-      const now = await manager.api.agent('renewing');
+      const { agent: now } = await manager.api.getAgent({ params: { id: 'renewing' } });
       return now.liveness.leaseExpiresAt > first.liveness.leaseExpiresAt && now.readiness.load === 0.5 && now;
     });
     expect(later).toMatchObject({ host: 'h1', readiness: { state: 'busy', load: 0.5, inboxDepth: 3 } });
     await waitFor('a second renewal', async () => {
-      const now = await manager.api.agent('renewing');
+      const { agent: now } = await manager.api.getAgent({ params: { id: 'renewing' } });
       return now.liveness.leaseExpiresAt > later.liveness.leaseExpiresAt;
     });
     expect(seen.error).toEqual([]);
@@ -79,18 +79,18 @@ describe('a registered agent', () => {
     const { agent } = makeAgent({ id: 'leaver' });
     await agent.start();
     await agent.drain();
-    expect((await manager.api.agent('leaver')).readiness.state).toBe('draining');
+    expect((await manager.api.getAgent({ params: { id: 'leaver' } })).agent.readiness.state).toBe('draining');
     await agent.leave();
-    expect((await manager.api.agent('leaver')).liveness.state).toBe('left');
+    expect((await manager.api.getAgent({ params: { id: 'leaver' } })).agent.liveness.state).toBe('left');
     expect(agent.status().state).toBe('stopped');
   });
 
   it('does not undo a drain that an operator requested', async () => {
     const { agent } = makeAgent({ id: 'drained' });
     await agent.start();
-    const { liveness } = await manager.api.drainAgent('drained');
+    const { liveness } = (await manager.api.drainAgent({ params: { id: 'drained' } })).agent;
     const later = await waitFor('two more heartbeats', async () => {
-      const now = await manager.api.agent('drained');
+      const { agent: now } = await manager.api.getAgent({ params: { id: 'drained' } });
       return Date.parse(now.liveness.leaseExpiresAt) - Date.parse(liveness.leaseExpiresAt) > 1500 && now;
     });
     expect(later.readiness.state).toBe('draining');
@@ -111,7 +111,10 @@ describe('an agent in clusters', () => {
       expect(cluster).toMatchObject({ id: ended.clusterId, name: 'mesh', epoch: 1 });
       expect(cluster?.members.map((member) => member.agentId).sort()).toEqual(['m1', 'm2', 'm3']);
     }
-    const dissolution = await manager.api.dissolveCluster(ended.clusterId ?? '', { drainSeconds: 5 });
+    const { operation: dissolution } = await manager.api.dissolveCluster({
+      params: { id: ended.clusterId ?? '' },
+      body: { drainSeconds: 5 },
+    });
     expect((await manager.api.waitForOperation(dissolution.id)).state).toBe('completed');
     for (const { agent, seen } of three) {
       await waitFor('the end of the cluster', () => seen.left.length > 0);
@@ -143,7 +146,9 @@ describe('an agent in clusters', () => {
     await Promise.all([...willing, unwilling].map(({ agent }) => agent.start()));
     const ended = await manager.api.waitForOperation((await form('asked', 'asked')).id);
     expect(ended).toMatchObject({ state: 'completed' });
-    const members = (await manager.api.cluster(ended.clusterId ?? '')).members.map(({ agentId }) => agentId);
+    const members = (await manager.api.getCluster({ params: { id: ended.clusterId ?? '' } })).cluster.members.map(
+      ({ agentId }) => agentId,
+    );
     expect(members.sort()).toEqual(['w1', 'w2', 'w3']);
     expect(asked).toHaveLength(3);
     expect(new Set(asked)).toEqual(new Set([ended.clusterId]));
@@ -243,10 +248,10 @@ describe('an agent after a failure', () => {
   it('registers again when its token is revoked', async () => {
     const { agent, seen } = makeAgent({ id: 'removed' });
     await agent.start();
-    await manager.api.removeAgent('removed');
+    await manager.api.removeAgent({ params: { id: 'removed' } });
     await waitFor('a second registration', () => seen.registered.length === 2);
     expect(seen.registered[1]).toMatchObject({ incarnation: 2, again: true });
-    expect((await manager.api.agent('removed')).liveness.state).toBe('alive');
+    expect((await manager.api.getAgent({ params: { id: 'removed' } })).agent.liveness.state).toBe('alive');
   });
 
   it('reconnects after the server was killed and restarted, and receives messages', async () => {

@@ -67,7 +67,10 @@ describe('cluster-manager send', () => {
     const other = await run([...args, '--json'], env, { stdin: '"other"' });
     expect(other).toMatchObject({ code: errorTable.idempotency_conflict.exit, stdout: '' });
     expect(errorOf(other).code).toBe('idempotency_conflict');
-    await waitFor('the ack', async () => (await manager.api.receipt('greeting-1')).acked === 1);
+    await waitFor(
+      'the ack',
+      async () => (await manager.api.getReceipt({ params: { id: 'greeting-1' } })).receipt.acked === 1,
+    );
     const { stdout } = ok(await run(['messages', 'show', 'greeting-1'], env));
     expect(stdout).toMatch(/^to +agent ada$/m);
     expect(stdout.match(/^\d+ m?s +(\w+)/gm)?.map((line) => line.split(/ +/)[2])).toEqual([
@@ -123,7 +126,7 @@ describe('cluster-manager broadcast', () => {
     expect(unmet.stdout).toMatch(/^not acked +3 dead letters$/m);
     const started = ok(await run(['broadcast', clusterId, '--type', 'note'], env));
     const id = /receipts show (op_\S+\.b0)$/m.exec(started.stdout)?.[1] ?? '';
-    await waitFor('the receipt', () => manager.api.receipt(id).catch(() => undefined));
+    await waitFor('the receipt', () => manager.api.getReceipt({ params: { id } }).catch(() => undefined));
     const unknownRequirement = await run(['broadcast', clusterId, '--type', 'note', '--require', 'most'], env);
     expect(unknownRequirement).toMatchObject({ code: errorTable.invalid_request.exit, stdout: '' });
     expect(unknownRequirement.stderr).toContain('none, any, quorum, all');
@@ -181,7 +184,9 @@ describe('cluster-manager topics', () => {
 
 describe('cluster-manager inbox', () => {
   it("acknowledges with the agent's own token only, and leases nothing with another token", async () => {
-    await manager.api.sendMessages([{ to: { agent: 'dan' }, type: 'note', data: { n: 1 }, id: 'for-dan' }]);
+    await manager.api.sendMessages({
+      body: { messages: [{ to: { agent: 'dan' }, type: 'note', data: { n: 1 }, id: 'for-dan' }] },
+    });
     const refused = await run(['inbox', 'dan', '--ack'], env);
     expect(refused).toMatchObject({ code: errorTable.forbidden.exit, stdout: '' });
     expect(refused.stderr).toContain('needs agent "dan"\'s own token');
@@ -196,7 +201,9 @@ describe('cluster-manager inbox', () => {
   });
 
   it("leases the deliveries that an admin reads, and prints the lease's end", async () => {
-    await manager.api.sendMessages([{ to: { agent: 'dan' }, type: 'note', data: null, id: 'for-dan-2' }]);
+    await manager.api.sendMessages({
+      body: { messages: [{ to: { agent: 'dan' }, type: 'note', data: null, id: 'for-dan-2' }] },
+    });
     const read = ok(await run(['inbox', 'dan', '--wait', '5'], env));
     expect(read.stdout).toContain('for-dan-2');
     expect(read.stderr).toMatch(/^Not acknowledged: 1 delivery of dan, leased until \d{4}-/);

@@ -85,8 +85,10 @@ describe.skipIf(skipped)('the Python orchestrator', () => {
     const result = JSON.parse(first.stdout) as { clusterId: string; members: { agentId: string }[] };
     expect(result.clusterId).toBe('cl_from-python');
     expect(result.members.map(({ agentId }) => agentId).sort()).toEqual(['p1', 'p2', 'p3']);
-    expect((await manager.api.cluster('cl_from-python')).state).toBe('active');
-    expect(await manager.api.operation('from-python')).toMatchObject({ state: 'completed' });
+    expect((await manager.api.getCluster({ params: { id: 'cl_from-python' } })).cluster.state).toBe('active');
+    expect((await manager.api.getOperation({ params: { id: 'from-python' } })).operation).toMatchObject({
+      state: 'completed',
+    });
     const again = await run(...args);
     expect(JSON.parse(again.stdout)).toEqual(result);
   });

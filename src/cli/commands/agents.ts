@@ -1,51 +1,54 @@
-import type { Command } from 'commander';
+import type { Command } from '@commander-js/extra-typings';
 import type { AgentView } from '../../contracts/agents.js';
-import { apiAction } from '../api-action.js';
 import { ago, pairsText } from '../format.js';
-import { listCommand, type PageQuery } from '../list-command.js';
-import type { Output } from '../print.js';
+import { listCommand } from '../list-command.js';
+import { printing, type Output } from '../print.js';
 import { facts, table } from '../table.js';
 
-export function define(command: Command): void {
-  addListCommand(command)
+function agents(command: Command): void {
+  listCommand(command, {
+    description: 'list agents, sorted by id',
+    endpoint: 'listAgents',
+    key: 'agents',
+    lines: agentTable,
+    document: agentDocument,
+  })
     .option('--capability <name>', 'only agents with this capability')
     .option('--state <state>', 'only agents that are alive, expired or left');
   command
     .command('show <id>')
     .description('show an agent')
-    .action(apiAction(async (api, id: string) => agentOutput(await api.agent(id))));
+    .action(printing(async (api, id) => agentOutput(await api().getAgent({ params: { id } }))));
   command
     .command('drain <id>')
     .description('let an agent join no more clusters')
-    .action(apiAction(async (api, id: string) => agentOutput(await api.drainAgent(id))));
-  command.command('remove <id>').description('remove an agent and revoke its token').action(remove);
+    .action(printing(async (api, id) => agentOutput(await api().drainAgent({ params: { id } }))));
+  command
+    .command('remove <id>')
+    .description('remove an agent and revoke its token')
+    .action(
+      printing(async (api, id) => {
+        await api().removeAgent({ params: { id } });
+        return { document: { agent: { id, liveness: 'left' } }, lines: [`Agent ${id} is removed.`] };
+      }),
+    );
 }
 
-const addListCommand = listCommand({
-  description: 'list agents, sorted by id',
-  key: 'agents',
-  read: (api, query: PageQuery & { readonly capability?: string; readonly state?: string }) => api.agents(query),
-  items: ({ agents }) => agents,
-  lines: (agents) =>
-    table(agents, {
-      AGENT: (agent) => agent.id,
-      LIVENESS: (agent) => agent.liveness.state,
-      READINESS: (agent) => agent.readiness.state,
-      LOAD: (agent) => agent.readiness.load.toFixed(2),
-      HOST: (agent) => agent.host,
-      ZONE: (agent) => agent.zone,
-      CLUSTERS: (agent) => `${agent.clusters.length}/${agent.maxClusters}`,
-      CAPABILITIES: (agent) => capabilityNames(agent).join(' '),
-    }),
-  document: agentDocument,
-});
+export const commands = { agents };
 
-const remove = apiAction(async (api, id: string) => {
-  await api.removeAgent(id);
-  return { document: { agent: { id, liveness: 'left' } }, lines: [`Agent ${id} is removed.`] };
-});
+const agentTable = (listed: readonly AgentView[]): string[] =>
+  table(listed, {
+    AGENT: (agent) => agent.id,
+    LIVENESS: (agent) => agent.liveness.state,
+    READINESS: (agent) => agent.readiness.state,
+    LOAD: (agent) => agent.readiness.load.toFixed(2),
+    HOST: (agent) => agent.host,
+    ZONE: (agent) => agent.zone,
+    CLUSTERS: (agent) => `${agent.clusters.length}/${agent.maxClusters}`,
+    CAPABILITIES: (agent) => capabilityNames(agent).join(' '),
+  });
 
-const agentOutput = (agent: AgentView): Output => ({
+const agentOutput = ({ agent }: { readonly agent: AgentView }): Output => ({
   document: { agent: agentDocument(agent) },
   lines: facts({
     agent: agent.id,
@@ -68,18 +71,16 @@ const agentOutput = (agent: AgentView): Output => ({
 });
 
 /** An agent with its liveness, readiness and capabilities as words. */
-function agentDocument({ liveness, readiness, reachability, ...agent }: AgentView): object {
-  return {
-    ...agent,
-    liveness: liveness.state,
-    leaseExpiresAt: liveness.leaseExpiresAt,
-    readiness: readiness.state,
-    load: readiness.load,
-    inboxDepth: readiness.inboxDepth,
-    lastHandOverAt: reachability.lastHandOverAt,
-    capabilities: capabilityNames(agent),
-  };
-}
+const agentDocument = ({ liveness, readiness, reachability, ...agent }: AgentView): object => ({
+  ...agent,
+  liveness: liveness.state,
+  leaseExpiresAt: liveness.leaseExpiresAt,
+  readiness: readiness.state,
+  load: readiness.load,
+  inboxDepth: readiness.inboxDepth,
+  lastHandOverAt: reachability.lastHandOverAt,
+  capabilities: capabilityNames(agent),
+});
 
 const capabilityNames = ({ capabilities }: Pick<AgentView, 'capabilities'>): string[] =>
   capabilities.map(({ name, version }) => (version === undefined ? name : `${name}@${version}`));

@@ -1,50 +1,61 @@
-import type { Command } from 'commander';
+import type { Command } from '@commander-js/extra-typings';
 import type { ClusterView } from '../../contracts/clusters.js';
-import { apiAction } from '../api-action.js';
-import { ago, counted, elapsed, pairsText } from '../format.js';
-import { listCommand, type PageQuery } from '../list-command.js';
-import { acceptedOutput, operationOutput, waitForCompletion } from '../operation-output.js';
+import type { OperationView } from '../../contracts/operations.js';
+import { ago, counted, durationBetween, elapsed, pairsText } from '../format.js';
+import { listCommand } from '../list-command.js';
+import { acceptedOrCompleted, acceptedOutput, operationOutput } from '../operation-output.js';
 import { wholeNumber, withoutUndefined } from '../option-parsers.js';
+import { printing } from '../print.js';
 import { facts, table } from '../table.js';
 
 type Latency = NonNullable<ClusterView['communication']>['acked'];
 
-export function define(command: Command): void {
-  addListCommand(command).option(
-    '--state <state>',
-    'only clusters that are forming, active, dissolving, dissolved or failed',
-  );
-  command.command('show <id>').description('show a cluster with its members').action(show);
+function clusters(command: Command): void {
+  listCommand(command, {
+    description: 'list clusters, newest first',
+    endpoint: 'listClusters',
+    key: 'clusters',
+    lines: clusterTable,
+    document: clusterDocument,
+  }).option('--state <state>', 'only clusters that are forming, active, dissolving, dissolved or failed');
+  command
+    .command('show <id>')
+    .description('show a cluster with its members')
+    .action(
+      printing(async (api, id) => {
+        const { cluster } = await api().getCluster({ params: { id } });
+        return { document: { cluster: clusterDocument(cluster) }, lines: clusterLines(cluster) };
+      }),
+    );
   command
     .command('dissolve <id>')
     .description('dissolve a cluster after its members have drained')
     .option('--drain <seconds>', 'the time that members have to finish their deliveries', wholeNumber(0, 3600))
     .option('--wait', 'wait until it is dissolved')
-    .action(dissolve);
+    .action(
+      printing(async (connect, id, { drain, wait }) => {
+        const api = connect();
+        const body = withoutUndefined({ drainSeconds: drain });
+        const { operation } = await api.dissolveCluster({ params: { id }, body });
+        return acceptedOrCompleted(api, operation, { wait, lines: () => [`Cluster ${id} is dissolved.`] });
+      }),
+    );
 }
 
-const addListCommand = listCommand({
-  description: 'list clusters, newest first',
-  key: 'clusters',
-  read: (api, query: PageQuery & { readonly state?: string }) => api.clusters(query),
-  items: ({ clusters }) => clusters,
-  lines: (clusters) =>
-    table(clusters, {
-      CLUSTER: (cluster) => cluster.id,
-      NAME: (cluster) => cluster.name,
-      STATE: (cluster) => cluster.state,
-      MEMBERS: (cluster) => `${cluster.members.length}/${cluster.size.min}..${cluster.size.max}`,
-      EPOCH: (cluster) => cluster.epoch,
-      COORDINATOR: (cluster) => cluster.coordinator,
-      CREATED: (cluster) => ago(cluster.createdAt),
-    }),
-  document: clusterDocument,
-});
+const clusterTable = (listed: readonly ClusterView[]): string[] =>
+  table(listed, {
+    CLUSTER: (cluster) => cluster.id,
+    NAME: (cluster) => cluster.name,
+    STATE: (cluster) => cluster.state,
+    MEMBERS: (cluster) => `${cluster.members.length}/${cluster.size.min}..${cluster.size.max}`,
+    EPOCH: (cluster) => cluster.epoch,
+    COORDINATOR: (cluster) => cluster.coordinator,
+    CREATED: (cluster) => ago(cluster.createdAt),
+  });
 
-const show = apiAction(async (api, id: string) => {
-  const cluster = await api.cluster(id);
+function clusterLines(cluster: ClusterView): string[] {
   const { size, communication } = cluster;
-  const lines = [
+  return [
     ...facts({
       cluster: cluster.id,
       name: cluster.name,
@@ -70,8 +81,7 @@ const show = apiAction(async (api, id: string) => {
       JOINED: ({ joinedAt }) => ago(joinedAt),
     }),
   ];
-  return { document: { cluster: clusterDocument(cluster) }, lines };
-});
+}
 
 function latencyText({ count, p50Ms, p95Ms, p99Ms, withinThreshold }: Latency): string {
   if (p50Ms === null || p95Ms === null || p99Ms === null) return 'none yet';
@@ -80,15 +90,39 @@ function latencyText({ count, p50Ms, p95Ms, p99Ms, withinThreshold }: Latency): 
   return `${counted(count, 'delivery', 'deliveries')}, ${percentiles}${share}`;
 }
 
-const dissolve = apiAction(
-  async (api, id: string, { drain, wait }: { readonly drain?: number; readonly wait?: true }) => {
-    const accepted = await api.dissolveCluster(id, withoutUndefined({ drainSeconds: drain }));
-    if (!wait) return acceptedOutput(accepted);
-    return operationOutput(await waitForCompletion(api, accepted, { wait }), [`Cluster ${id} is dissolved.`]);
-  },
-);
-
 /** A cluster with its stability as a number. */
 function clusterDocument(cluster: ClusterView): object {
   return { ...cluster, stability: cluster.stability.score, communication: cluster.communication ?? null };
 }
+
+function operations(command: Command): void {
+  listCommand(command, {
+    description: 'list operations, newest first',
+    endpoint: 'listOperations',
+    key: 'operations',
+    lines: operationTable,
+  })
+    .option('--state <state>', 'only those that are running, queued, completed, compensated, refused or cancelled')
+    .option('--cluster <id>', 'only those of this cluster');
+  command
+    .command('show <id>')
+    .description('show an operation with its steps')
+    .action(printing(async (api, id) => operationOutput((await api().getOperation({ params: { id } })).operation)));
+  command
+    .command('cancel <id>')
+    .description('cancel an operation and compensate its steps')
+    .action(printing(async (api, id) => acceptedOutput((await api().cancelOperation({ params: { id } })).operation)));
+}
+
+const operationTable = (listed: readonly OperationView[]): string[] =>
+  table(listed, {
+    OPERATION: ({ id }) => id,
+    TYPE: ({ type }) => type,
+    STATE: ({ state }) => state,
+    CREATED: ({ createdAt }) => ago(createdAt),
+    TOOK: ({ createdAt, endedAt }) => endedAt && durationBetween(createdAt, endedAt),
+    CLUSTER: ({ clusterId }) => clusterId,
+    ERROR: ({ error }) => error?.code,
+  });
+
+export const commands = { clusters, operations };

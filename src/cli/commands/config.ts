@@ -1,10 +1,9 @@
-import type { Command } from 'commander';
+import type { Command } from '@commander-js/extra-typings';
 import { loadConfig, type ManagerConfig } from '../../config/load.js';
 import { withoutCredentials } from '../../config/problems.js';
 import { stateFolder } from '../../dev-stack/paths.js';
 import { readRunningStack } from '../../dev-stack/state/running-stack.js';
-import { apiAction } from '../api-action.js';
-import { print } from '../print.js';
+import { printing } from '../print.js';
 import { facts } from '../table.js';
 
 /** Stands for the PostgreSQL of `npm start` where the environment names no server: `config` must not call that a problem. */
@@ -15,57 +14,58 @@ const configOption = [
   'the settings file (default: CLUSTER_MANAGER_CONFIG or cluster-manager.yaml)',
 ] as const;
 
-export function define(command: Command): void {
+function config(command: Command): void {
   command
     .command('show')
     .description('show every setting in force, from the file and the environment, without secrets')
     .option(...configOption)
-    .action(show);
+    .action(
+      printing((_api, options) => {
+        const document = documentOf(load(options));
+        return { document, lines: facts(flatten(document)) };
+      }),
+    );
   command
     .command('check')
     .description('list every problem of the settings file and the environment')
     .option(...configOption)
-    .action(check);
-  command.command('apply').description('let the running server read its settings file again').action(apply);
+    .action(
+      printing((_api, options) => {
+        const { configPath } = load(options);
+        return { document: { ok: true, configPath }, lines: [`${configPath} and the environment are valid.`] };
+      }),
+    );
+  command
+    .command('apply')
+    .description('let the running server read its settings file again')
+    .action(
+      printing(async (api) => {
+        const document = await api().applyConfig();
+        const { configPath, needRestart } = document;
+        const lines = [
+          `${configPath} is in force.`,
+          ...(needRestart.length > 0 ? [`Takes effect when the server restarts: ${needRestart.join(', ')}.`] : []),
+          'Workers read their settings when they start.',
+        ];
+        return { document, lines };
+      }),
+    );
 }
 
-interface Options {
-  readonly config?: string;
-}
+export const commands = { config };
 
-function show(options: Options, command: Command): void {
-  const document = documentOf(load(options));
-  print(command, { document, lines: facts(flatten(document)) });
-}
-
-function check(options: Options, command: Command): void {
-  const { configPath } = load(options);
-  print(command, { document: { ok: true, configPath }, lines: [`${configPath} and the environment are valid.`] });
-}
-
-const apply = apiAction(async (api) => {
-  const applied = await api.applyConfig();
-  const { configPath, needRestart } = applied;
-  const lines = [
-    `${configPath} is in force.`,
-    ...(needRestart.length > 0 ? [`Takes effect when the server restarts: ${needRestart.join(', ')}.`] : []),
-    'Workers read their settings when they start.',
-  ];
-  return { document: applied, lines };
-});
-
-function load({ config }: Options): ManagerConfig {
+function load({ config: path }: { readonly config?: string | undefined }): ManagerConfig {
   const stackEnv = readRunningStack(stateFolder())?.env ?? {};
   const env = { DATABASE_URL: managedServer, ...stackEnv, ...withoutEmpty(process.env) };
-  return loadConfig({ env, ...(config === undefined ? {} : { path: config }) });
+  return loadConfig({ env, ...(path === undefined ? {} : { path }) });
 }
 
 const withoutEmpty = (env: NodeJS.ProcessEnv): Record<string, string> =>
   Object.fromEntries(Object.entries(env).filter((entry): entry is [string, string] => Boolean(entry[1])));
 
 /** The configuration without secrets and without the passwords of URLs. */
-function documentOf(config: ManagerConfig) {
-  const { adminToken, enrolmentToken, token, temporal, databases, ...rest } = config;
+function documentOf(settings: ManagerConfig) {
+  const { adminToken, enrolmentToken, token, temporal, databases, ...rest } = settings;
   const { address, namespace, uiUrl } = temporal;
   return {
     ...rest,

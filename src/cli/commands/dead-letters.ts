@@ -1,66 +1,69 @@
-import type { Command } from 'commander';
+import { Command, type CommandUnknownOpts } from '@commander-js/extra-typings';
 import type { HttpClient } from '../../client/http-client.js';
 import { errorTable, ManagerError, type ErrorCode } from '../../contracts/errors.js';
-import { deadLetterReasons } from '../../contracts/messages.js';
+import { deadLetterReasons, type DeadLetterView } from '../../contracts/messages.js';
 import { connect } from '../connect.js';
 import { ago, counted, truncate } from '../format.js';
-import { listCommand, readPages, type PageQuery } from '../list-command.js';
-import { addressText } from '../message-output.js';
-import { withoutUndefined } from '../option-parsers.js';
+import { filterQuery, listCommand, readPages } from '../list-command.js';
+import { withOptions } from '../option-parsers.js';
 import { note, print } from '../print.js';
 import { table } from '../table.js';
+import { addressText } from './messages.js';
 
-interface Filter {
-  readonly reason?: string;
-  readonly recipient?: string;
-  readonly cluster?: string;
-}
+const filterOptions = new Command()
+  .option('--reason <reason>', `only those with this reason: ${deadLetterReasons.join(', ')}`)
+  .option('--recipient <agent>', 'only those addressed to this agent')
+  .option('--cluster <id>', 'only those sent to this cluster');
 
-const addFilter = (command: Command): Command =>
-  command
-    .option('--reason <reason>', `only those with this reason: ${deadLetterReasons.join(', ')}`)
-    .option('--recipient <agent>', 'only those addressed to this agent')
-    .option('--cluster <id>', 'only those sent to this cluster');
+const settleOptions = withOptions(new Command(), filterOptions).option(
+  '--all',
+  'every open dead letter that matches the other options',
+);
 
-const allOption = ['--all', 'every open dead letter that matches the other options'] as const;
+type SettleOptions = ReturnType<typeof settleOptions.opts>;
 
-export function define(command: Command): void {
-  addFilter(addListCommand(command)).option('--state <state>', 'only those that are dead, replayed or discarded');
-  addFilter(command.command('replay [ids...]').description('deliver dead letters again, oldest first'))
-    .option(...allOption)
-    .action(settleAction('replayed', async (api, id) => ({ id, matched: (await api.replayDeadLetter(id)).matched })));
-  addFilter(command.command('discard [ids...]').description('discard dead letters'))
-    .option(...allOption)
-    .action(settleAction('discarded', async (api, id) => ({ id: (await api.discardDeadLetter(id)).id })));
-}
-
-const read = (api: HttpClient, { cluster, ...query }: PageQuery & Filter & { readonly state?: string }) =>
-  api.deadLetters(withoutUndefined({ ...query, clusterId: cluster }));
-
-const addListCommand = listCommand({
-  description: 'list dead letters with their reasons, newest first',
-  key: 'deadLetters',
-  noun: 'dead letters',
-  read,
-  items: ({ deadLetters }) => deadLetters,
-  lines: (letters) =>
-    table(letters, {
-      'DEAD LETTER': (letter) => letter.id,
-      STATE: (letter) => letter.state,
-      SINCE: (letter) => ago(letter.at),
-      REASON: (letter) => letter.reason,
-      RECIPIENT: (letter) => letter.recipient ?? addressText(letter.to),
-      SENDER: (letter) => letter.source,
-      TYPE: (letter) => letter.type,
-      ATTEMPTS: (letter) => letter.attempts || null,
-      MESSAGE: (letter) => letter.messageId,
-      DETAIL: (letter) => truncate(letter.detail, 100),
+function deadLetters(command: Command): void {
+  withOptions(
+    listCommand(command, {
+      description: 'list dead letters with their reasons, newest first',
+      endpoint: 'listDeadLetters',
+      key: 'deadLetters',
+      noun: 'dead letters',
+      lines: deadLetterTable,
     }),
-});
-
-interface SettleOptions extends Filter {
-  readonly all?: true;
+    filterOptions,
+  ).option('--state <state>', 'only those that are dead, replayed or discarded');
+  const replay = command.command('replay [ids...]').description('deliver dead letters again, oldest first');
+  withOptions(replay, settleOptions).action(
+    settleAction('replayed', async (api, id) => {
+      const { matched } = await api.replayDeadLetter({ params: { id } });
+      return { id, matched };
+    }),
+  );
+  const discard = command.command('discard [ids...]').description('discard dead letters');
+  withOptions(discard, settleOptions).action(
+    settleAction('discarded', async (api, id) => {
+      await api.discardDeadLetter({ params: { id } });
+      return { id };
+    }),
+  );
 }
+
+export const commands = { 'dead-letters': deadLetters };
+
+const deadLetterTable = (listed: readonly DeadLetterView[]): string[] =>
+  table(listed, {
+    'DEAD LETTER': (letter) => letter.id,
+    STATE: (letter) => letter.state,
+    SINCE: (letter) => ago(letter.at),
+    REASON: (letter) => letter.reason,
+    RECIPIENT: (letter) => letter.recipient ?? addressText(letter.to),
+    SENDER: (letter) => letter.source,
+    TYPE: (letter) => letter.type,
+    ATTEMPTS: (letter) => letter.attempts || null,
+    MESSAGE: (letter) => letter.messageId,
+    DETAIL: (letter) => truncate(letter.detail, 100),
+  });
 
 interface Settled {
   readonly id: string;
@@ -70,7 +73,7 @@ interface Settled {
 /** Settles each dead letter, also after a refusal; the exit code is that of the first refusal. */
 const settleAction =
   (done: 'replayed' | 'discarded', settle: (api: HttpClient, id: string) => Promise<Settled>) =>
-  async (given: readonly string[], options: SettleOptions, command: Command): Promise<void> => {
+  async (given: readonly string[], options: SettleOptions, command: CommandUnknownOpts): Promise<void> => {
     const api = connect(command);
     const ids = await selectIds(api, given, options);
     const settled: Settled[] = [];
@@ -107,8 +110,9 @@ async function selectIds(
 ): Promise<readonly string[]> {
   if (all && given.length === 0) {
     const { items } = await readPages(maxSettled, async (page) => {
-      const { deadLetters, nextCursor } = await read(api, { ...filter, ...page, state: 'dead' });
-      return { items: deadLetters, nextCursor };
+      const query = { ...filterQuery(filter), ...page, state: 'dead' };
+      const { deadLetters: items, nextCursor } = await api.listDeadLetters({ query });
+      return { items, nextCursor };
     });
     // Oldest first, so that messages of one sender arrive in their order.
     return items.map(({ id }) => id).toReversed();

@@ -1,11 +1,10 @@
-import type { Command } from 'commander';
+import type { Command, CommandUnknownOpts } from '@commander-js/extra-typings';
 import { ManagerError } from '../../contracts/errors.js';
 import { formationResult, type FormationRequest } from '../../contracts/formation.js';
 import type { OperationView } from '../../contracts/operations.js';
-import { connect } from '../connect.js';
 import { durationBetween } from '../format.js';
 import { parseJson, readText } from '../json-input.js';
-import { acceptedOutput, operationOutput, waitForCompletion } from '../operation-output.js';
+import { acceptedOrCompleted } from '../operation-output.js';
 import {
   collect,
   parseAmounts,
@@ -16,25 +15,10 @@ import {
   wholeNumber,
   withoutUndefined,
 } from '../option-parsers.js';
-import { note, print } from '../print.js';
+import { note, printing } from '../print.js';
 import { table } from '../table.js';
 
-interface Options {
-  readonly file?: string;
-  readonly name?: string;
-  readonly capability?: string[];
-  readonly role?: string[];
-  readonly size?: ReturnType<typeof sizeRange>;
-  readonly spread?: ReturnType<typeof spreadRule>;
-  readonly resource?: string[];
-  readonly label?: string[];
-  readonly deadline?: number;
-  readonly queue?: true;
-  readonly requestId?: string;
-  readonly wait?: true | number;
-}
-
-export function define(command: Command): void {
+const formOptions = (command: Command) =>
   command
     .option('--name <name>', "the cluster's name")
     .option('--capability <name>', 'a capability that the members must cover together; may be repeated', collect)
@@ -51,19 +35,22 @@ export function define(command: Command): void {
     .addHelpText(
       'after',
       '\nExample:\n  cluster-manager form --name translators --capability translate --size 3..5 --spread host:hard --wait',
-    )
-    .action(form);
-}
+    );
 
-async function form(options: Options, command: Command): Promise<void> {
-  const request = parseRequest(options);
-  const { wait } = options;
-  const api = connect(command);
-  const accepted = await api.request({ type: 'FORMATION', ...request });
-  if (wait === undefined) return print(command, acceptedOutput(accepted));
-  const operation = await waitForCompletion(api, accepted, { wait, onChange: progressReporter(command) });
-  print(command, operationOutput(operation, formedLines(operation)));
-}
+type Options = ReturnType<ReturnType<typeof formOptions>['opts']>;
+
+const form = (command: Command): unknown =>
+  formOptions(command).action(
+    printing(async (connect, options, self) => {
+      const request = parseRequest(options);
+      const api = connect();
+      const accepted = await api.request({ type: 'FORMATION', ...request });
+      const { wait } = options;
+      return acceptedOrCompleted(api, accepted, { wait, lines: formedLines, onChange: progressReporter(self) });
+    }),
+  );
+
+export const commands = { form };
 
 function parseRequest(options: Options): FormationRequest {
   const { file, name, capability, role, size, spread, resource, label, deadline, queue, requestId } = options;
@@ -100,7 +87,7 @@ function readRequest(file: string): Partial<FormationRequest> {
 }
 
 /** Prints each step that ends or is retried, once, on a terminal. */
-function progressReporter(command: Command): (operation: OperationView) => void {
+function progressReporter(command: CommandUnknownOpts): (operation: OperationView) => void {
   const printed = new Set<string>();
   const printOnce = (line: string): void => {
     if (!printed.has(line)) note(command, line);

@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import type { Command, CommandUnknownOpts } from '@commander-js/extra-typings';
 import type { HttpClient } from '../../client/http-client.js';
 import { ManagerError } from '../../contracts/errors.js';
 import type { DeliveryView } from '../../contracts/inbox.js';
@@ -6,15 +6,9 @@ import { connect } from '../connect.js';
 import { ago, counted, truncate } from '../format.js';
 import { wholeNumber } from '../option-parsers.js';
 import { note, print } from '../print.js';
-import { table, type Columns } from '../table.js';
+import { table } from '../table.js';
 
-interface Options {
-  readonly max: number;
-  readonly wait: number;
-  readonly ack?: true;
-}
-
-export function define(command: Command): void {
+const inbox = (command: Command): unknown =>
   command
     .argument('<agent>', 'the agent whose inbox is read')
     .option('--max <count>', 'read at most this many deliveries', wholeNumber(1, 1000), 10)
@@ -27,35 +21,35 @@ Reading leases the deliveries: the agent itself receives them only after the lea
 used. An admin's token may read an inbox but not acknowledge; for --ack give the agent's own token with
 CLUSTER_MANAGER_TOKEN or --token-file. To look at a message without a lease: cluster-manager messages show <id>`,
     )
-    .action(inbox);
-}
+    .action(async (agent, { ack, max, wait }, self) => {
+      const api = connect(self);
+      if (ack) await requireRecipientToken(api, agent);
+      const { deliveries } = await api.readInbox({ params: { id: agent }, query: { max, waitSeconds: wait } });
+      const [first] = deliveries;
+      print(self, {
+        document: { deliveries },
+        lines: first ? deliveryTable(deliveries) : [`No deliveries for ${agent}: the others, if any, are leased.`],
+      });
+      if (!first) return;
+      // Only after they were printed: an acknowledged delivery is not delivered again.
+      if (ack) return acknowledge(api, deliveries, self);
+      const leased = counted(deliveries.length, 'delivery', 'deliveries');
+      note(self, `Not acknowledged: ${leased} of ${agent}, leased until ${first.leaseExpiresAt}`);
+    });
 
-const columns: Columns<DeliveryView> = {
-  DELIVERY: ({ id }) => id,
-  ATTEMPT: ({ attempt }) => attempt,
-  SENT: ({ message }) => ago(message.time),
-  SENDER: ({ message }) => message.source,
-  TYPE: ({ message }) => message.type,
-  TOPIC: ({ message }) => message.topic,
-  MESSAGE: ({ message }) => message.id,
-  DATA: ({ message }) => truncate(JSON.stringify(message.data), 120),
-};
+export const commands = { inbox };
 
-async function inbox(agent: string, { max, wait, ack }: Options, command: Command): Promise<void> {
-  const api = connect(command);
-  if (ack) await requireRecipientToken(api, agent);
-  const deliveries = await api.readInbox(agent, { max, waitSeconds: wait });
-  const [first] = deliveries;
-  print(command, {
-    document: { deliveries },
-    lines: first ? table(deliveries, columns) : [`No deliveries for ${agent}: the others, if any, are leased.`],
+const deliveryTable = (deliveries: readonly DeliveryView[]): string[] =>
+  table(deliveries, {
+    DELIVERY: ({ id }) => id,
+    ATTEMPT: ({ attempt }) => attempt,
+    SENT: ({ message }) => ago(message.time),
+    SENDER: ({ message }) => message.source,
+    TYPE: ({ message }) => message.type,
+    TOPIC: ({ message }) => message.topic,
+    MESSAGE: ({ message }) => message.id,
+    DATA: ({ message }) => truncate(JSON.stringify(message.data), 120),
   });
-  if (!first) return;
-  // Only after they were printed: an acknowledged delivery is not delivered again.
-  if (ack) return acknowledge(api, deliveries, command);
-  const leased = counted(deliveries.length, 'delivery', 'deliveries');
-  note(command, `Not acknowledged: ${leased} of ${agent}, leased until ${first.leaseExpiresAt}`);
-}
 
 /**
  * Acknowledges a delivery that does not exist, so that a token that may not acknowledge is refused before it leases any.
@@ -63,7 +57,7 @@ async function inbox(agent: string, { max, wait, ack }: Options, command: Comman
  */
 async function requireRecipientToken(api: HttpClient, agent: string): Promise<void> {
   try {
-    await api.ackDeliveries([{ id: 'none', leaseToken: 'none' }]);
+    await api.ackDeliveries({ body: { acks: [{ id: 'none', leaseToken: 'none' }] } });
   } catch (cause) {
     if (!(cause instanceof ManagerError) || cause.code !== 'forbidden') throw cause;
     throw new ManagerError(
@@ -75,8 +69,13 @@ async function requireRecipientToken(api: HttpClient, agent: string): Promise<vo
   }
 }
 
-async function acknowledge(api: HttpClient, deliveries: readonly DeliveryView[], command: Command): Promise<void> {
-  const results = await api.ackDeliveries(deliveries.map(({ id, leaseToken }) => ({ id, leaseToken })));
+async function acknowledge(
+  api: HttpClient,
+  deliveries: readonly DeliveryView[],
+  command: CommandUnknownOpts,
+): Promise<void> {
+  const acks = deliveries.map(({ id, leaseToken }) => ({ id, leaseToken }));
+  const { results } = await api.ackDeliveries({ body: { acks } });
   const refused = results.filter(({ acked }) => !acked);
   if (refused.length > 0) {
     throw new ManagerError(

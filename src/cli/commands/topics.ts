@@ -1,26 +1,39 @@
-import { InvalidArgumentError, type Command } from 'commander';
+import { InvalidArgumentError, type Command } from '@commander-js/extra-typings';
 import type { AccessList, Retention, TopicView } from '../../contracts/topics.js';
-import { apiAction } from '../api-action.js';
 import { ago, counted } from '../format.js';
-import { listCommand, type PageQuery } from '../list-command.js';
+import { listCommand } from '../list-command.js';
 import { collect, wholeNumber, withoutUndefined } from '../option-parsers.js';
-import type { Output } from '../print.js';
+import { printing, type Output } from '../print.js';
 import { facts, table } from '../table.js';
 
-interface CreateOptions {
-  readonly keep?: Retention;
-  readonly publisher?: string[];
-  readonly subscriber?: string[];
-  readonly maxSubscribers?: number;
-}
-
-export function define(command: Command): void {
-  addListCommand(command);
+function topics(command: Command): void {
+  listCommand(command, {
+    description: 'list topics by name',
+    endpoint: 'listTopics',
+    key: 'topics',
+    lines: topicTable,
+  });
   command
     .command('show <name>')
     .description('show a topic')
-    .action(apiAction(async (api, name: string) => topicOutput(await api.topic(name))));
-  command.command('subscribers <name>').description('list the subscribers of a topic').action(listSubscribers);
+    .action(printing(async (api, name) => topicOutput(await api().getTopic({ params: { name } }))));
+  command
+    .command('subscribers <name>')
+    .description('list the subscribers of a topic')
+    .action(
+      printing(async (api, name) => {
+        const { subscribers } = (await api().getTopic({ params: { name } })).topic;
+        const lines = subscribers.length === 0 ? [`${name} has no subscribers.`] : subscriberTable(subscribers);
+        return { document: { subscribers }, lines };
+      }),
+    );
+  createCommand(command);
+  deleteCommand(command);
+}
+
+export const commands = { topics };
+
+const createCommand = (command: Command): unknown =>
   command
     .command('create <name>')
     .description('create a topic; creating the same topic again changes nothing')
@@ -28,63 +41,49 @@ export function define(command: Command): void {
     .option('--publisher <id>', 'allow only these to publish: an agent id or cluster:<id>; may be repeated', collect)
     .option('--subscriber <id>', 'allow only these to subscribe: an agent id or cluster:<id>; may be repeated', collect)
     .option('--max-subscribers <count>', 'allow at most this many subscribers', wholeNumber(1, 100_000))
-    .action(create);
+    .action(
+      printing(async (api, name, { keep, publisher, subscriber, maxSubscribers }) => {
+        const settings = withoutUndefined({
+          retention: keep,
+          publish: publisher && parseAccess(publisher),
+          subscribe: subscriber && parseAccess(subscriber),
+          maxSubscribers,
+        });
+        return topicOutput(await api().createTopic({ body: { name, ...settings } }));
+      }),
+    );
+
+const deleteCommand = (command: Command): unknown =>
   command
     .command('delete <name>')
     .description('delete a topic after its pending deliveries are acked')
     .option('--force', 'delete it at once: pending deliveries become dead letters')
-    .action(remove);
-}
+    .action(
+      printing(async (api, name, { force }) => {
+        const topic = await api().deleteTopic({ params: { name }, query: { mode: force ? 'force' : 'drain' } });
+        const { state, deadLettered } = topic;
+        const lost = deadLettered === 0 ? '' : `, ${counted(deadLettered, 'dead letter')}`;
+        const line =
+          state === 'deleted'
+            ? `Topic ${name} is deleted${lost}.`
+            : `Topic ${name} accepts no more messages and is deleted after its last pending delivery is acked; --force deletes it now.`;
+        return { document: { topic: { name, state, deadLettered } }, lines: [line] };
+      }),
+    );
 
-const addListCommand = listCommand({
-  description: 'list topics by name',
-  key: 'topics',
-  read: (api, query: PageQuery) => api.topics(query),
-  items: ({ topics }) => topics,
-  lines: (topics) =>
-    table(topics, {
-      TOPIC: ({ name }) => name,
-      STATE: ({ state }) => state,
-      KEEPS: ({ retention }) => retentionText(retention),
-      SUBSCRIBERS: ({ subscribers }) => subscribers.length,
-      RETAINED: ({ retained }) => retained,
-      PENDING: ({ pending }) => pending,
-      OWNER: ({ owner }) => owner,
-      CREATED: ({ createdAt }) => ago(createdAt),
-    }),
-});
-
-const listSubscribers = apiAction(async (api, name: string) => {
-  const { subscribers } = await api.topic(name);
-  const lines = subscribers.length === 0 ? [`${name} has no subscribers.`] : subscriberTable(subscribers);
-  return { document: { subscribers }, lines };
-});
-
-const create = apiAction(async (api, name: string, options: CreateOptions) => {
-  const { keep, publisher, subscriber, maxSubscribers } = options;
-  const topic = await api.createTopic({
-    name,
-    ...withoutUndefined({
-      retention: keep,
-      publish: publisher && parseAccess(publisher),
-      subscribe: subscriber && parseAccess(subscriber),
-      maxSubscribers,
-    }),
+const topicTable = (listed: readonly TopicView[]): string[] =>
+  table(listed, {
+    TOPIC: ({ name }) => name,
+    STATE: ({ state }) => state,
+    KEEPS: ({ retention }) => retentionText(retention),
+    SUBSCRIBERS: ({ subscribers }) => subscribers.length,
+    RETAINED: ({ retained }) => retained,
+    PENDING: ({ pending }) => pending,
+    OWNER: ({ owner }) => owner,
+    CREATED: ({ createdAt }) => ago(createdAt),
   });
-  return topicOutput(topic);
-});
 
-const remove = apiAction(async (api, name: string, { force }: { readonly force?: true }) => {
-  const { state, deadLettered } = await api.deleteTopic(name, force ? 'force' : 'drain');
-  const lost = deadLettered === 0 ? '' : `, ${counted(deadLettered, 'dead letter')}`;
-  const line =
-    state === 'deleted'
-      ? `Topic ${name} is deleted${lost}.`
-      : `Topic ${name} accepts no more messages and is deleted after its last pending delivery is acked; --force deletes it now.`;
-  return { document: { topic: { name, state, deadLettered } }, lines: [line] };
-});
-
-const topicOutput = (topic: TopicView): Output => ({
+const topicOutput = ({ topic }: { readonly topic: TopicView }): Output => ({
   document: { topic },
   lines: [
     ...facts({

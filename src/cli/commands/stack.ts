@@ -1,45 +1,38 @@
 import { join, relative } from 'node:path';
-import type { Command } from 'commander';
+import type { Command } from '@commander-js/extra-typings';
 import { ManagerError } from '../../contracts/errors.js';
+import { checkMachine } from '../../dev-stack/check-machine.js';
 import { stateFolder } from '../../dev-stack/paths.js';
 import type { StackEvent } from '../../dev-stack/report.js';
 import { startStack, type Stack } from '../../dev-stack/stack.js';
+import { globalOptions } from '../connect.js';
 import { duration } from '../format.js';
 import { wholeNumber, withoutUndefined } from '../option-parsers.js';
-import { globalOptions, print, type Output } from '../print.js';
-import { facts } from '../table.js';
+import { print, printing, type Output } from '../print.js';
+import { facts, table } from '../table.js';
 
-interface Options {
-  readonly port?: number;
-  readonly workers: number;
-  readonly showToken?: true;
-}
-
-export function define(command: Command): void {
+const start = (command: Command): unknown =>
   command
     .option('--port <port>', "the API's port (default: CLUSTER_MANAGER_PORT or 8420)", wholeNumber(1, 65_535))
     .option('--workers <count>', 'worker processes', wholeNumber(1, 64), 1)
     .option('--show-token', 'also print the admin token and the enrolment token')
-    .action(start);
-}
-
-async function start(options: Options, command: Command): Promise<void> {
-  const stateDir = stateFolder();
-  const startedMs = Date.now();
-  const json = globalOptions(command).json === true;
-  const { signal, stopped } = stopSignals();
-  const stack = await startUnlessStopped(options, stateDir, { signal, json });
-  if (!stack) return;
-  print(command, readyOutput(stack, { ...options, stateDir, readyMs: Date.now() - startedMs }));
-  await stopped;
-  if (!json) process.stdout.write('\nStopping.\n');
-  await stack.stop();
-  if (!json) process.stdout.write('Stopped.\n');
-}
+    .action(async ({ showToken, ...options }, self) => {
+      const stateDir = stateFolder();
+      const startedMs = Date.now();
+      const json = globalOptions(self).json === true;
+      const { signal, stopped } = stopSignals();
+      const stack = await startUnlessStopped(options, stateDir, { signal, json });
+      if (!stack) return;
+      print(self, readyOutput(stack, { stateDir, readyMs: Date.now() - startedMs, showToken }));
+      await stopped;
+      if (!json) process.stdout.write('\nStopping.\n');
+      await stack.stop();
+      if (!json) process.stdout.write('Stopped.\n');
+    });
 
 function readyOutput(
   { urls, env }: Stack,
-  { stateDir, readyMs, showToken }: { readonly stateDir: string; readonly readyMs: number; readonly showToken?: true },
+  { stateDir, readyMs, showToken }: { stateDir: string; readyMs: number; showToken: true | undefined },
 ): Output {
   const folder = relative('.', stateDir) || '.';
   const tokenFile = join(folder, 'secrets.json');
@@ -76,7 +69,7 @@ function readyOutput(
 
 /** @returns undefined when the user stopped it before it was ready, which is not an error. */
 async function startUnlessStopped(
-  { port, workers }: Options,
+  { port, workers }: { readonly port?: number; readonly workers: number },
   stateDir: string,
   { signal, json }: { readonly signal: AbortSignal; readonly json: boolean },
 ): Promise<Stack | undefined> {
@@ -126,3 +119,25 @@ function stopSignals(): { readonly signal: AbortSignal; readonly stopped: Promis
   });
   return { signal: controller.signal, stopped };
 }
+
+const doctor = (command: Command): unknown =>
+  command.action(
+    printing(async () => {
+      const checks = await checkMachine();
+      const failed = checks.filter((check) => !check.ok);
+      if (failed.length > 0) process.exitCode = 1;
+      const lines = [
+        ...table(checks, {
+          PART: ({ part }) => part,
+          STATE: ({ ok }) => (ok ? 'ok' : 'failed'),
+          VERSION: ({ version }) => version,
+          FOUND: ({ found, from }) => (from ? `${found} (${from})` : found),
+        }),
+        ...(failed.length === 0 ? [] : ['']),
+        ...failed.map(({ part, fix }) => `${part}: ${fix ?? 'no fix is known'}`),
+      ];
+      return { document: { ok: failed.length === 0, checks }, lines };
+    }),
+  );
+
+export const commands = { start, doctor };

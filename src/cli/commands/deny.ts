@@ -1,1 +1,0 @@
-export { defineDeny as define } from './requests.js';

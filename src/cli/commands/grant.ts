@@ -1,1 +1,0 @@
-export { defineGrant as define } from './requests.js';

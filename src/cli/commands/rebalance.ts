@@ -1,1 +1,0 @@
-export { defineScaling as define } from './interval.js';
