@@ -99,7 +99,6 @@ export const pageQuery = {
   limit: z.coerce.number<number>().int().min(1).max(200).default(50),
 };
 export const pageOnly = z.strictObject(pageQuery);
-export type PageQuery = z.input<typeof pageOnly>;
 export const clusterPage = z.strictObject({ ...pageQuery, clusterId: derivedId });
 
 export const byId = z.object({ id: derivedId });

@@ -12,7 +12,6 @@ export const putPool = z.strictObject({
   capacity: resourceAmounts.refine((named) => Object.keys(named).length > 0, 'must name at least one resource'),
   labels: labels.default({}),
 });
-export type PutPool = z.input<typeof putPool>;
 
 /** Capacity that clusters share, as an LLM provider's tokensPerMinute. */
 export const poolView = z.object({
@@ -27,7 +26,6 @@ export type PoolView = z.infer<typeof poolView>;
 export const putQuotas = z
   .strictObject({ quotas: resourceAmounts.optional(), weight: z.number().min(0.001).max(1000).optional() })
   .refine(({ quotas, weight }) => quotas !== undefined || weight !== undefined, 'must name quotas, a weight, or both');
-export type PutQuotas = z.input<typeof putQuotas>;
 
 /** What a cluster may hold of each resource in all pools together, and what it holds. */
 export const quotasView = z.object({
@@ -86,7 +84,6 @@ export type AllocationAnswer = z.infer<typeof allocationAnswer>;
 
 /** PUT /v1/budgets/{id}. */
 export const putBudget = z.strictObject({ clusterId: derivedId, resource: identifier, limit: amount });
-export type PutBudget = z.input<typeof putBudget>;
 
 /** What a cluster may use up in all: tokens, usd. What is used does not come back. */
 export const budgetView = z.object({
@@ -143,7 +140,6 @@ export const usageReport = z.strictObject({
     .max(1000),
 });
 /** What a caller writes. */
-export type UsageReport = z.input<typeof usageReport>;
 export const usageTaken = z.object({ samples: z.int() });
 
 /** What was taken from a pool, or given back. */

@@ -8,7 +8,6 @@ export const createToken = z.strictObject({
   name: z.string().min(1).max(100),
   expiresInSeconds: z.int().min(1).max(315_360_000).optional(),
 });
-export type CreateToken = z.input<typeof createToken>;
 
 export const tokenView = z.object({
   id: z.string(),
