@@ -1,7 +1,6 @@
-import { CamelCasePlugin, Kysely, PostgresDialect } from 'kysely';
+import { CamelCasePlugin, Kysely, PostgresDialect, sql } from 'kysely';
 import pg from 'pg';
 import { pipelined } from './pipelined-pool.js';
-import { retryOnDeadlock } from './retry-on-deadlock.js';
 
 export interface DatabaseOptions {
   readonly url: string;
@@ -45,6 +44,27 @@ export function openDatabase<Schema>(options: DatabaseOptions): Kysely<Schema> {
     // jsonb columns is returned unchanged.
     plugins: [new CamelCasePlugin({ maintainNestedObjectKeys: true })],
   });
+}
+
+/** Asks a database for a sign of life. @throws when it gives none. */
+export async function ping<Schema>(db: Kysely<Schema>): Promise<void> {
+  await sql`select 1`.execute(db);
+}
+
+/**
+ * Runs a transaction, which may be one statement, again when PostgreSQL ended it for a reason that a second try removes:
+ * serialization failure (40001) or deadlock (40P01). Locks are taken in one order, but not by every statement that touches
+ * the same rows.
+ */
+export async function retryOnDeadlock<Result>(run: () => Promise<Result>): Promise<Result> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await run();
+    } catch (error) {
+      const { code } = error as { code?: string };
+      if ((code !== '40001' && code !== '40P01') || attempt >= 5) throw error;
+    }
+  }
 }
 
 /** Runs `work` in one transaction, again when PostgreSQL ended it because of a deadlock; in the caller's when `db` is one. */

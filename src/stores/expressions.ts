@@ -31,6 +31,40 @@ export const queryRow =
   async (text, ...values) =>
     (await sql<Row>(text, ...values).execute(db)).rows[0];
 
+/** The first column of a raw statement, row by row. */
+export const queryValues =
+  <Value>(db: QueryExecutorProvider): Query<Value[]> =>
+  async (text, ...values) =>
+    (await queryRows<Readonly<Record<string, Value>>>(db)(text, ...values)).map(
+      (row) => Object.values(row)[0] as Value,
+    );
+
+/** The first column of the first row of a raw statement, or undefined. */
+export const queryValue =
+  <Value>(db: QueryExecutorProvider): Query<Value | undefined> =>
+  async (text, ...values) =>
+    (await queryValues<Value>(db)(text, ...values))[0];
+
+/** How many rows a raw statement inserts, updates or deletes. */
+export const countChanged =
+  (db: QueryExecutorProvider): Query<number> =>
+  async (text, ...values) =>
+    Number((await sql(text, ...values).execute(db)).numAffectedRows ?? 0n);
+
+/** A row as JSON shows it: its dates as ISO 8601 texts. */
+export type WithIsoDates<Row> = {
+  [Column in keyof Row]: Row[Column] extends Date
+    ? string
+    : Row[Column] extends Date | null
+      ? string | null
+      : Row[Column];
+};
+
+export const withIsoDates = <Row extends object>(row: Row): WithIsoDates<Row> =>
+  Object.fromEntries(
+    Object.entries(row).map(([column, value]) => [column, value instanceof Date ? value.toISOString() : value]),
+  ) as WithIsoDates<Row>;
+
 /** The conditions `column = value` for those values that are given, after `where`: `and state = 'open'`. */
 export const andEqual = (values: Readonly<Record<string, unknown>>): RawBuilder<unknown> =>
   sql.join(
@@ -67,14 +101,11 @@ export interface Retention {
 }
 
 /** Deletes rows of which `column` is past its retention. @returns how many; `limit` means that there may be more. */
-export async function deletePast<Schema>(
+export const deletePast = <Schema>(
   db: Kysely<Schema>,
   table: keyof Schema & string,
   column: string,
   { keepSeconds, limit }: Retention,
-): Promise<number> {
-  const { numAffectedRows } = await sql`
-    delete from ${sql.table(table)} where ctid = any(array(select ctid from ${sql.table(table)}
-      where ${sql.ref(column)} < ${secondsAgo(keepSeconds)} limit ${limit}))`.execute(db);
-  return Number(numAffectedRows ?? 0n);
-}
+): Promise<number> => countChanged(db)`
+  delete from ${sql.table(table)} where ctid = any(array(select ctid from ${sql.table(table)}
+    where ${sql.ref(column)} < ${secondsAgo(keepSeconds)} limit ${limit}))`;

@@ -1,6 +1,20 @@
+import { createHash } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
 import pg from 'pg';
 import { ManagerError } from '../contracts/errors.js';
-import { readAdoption, readSchemaFiles, type DatabaseSchema, type SchemaFiles } from './schema-files.js';
+
+/** One database's schema, as files in its store's folder. */
+export interface DatabaseSchema {
+  /** As errors name it: `clusters_db`. */
+  readonly name: string;
+  /**
+   * Holds `migrations/NNNN-name.sql`, run once and in order; `functions/<name>.sql`, run again whenever its text changes;
+   * and `adopt.sql`, which turns the schema of `adopts` into that of the first migration.
+   */
+  readonly folder: URL;
+  /** The last migration of the builds before 0001-initial. */
+  readonly adopts: string;
+}
 
 export interface MigrationTarget {
   readonly url: string;
@@ -56,6 +70,22 @@ export async function migrate(target: MigrationTarget, schema: DatabaseSchema): 
     await client.end();
   }
 }
+
+type SchemaFiles = ReturnType<typeof readSchemaFiles>;
+
+export const readSchemaFiles = ({ folder }: DatabaseSchema) => ({
+  migrations: readSqlFiles(new URL('migrations/', folder)),
+  functions: readSqlFiles(new URL('functions/', folder)).map((file) => ({
+    ...file,
+    hash: createHash('sha256').update(file.text).digest('hex'),
+  })),
+});
+
+const readSqlFiles = (folder: URL) =>
+  readdirSync(folder)
+    .filter((name) => name.endsWith('.sql'))
+    .sort()
+    .map((name) => ({ name: name.slice(0, -'.sql'.length), text: readFileSync(new URL(name, folder), 'utf8') }));
 
 async function connect(client: pg.Client, name: string): Promise<void> {
   let version: number;
@@ -155,7 +185,7 @@ async function adoptEarlierSchema(
     );
   }
   if (newest !== undefined) {
-    await run(client, `Adoption of ${schema.name}`, readAdoption(schema));
+    await run(client, `Adoption of ${schema.name}`, readFileSync(new URL('adopt.sql', schema.folder), 'utf8'));
     await client.query('insert into schema_migrations (name) values ($1)', [migrations[0]?.name]);
   }
   await client.query('drop table kysely_migration; drop table if exists kysely_migration_lock');

@@ -25,15 +25,14 @@ async function tryToOpenStores(urls: Urls, applicationName: string): Promise<Sto
   await migrate({ url: urls.clusters, applicationName }, clustersDatabase);
   await migrate({ url: urls.communication, applicationName }, communicationDatabase);
   await migrate({ url: urls.resources, applicationName }, resourcesDatabase);
-  const clusters = openDatabase<ClustersSchema>({ url: urls.clusters, applicationName });
-  const communication = openDatabase<CommunicationSchema>({ url: urls.communication, applicationName });
-  const resources = openDatabase<ResourcesSchema>({ url: urls.resources, applicationName });
-  return {
-    clusters,
-    communication,
-    resources,
-    close: async () => {
-      await Promise.all([clusters.destroy(), communication.destroy(), resources.destroy()]);
-    },
+  const open = <Schema>(url: string) => openDatabase<Schema>({ url, applicationName });
+  const databases = {
+    clusters: open<ClustersSchema>(urls.clusters),
+    communication: open<CommunicationSchema>(urls.communication),
+    resources: open<ResourcesSchema>(urls.resources),
   };
+  const close = async () => {
+    await Promise.all(Object.values(databases).map((db) => db.destroy()));
+  };
+  return { ...databases, close };
 }

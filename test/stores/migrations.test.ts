@@ -7,9 +7,8 @@ import pg from 'pg';
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
 import { clustersDatabase } from '../../src/stores/clusters/index.js';
 import { communicationDatabase } from '../../src/stores/communication/index.js';
-import { migrate } from '../../src/stores/migrate.js';
+import { migrate, readSchemaFiles, type DatabaseSchema } from '../../src/stores/migrate.js';
 import { resourcesDatabase } from '../../src/stores/resources/index.js';
-import { readSchemaFiles, type DatabaseSchema } from '../../src/stores/schema-files.js';
 import { createEmptyDatabase, createTestDatabases, type TestDatabases } from '../support/database.js';
 
 describe('migrateDatabase', () => {

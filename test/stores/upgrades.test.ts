@@ -24,7 +24,7 @@ import {
   type CommunicationDb,
 } from '../../src/stores/communication/index.js';
 import { openDatabase } from '../../src/stores/database.js';
-import { migrate } from '../../src/stores/migrate.js';
+import { migrate, type DatabaseSchema } from '../../src/stores/migrate.js';
 import {
   allocate,
   budgetDifferences,
@@ -39,7 +39,6 @@ import {
   resourcesDatabase,
   type ResourcesDb,
 } from '../../src/stores/resources/index.js';
-import type { DatabaseSchema } from '../../src/stores/schema-files.js';
 import { createEmptyDatabase } from '../support/database.js';
 import { claimOf, take } from './communication/builders.js';
 

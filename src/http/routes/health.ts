@@ -1,5 +1,5 @@
 import { withinLimit } from '../../operations/within-limit.js';
-import { ping } from '../../stores/ping.js';
+import { ping } from '../../stores/database.js';
 import type { ManagerDeps } from '../deps.js';
 import { Reply, type Handlers } from '../handlers.js';
 import { openApiDocument } from '../openapi.js';

@@ -2,9 +2,51 @@ import { sql } from 'kysely';
 import type { AgentView, Readiness, RegisterAgent } from '../../contracts/agents.js';
 import { ManagerError } from '../../contracts/errors.js';
 import { isDatabaseError } from '../database.js';
-import { queryRow, queryRows } from '../expressions.js';
-import { agentColumns, toAgentView, type AgentRow } from './agent-rows.js';
-import type { ClustersDb } from './schema.js';
+import { countChanged, queryRow, queryRows, queryValues, secondsFromNow } from '../expressions.js';
+import type { ClustersDb, Row } from './schema.js';
+
+interface AgentRow extends Row<'agents'> {
+  readonly clusters: readonly string[];
+  readonly alive: boolean;
+}
+
+const agentColumns = sql<AgentRow>`a.*, (a.lease_expires_at > now()) as alive,
+  array(select m.cluster_id from memberships m where m.agent_id = a.id and m.state <> 'released' order by 1) as clusters`;
+
+/** `translate` and `translate@1.2` are both stored, for matching; a reader sees one capability. */
+const capabilityViews = (tokens: readonly string[]): AgentView['capabilities'] => {
+  const versioned = new Set(tokens.filter((token) => token.includes('@')).map((token) => token.split('@')[0]));
+  return tokens.flatMap((token) => {
+    const [name, version] = token.split('@');
+    if (!name) return [];
+    if (version !== undefined) return [{ name, version }];
+    return versioned.has(name) ? [] : [{ name }];
+  });
+};
+
+const toAgentView = (row: AgentRow): AgentView => ({
+  id: row.id,
+  name: row.name,
+  host: row.host,
+  zone: row.zone,
+  labels: row.labels,
+  capabilities: capabilityViews(row.capabilities),
+  resources: row.resources,
+  held: row.held,
+  maxClusters: row.maxClusters,
+  acceptance: row.acceptance,
+  concurrency: row.concurrency,
+  incarnation: row.incarnation,
+  clusters: [...row.clusters],
+  liveness: {
+    state: row.leftAt ? 'left' : row.alive ? 'alive' : 'expired',
+    leaseExpiresAt: row.leaseExpiresAt.toISOString(),
+  },
+  readiness: { state: row.readiness, load: row.load, inboxDepth: row.inboxDepth },
+  reachability: { lastHandOverAt: row.lastDeliveryAt?.toISOString() ?? null },
+  quarantinedUntil: row.quarantinedUntil?.toISOString() ?? null,
+  registeredAt: row.registeredAt.toISOString(),
+});
 
 /** The texts that requests are matched with: each capability's name, and `name@version` where it has a version. */
 export const capabilityTokens = (capabilities: RegisterAgent['capabilities']): string[] => [
@@ -35,7 +77,7 @@ export async function registerAgent(
       values (${agent.id}, ${agent.name ?? null}, ${agent.host ?? null}, ${agent.zone ?? null},
         ${JSON.stringify(agent.labels)}::jsonb, ${capabilityTokens(agent.capabilities)}::text[],
         ${JSON.stringify(agent.resources)}::jsonb, ${agent.maxClusters}, ${agent.acceptance}, ${agent.concurrency},
-        clock_timestamp() + make_interval(secs => ${leaseSeconds}), ${enrolledBy})
+        ${secondsFromNow(leaseSeconds)}, ${enrolledBy})
       on conflict (id) do update set
         name = excluded.name, host = excluded.host, zone = excluded.zone, labels = excluded.labels,
         capabilities = excluded.capabilities, resources = excluded.resources, max_clusters = excluded.max_clusters,
@@ -101,16 +143,33 @@ export async function setReadiness(db: ClustersDb, id: string, readiness: Readin
 }
 
 /** Ends the lease of an agent that leaves. @returns false when it is unknown or has left before. */
-export async function markAgentLeft(tx: ClustersDb, id: string): Promise<boolean> {
-  const { numAffectedRows } = await sql`
+export const markAgentLeft = async (tx: ClustersDb, id: string): Promise<boolean> =>
+  (await countChanged(tx)`
     update agents set left_at = now(), lease_expires_at = now(), readiness = 'unavailable'
-    where id = ${id} and left_at is null`.execute(tx);
-  return numAffectedRows === 1n;
-}
+    where id = ${id} and left_at is null`) === 1;
 
 /** Those of the ids that no agent has. */
-export async function unknownAgents(db: ClustersDb, ids: readonly string[]): Promise<string[]> {
-  const rows = await queryRows<{ id: string }>(db)`
-    select id from unnest(${[...ids]}::text[]) as i (id) where not exists (select 1 from agents a where a.id = i.id)`;
-  return rows.map(({ id }) => id);
+export const unknownAgents = (db: ClustersDb, ids: readonly string[]): Promise<string[]> => queryValues<string>(db)`
+  select id from unnest(${[...ids]}::text[]) as i (id) where not exists (select 1 from agents a where a.id = i.id)`;
+
+interface AgentStatusRow {
+  readonly id: string;
+  readonly status: 'live' | 'unready' | 'lapsed' | 'left';
+}
+
+/** A page of the status of agents by id, which the routing of messages goes by. */
+export const listAgentStatuses = (db: ClustersDb, after: string, limit: number): Promise<AgentStatusRow[]> =>
+  queryRows<AgentStatusRow>(db)`
+    select a.id, case when a.left_at is not null then 'left' when a.lease_expires_at <= now() then 'lapsed'
+      when a.readiness in ('draining', 'unavailable') then 'unready' else 'live' end as status
+    from agents a where a.id > ${after} order by a.id limit ${limit}`;
+
+/**
+ * An agent's capabilities, or undefined when there is no such agent or it has left. Waits for a registration in progress,
+ * and then reads left_at as that wrote it: a filter in the statement would be applied to the row as it was before.
+ */
+export async function capabilitiesOf(db: ClustersDb, id: string): Promise<readonly string[] | undefined> {
+  const agent = await queryRow<Pick<Row<'agents'>, 'capabilities' | 'leftAt'>>(db)`
+    select capabilities, left_at from agents where id = ${id} for share`;
+  return agent?.leftAt === null ? agent.capabilities : undefined;
 }

@@ -1,9 +1,58 @@
-import { sql } from 'kysely';
+import { sql, type RawBuilder } from 'kysely';
 import { ManagerError } from '../../contracts/errors.js';
-import { andEqual, queryRow } from '../expressions.js';
+import { andEqual, countChanged, queryRow } from '../expressions.js';
 import { lockCluster } from './clusters.js';
-import { releaseMemberships } from './reservations.js';
+import { releaseMemberships } from './memberships.js';
 import type { ClustersDb } from './schema.js';
+
+/** How the members of a cluster change from one epoch to the next. */
+interface MemberChange {
+  readonly clusterId: string;
+  readonly operationId: string;
+  readonly epoch: number;
+  readonly coordinator: string;
+  /** Agents that are members no longer from `epoch` on. */
+  readonly leaving: readonly string[];
+  /** The size that the cluster is to keep from now on; as before if not given. */
+  readonly desired?: number;
+}
+
+/**
+ * Moves a cluster from the epoch before to `epoch`, in one statement.
+ * @param how.departure what is written to the memberships that end.
+ * @param how.joins whether the operation's reservations become members.
+ * @returns how many rows changed; no `clusters` when it is in another state or epoch.
+ */
+async function moveToEpoch(
+  tx: ClustersDb,
+  { clusterId, operationId, epoch, coordinator, leaving, desired }: MemberChange,
+  { departure, joins }: { readonly departure: RawBuilder<unknown>; readonly joins: boolean },
+): Promise<Readonly<Record<'clusters' | 'joined' | 'left', number>>> {
+  const size =
+    desired === undefined ? sql`spec` : sql`jsonb_set(spec, '{size,desired}', to_jsonb(${desired}::integer))`;
+  const changed = await queryRow<Record<'clusters' | 'joined' | 'left', number>>(tx)`
+    with moved as (
+      update clusters set state = 'active', epoch = ${epoch}, coordinator = ${coordinator}, spec = ${size},
+        activated_at = coalesce(activated_at, now())
+      where id = ${clusterId} and state in ('forming', 'active') and epoch = ${epoch - 1} returning id
+    ), departed as (
+      update memberships set ${departure}
+      where cluster_id = ${clusterId} and state = 'active' and agent_id = any(${leaving}::text[]) returning id
+    ), joined as (
+      update memberships set state = 'active', epoch = ${epoch}, joined_at = now(), expires_at = null
+      where ${joins} and cluster_id = ${clusterId} and operation_id = ${operationId} and state = 'reserved'
+      returning cluster_id, agent_id, roles
+    ), epoch as (
+      insert into membership_epochs (cluster_id, epoch, agent_id, roles)
+      select cluster_id, ${epoch}::integer, agent_id, roles from joined
+      union all
+      select cluster_id, ${epoch}::integer, agent_id, roles from memberships
+      where cluster_id = ${clusterId} and state = 'active' and agent_id <> all(${leaving}::text[])
+    )
+    select (select count(*) from moved) as clusters, (select count(*) from joined) as joined,
+      (select count(*) from departed) as "left"`;
+  return changed ?? { clusters: 0, joined: 0, left: 0 };
+}
 
 /**
  * The commit point of a formation or repair: its reservations become members of `epoch`, lost members are released and
@@ -13,41 +62,10 @@ import type { ClustersDb } from './schema.js';
  */
 export async function activateCluster(
   tx: ClustersDb,
-  plan: {
-    readonly clusterId: string;
-    readonly operationId: string;
-    readonly epoch: number;
-    readonly coordinator: string;
-    readonly joining: readonly string[];
-    readonly leaving: readonly string[];
-    /** The size that the cluster is to keep from now on; as before if not given. */
-    readonly desired?: number;
-  },
+  plan: MemberChange & { readonly joining: readonly string[] },
 ): Promise<void> {
-  const { desired = null } = plan;
-  const row = await queryRow<{ clusters: number; joined: number }>(tx)`
-    with moved as (
-      update clusters set state = 'active', epoch = ${plan.epoch}, coordinator = ${plan.coordinator},
-        activated_at = coalesce(activated_at, now()),
-        spec = case when ${desired}::integer is null then spec
-          else jsonb_set(spec, '{size,desired}', to_jsonb(${desired}::integer)) end
-      where id = ${plan.clusterId} and state in ('forming', 'active') and epoch = ${plan.epoch - 1} returning id
-    ), released as (
-      update memberships set state = 'released', left_at = now()
-      where cluster_id = ${plan.clusterId} and state = 'active' and agent_id = any(${plan.leaving}::text[])
-    ), joined as (
-      update memberships set state = 'active', epoch = ${plan.epoch}, joined_at = now(), expires_at = null
-      where cluster_id = ${plan.clusterId} and operation_id = ${plan.operationId} and state = 'reserved'
-      returning cluster_id, agent_id, roles
-    ), epoch as (
-      insert into membership_epochs (cluster_id, epoch, agent_id, roles)
-      select cluster_id, ${plan.epoch}::integer, agent_id, roles from joined
-      union all
-      select cluster_id, ${plan.epoch}::integer, agent_id, roles from memberships
-      where cluster_id = ${plan.clusterId} and state = 'active' and agent_id <> all(${plan.leaving}::text[])
-    )
-    select (select count(*) from moved) as clusters, (select count(*) from joined) as joined`;
-  const { clusters = 0, joined = 0 } = row ?? {};
+  const departure = sql`state = 'released', left_at = now()`;
+  const { clusters, joined } = await moveToEpoch(tx, plan, { departure, joins: true });
   if (clusters !== 1) {
     throw new ManagerError(
       'state_conflict',
@@ -61,6 +79,22 @@ export async function activateCluster(
         'before it was formed; raise deadlineSeconds or ask again',
     );
   }
+}
+
+/**
+ * The commit point of a shrink: from `epoch` on the departing members are members no longer, if the cluster is at the epoch
+ * before. Their agents stay reserved until `releaseLeaving`.
+ * @throws ManagerError `state_conflict` when the cluster is no longer active at that epoch, or one of them no longer its member.
+ */
+export async function startLeaving(tx: ClustersDb, plan: MemberChange): Promise<void> {
+  const departure = sql`state = 'leaving', leaving_since = clock_timestamp(), left_by = ${plan.operationId}`;
+  const { clusters, left } = await moveToEpoch(tx, plan, { departure, joins: false });
+  if (clusters === 1 && left === plan.leaving.length) return;
+  throw new ManagerError(
+    'state_conflict',
+    `Cluster ${plan.clusterId} is no longer as it was at epoch ${plan.epoch - 1}; ` +
+      `it changed while ${plan.leaving.join(', ')} were to leave`,
+  );
 }
 
 /** Takes a cluster out of service at a new epoch, so that routing tables of the old one are known to be stale. */
@@ -98,9 +132,9 @@ export async function advanceEpoch(
   clusterId: string,
   { from, to }: { readonly from: number; readonly to: number },
 ): Promise<boolean> {
-  const { numAffectedRows } = await sql`
-    update clusters set epoch = ${to} where id = ${clusterId} and epoch = ${from} and state = 'active'`.execute(tx);
-  if (numAffectedRows !== 1n) return false;
+  const moved = await countChanged(tx)`
+    update clusters set epoch = ${to} where id = ${clusterId} and epoch = ${from} and state = 'active'`;
+  if (moved !== 1) return false;
   await sql`
     insert into membership_epochs (cluster_id, epoch, agent_id, roles)
     select cluster_id, ${to}, agent_id, roles from memberships

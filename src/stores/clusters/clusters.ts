@@ -1,7 +1,9 @@
 import { sql } from 'kysely';
+import type { ClusterState, ClusterView } from '../../contracts/clusters.js';
 import type { FormationSpec } from '../../contracts/formation.js';
 import { ManagerError } from '../../contracts/errors.js';
 import { isDatabaseError } from '../database.js';
+import { andEqual, queryRow, queryRows, withIsoDates } from '../expressions.js';
 import { withCommit } from '../pipelined-pool.js';
 import type { MembershipRow } from './memberships.js';
 import type { ClustersDb, Row } from './schema.js';
@@ -39,6 +41,44 @@ export const lockCluster = (tx: ClustersDb, id: string): Promise<ClusterRow> =>
   selectCluster(tx, id)
     .forUpdate()
     .executeTakeFirstOrThrow(() => new ManagerError('not_found', `Cluster "${id}" does not exist`));
+
+interface ViewedCluster extends Pick<
+  ClusterRow,
+  'id' | 'name' | 'state' | 'epoch' | 'coordinator' | 'operationId' | 'createdAt' | 'activatedAt' | 'endedAt' | 'spec'
+> {
+  readonly links: ClusterView['links'];
+  readonly members: ClusterView['members'];
+}
+
+const viewedColumns = sql`c.id, c.name, c.state, c.epoch, c.coordinator, c.operation_id, c.created_at, c.activated_at,
+  c.ended_at, c.links, c.spec,
+  coalesce((select jsonb_agg(jsonb_build_object('agentId', m.agent_id, 'roles', m.roles, 'state', m.state,
+      'joinedAt', to_char(m.joined_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')) order by m.agent_id)
+    from memberships m where m.cluster_id = c.id and m.state <> 'released'), '[]'::jsonb) as members`;
+
+export async function clusterView(db: ClustersDb, id: string): Promise<ClusterView | undefined> {
+  const row = await queryRow<ViewedCluster>(db)`select ${viewedColumns} from clusters c where c.id = ${id}`;
+  return row && toView(row);
+}
+
+/** A page of clusters by id. @param page.after the last id of the page before. */
+export async function clusterViews(
+  db: ClustersDb,
+  { state, after = '', limit }: { readonly state?: ClusterState; readonly after?: string; readonly limit: number },
+): Promise<ClusterView[]> {
+  const rows = await queryRows<ViewedCluster>(db)`
+    select ${viewedColumns} from clusters c where c.id > ${after} ${andEqual({ 'c.state': state })}
+    order by c.id limit ${limit}`;
+  return rows.map(toView);
+}
+
+const toView = ({ spec, ...row }: ViewedCluster): ClusterView => ({
+  ...withIsoDates(row),
+  size: spec.size,
+  requiredCapabilities: [...spec.requiredCapabilities],
+  labels: spec.labels,
+  stability: { score: null, parts: { a: null, m: null, l: null, d: null, b: null } },
+});
 
 /** Writes a new cluster in state `forming`, epoch 0. An id that is another operation's fails the transaction: `isClusterTaken`. */
 export async function insertCluster(

@@ -1,21 +1,17 @@
-import type { DatabaseSchema } from '../schema-files.js';
+import type { DatabaseSchema } from '../migrate.js';
 
 export * from './agents.js';
 export * from './candidates.js';
-export * from './cluster-views.js';
 export * from './counts.js';
 export * from './events.js';
 export * from './clusters.js';
 export * from './cluster-changes.js';
 export * from './heartbeats.js';
 export * from './intervals.js';
-export * from './invitations.js';
 export * from './operations.js';
 export * from './memberships.js';
-export * from './reservations.js';
 export * from './scaling.js';
 export * from './scaling-pages.js';
-export * from './agent-status.js';
 export * from './steps.js';
 export * from './step-results.js';
 export * from './tokens.js';

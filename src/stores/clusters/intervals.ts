@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import { queryRow, queryRows } from '../expressions.js';
+import { queryRow, queryRows, queryValue } from '../expressions.js';
 import type { ClusterRow } from './clusters.js';
 import type { OperationRow } from './operations.js';
 import type { ClustersDb } from './schema.js';
@@ -49,12 +49,10 @@ export const queueAndRoom = async (db: ClustersDb): Promise<{ readonly waiting: 
     from (select count(*) as waiting from operations where state = 'queued') q`) ?? { waiting: 0, room: 0 };
 
 /** The place of a formation request in the queue, from 1. */
-export async function queuePosition(db: ClustersDb, operationId: string): Promise<number> {
-  const row = await queryRow<{ position: number }>(db)`
-    select count(*) as position from operations o, operations own
-    where own.id = ${operationId} and o.state = 'queued' and (o.created_at, o.id) <= (own.created_at, own.id)`;
-  return row?.position ?? 0;
-}
+export const queuePosition = async (db: ClustersDb, operationId: string): Promise<number> =>
+  (await queryValue<number>(db)`
+    select count(*) from operations o, operations own
+    where own.id = ${operationId} and o.state = 'queued' and (o.created_at, o.id) <= (own.created_at, own.id)`) ?? 0;
 
 export async function setQueued(tx: ClustersDb, operationId: string, queued: boolean): Promise<void> {
   await sql`

@@ -1,4 +1,4 @@
-import { queryRows } from '../expressions.js';
+import { queryRows, queryValues } from '../expressions.js';
 import type { ClusterRow } from './clusters.js';
 import type { ClustersDb, Row } from './schema.js';
 
@@ -13,21 +13,15 @@ export const clustersToAssess = (
     select from operations o where o.cluster_id = c.id and o.kind = 'SCALING' and o.state = 'running')
   order by c.id limit ${limit}`;
 
-/** The usage that a member's heartbeat reports: its amounts, and its load as used concurrency. */
-export interface ReportedUsage {
-  readonly agentId: string;
-  readonly resource: string;
-  readonly amount: number;
-}
-
 /**
- * A page of the usage that members of any cluster have reported by heartbeat.
+ * A page of the usage that members of any cluster have reported by heartbeat: their amounts, and their load as used
+ * concurrency.
  * @param page.after the last agent's id of the page before.
  */
 export async function reportedUsage(
   db: ClustersDb,
   { after, limit }: { readonly after: string; readonly limit: number },
-): Promise<{ readonly told: readonly ReportedUsage[]; readonly last: string | undefined }> {
+) {
   const rows = await queryRows<Pick<Row<'agents'>, 'id' | 'usage' | 'load' | 'concurrency' | 'reportsLoad'>>(db)`
     select id, usage, load, concurrency, reports_load from agents
     where id > ${after} and cluster_count > 0 and left_at is null and lease_expires_at > now()
@@ -48,22 +42,19 @@ export const concurrencyResource = 'concurrency';
  * Active clusters of which a resource, of all members together, is used above a ratio by the last heartbeats. A member that
  * reports nothing of a resource counts as idle.
  */
-export async function hotClusters(
+export const hotClusters = (
   db: ClustersDb,
   { above, limit }: { readonly above: number; readonly limit: number },
-): Promise<string[]> {
-  const rows = await queryRows<{ id: string }>(db)`
-    with member as (
-      select m.cluster_id, a.* from memberships m join agents a on a.id = m.agent_id join clusters c on c.id = m.cluster_id
-      where m.state = 'active' and c.state = 'active' and a.left_at is null and a.lease_expires_at > now()
-    ), reported as (
-      select cluster_id, r.key as resource, sum(r.value::float8) as offered,
-        sum(coalesce((usage ->> r.key)::float8, 0)) as used
-      from member, jsonb_each_text(resources) r group by 1, 2
-      union all
-      select cluster_id, ${concurrencyResource}, sum(concurrency), sum(case when reports_load then load * concurrency else 0 end)
-      from member group by 1
-    )
-    select distinct cluster_id as id from reported where offered > 0 and used / offered > ${above} order by 1 limit ${limit}`;
-  return rows.map(({ id }) => id);
-}
+): Promise<string[]> => queryValues<string>(db)`
+  with member as (
+    select m.cluster_id, a.* from memberships m join agents a on a.id = m.agent_id join clusters c on c.id = m.cluster_id
+    where m.state = 'active' and c.state = 'active' and a.left_at is null and a.lease_expires_at > now()
+  ), reported as (
+    select cluster_id, r.key as resource, sum(r.value::float8) as offered,
+      sum(coalesce((usage ->> r.key)::float8, 0)) as used
+    from member, jsonb_each_text(resources) r group by 1, 2
+    union all
+    select cluster_id, ${concurrencyResource}, sum(concurrency), sum(case when reports_load then load * concurrency else 0 end)
+    from member group by 1
+  )
+  select distinct cluster_id from reported where offered > 0 and used / offered > ${above} order by 1 limit ${limit}`;

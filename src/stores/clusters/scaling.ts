@@ -1,8 +1,7 @@
 import { sql } from 'kysely';
-import { ManagerError } from '../../contracts/errors.js';
 import { queryRow, queryRows } from '../expressions.js';
 import type { ClusterRow } from './clusters.js';
-import { releaseMemberships } from './reservations.js';
+import { releaseMemberships } from './memberships.js';
 import type { ClustersDb, Row } from './schema.js';
 
 /** A member with what a scaling decision and a stability score need to know of it. */
@@ -65,45 +64,6 @@ export async function lockForScaling(
           < (coalesce((select own.created_at from operations own where own.id = ${operationId}), now()), ${operationId}::text))
     order by o.created_at limit 1`;
   return { cluster, other: other?.id };
-}
-
-/**
- * The commit point of a shrink: from `epoch` on the departing members are members no longer, if the cluster is at the epoch
- * before. Their agents stay reserved until `releaseLeaving`.
- * @throws ManagerError `state_conflict` when the cluster is no longer active at that epoch, or one of them no longer its member.
- */
-export async function startLeaving(
-  tx: ClustersDb,
-  plan: {
-    readonly clusterId: string;
-    readonly operationId: string;
-    readonly epoch: number;
-    readonly coordinator: string;
-    readonly leaving: readonly string[];
-    /** The size that the cluster is to keep from now on. */
-    readonly desired: number;
-  },
-): Promise<void> {
-  const { clusterId, operationId, epoch, coordinator, leaving, desired } = plan;
-  const found = await queryRow<{ clusters: number; leaving: number }>(tx)`
-    with moved as (
-      update clusters set epoch = ${epoch}, coordinator = ${coordinator},
-        spec = jsonb_set(spec, '{size,desired}', to_jsonb(${desired}::integer))
-      where id = ${clusterId} and state = 'active' and epoch = ${epoch - 1} returning id
-    ), departing as (
-      update memberships set state = 'leaving', leaving_since = clock_timestamp(), left_by = ${operationId}
-      where cluster_id = ${clusterId} and state = 'active' and agent_id = any(${leaving}::text[]) returning id
-    ), staying as (
-      insert into membership_epochs (cluster_id, epoch, agent_id, roles)
-      select cluster_id, ${epoch}::integer, agent_id, roles from memberships
-      where cluster_id = ${clusterId} and state = 'active' and agent_id <> all(${leaving}::text[])
-    )
-    select (select count(*) from moved) as clusters, (select count(*) from departing) as leaving`;
-  if (found?.clusters === 1 && found.leaving === leaving.length) return;
-  throw new ManagerError(
-    'state_conflict',
-    `Cluster ${clusterId} is no longer as it was at epoch ${epoch - 1}; it changed while ${leaving.join(', ')} were to leave`,
-  );
 }
 
 /** Releases the departing members of an operation, in agent order. @returns the agents released now. */

@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
 import { ManagerError } from '../../contracts/errors.js';
-import { queryRow, queryRows } from '../expressions.js';
+import { queryRow, queryRows, queryValue } from '../expressions.js';
 import type { MembershipRow } from './memberships.js';
 import type { ClustersDb, Row } from './schema.js';
 
@@ -28,14 +28,11 @@ interface StepOf {
 }
 
 /** The saved result of a step, or undefined while it is not done. */
-export async function stepResult<Result>(
+export const stepResult = <Result>(
   db: ClustersDb,
   { operationId, step, round }: StepOf & { readonly round: number },
-): Promise<Result | undefined> {
-  const row = await queryRow<{ result: Result }>(db)`
-    select result from operation_steps where operation_id = ${operationId} and step = ${step} and round = ${round}`;
-  return row?.result;
-}
+): Promise<Result | undefined> => queryValue<Result>(db)`
+  select result from operation_steps where operation_id = ${operationId} and step = ${step} and round = ${round}`;
 
 /** The newest result of a step. @throws ManagerError `state_conflict` when it has none yet. */
 export async function requireStepResult<Result>(db: ClustersDb, { operationId, step }: StepOf): Promise<Result> {
@@ -49,12 +46,10 @@ export async function requireStepResult<Result>(db: ClustersDb, { operationId, s
  * The round in which a queued request is tried next. Agents reserved in it are found by the waiting workflow, which
  * counts its rounds the same way.
  */
-export async function nextRound(db: ClustersDb, operationId: string): Promise<number> {
-  const row = await queryRow<{ round: number }>(db)`
-    select coalesce(max(round), -1) + 1 as round from operation_steps
-    where operation_id = ${operationId} and step = 'defineCluster'`;
-  return row?.round ?? 0;
-}
+export const nextRound = async (db: ClustersDb, operationId: string): Promise<number> =>
+  (await queryValue<number>(db)`
+    select coalesce(max(round), -1) + 1 from operation_steps
+    where operation_id = ${operationId} and step = 'defineCluster'`) ?? 0;
 
 /** What the fourth step of a formation starts from. */
 export interface Connected<Plan, Connections, Result> {

@@ -1,8 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { sql } from 'kysely';
 import type { Role, TokenView } from '../../contracts/tokens.js';
-import { queryRow, queryRows, secondsFromNow } from '../expressions.js';
-import type { ClustersDb, Row } from './schema.js';
+import { countChanged, queryRow, queryValue, secondsFromNow, withIsoDates } from '../expressions.js';
+import type { ClustersDb } from './schema.js';
 
 export interface Principal {
   readonly tokenId: string;
@@ -10,6 +10,8 @@ export interface Principal {
   /** Set for an agent's own token; null for an enrolment token, which may only register agents. */
   readonly agentId: string | null;
 }
+
+const viewedColumns = ['id', 'role', 'name', 'prefix', 'createdAt', 'expiresAt', 'revokedAt'] as const;
 
 export const hashToken = (token: string): Buffer => createHash('sha256').update(token).digest();
 
@@ -35,9 +37,9 @@ export async function insertToken(
       expiresAt: expiresInSeconds === undefined ? null : secondsFromNow(expiresInSeconds),
     })
     .onConflict((conflict) => conflict.column('hash').doUpdateSet({ name }))
-    .returningAll()
+    .returning(viewedColumns)
     .executeTakeFirstOrThrow();
-  return toTokenView(row);
+  return withIsoDates(row);
 }
 
 /** Replaces an agent's token by a new one; the old ones stop working at once. @returns the new token, shown this once. */
@@ -63,31 +65,17 @@ export const principalOf = (db: ClustersDb, token: string): Promise<Principal | 
  * Changes with each revocation and expiry: caches of principals are dropped when it does. Read from two small indexes;
  * the last minute is counted because revocations need not commit in the order of their times.
  */
-export async function revocationMark(db: ClustersDb): Promise<string> {
-  const row = await queryRow<{ mark: string }>(db)`
+export const revocationMark = async (db: ClustersDb): Promise<string> =>
+  (await queryValue<string>(db)`
     select coalesce((select max(revoked_at) from tokens where revoked_at is not null)::text, '')
       || '/' || (select count(*) from tokens where revoked_at > now() - interval '1 minute')
-      || '/' || (select count(*) from tokens where expires_at between now() - interval '1 minute' and now()) as mark`;
-  return row?.mark ?? '';
-}
+      || '/' || (select count(*) from tokens where expires_at between now() - interval '1 minute' and now())`) ?? '';
 
 export async function listTokens(db: ClustersDb): Promise<TokenView[]> {
-  const rows = await queryRows<Row<'tokens'>>(db)`select * from tokens where agent_id is null order by created_at`;
-  return rows.map(toTokenView);
+  const tokens = db.selectFrom('tokens').select(viewedColumns).where('agentId', 'is', null).orderBy('createdAt');
+  return (await tokens.execute()).map(withIsoDates);
 }
 
 /** @returns false when there is no such token, or it was revoked before. */
-export async function revokeToken(db: ClustersDb, id: string): Promise<boolean> {
-  const revoked = await sql`update tokens set revoked_at = now() where id = ${id} and revoked_at is null`.execute(db);
-  return revoked.numAffectedRows === 1n;
-}
-
-const toTokenView = ({ id, role, name, prefix, createdAt, expiresAt, revokedAt }: Row<'tokens'>): TokenView => ({
-  id,
-  role,
-  name,
-  prefix,
-  createdAt: createdAt.toISOString(),
-  expiresAt: expiresAt?.toISOString() ?? null,
-  revokedAt: revokedAt?.toISOString() ?? null,
-});
+export const revokeToken = async (db: ClustersDb, id: string): Promise<boolean> =>
+  (await countChanged(db)`update tokens set revoked_at = now() where id = ${id} and revoked_at is null`) === 1;

@@ -1,6 +1,6 @@
+import { retryOnDeadlock } from '../database.js';
 import { queryRows } from '../expressions.js';
 import { packedTexts } from '../packed-texts.js';
-import { retryOnDeadlock } from '../retry-on-deadlock.js';
 import type { CommunicationDb, Row } from './schema.js';
 
 interface Recipient {

@@ -1,6 +1,6 @@
 import type { DeliveryView } from '../../contracts/inbox.js';
+import { retryOnDeadlock } from '../database.js';
 import { queryRows } from '../expressions.js';
-import { retryOnDeadlock } from '../retry-on-deadlock.js';
 import { deliveryIdOf, type DeliveryKey } from './delivery-id.js';
 import type { CommunicationDb } from './schema.js';
 

@@ -1,5 +1,5 @@
+import { retryOnDeadlock } from '../database.js';
 import { json, now, queryRow, queryRows, secondsFromNow } from '../expressions.js';
-import { retryOnDeadlock } from '../retry-on-deadlock.js';
 import { deadLetterDeliveries } from './dead-letters.js';
 import { parseDeliveryId } from './delivery-id.js';
 import type { LeaseRules } from './lease-deliveries.js';

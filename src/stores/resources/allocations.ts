@@ -1,7 +1,7 @@
 import { sql, type RawBuilder } from 'kysely';
 import { ManagerError } from '../../contracts/errors.js';
 import { queryRow, queryRows, secondsFromNow } from '../expressions.js';
-import { retryOnDeadlock } from '../retry-on-deadlock.js';
+import { retryOnDeadlock } from '../database.js';
 import { requireAmount, requireSeconds, roundAmount } from './amounts.js';
 import type { ResourcesDb, Row } from './schema.js';
 

@@ -1,4 +1,4 @@
-import type { DatabaseSchema } from '../schema-files.js';
+import type { DatabaseSchema } from '../migrate.js';
 
 export * from './accounts.js';
 export { budgetDifferences, budgetsOf, findBudget, putBudget } from './budgets.js';
