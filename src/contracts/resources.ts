@@ -49,6 +49,7 @@ export const newAllocation = z.strictObject({
     .max(20),
   leaseSeconds,
 });
+export type NewAllocation = z.infer<typeof newAllocation>;
 
 export const leaseOf = z.strictObject({ leaseSeconds });
 

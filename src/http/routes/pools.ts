@@ -1,6 +1,6 @@
 import { ManagerError } from '../../contracts/errors.js';
 import type { PoolView } from '../../contracts/resources.js';
-import { findPool, listPools, putPool, removePool, type PoolView as StoredPool } from '../../stores/resources/index.js';
+import { findPool, listPools, putPool, removePool, type PoolRow } from '../../stores/resources/index.js';
 import { defined, pageByText } from '../cursor.js';
 import type { ResourceDeps } from '../deps.js';
 import type { Handlers } from '../handlers.js';
@@ -30,7 +30,7 @@ export const poolHandlers = ({ resources }: ResourceDeps) =>
     },
   }) satisfies Partial<Handlers>;
 
-export const poolViewOf = ({ name, labels, resources, createdAt }: StoredPool): PoolView => ({
+export const poolViewOf = ({ name, labels, resources, createdAt }: PoolRow): PoolView => ({
   name,
   labels: { ...labels },
   resources: { ...resources },

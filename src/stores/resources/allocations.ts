@@ -1,37 +1,26 @@
 import { sql, type RawBuilder } from 'kysely';
 import { ManagerError } from '../../contracts/errors.js';
-import { queryRow, queryRows, secondsFromNow } from '../expressions.js';
+import type { AllocationAnswer, NewAllocation } from '../../contracts/resources.js';
+import { queryRows, queryValue, queryValues, secondsFromNow } from '../expressions.js';
 import { retryOnDeadlock } from '../database.js';
 import { requireAmount, requireSeconds, roundAmount } from './amounts.js';
 import type { ResourcesDb, Row } from './schema.js';
 
-export interface AllocationRequest {
-  /** The same id again gets the same answer and takes nothing. */
-  readonly requestId: string;
-  readonly clusterId: string;
-  readonly operationId: string;
-  readonly amounts: readonly { readonly pool: string; readonly resource: string; readonly amount: number }[];
-  readonly leaseSeconds: number;
-}
+/** @property requestId the same id again gets the same answer and takes nothing. */
+export type AllocationRequest = Required<NewAllocation> & { readonly operationId: string };
 
 export type AllocationRow = Row<'allocations'>;
 
-/** An amount that could not be had: `free` is what the pool, or the cluster's quota, has left. */
-export interface Shortage {
-  readonly pool: string;
-  readonly resource: string;
-  readonly asked: number;
-  readonly free: number;
-  readonly by: 'capacity' | 'quota';
-}
+/** Amounts that could not be had: `free` is what the pool, or the cluster's quota, has left. */
+type Shortages = AllocationAnswer['shortages'];
 
 export type AllocationOutcome =
   | { readonly state: 'granted'; readonly grants: readonly AllocationRow[] }
-  | { readonly state: 'short'; readonly what: readonly Shortage[] };
+  | { readonly state: 'short'; readonly what: Shortages };
 
 type Answer =
   | { readonly granted: true }
-  | { readonly short: readonly Shortage[] }
+  | { readonly short: Shortages }
   | { readonly refused: 'no_account' | 'closed' }
   | { readonly refused: 'conflict'; readonly at: string }
   | { readonly refused: 'unknown'; readonly what: readonly { readonly pool: string; readonly resource: string }[] };
@@ -45,12 +34,11 @@ type Answer =
 export async function allocate(db: ResourcesDb, request: AllocationRequest): Promise<AllocationOutcome> {
   const { requestId, clusterId, operationId, leaseSeconds } = request;
   const amounts = JSON.stringify(validAmounts(request));
-  const row = await retryOnDeadlock(
-    () => queryRow<{ answer: Answer }>(db)`
-      select allocate(${requestId}, ${clusterId}, ${operationId}, ${amounts}::jsonb, ${leaseSeconds}) as answer`,
+  const answer = await retryOnDeadlock(
+    () => queryValue<Answer>(db)`
+      select allocate(${requestId}, ${clusterId}, ${operationId}, ${amounts}::jsonb, ${leaseSeconds})`,
   );
-  if (!row) throw new Error(`The request ${requestId} was not answered`);
-  const { answer } = row;
+  if (!answer) throw new Error(`The request ${requestId} was not answered`);
   if ('short' in answer) return { state: 'short', what: answer.short };
   if ('refused' in answer) throw refusalOf(request, answer);
   const grants = await queryRows<AllocationRow>(db)`
@@ -124,16 +112,8 @@ export const expireAllocations = (db: ResourcesDb, limit: number): Promise<numbe
     'expired',
   );
 
-const endAllocations = async (
-  db: ResourcesDb,
-  ids: RawBuilder<unknown>,
-  state: 'released' | 'expired',
-): Promise<number[]> =>
-  idsOf(
-    await retryOnDeadlock(() => queryRows<{ id: number }>(db)`select id from end_allocations(${ids}, ${state}) as id`),
-  );
-
-const idsOf = (rows: readonly { readonly id: number }[]): number[] => rows.map(({ id }) => id);
+const endAllocations = (db: ResourcesDb, ids: RawBuilder<unknown>, state: 'released' | 'expired'): Promise<number[]> =>
+  retryOnDeadlock(() => queryValues<number>(db)`select end_allocations(${ids}, ${state})`);
 
 /**
  * Sets the leases of held allocations to end in `leaseSeconds` from now.
@@ -145,14 +125,14 @@ export async function extendAllocations(
   leaseSeconds: number,
 ): Promise<number[]> {
   requireSeconds('leaseSeconds', leaseSeconds);
-  const rows = await queryRows<{ id: number }>(db)`
+  const extended = await queryValues<number>(db)`
     with held as (
       select id from allocations where id = any(${[...allocationIds]}::bigint[]) and state = 'held'
       order by id for no key update
     )
     update allocations a set lease_expires_at = ${secondsFromNow(leaseSeconds)}
     from held where a.id = held.id returning a.id`;
-  return idsOf(rows).sort((a, b) => a - b);
+  return extended.sort((a, b) => a - b);
 }
 
 /** An allocation, held or ended. */

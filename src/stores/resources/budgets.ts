@@ -1,16 +1,10 @@
 import { sql } from 'kysely';
 import { ManagerError } from '../../contracts/errors.js';
+import type { BudgetView } from '../../contracts/resources.js';
 import { inTransaction } from '../database.js';
 import { queryRow, queryRows } from '../expressions.js';
 import { requireAmount } from './amounts.js';
-import type { ResourcesDb, Row } from './schema.js';
-
-/** How much a cluster may use up in all: tokens, usd. What is used does not come back. */
-export interface BudgetRow extends Omit<Row<'budgets'>, 'limitAmount'> {
-  readonly limit: number;
-  /** limit - reserved - committed - overdrawn, at least 0. */
-  readonly left: number;
-}
+import type { ResourcesDb } from './schema.js';
 
 const columns = sql`id, cluster_id, resource, limit_amount as "limit", reserved, committed, overdrawn,
   greatest(0, limit_amount - reserved - committed - overdrawn) as "left"`;
@@ -23,8 +17,8 @@ const noSuchBudget = (id: string): ManagerError => new ManagerError('not_found',
  */
 export async function putBudget(
   db: ResourcesDb,
-  { id, clusterId, resource, limit }: Pick<BudgetRow, 'id' | 'clusterId' | 'resource' | 'limit'>,
-): Promise<BudgetRow> {
+  { id, clusterId, resource, limit }: Pick<BudgetView, 'id' | 'clusterId' | 'resource' | 'limit'>,
+): Promise<BudgetView> {
   requireAmount('limit', limit);
   return inTransaction(db, async (tx) => {
     await sql`
@@ -50,21 +44,21 @@ export async function putBudget(
 }
 
 /** @throws ManagerError `not_found`. */
-export async function lockBudget(tx: ResourcesDb, id: string): Promise<BudgetRow> {
-  const budget = await queryRow<BudgetRow>(tx)`select ${columns} from budgets where id = ${id} for no key update`;
+export async function lockBudget(tx: ResourcesDb, id: string): Promise<BudgetView> {
+  const budget = await queryRow<BudgetView>(tx)`select ${columns} from budgets where id = ${id} for no key update`;
   if (!budget) throw noSuchBudget(id);
   return budget;
 }
 
-export const findBudget = (db: ResourcesDb, id: string): Promise<BudgetRow | undefined> =>
-  queryRow<BudgetRow>(db)`select ${columns} from budgets where id = ${id}`;
+export const findBudget = (db: ResourcesDb, id: string): Promise<BudgetView | undefined> =>
+  queryRow<BudgetView>(db)`select ${columns} from budgets where id = ${id}`;
 
 /** The budgets of a cluster by id. @param page.after the last id of the page before. */
 export const budgetsOf = (
   db: ResourcesDb,
   clusterId: string,
   { after = '', limit }: { readonly after?: string; readonly limit: number },
-): Promise<BudgetRow[]> => queryRows<BudgetRow>(db)`
+): Promise<BudgetView[]> => queryRows<BudgetView>(db)`
   select ${columns} from budgets where cluster_id = ${clusterId} and id > ${after} order by id limit ${limit}`;
 
 /** Changes a locked budget, and writes the ledger entry that explains it. */
@@ -78,13 +72,13 @@ export async function changeBudget(
     readonly overdrawn?: number;
     readonly reason: 'reserved' | 'committed' | 'released' | 'expired';
   },
-): Promise<BudgetRow> {
+): Promise<BudgetView> {
   const { budgetId, reserved = 0, committed = 0, overdrawn = 0 } = entry;
   await tx
     .insertInto('budgetLedger')
     .values({ ...entry, reserved, committed, overdrawn })
     .execute();
-  const budget = await queryRow<BudgetRow>(tx)`
+  const budget = await queryRow<BudgetView>(tx)`
     update budgets set reserved = reserved + ${reserved}::numeric, committed = committed + ${committed}::numeric,
       overdrawn = overdrawn + ${overdrawn}::numeric
     where id = ${budgetId} returning ${columns}`;

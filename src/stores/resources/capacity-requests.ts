@@ -1,13 +1,11 @@
 import { sql } from 'kysely';
 import { ManagerError } from '../../contracts/errors.js';
-import { json, newestRows, now, queryRow, queryRows, secondsFromNow } from '../expressions.js';
+import { json, newestRows, now, queryRow, queryRows, queryValues, secondsFromNow } from '../expressions.js';
 import { requireSeconds } from './amounts.js';
 import type { ResourcesDb, Row } from './schema.js';
 
 /** What a cluster asks the orchestrator for, because the registered agents cannot give it. */
 export type CapacityRequestRow = Row<'capacityRequests'>;
-
-export type CapacityRequestState = CapacityRequestRow['state'];
 
 export interface NewCapacityRequest extends Pick<
   CapacityRequestRow,
@@ -82,13 +80,10 @@ const endOf = ({ state, answeredAt, answeredBy, deadlineAt }: CapacityRequestRow
     : `was ${state} by ${answeredBy} at ${answeredAt?.toISOString()}`;
 
 /** Expires requests whose deadline has passed, at most `limit`. @returns their ids. */
-export async function expireCapacityRequests(db: ResourcesDb, limit: number): Promise<string[]> {
-  const expired = await queryRows<{ id: string }>(db)`
-    update capacity_requests set state = 'expired', answered_at = ${now} where id = any(array(
-      select id from capacity_requests where state = 'open' and deadline_at <= ${now}
-      order by deadline_at limit ${limit} for update skip locked)) returning id`;
-  return expired.map(({ id }) => id);
-}
+export const expireCapacityRequests = (db: ResourcesDb, limit: number): Promise<string[]> => queryValues<string>(db)`
+  update capacity_requests set state = 'expired', answered_at = ${now} where id = any(array(
+    select id from capacity_requests where state = 'open' and deadline_at <= ${now}
+    order by deadline_at limit ${limit} for update skip locked)) returning id`;
 
 /** Expires the open requests of an operation that has ended: an answer would change nothing. */
 export async function withdrawCapacityRequests(db: ResourcesDb, operationId: string): Promise<void> {
@@ -98,15 +93,12 @@ export async function withdrawCapacityRequests(db: ResourcesDb, operationId: str
     where operation_id = ${operationId} and state = 'open'`.execute(db);
 }
 
-export interface CapacityRequestFilter {
-  readonly state?: CapacityRequestState;
-  readonly clusterId?: string;
-  readonly before?: number;
-  readonly limit: number;
-}
-
 /** Newest first. @param filter.before the `no` of the last request of the page before. */
 export const listCapacityRequests = (
   db: ResourcesDb,
-  { state, clusterId, ...page }: CapacityRequestFilter,
+  {
+    state,
+    clusterId,
+    ...page
+  }: Partial<Pick<CapacityRequestRow, 'state' | 'clusterId'>> & { readonly before?: number; readonly limit: number },
 ): Promise<CapacityRequestRow[]> => newestRows(db, 'capacityRequests', { state, clusterId }, page);

@@ -1,8 +1,9 @@
 import { ManagerError } from '../../contracts/errors.js';
+import type { BudgetView } from '../../contracts/resources.js';
 import { inTransaction } from '../database.js';
-import { now, queryRow, queryRows, secondsFromNow } from '../expressions.js';
+import { now, queryRow, queryValues, secondsFromNow } from '../expressions.js';
 import { requireAmount, requireSeconds, roundAmount } from './amounts.js';
-import { changeBudget, lockBudget, type BudgetRow } from './budgets.js';
+import { changeBudget, lockBudget } from './budgets.js';
 import type { ResourcesDb, Row } from './schema.js';
 
 export type HoldRow = Row<'holds'>;
@@ -10,7 +11,7 @@ export type HoldRow = Row<'holds'>;
 /** A hold and its budget after a change. */
 export interface HoldOutcome {
   readonly reservation: HoldRow;
-  readonly budget: BudgetRow;
+  readonly budget: BudgetView;
 }
 
 /**
@@ -53,7 +54,7 @@ export async function placeHold(
 }
 
 /** Locks the account, so that it cannot be closed meanwhile: nothing is reserved after it is closed. */
-async function requireOpenAccount(tx: ResourcesDb, { id, clusterId }: BudgetRow): Promise<void> {
+async function requireOpenAccount(tx: ResourcesDb, { id, clusterId }: BudgetView): Promise<void> {
   const account = await queryRow<Pick<Row<'accounts'>, 'state'>>(tx)`
     select state from accounts where cluster_id = ${clusterId} for share`;
   if (!account) {
@@ -70,7 +71,7 @@ async function requireOpenAccount(tx: ResourcesDb, { id, clusterId }: BudgetRow)
   );
 }
 
-const budgetExceeded = ({ id, resource, left, limit, overdrawn }: BudgetRow, amount: number): ManagerError =>
+const budgetExceeded = ({ id, resource, left, limit, overdrawn }: BudgetView, amount: number): ManagerError =>
   new ManagerError(
     'budget_exceeded',
     `${amount} ${resource} were to be reserved, but of budget "${id}" ${left} of ${limit} ` +
@@ -92,7 +93,7 @@ const otherContent = (id: string): ManagerError =>
 export async function commitHold(db: ResourcesDb, holdId: string, used: number): Promise<HoldOutcome> {
   requireAmount('actual', used);
   const actual = roundAmount(used);
-  return withHold(db, holdId, async (tx, hold, budget) => {
+  return endHold(db, holdId, async (hold, tx) => {
     if (hold.state === 'released') {
       throw new ManagerError(
         'state_conflict',
@@ -100,7 +101,7 @@ export async function commitHold(db: ResourcesDb, holdId: string, used: number):
       );
     }
     if (hold.state === 'committed') {
-      if (hold.actual === actual) return { reservation: hold, budget };
+      if (hold.actual === actual) return undefined;
       throw new ManagerError(
         'idempotency_conflict',
         `Reservation "${holdId}" was already committed with ${hold.actual}, not ${actual}`,
@@ -110,34 +111,31 @@ export async function commitHold(db: ResourcesDb, holdId: string, used: number):
     // PostgreSQL's numeric is exact, where floating point is not.
     const spent = await queryRow<{ committed: number; overdrawn: number }>(tx)`
       select least(${actual}::numeric, free) as committed, ${actual}::numeric - least(${actual}::numeric, free) as overdrawn
-      from (select limit_amount - committed - reserved + ${held}::numeric as free from budgets where id = ${budget.id}) b`;
-    return endHold(tx, hold, { state: 'committed', reserved: -held, actual, ...spent });
+      from (select limit_amount - committed - reserved + ${held}::numeric as free from budgets where id = ${hold.budgetId}) b`;
+    return { state: 'committed', reserved: -held, actual, ...spent };
   });
 }
 
 /** Ends a hold unused; one that was released or has expired stays as it is. @throws ManagerError `not_found`, `state_conflict` when it was committed. */
 export const releaseHold = (db: ResourcesDb, holdId: string): Promise<HoldOutcome> =>
-  withHold(db, holdId, async (tx, hold, budget) => {
+  endHold(db, holdId, (hold) => {
     if (hold.state === 'committed') {
       throw new ManagerError(
         'state_conflict',
         `Reservation "${holdId}" was committed with ${hold.actual}; what is spent does not come back`,
       );
     }
-    if (hold.state !== 'open') return { reservation: hold, budget };
-    return endHold(tx, hold, { state: 'released', reserved: -hold.amount });
+    return hold.state === 'open' ? { state: 'released', reserved: -hold.amount } : undefined;
   });
 
 /** Ends holds whose lease has run out, at most `limit`. @returns the ids of those that are expired now. */
 export async function expireHolds(db: ResourcesDb, limit: number): Promise<string[]> {
-  const due = await queryRows<{ id: string }>(db)`
+  const due = await queryValues<string>(db)`
     select id from holds where state = 'open' and lease_expires_at <= ${now} order by lease_expires_at limit ${limit}`;
   const expired: string[] = [];
-  for (const { id } of due) {
-    const { reservation } = await withHold(db, id, async (tx, hold, budget) =>
-      hold.state === 'open'
-        ? endHold(tx, hold, { state: 'expired', reserved: -hold.amount })
-        : { reservation: hold, budget },
+  for (const id of due) {
+    const { reservation } = await endHold(db, id, ({ state, amount }) =>
+      state === 'open' ? { state: 'expired', reserved: -amount } : undefined,
     );
     if (reservation.state === 'expired') expired.push(id);
   }
@@ -147,38 +145,36 @@ export async function expireHolds(db: ResourcesDb, limit: number): Promise<strin
 export const findHold = (db: ResourcesDb, id: string): Promise<HoldRow | undefined> =>
   db.selectFrom('holds').selectAll().where('id', '=', id).executeTakeFirst();
 
-/** Every change of a hold locks the budget first: no hold of it changes under that lock. */
-const withHold = (
+/** What the end of a hold changes, in the hold and in its budget. */
+interface HoldEnd extends Partial<Pick<HoldRow, 'actual' | 'overdrawn'>> {
+  readonly state: Exclude<HoldRow['state'], 'open'>;
+  readonly reserved: number;
+  readonly committed?: number;
+}
+
+/**
+ * Ends a hold as `decide` says, which returns undefined to leave it as it is. Every change of a hold locks the budget
+ * first: no hold of it changes under that lock.
+ */
+const endHold = (
   db: ResourcesDb,
   id: string,
-  work: (tx: ResourcesDb, hold: HoldRow, budget: BudgetRow) => Promise<HoldOutcome>,
+  decide: (hold: HoldRow, tx: ResourcesDb) => Promise<HoldEnd | undefined> | HoldEnd | undefined,
 ): Promise<HoldOutcome> =>
   inTransaction(db, async (tx) => {
     const known = await findHold(tx, id);
     const budget = known && (await lockBudget(tx, known.budgetId));
     const hold = budget && (await findHold(tx, id));
     if (!hold) throw new ManagerError('not_found', `Reservation "${id}" does not exist`);
-    return work(tx, hold, budget);
+    const end = await decide(hold, tx);
+    if (!end) return { reservation: hold, budget };
+    const { state, reserved, actual = null, committed = 0, overdrawn = 0 } = end;
+    const reservation = await tx
+      .updateTable('holds')
+      .set({ state, actual, overdrawn, endedAt: now })
+      .where('id', '=', id)
+      .returningAll()
+      .executeTakeFirstOrThrow();
+    const entry = { budgetId: budget.id, holdId: id, reserved, committed, overdrawn, reason: state };
+    return { reservation, budget: await changeBudget(tx, entry) };
   });
-
-async function endHold(
-  tx: ResourcesDb,
-  { id, budgetId }: HoldRow,
-  change: {
-    readonly state: 'committed' | 'released' | 'expired';
-    readonly reserved: number;
-    readonly actual?: number;
-    readonly committed?: number;
-    readonly overdrawn?: number;
-  },
-): Promise<HoldOutcome> {
-  const { state, reserved, actual = null, committed = 0, overdrawn = 0 } = change;
-  const reservation = await tx
-    .updateTable('holds')
-    .set({ state, actual, overdrawn, endedAt: now })
-    .where('id', '=', id)
-    .returningAll()
-    .executeTakeFirstOrThrow();
-  const entry = { budgetId, holdId: id, reserved, committed, overdrawn, reason: state };
-  return { reservation, budget: await changeBudget(tx, entry) };
-}

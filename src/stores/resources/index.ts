@@ -6,7 +6,6 @@ export * from './decisions.js';
 export * from './allocations.js';
 export * from './ledger.js';
 export * from './pools.js';
-export * from './quotas.js';
 export * from './capacity-requests.js';
 export * from './holds.js';
 export * from './scaling-memory.js';
@@ -14,7 +13,6 @@ export type { ResourcesDb, ResourcesSchema } from './schema.js';
 export * from './scores.js';
 export * from './retention.js';
 export * from './usage.js';
-export { usageRulesOf } from './usage-rules.js';
 
 export const resourcesDatabase: DatabaseSchema = {
   name: 'resources_db',

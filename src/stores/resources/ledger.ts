@@ -1,3 +1,4 @@
+import type { ResourcesView } from '../../contracts/resources.js';
 import { newestRows, queryRows } from '../expressions.js';
 import type { ResourcesDb, Row } from './schema.js';
 
@@ -13,18 +14,12 @@ export const listLedger = (
   }: { readonly pool?: string; readonly clusterId?: string; readonly before?: number; readonly limit: number },
 ): Promise<LedgerEntry[]> => newestRows(db, 'allocationLedger', { pool, clusterId }, page);
 
-export interface LedgerDifference {
-  readonly pool: string;
-  readonly resource: string;
-  /** What the pool says is used, what the ledger adds up to, what the held allocations add up to. */
-  readonly used: number;
-  readonly ledger: number;
-  readonly granted: number;
-}
-
-/** Where pools, ledger and allocations disagree: nowhere, unless there is a bug. One statement, so that it reads one moment. */
-export const ledgerDifferences = (db: ResourcesDb): Promise<LedgerDifference[]> =>
-  queryRows<LedgerDifference>(db)`
+/**
+ * Where pools, ledger and allocations disagree: nowhere, unless there is a bug. One statement, so that it reads one moment.
+ * @returns `used` as the pool says, `ledger` as the entries add up, `granted` as the held allocations add up.
+ */
+export const ledgerDifferences = (db: ResourcesDb) =>
+  queryRows<Pick<LedgerEntry, 'pool' | 'resource'> & Readonly<Record<'used' | 'ledger' | 'granted', number>>>(db)`
     select pool, resource, coalesce(c.used, 0) as used, coalesce(l.sum, 0) as ledger, coalesce(a.sum, 0) as granted
     from pool_capacities c
     full join (select pool, resource, sum(delta) from allocation_ledger group by 1, 2) l using (pool, resource)
@@ -33,14 +28,7 @@ export const ledgerDifferences = (db: ResourcesDb): Promise<LedgerDifference[]> 
     where coalesce(c.used, 0) <> coalesce(l.sum, 0) or coalesce(c.used, 0) <> coalesce(a.sum, 0)
     order by pool, resource limit 1000`;
 
-export interface LedgerSum {
-  readonly pool: string;
-  readonly resource: string;
-  readonly sum: number;
-  readonly entries: number;
-}
-
 /** What the ledger adds up to, by pool and resource: the first 1,000. */
-export const ledgerSums = (db: ResourcesDb): Promise<LedgerSum[]> => queryRows<LedgerSum>(db)`
+export const ledgerSums = (db: ResourcesDb) => queryRows<ResourcesView['ledger']['sums'][number]>(db)`
   select pool, resource, sum(delta) as sum, count(*) as entries from allocation_ledger
   group by pool, resource order by pool, resource limit 1000`;

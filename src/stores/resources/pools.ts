@@ -1,17 +1,13 @@
 import { sql } from 'kysely';
 import { ManagerError } from '../../contracts/errors.js';
+import type { PoolView } from '../../contracts/resources.js';
 import { inTransaction } from '../database.js';
 import { queryRows } from '../expressions.js';
 import { requireAmount } from './amounts.js';
 import type { ResourcesDb, Row } from './schema.js';
 
 /** Capacity that clusters share, such as an LLM provider's tokensPerMinute. */
-export interface PoolView {
-  readonly name: string;
-  readonly labels: Readonly<Record<string, string>>;
-  readonly resources: Readonly<Record<string, { readonly capacity: number; readonly used: number }>>;
-  readonly createdAt: Date;
-}
+export type PoolRow = Row<'pools'> & Pick<PoolView, 'resources'>;
 
 const selectPools = (db: ResourcesDb) =>
   db.selectFrom('pools').select([
@@ -23,14 +19,14 @@ const selectPools = (db: ResourcesDb) =>
       from pool_capacities c where c.pool = pools.name), '{}')`.as('resources'),
   ]);
 
-export const findPool = (db: ResourcesDb, name: string): Promise<PoolView | undefined> =>
+export const findPool = (db: ResourcesDb, name: string): Promise<PoolRow | undefined> =>
   selectPools(db).where('name', '=', name).executeTakeFirst();
 
 /** By name. @param page.after the last name of the page before. */
 export const listPools = (
   db: ResourcesDb,
   { after = '', limit }: { readonly after?: string; readonly limit: number },
-): Promise<PoolView[]> => selectPools(db).where('name', '>', after).orderBy('name').limit(limit).execute();
+): Promise<PoolRow[]> => selectPools(db).where('name', '>', after).orderBy('name').limit(limit).execute();
 
 /**
  * Creates or replaces a pool: capacities that are not named are removed.
@@ -43,7 +39,7 @@ export async function putPool(
     readonly capacity: Readonly<Record<string, number>>;
     readonly labels?: Readonly<Record<string, string>>;
   },
-): Promise<PoolView> {
+): Promise<PoolRow> {
   const { name, capacity } = pool;
   for (const [resource, amount] of Object.entries(capacity)) requireAmount(`capacity.${resource}`, amount);
   const labels = JSON.stringify(pool.labels ?? {});

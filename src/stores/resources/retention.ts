@@ -1,5 +1,4 @@
-import { sql } from 'kysely';
-import { deletePast, queryRow, secondsAgo, type Retention } from '../expressions.js';
+import { countChanged, deletePast, queryValue, secondsAgo, type Retention } from '../expressions.js';
 import type { ResourcesDb, ResourcesSchema } from './schema.js';
 
 /**
@@ -17,12 +16,6 @@ const pruneTables =
     return deleted;
   };
 
-interface Pruned {
-  readonly pruned: number;
-}
-
-const count = async (row: Promise<Pruned | undefined>): Promise<number> => (await row)?.pruned ?? 0;
-
 export const pruneDecisions = pruneTables(['decisions', 'at']);
 export const pruneCapacityRequests = pruneTables(['capacityRequests', 'answeredAt']);
 export const pruneScores = pruneTables(['stabilityScores', 'at']);
@@ -34,43 +27,38 @@ export const pruneScalingMemory = pruneTables(
   ['scalingBlocks', 'until'],
 );
 
-export const pruneUsage: Prune = async (db, { keepSeconds, limit }) => {
-  const { numAffectedRows } = await sql`
+export const pruneUsage: Prune = async (db, { keepSeconds, limit }) =>
+  (await deletePast(db, 'usageRollups', 'slot', { keepSeconds, limit })) +
+  (await countChanged(db)`
     delete from usage_latest where ctid = any(array(select ctid from usage_latest
-      where last_at < (extract(epoch from now()) - ${keepSeconds}) * 1000 limit ${limit}))`.execute(db);
-  return (await deletePast(db, 'usageRollups', 'slot', { keepSeconds, limit })) + Number(numAffectedRows);
-};
+      where last_at < (extract(epoch from now()) - ${keepSeconds}) * 1000 limit ${limit}))`);
 
 /** Deletes holds that ended long ago, and merges the old ledger entries of each budget into one. */
 export const pruneHolds: Prune = async (db, { keepSeconds, limit }) =>
   (await deletePast(db, 'holds', 'endedAt', { keepSeconds, limit })) +
-  (await count(queryRow<Pruned>(db)`select prune_budget_ledger(${keepSeconds}, ${limit}) as pruned`));
+  ((await queryValue<number>(db)`select prune_budget_ledger(${keepSeconds}, ${limit})`) ?? 0);
 
 /** Deletes the entries of allocations that ended long ago, which add up to nothing. Counts allocations. */
-export const pruneLedger: Prune = (db, { keepSeconds, limit }) =>
-  count(queryRow<Pruned>(db)`select prune_allocation_ledger(${keepSeconds}, ${limit}) as pruned`);
+export const pruneLedger: Prune = async (db, { keepSeconds, limit }) =>
+  (await queryValue<number>(db)`select prune_allocation_ledger(${keepSeconds}, ${limit})`) ?? 0;
 
 /** Deletes requests of which nothing is held, with their allocations; the ledger keeps its entries. Counts requests. */
 export const pruneAllocations: Prune = (db, { keepSeconds, limit }) =>
-  count(queryRow<Pruned>(db)`
+  countChanged(db)`
     with past as (
       select r.id from allocation_requests r where r.at < ${secondsAgo(keepSeconds)}
         and not exists (select 1 from allocations a where a.request_id = r.id and a.state = 'held')
       order by r.at limit ${limit} for update of r skip locked
     ), without_allocations as (
       delete from allocations a using past where a.request_id = past.id
-    ), deleted as (
-      delete from allocation_requests r using past where r.id = past.id returning 1
     )
-    select count(*) as pruned from deleted`);
+    delete from allocation_requests r using past where r.id = past.id`;
 
 /** Deletes the quotas of closed accounts that hold nothing. Those of open accounts stay: an allocation may be about to use them. */
 export const pruneQuotas = (db: ResourcesDb, { limit }: { readonly limit: number }): Promise<number> =>
-  count(queryRow<Pruned>(db)`
+  countChanged(db)`
     with past as (
       select q.cluster_id, q.resource from quotas q join accounts a on a.cluster_id = q.cluster_id
       where a.state = 'closed' and q.allocated = 0 limit ${limit} for update of q skip locked
-    ), deleted as (
-      delete from quotas q using past where q.cluster_id = past.cluster_id and q.resource = past.resource returning 1
     )
-    select count(*) as pruned from deleted`);
+    delete from quotas q using past where q.cluster_id = past.cluster_id and q.resource = past.resource`;

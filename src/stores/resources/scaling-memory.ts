@@ -1,33 +1,22 @@
 import { sql } from 'kysely';
 import { queryRows } from '../expressions.js';
-import type { ResourcesDb } from './schema.js';
+import type { ResourcesDb, Row } from './schema.js';
 
-type Direction = 'out' | 'in';
+/** Members that joined or left a cluster. */
+export type ScalingChange = Pick<Row<'scalingChanges'>, 'direction' | 'members' | 'cause'> & { readonly atMs: number };
+
+export type ScalingBlock = Omit<Row<'scalingBlocks'>, 'clusterId' | 'until'> & { readonly untilMs: number };
 
 /** What an assessment of a cluster takes into account of earlier ones. */
 export interface ScalingMemory {
   readonly recommendations: readonly { readonly atMs: number; readonly desired: number }[];
   /** Since when recommendations have no gap; null when the newest is too old, or there is none. */
   readonly watchedSinceMs: number | null;
+  /** Their `members` are those that count against the flap budget. */
   readonly changes: readonly ScalingChange[];
   readonly blocks: readonly ScalingBlock[];
   /** The size of the last decision in the window that was not fully met, which is retried; null otherwise. */
   readonly wanted: number | null;
-}
-
-export interface ScalingChange {
-  readonly atMs: number;
-  readonly direction: Direction;
-  /** Members that count against the flap budget. */
-  readonly members: number;
-  readonly cause: 'scaling' | 'asked' | 'rollback' | 'rebalance' | 'replacement';
-}
-
-export interface ScalingBlock {
-  readonly direction: Direction;
-  readonly desired: number;
-  readonly untilMs: number;
-  readonly reason: string;
 }
 
 export interface MemoryRules {
@@ -94,15 +83,7 @@ export async function recordRecommendations(
 /** Records members that joined or left, once for each id. `charged` of the `members` count against the flap budget. */
 export async function recordChange(
   db: ResourcesDb,
-  {
-    atMs,
-    ...change
-  }: ScalingChange & {
-    readonly id: string;
-    readonly clusterId: string;
-    readonly charged: number;
-    readonly operationId: string | null;
-  },
+  { atMs, ...change }: Omit<Row<'scalingChanges'>, 'at'> & { readonly atMs: number },
 ): Promise<void> {
   await db
     .insertInto('scalingChanges')

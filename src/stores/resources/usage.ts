@@ -1,4 +1,5 @@
 import { sql } from 'kysely';
+import type { ManagerConfig } from '../../config/index.js';
 import { queryRows } from '../expressions.js';
 import { requireAmount } from './amounts.js';
 import type { ResourcesDb, Row } from './schema.js';
@@ -26,6 +27,16 @@ export interface UsageRules {
   /** A sample older than the newest by more than this means that a clock was set back: the average starts again. */
   readonly staleAfterSeconds: number;
 }
+
+/** A reading that is this many sample periods old no longer counts. */
+const staleAfterPeriods = 3;
+
+/** How samples are smoothed and kept, whether they come by heartbeat or by report. */
+export const usageRulesOf = ({ scaling }: Pick<ManagerConfig, 'scaling'>): UsageRules => ({
+  halfLifeSeconds: scaling.halfLifeSeconds,
+  slotSeconds: scaling.samplePeriodSeconds,
+  staleAfterSeconds: staleAfterPeriods * scaling.samplePeriodSeconds,
+});
 
 const defaultRules: UsageRules = { halfLifeSeconds: 60, slotSeconds: 15, staleAfterSeconds: 45 };
 
