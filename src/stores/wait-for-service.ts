@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises';
 import { ManagerError } from '../contracts/errors.js';
 import type { Logger } from '../telemetry/index.js';
 
@@ -30,18 +31,8 @@ export async function waitForService<Value>(
       const isWorthWaiting = error instanceof ManagerError && error.code === 'service_unavailable';
       if (!isWorthWaiting || signal.aborted || performance.now() + pauseMs > endsAtMs) throw error;
       logger.warn({ what, problem: error.message, retryInMs: pauseMs }, 'waiting for a service');
-      await pause(pauseMs, signal);
+      // An abort ends the pause; the next attempt is then the last.
+      await setTimeout(pauseMs, undefined, { signal }).catch(() => undefined);
     }
   }
 }
-
-const pause = (ms: number, signal: AbortSignal): Promise<void> =>
-  new Promise((resolve) => {
-    const end = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', end);
-      resolve();
-    };
-    const timer = setTimeout(end, ms);
-    signal.addEventListener('abort', end);
-  });

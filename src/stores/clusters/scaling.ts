@@ -5,13 +5,11 @@ import { releaseMemberships } from './memberships.js';
 import type { ClustersDb, Row } from './schema.js';
 
 /** A member with what a scaling decision and a stability score need to know of it. */
-export interface ScalingMemberRow extends Pick<
-  Row<'agents'>,
-  'host' | 'zone' | 'capabilities' | 'load' | 'reportsLoad' | 'concurrency' | 'inboxDepth' | 'recentFlaps'
-> {
-  readonly clusterId: string;
-  readonly agentId: string;
-  readonly roles: readonly string[];
+export interface ScalingMemberRow
+  extends
+    Pick<Row<'agents'>, 'host' | 'zone' | 'capabilities' | 'load' | 'reportsLoad' | 'concurrency'>,
+    Pick<Row<'agents'>, 'inboxDepth' | 'recentFlaps'>,
+    Pick<Row<'memberships'>, 'clusterId' | 'agentId' | 'roles'> {
   readonly offers: Readonly<Record<string, number>>;
   readonly alive: boolean;
   /** Alive, and ready or busy. */

@@ -73,12 +73,10 @@ export async function saveStep<Result>(
   return result;
 }
 
-interface OpenedRow<Result> extends OperationRow {
+interface OpenedRow<Result> extends OperationRow, Pick<OpenStep, 'plan' | 'members'> {
   readonly isDone: boolean;
   readonly isUndone: boolean;
   readonly done: Result;
-  readonly plan: unknown;
-  readonly members: readonly MembershipRow[];
 }
 
 /**
