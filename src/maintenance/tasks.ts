@@ -1,12 +1,9 @@
 import { recordServer, removeServer } from '../stores/clusters/index.js';
 import { agentStatusSync } from './agent-status-sync.js';
 import type { MaintenanceDeps } from './deps.js';
-import { expireLeases } from './lease-expirer.js';
-import { pruneMessages } from './message-cleaner.js';
-import { expireMessagesAndSubscriptions } from './message-expirer.js';
 import { rescueOperations } from './operation-rescuer.js';
 import { startPeriodicTask, type PeriodicTask } from './periodic-task.js';
-import { pruneResources } from './resource-cleaner.js';
+import { expireLeases, expireMessagesAndSubscriptions, pruneMessages, pruneResources } from './retention.js';
 import { urgentScaling } from './urgent-scaling.js';
 import { usageSampler } from './usage-sampler.js';
 

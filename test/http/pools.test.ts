@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { pruneResources } from '../../src/maintenance/resource-cleaner.js';
-import { expireLeases } from '../../src/maintenance/lease-expirer.js';
+import { expireLeases, pruneResources } from '../../src/maintenance/retention.js';
 import type {
   AllocationAnswer,
   AllocationView,

@@ -2,7 +2,7 @@ import { parseScalingRequest } from '../../contracts/scaling.js';
 import type { RoundIds } from '../../contracts/ids.js';
 import { describeShortfall } from '../../domain/formation/describe-shortfall.js';
 import type { Answer } from '../../domain/scaling/claims.js';
-import type { Change } from '../../domain/scaling/types.js';
+import type { Change, Decision } from '../../domain/scaling/types.js';
 import {
   clusterWithMembers,
   countRejections,
@@ -25,14 +25,8 @@ import { readScalingRun, type ScalingRun } from './scaling-run.js';
 import type { AllocatedResources } from './step-results.js';
 
 /** A change of size: the assessed one, or its rollback. */
-interface ChangeOfSize {
-  readonly direction: 'out' | 'in' | 'none';
-  /** Members wanted in total. */
-  readonly desired: number;
-  readonly victims: readonly string[];
+interface ChangeOfSize extends Pick<Decision, 'direction' | 'desired' | 'victims' | 'charged'> {
   readonly cause: Change['cause'];
-  /** How many of the joining or departing members count against the flap budget. */
-  readonly charged: number;
   /** Whether this size was requested explicitly; it may then use the headroom. */
   readonly isRequested: boolean;
   /** Whether missing members are requested from the orchestrator. */

@@ -22,17 +22,14 @@ import { readClusterSnapshots } from './read-facts.js';
 import { rulesOf } from './rules.js';
 
 /** The decision that the later steps carry out. */
-export interface AssessedNeeds {
+export interface AssessedNeeds extends Pick<
+  Decision,
+  'direction' | 'from' | 'desired' | 'victims' | 'charged' | 'because'
+> {
   readonly decisionId: string;
   readonly clusterId: string;
   /** The cluster's epoch when it was assessed. */
   readonly epoch: number;
-  readonly direction: 'out' | 'in' | 'none';
-  readonly from: number;
-  readonly desired: number;
-  readonly victims: readonly string[];
-  readonly charged: number;
-  readonly because: Decision['because'];
   readonly scoreBefore: number | null;
   /** How long a change is observed, and how many scores are taken; 0 seconds for no soak. */
   readonly soak: { readonly seconds: number; readonly samples: number };

@@ -23,11 +23,8 @@ export interface AssessPageInput {
 }
 
 /** A cluster with a due change. */
-export interface DueChange {
+export interface DueChange extends Pick<Decision, 'from' | 'desired' | 'urgency'> {
   readonly clusterId: string;
-  readonly from: number;
-  readonly desired: number;
-  readonly urgency: 'now' | 'interval';
   readonly explanation: string;
 }
 
