@@ -1,4 +1,4 @@
-import { retireInbox } from '../messaging/retire-inbox.js';
+import { retireInbox } from '../messaging/agent-inbox.js';
 import { listAgentStatuses } from '../stores/clusters/index.js';
 import { openInboxesOf, setAgentStatus } from '../stores/communication/index.js';
 import type { MaintenanceDeps } from './deps.js';

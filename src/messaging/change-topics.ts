@@ -1,4 +1,5 @@
 import { ManagerError } from '../contracts/errors.js';
+import { isoDates } from '../contracts/iso-dates.js';
 import type { SubscriptionView, TopicView } from '../contracts/topics.js';
 import { isTopicAllowed } from '../domain/communication/topic-access.js';
 import { matchesTopic, patternsTaking } from '../domain/communication/topic-patterns.js';
@@ -124,13 +125,12 @@ export async function topicViews(db: CommunicationDb, rows: readonly TopicRow[])
     subscriptionsTo(db, new Map(names.map((name) => [name, patternsTaking(name)]))),
     topicFigures(db, names),
   ]);
-  return rows.map(({ createdAt, ...row }) => ({
-    ...row,
+  return rows.map((row) => ({
+    ...isoDates(row),
     subscribers: subscriptions
       .filter(({ topic }) => topic === row.name)
       .map(({ agentId, pattern, queueGroup, suspended }) => ({ agentId, pattern, queueGroup, suspended })),
     ...(figures.get(row.name) ?? { retained: 0, pending: 0 }),
-    createdAt: createdAt.toISOString(),
   }));
 }
 

@@ -11,7 +11,7 @@ import { acceptMessages } from './accept-messages.js';
 import type { MessagingDeps } from './deps.js';
 import { GroupCommit } from './group-commit.js';
 import { InboxNotifier } from './inbox-notifier.js';
-import { LatencyRecorder } from './latency-recorder.js';
+import { LatencyRecorder } from './latency.js';
 import type { Envelope } from './message-draft.js';
 
 const pollMs = 500;

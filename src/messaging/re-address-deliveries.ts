@@ -1,5 +1,6 @@
 import type { Address } from '../contracts/messages.js';
 import { findSuccessor } from '../domain/communication/find-successor.js';
+import { partsOfVia } from '../domain/communication/routing.js';
 import {
   deadLetterDeliveries,
   moveDeliveries,
@@ -65,7 +66,7 @@ async function reAddressChunk(
 
 /** The address by which a successor is found; a delivery for the agent itself has none. */
 function successorAddress({ via, clusterId, topic }: OrphanedDelivery): Address[] {
-  const [how = '', name = ''] = via.split(/:(.*)/s);
+  const [how, name] = partsOfVia(via);
   if (how === 'role' && clusterId !== null) return [{ role: name, cluster: clusterId }];
   if (how === 'capability') return [{ capability: name, ...(clusterId === null ? {} : { cluster: clusterId }) }];
   if (how === 'group' && topic !== null) return [{ topic }];

@@ -86,14 +86,12 @@ async function readTopics(
     subscriptionsTo(db, new Map([...names].map((name) => [name, patternsTaking(name)]))),
   ]);
   return new Map(
-    topics.map(({ name, state, retention, publish, subscribe }) => [
-      name,
+    topics.map((row) => [
+      row.name,
       {
-        state,
-        keeps: retention.keep !== 'none',
-        publish,
-        subscribe,
-        subscriptions: subscriptions.filter(({ topic, suspended }) => topic === name && !suspended),
+        ...row,
+        keeps: row.retention.keep !== 'none',
+        subscriptions: subscriptions.filter(({ topic, suspended }) => topic === row.name && !suspended),
       },
     ]),
   );
@@ -119,16 +117,17 @@ async function readCapabilities(
 ): Promise<ReadonlyMap<string, readonly string[]>> {
   const asked = addresses.flatMap((to) => ('capability' in to ? [to] : []));
   if (asked.length === 0) return none;
-  const anywhere = [
-    ...new Set(asked.filter(({ cluster }) => cluster === undefined).map(({ capability }) => capability)),
-  ];
+  const anywhere = asked.filter(({ cluster }) => cluster === undefined);
   const inside = asked.filter(({ cluster }) => cluster !== undefined);
-  const members = inside.flatMap(({ cluster = '' }) => clusters.get(cluster)?.members.map((m) => m.agentId) ?? []);
-  const insideNames = [...new Set(inside.map(({ capability }) => capability))];
+  const within = inside.flatMap(({ cluster = '' }) => clusters.get(cluster)?.members.map((m) => m.agentId) ?? []);
   const found = new Map<string, readonly string[]>();
-  if (anywhere.length > 0) for (const [name, ids] of await capableAgents(db, anywhere, { draw })) found.set(name, ids);
-  if (insideNames.length > 0) {
-    for (const [name, ids] of await capableAgents(db, insideNames, { draw: 0, within: members })) {
+  for (const [some, sample] of [
+    [anywhere, { draw }],
+    [inside, { draw: 0, within }],
+  ] as const) {
+    const names = [...new Set(some.map(({ capability }) => capability))];
+    if (names.length === 0) continue;
+    for (const [name, ids] of await capableAgents(db, names, sample)) {
       found.set(name, [...new Set([...(found.get(name) ?? []), ...ids])]);
     }
   }

@@ -1,3 +1,4 @@
+import { isoDates } from '../contracts/iso-dates.js';
 import type { ReceiptView } from '../contracts/messages.js';
 import { evaluateReceipt } from '../domain/communication/evaluate-receipt.js';
 import { countReceipts, settleReceipt, type CommunicationDb, type ReceiptRow } from '../stores/communication/index.js';
@@ -26,14 +27,6 @@ export async function receiptsOf(
 
 /** Every message has a receipt; without a requirement of its own it has the requirement `none`. */
 function viewOf(row: ReceiptRow, state: ReceiptView['state']): ReceiptView {
-  const { messageId, clusterId, epoch, matched, delivered, acked, dead, left, pending } = row;
-  return {
-    messageId,
-    clusterId,
-    epoch,
-    ...(row.settled ?? { matched, delivered, acked, dead, left, pending }),
-    require: row.require ?? 'none',
-    deadlineAt: row.deadlineAt?.toISOString() ?? null,
-    state,
-  };
+  const { messageNo: _no, source: _source, secondsLeft: _seconds, settled, ...view } = row;
+  return { ...isoDates(view), ...settled, require: row.require ?? 'none', state };
 }

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { retireInbox } from '../../src/messaging/retire-inbox.js';
+import { retireInbox } from '../../src/messaging/agent-inbox.js';
 import { findOperation, markAgentLeft, stepsOf } from '../../src/stores/clusters/index.js';
 import { openInbox } from '../../src/stores/communication/index.js';
 import { checkInvariants } from '../support/checker.js';

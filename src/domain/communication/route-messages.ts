@@ -1,5 +1,5 @@
 import { leastOutstandingOfTwo } from './least-outstanding.js';
-import type { Directory, Kind, RoutableMessage, Route, RoutingTable, Sender } from './routing.js';
+import type { Directory, Kind, RoutableMessage, Route, Sender } from './routing.js';
 import { isTopicAllowed } from './topic-access.js';
 
 /**
@@ -23,8 +23,10 @@ function routeOf(message: RoutableMessage, context: Context): Route {
   const { to } = message;
   if ('agent' in to) return toAgent(message, to.agent, context);
   if ('topic' in to) return toTopic(message, to.topic, context);
-  if ('role' in to) return toRole(message, to, context);
-  if ('capability' in to) return toCapability(message, to, context);
+  if ('role' in to) return toOneOf(message, { kind: 'role', name: to.role, cluster: to.cluster }, context);
+  if ('capability' in to) {
+    return toOneOf(message, { kind: 'capability', name: to.capability, cluster: to.cluster }, context);
+  }
   if ('cluster' in to) return toClusters(message, 'cluster', [to.cluster], context);
   if ('clusters' in to) return toClusters(message, 'clusters', [...new Set(to.clusters)].sort(), context);
   return toClusters(message, 'clusters', [...context.clusters.keys()].sort(), context);
@@ -45,46 +47,46 @@ function toAgent({ sender }: RoutableMessage, agentId: string, { clustersOf }: C
   };
 }
 
-function toRole(
+/** Routes to one of the agents that have a role in a cluster, or a capability. */
+function toOneOf(
   { id, sender }: RoutableMessage,
-  { role, cluster }: { readonly role: string; readonly cluster: string },
+  { kind, name, cluster }: { kind: 'role' | 'capability'; name: string; cluster: string | undefined },
   context: Context,
 ): Route {
-  const table = context.clusters.get(cluster);
-  if (!table) return unknownCluster('role', [cluster]);
-  if (isLimitedToOwnClusters(sender) && !isMember(sender, cluster, context)) return notAMember(sender, cluster);
-  const holders = table.members.filter(({ roles, agentId }) => roles.includes(role) && agentId !== sender.agentId);
-  return toOneOf(
-    { kind: 'role', via: `role:${role}`, clusterId: cluster, table, draw: id },
-    holders.map(({ agentId }) => agentId),
-    `No other member of ${cluster} has the role "${role}" at epoch ${table.epoch}`,
-    context,
-  );
-}
-
-function toCapability(
-  { id, sender }: RoutableMessage,
-  { capability, cluster }: { readonly capability: string; readonly cluster?: string | undefined },
-  context: Context,
-): Route {
-  const able = (context.capabilities.get(capability) ?? []).filter((agentId) => agentId !== sender.agentId);
+  const table = cluster === undefined ? undefined : context.clusters.get(cluster);
   if (cluster === undefined) {
     if (isLimitedToOwnClusters(sender))
       return forbidden('an agent may address a capability only within one of its own clusters');
-    const plan = { kind: 'capability', via: `capability:${capability}`, clusterId: null, draw: id } as const;
-    return toOneOf(plan, able, `No other agent has the capability "${capability}"`, context);
+  } else {
+    if (!table) return unknownCluster(kind, [cluster]);
+    if (isLimitedToOwnClusters(sender) && !isMember(sender, cluster, context)) return notAMember(sender, cluster);
   }
-  const table = context.clusters.get(cluster);
-  if (!table) return unknownCluster('capability', [cluster]);
-  if (isLimitedToOwnClusters(sender) && !isMember(sender, cluster, context)) return notAMember(sender, cluster);
-  const members = new Set(table.members.map(({ agentId }) => agentId));
-  return toOneOf(
-    { kind: 'capability', via: `capability:${capability}`, clusterId: cluster, table, draw: id },
-    able.filter((agentId) => members.has(agentId)),
-    `No other member of ${cluster} has the capability "${capability}" at epoch ${table.epoch}`,
+  const able = kind === 'capability' ? new Set(context.capabilities.get(name)) : undefined;
+  const holders = table
+    ? table.members.filter(({ agentId, roles }) => able?.has(agentId) ?? roles.includes(name)).map(memberId)
+    : [...(able ?? [])];
+  const chosen = choose(
+    holders.filter((agentId) => agentId !== sender.agentId),
+    id,
     context,
   );
+  return {
+    ...emptyRoute(kind),
+    clusterId: cluster ?? null,
+    epoch: table?.epoch ?? null,
+    epochs: cluster !== undefined && table ? { [cluster]: table.epoch } : {},
+    recipients: chosen === undefined ? [] : [{ agentId: chosen, via: `${kind}:${name}` }],
+    single: true,
+    ...deadWhen(
+      chosen === undefined,
+      table
+        ? `No other member of ${cluster} has the ${kind} "${name}" at epoch ${table.epoch}`
+        : `No other agent has the capability "${name}"`,
+    ),
+  };
 }
+
+const memberId = ({ agentId }: { readonly agentId: string }): string => agentId;
 
 function toClusters(
   { sender }: RoutableMessage,
@@ -111,9 +113,7 @@ function toClusters(
     epoch: kind === 'cluster' && only !== undefined ? (epochs[only] ?? null) : null,
     epochs,
     recipients: [...recipients].map((agentId) => ({ agentId, via: 'member' })),
-    ...(recipients.size === 0
-      ? { dead: { reason: 'no_subscriber' as const, detail: 'The cluster has no other member' } }
-      : {}),
+    ...deadWhen(recipients.size === 0, 'The cluster has no other member'),
   };
 }
 
@@ -143,33 +143,7 @@ function toTopic({ id, sender }: RoutableMessage, topic: string, context: Contex
     topic,
     retain: known.keeps,
     recipients: [...recipients].map(([agentId, via]) => ({ agentId, via })),
-    ...(recipients.size === 0 && !known.keeps
-      ? { dead: { reason: 'no_subscriber' as const, detail: `Topic "${topic}" has no other subscriber` } }
-      : {}),
-  };
-}
-
-function toOneOf(
-  plan: {
-    readonly kind: Kind;
-    readonly via: string;
-    readonly clusterId: string | null;
-    readonly table?: RoutingTable;
-    readonly draw: string;
-  },
-  agentIds: readonly string[],
-  noneDetail: string,
-  context: Context,
-): Route {
-  const chosen = choose(agentIds, plan.draw, context);
-  return {
-    ...emptyRoute(plan.kind),
-    clusterId: plan.clusterId,
-    epoch: plan.table?.epoch ?? null,
-    epochs: plan.clusterId !== null && plan.table ? { [plan.clusterId]: plan.table.epoch } : {},
-    recipients: chosen === undefined ? [] : [{ agentId: chosen, via: plan.via }],
-    single: true,
-    ...(chosen === undefined ? { dead: { reason: 'no_subscriber' as const, detail: noneDetail } } : {}),
+    ...deadWhen(recipients.size === 0 && !known.keeps, `Topic "${topic}" has no other subscriber`),
   };
 }
 
@@ -180,6 +154,9 @@ function choose(agentIds: readonly string[], draw: string, { agents, given }: Co
   });
   return leastOutstandingOfTwo(candidates, draw)?.agentId;
 }
+
+const deadWhen = (hasNoRecipient: boolean, detail: string) =>
+  hasNoRecipient ? { dead: { reason: 'no_subscriber' as const, detail } } : {};
 
 const emptyRoute = (kind: Kind) => ({
   state: 'routed' as const,

@@ -1,7 +1,6 @@
 import type { RegisterAgent } from '../../contracts/agents.js';
 import { ManagerError } from '../../contracts/errors.js';
-import { openAgentInbox } from '../../messaging/open-agent-inbox.js';
-import { retireInbox } from '../../messaging/retire-inbox.js';
+import { openAgentInbox, retireInbox } from '../../messaging/agent-inbox.js';
 import { partyOf } from '../../operations/requester.js';
 import {
   appendEvent,

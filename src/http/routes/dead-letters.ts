@@ -1,4 +1,5 @@
 import { ManagerError } from '../../contracts/errors.js';
+import { isoDates } from '../../contracts/iso-dates.js';
 import type { DeadLetterView } from '../../contracts/messages.js';
 import { replayDeadLetter } from '../../messaging/replay-dead-letter.js';
 import { requesterOf } from '../../operations/requester.js';
@@ -48,16 +49,7 @@ async function existing(communication: CommunicationDb, id: string): Promise<Dea
   return letter;
 }
 
-const viewOf = ({
-  no,
-  messageNo: _messageNo,
-  inboxNo: _inboxNo,
-  at,
-  endedAt,
-  ...rest
-}: DeadLetterRow): DeadLetterView => ({
-  ...rest,
+const viewOf = ({ no, messageNo: _messageNo, inboxNo: _inboxNo, ...row }: DeadLetterRow): DeadLetterView => ({
   id: deadLetterIdOf(no),
-  at: at.toISOString(),
-  endedAt: endedAt?.toISOString() ?? null,
+  ...isoDates(row),
 });
