@@ -6,7 +6,7 @@ import { createServerClock } from './connection/server-clock.js';
 import { createEmitter } from './emitter.js';
 import { hasCode } from './errors.js';
 import type { AgentEvents, AgentLogger } from './events.js';
-import type { Handlers } from './handlers.js';
+import type { InvitationHandler, MessageHandler } from './handlers.js';
 import { createLifecycle } from './lifecycle.js';
 import { createPendingRequests } from './messaging/pending-requests.js';
 import { settingsOf, type AgentOptions } from './options.js';
@@ -35,7 +35,7 @@ export function createContext(options: AgentOptions) {
   const lease = createLease(nowMs);
   const heartbeatWake = createWakeSignal();
   const pollWake = createWakeSignal();
-  const handlers: Handlers = {};
+  const handlers: { message?: MessageHandler; invitation?: InvitationHandler } = {};
   const reported: Reported = { readiness: 'ready', isReadinessPending: false, figures: {} };
   return {
     agentId,

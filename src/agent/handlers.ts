@@ -33,9 +33,3 @@ export type InvitationHandler = (
   invitation: Invitation,
   handling: Handling,
 ) => InvitationAnswer | Promise<InvitationAnswer>;
-
-/** The handlers that are set at the moment. */
-export interface Handlers {
-  message?: MessageHandler;
-  invitation?: InvitationHandler;
-}

@@ -15,12 +15,11 @@ export function createRunner(
     lifecycle.end(reason);
     lease.close();
   };
-  const endOnFailure = (loop: Promise<void>): Promise<void> =>
-    loop.catch((error: unknown) => {
-      logger.error({ agentId, err: error }, 'agent failed');
-      events.emit('error', asError(error));
-      end(asError(error));
-    });
+  const endOnFailure = (error: unknown): void => {
+    logger.error({ agentId, err: error }, 'agent failed');
+    events.emit('error', asError(error));
+    end(asError(error));
+  };
   return {
     /** Resolves after the first registration. @throws ManagerError the manager's refusal, or `cancelled` when stopped before. */
     start: (): Promise<void> => {
@@ -35,7 +34,7 @@ export function createRunner(
           reject(refusal ?? new ManagerError('cancelled', `Agent "${agentId}" was stopped before it was registered`));
         };
         lifecycle.start();
-        running = Promise.all(loops(onFirstRegistration).map(endOnFailure));
+        running = Promise.all(loops(onFirstRegistration).map((loop) => loop.catch(endOnFailure)));
       });
     },
     stop: async (): Promise<void> => {

@@ -1,6 +1,6 @@
 import type { Problem } from '../contracts/errors.js';
 import type { Environment } from './environment.js';
-import { shown } from './problems.js';
+import { shown, type Checked } from './problems.js';
 
 const databaseKeys = ['clusters', 'communication', 'resources'] as const;
 type DatabaseKey = (typeof databaseKeys)[number];
@@ -12,23 +12,19 @@ export type DatabaseUrls = Readonly<Record<DatabaseKey, string>>;
  * Resolves the address of each database: its own variable, else the file's URL, else the file's name on the server of
  * `DATABASE_URL`. Two databases with the same address are a problem, since their tables would mix.
  */
-export function resolveDatabases(
-  named: DatabaseUrls,
-  urls: Environment['databaseUrls'],
-): { readonly databases?: DatabaseUrls; readonly problems: readonly Problem[] } {
+export function resolveDatabases(named: DatabaseUrls, urls: Environment['databaseUrls']): Checked<DatabaseUrls> {
   const problems: Problem[] = [];
+  const report = (key: DatabaseKey, message: string) =>
+    problems.push({ path: `cluster_manager.databases.${key}`, message });
   const databases: Partial<Record<DatabaseKey, string>> = {};
   for (const key of databaseKeys) {
-    const url = urls[key] ?? (named[key].includes('://') ? named[key] : onServer(urls.base, named[key]));
-    if (url !== undefined) databases[key] = url;
-    else {
-      problems.push({
-        path: `cluster_manager.databases.${key}`,
-        message:
-          `is the name ${shown(named[key])} without a server; set ${key.toUpperCase()}_DATABASE_URL, or DATABASE_URL ` +
-          'for all three, or run `npm start`, which starts its own server',
-      });
-    }
+    databases[key] = urls[key] ?? (named[key].includes('://') ? named[key] : onServer(urls.base, named[key]));
+    if (databases[key] !== undefined) continue;
+    report(
+      key,
+      `is the name ${shown(named[key])} without a server; set ${key.toUpperCase()}_DATABASE_URL, or DATABASE_URL ` +
+        'for all three, or run `npm start`, which starts its own server',
+    );
   }
   const { clusters, communication, resources } = databases;
   if (clusters === undefined || communication === undefined || resources === undefined) return { problems };
@@ -36,11 +32,9 @@ export function resolveDatabases(
   const places = databaseKeys.map((key) => ({ key, place: placeOf(resolved[key]) }));
   for (const [index, { key, place }] of places.entries()) {
     const other = places.slice(0, index).find((earlier) => earlier.place === place);
-    if (!other) continue;
-    const path = `cluster_manager.databases.${key}`;
-    problems.push({ path, message: `is the same database as ${other.key} (${place}); allowed: three separate ones` });
+    if (other) report(key, `is the same database as ${other.key} (${place}); allowed: three separate ones`);
   }
-  return problems.length > 0 ? { problems } : { databases: resolved, problems };
+  return problems.length > 0 ? { problems } : { value: resolved, problems };
 }
 
 function onServer(base: string | undefined, name: string): string | undefined {

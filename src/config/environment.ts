@@ -1,7 +1,6 @@
 import type { z } from 'zod';
-import type { Problem } from '../contracts/errors.js';
 import { bindingProblems } from './binding.js';
-import { shown } from './problems.js';
+import { shown, type Checked } from './problems.js';
 import { readTemporal, type TemporalSettings } from './temporal.js';
 import { environmentVariables, variables } from './variables.js';
 
@@ -12,13 +11,10 @@ export type Environment = ReturnType<typeof environmentOf>;
 export type RawEnvironment = Readonly<Record<string, string | undefined>>;
 
 /** Reads and checks the variables that worker, server and command line need; others are ignored. Never throws. */
-export function checkEnvironment(env: RawEnvironment): {
-  readonly environment?: Environment;
-  readonly problems: readonly Problem[];
-} {
+export function checkEnvironment(env: RawEnvironment): Checked<Environment> {
   const present = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value !== ''));
   const parsed = variables.safeParse(present);
-  const { temporal, problems } = readTemporal(present as Record<string, string>);
+  const { value: temporal, problems } = readTemporal(present as Record<string, string>);
   if (!parsed.success) {
     const invalid = parsed.error.issues.map(({ path: [name], message }) => ({
       path: String(name),
@@ -28,7 +24,7 @@ export function checkEnvironment(env: RawEnvironment): {
   }
   const all = [...problems, ...bindingProblems(parsed.data)];
   if (all.length > 0 || !temporal) return { problems: all };
-  return { environment: environmentOf(parsed.data, temporal), problems: [] };
+  return { value: environmentOf(parsed.data, temporal), problems: [] };
 }
 
 /** Secrets are never shown, since an invalid value may be a real secret with a typing error. */

@@ -27,12 +27,12 @@ export interface ManagerConfig extends Settings, Omit<Environment, 'databaseUrls
  * what is allowed.
  */
 export function loadConfig(options: { readonly path?: string; readonly env: RawEnvironment }): ManagerConfig {
-  const { environment, problems: environmentProblems } = checkEnvironment(options.env);
+  const { value: environment, problems: environmentProblems } = checkEnvironment(options.env);
   const path = options.path ?? (options.env['CLUSTER_MANAGER_CONFIG'] || 'cluster-manager.yaml');
   const source = `The configuration (${path} and the environment)`;
-  const { settings, problems: fileProblems } = readSettings(path);
+  const { value: settings, problems: fileProblems } = readSettings(path);
   if (!environment || !settings) throw configurationError(source, [...fileProblems, ...environmentProblems]);
-  const { databases, problems } = resolveDatabases(settings.databases, environment.databaseUrls);
+  const { value: databases, problems } = resolveDatabases(settings.databases, environment.databaseUrls);
   if (!databases) throw configurationError(source, problems);
   const { databaseUrls: _resolved, ...rest } = environment;
   return { ...rest, ...toSettings(settings), configPath: path, databases };

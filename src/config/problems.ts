@@ -1,5 +1,11 @@
 import { ManagerError, type Problem } from '../contracts/errors.js';
 
+/** What was read, unless it has problems. */
+export interface Checked<Value> {
+  readonly value?: Value;
+  readonly problems: readonly Problem[];
+}
+
 /** Removes credentials from a URL so that it can be shown: `postgres://ada:***@db/clusters_db`. */
 export function withoutCredentials(text: string): string {
   return text

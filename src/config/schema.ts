@@ -34,12 +34,9 @@ const wordsOf = <const Words extends readonly [string, ...string[]]>(words: Word
 
 const intervalAllowed = 'whole seconds from 10 to 2592000, or a cron expression of five fields such as "*/5 * * * *"';
 const interval = z.union([z.number(), z.string()], intervalAllowed).superRefine((value, context) => {
-  if (typeof value === 'number') {
-    if (Number.isInteger(value) && value >= 10 && value <= 2_592_000) return;
-    context.addIssue({ code: 'custom', message: intervalAllowed });
-    return;
-  }
-  const problem = cronProblem(value);
+  const isAllowed = typeof value === 'string' || (Number.isInteger(value) && value >= 10 && value <= 2_592_000);
+  if (!isAllowed) context.addIssue({ code: 'custom', message: intervalAllowed });
+  const problem = typeof value === 'string' ? cronProblem(value) : null;
   if (problem) context.addIssue({ code: 'custom', message: `${intervalAllowed}; as cron, ${problem}` });
 });
 

@@ -3,17 +3,13 @@ import { type Document, isCollection, isMap, isScalar, LineCounter, parseDocumen
 import type { z } from 'zod';
 import type { Problem } from '../contracts/errors.js';
 import { nearestName } from './nearest-name.js';
-import { shown } from './problems.js';
+import { shown, type Checked } from './problems.js';
 import { knownPaths, type SettingsFile, settingsFile } from './schema.js';
 
-/** The settings of a valid file, or its problems, each with key and line. */
-export interface ReadSettings {
-  readonly settings?: SettingsFile['cluster_manager'];
-  readonly problems: readonly Problem[];
-}
+type Settings = SettingsFile['cluster_manager'];
 
-/** @param path of the YAML file, absolute or relative to the working directory. Never throws: a missing file is a problem. */
-export function readSettings(path: string): ReadSettings {
+/** The settings of a valid file, or its problems, each with key and line. @param path of the YAML file, absolute or relative to the working directory. Never throws: a missing file is a problem. */
+export function readSettings(path: string): Checked<Settings> {
   let text: string;
   try {
     text = readFileSync(path, 'utf8');
@@ -26,7 +22,7 @@ export function readSettings(path: string): ReadSettings {
 }
 
 /** Like `readSettings`, for text that was already read. */
-export function parseSettings(text: string): ReadSettings {
+export function parseSettings(text: string): Checked<Settings> {
   const lineCounter = new LineCounter();
   const document = parseDocument(text, { lineCounter, uniqueKeys: true, prettyErrors: false });
   const broken = [...document.errors, ...document.warnings];
@@ -40,7 +36,7 @@ export function parseSettings(text: string): ReadSettings {
   }
   const input: unknown = document.toJS();
   const parsed = settingsFile.safeParse(input);
-  if (parsed.success) return { settings: parsed.data.cluster_manager, problems: [] };
+  if (parsed.success) return { value: parsed.data.cluster_manager, problems: [] };
   const lineOf = (keys: readonly PropertyKey[]) => lineAt(document, lineCounter, keys);
   return { problems: parsed.error.issues.flatMap((issue) => problemsOfIssue(issue, input, lineOf)) };
 }

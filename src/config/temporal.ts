@@ -1,6 +1,5 @@
 import { loadClientConnectConfig } from '@temporalio/envconfig';
-import type { Problem } from '../contracts/errors.js';
-import { missingHalf } from './problems.js';
+import { missingHalf, type Checked } from './problems.js';
 
 /** How Temporal is reached. `connection` fits both `Connection.connect` and `NativeConnection.connect`. */
 export type TemporalSettings = ReturnType<typeof temporalOf>;
@@ -9,14 +8,11 @@ export type TemporalSettings = ReturnType<typeof temporalOf>;
  * Reads the variables that every Temporal SDK and the Temporal CLI read. Temporal's profile file is ignored: a
  * developer's profile for a remote cluster would enable TLS for the local server.
  */
-export function readTemporal(env: Readonly<Record<string, string>>): {
-  readonly temporal?: TemporalSettings;
-  readonly problems: readonly Problem[];
-} {
+export function readTemporal(env: Readonly<Record<string, string>>): Checked<TemporalSettings> {
   const missing = missingHalf(env, 'TEMPORAL_TLS_CLIENT_CERT_PATH', 'TEMPORAL_TLS_CLIENT_KEY_PATH');
   if (missing) return { problems: [missing] };
   try {
-    return { temporal: temporalOf(env), problems: [] };
+    return { value: temporalOf(env), problems: [] };
   } catch (error) {
     const message = `cannot be used: ${error instanceof Error ? error.message : String(error)}`;
     return { problems: [{ path: 'TEMPORAL_TLS_*', message: `${message}; allowed: paths of readable PEM files` }] };

@@ -30,7 +30,7 @@ describe('docs/configuration.md', () => {
     const required = ['id', 'name', 'capabilities', 'relationships'].includes(key) || key.startsWith('databases.');
     const actual = key
       .split('.')
-      .reduce<unknown>((at, part) => (at as Record<string, unknown>)[part], parseSettings(minimal).settings);
+      .reduce<unknown>((at, part) => (at as Record<string, unknown>)[part], parseSettings(minimal).value);
     const documented = rows.get(key)?.[0]?.replaceAll('`', '');
     expect(documented).toBe(required ? '' : JSON.stringify(actual).replaceAll(',', ', '));
   });

@@ -10,7 +10,7 @@ import { ManagerError } from '../../src/contracts/errors.js';
 const token = 'cmt_ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-abcde';
 
 function readEnvironment(env: RawEnvironment): Environment {
-  const { environment, problems } = checkEnvironment(env);
+  const { value: environment, problems } = checkEnvironment(env);
   if (!environment) throw configurationError('The environment', problems);
   return environment;
 }

@@ -44,7 +44,7 @@ const onlyProblem = (text: string) => {
 
 describe('the settings file', () => {
   it("the specification's required settings alone are valid, and its optional settings are the defaults", () => {
-    const { settings, problems } = parseSettings(requiredSettings);
+    const { value: settings, problems } = parseSettings(requiredSettings);
     expect(problems).toEqual([]);
     expect(settings).toMatchObject({
       ...(parse(`x:\n${optionalSettings}`) as { x: Tree }).x,
@@ -67,7 +67,7 @@ describe('the settings file', () => {
       },
       limits: { body_kib: 256 },
     });
-    expect(parseSettings(requiredSettings + optionalSettings).settings).toEqual(settings);
+    expect(parseSettings(requiredSettings + optionalSettings).value).toEqual(settings);
   });
 
   it('the shipped settings file has exactly the settings of the specification', () => {
@@ -188,7 +188,7 @@ describe('the settings file', () => {
     ],
     ['a tab for indentation', `${requiredSettings}\tscaling_interval: 600\n`, 'line 10', 'is not valid YAML'],
   ])('the settings reject %s and name its line', (_what, text, line, message) => {
-    const { problems, settings } = parseSettings(text);
+    const { problems, value: settings } = parseSettings(text);
     expect(settings).toBeUndefined();
     expect(problems.map((p) => `${p.path} ${p.message}`).join('\n')).toContain(message);
     expect(problems.map((p) => p.path)).toContain(line);

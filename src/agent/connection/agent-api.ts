@@ -1,14 +1,15 @@
 import { openApi } from '../../contracts/api-call.js';
-import { apiCallOf, callEndpoint, sendToEndpoint, type EndpointInput } from '../../contracts/call-endpoint.js';
+import {
+  apiCallOf,
+  callEndpoint,
+  sendToEndpoint,
+  type CallOptions,
+  type EndpointInput,
+} from '../../contracts/call-endpoint.js';
 import type { EndpointName } from '../../contracts/endpoints.js';
 
-/** What each call takes: the token that the agent holds at that moment, and when to give up. */
-export interface AgentCall {
-  readonly token: string;
-  readonly signal: AbortSignal;
-  /** Default 15,000. */
-  readonly timeoutMs?: number;
-}
+/** What each call takes: the token that the agent holds at that moment, and when to give up; `timeoutMs` defaults to 15,000. */
+export type AgentCall = Required<Pick<CallOptions, 'token' | 'signal'>> & Pick<CallOptions, 'timeoutMs'>;
 
 /** Calls the manager's endpoints. @param onServerTime receives the server's clock from each answer, ms since 1970. */
 export function createAgentApi(url: string, onServerTime: (serverTimeMs: number | undefined) => void) {

@@ -15,8 +15,7 @@ export type DeliveryClaim = Pick<DeliveryView, 'id' | 'leaseToken'>;
 type Rejection = Required<Pick<Nack, 'reason' | 'final'>>;
 
 /** The verdict that the agent sends for a delivery. `none`: it sends nothing and the lease expires. */
-export type Verdict =
-  { readonly kind: 'ack' } | { readonly kind: 'none' } | { readonly kind: 'nack'; readonly rejection: Rejection };
+export type Verdict = { readonly kind: 'ack' | 'none' } | { readonly kind: 'nack'; readonly rejection: Rejection };
 
 /** Sends verdicts to the manager. When that fails, the leases of the deliveries expire. */
 export function createVerdicts(context: AgentContext) {

@@ -7,15 +7,13 @@ import type { KnownCluster, LeftReason } from '../events.js';
 
 const { joined, changed, dissolved } = managerMessageTypes;
 
-type MembershipChange = 'joined' | 'changed' | 'left' | 'none';
-
 /** The clusters that this agent knows it is a member of. */
 export function createMemberships(agentId: string, nowMs: () => number) {
   const known = new Map<string, { readonly cluster: KnownCluster; readonly appliedAtMs: number }>();
   return {
     all: (): readonly KnownCluster[] => [...known.values()].map(({ cluster }) => cluster),
     /** Updates a cluster unless this or a newer epoch of it is known. */
-    apply: (cluster: KnownCluster): MembershipChange => {
+    apply: (cluster: KnownCluster): 'joined' | 'changed' | 'left' | 'none' => {
       const before = known.get(cluster.id)?.cluster;
       if (before && before.epoch >= cluster.epoch) return 'none';
       if (!cluster.members.some((member) => member.agentId === agentId)) {

@@ -1,4 +1,4 @@
-import { createHash, randomUUID } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { v7 as uuidv7 } from 'uuid';
 import type { MessageView } from '../../contracts/inbox.js';
 
@@ -11,9 +11,3 @@ export const messageKeyOf = ({ source, id }: Pick<MessageView, 'source' | 'id'>)
 /** Derived from the message: a handler that runs again after a crash sends the same reply, which is delivered once. */
 export const replyIdOf = (message: Pick<MessageView, 'source' | 'id'>): string =>
   `re_${createHash('sha256').update(messageKeyOf(message)).digest('hex').slice(0, 40)}`;
-
-const requestPrefix = (agentId: string): string => `request:${agentId}:`;
-export const newCorrelationId = (agentId: string): string => `${requestPrefix(agentId)}${randomUUID()}`;
-/** Whether this agent made the correlation id for a request, in this process or an earlier one. */
-export const isOwnCorrelationId = (agentId: string, correlationId: string): boolean =>
-  correlationId.startsWith(requestPrefix(agentId));

@@ -1,6 +1,6 @@
+import { randomUUID } from 'node:crypto';
 import type { MessageView } from '../../contracts/inbox.js';
 import { createRecentKeys } from '../recent-keys.js';
-import { isOwnCorrelationId } from './message-ids.js';
 
 type ReplyView = MessageView & { readonly correlationId: string };
 
@@ -9,15 +9,18 @@ type ReplyView = MessageView & { readonly correlationId: string };
  * @param onCountChanged called when a request was added or removed by its caller.
  */
 export function createPendingRequests(agentId: string, onCountChanged: () => void) {
+  /** Marks the correlation ids of this agent's requests, those of an earlier process included. */
+  const prefix = `request:${agentId}:`;
   const pending = new Map<string, (reply: MessageView) => void>();
   const answered = createRecentKeys(1000);
   /** Whether a message replies to a request of this agent, pending or not. */
   const isReply = (message: MessageView): message is ReplyView =>
     message.correlationId !== null &&
-    isOwnCorrelationId(agentId, message.correlationId) &&
+    message.correlationId.startsWith(prefix) &&
     // A sender who is among the recipients receives its own request, with its own correlation id.
     message.replyTo !== agentId;
   return {
+    newCorrelationId: (): string => `${prefix}${randomUUID()}`,
     /** @returns a function that removes the request. */
     add: (correlationId: string, onReply: (reply: MessageView) => void): (() => void) => {
       pending.set(correlationId, onReply);

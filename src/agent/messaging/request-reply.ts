@@ -1,4 +1,4 @@
-import { ManagerError } from '../../contracts/errors.js';
+import { ManagerError, type ErrorCode } from '../../contracts/errors.js';
 import { identifierPattern } from '../../contracts/ids.js';
 import { isManagerMessageType, type MessageView } from '../../contracts/inbox.js';
 import type { Address } from '../../contracts/messages.js';
@@ -6,7 +6,7 @@ import { defaultTimeoutMs, longestTimerMs, type TimeLimit } from '../connection/
 import type { AgentContext } from '../context.js';
 import { hasCode } from '../errors.js';
 import type { Content, Reply } from '../handlers.js';
-import { newCorrelationId, newMessageId, replyIdOf } from './message-ids.js';
+import { newMessageId, replyIdOf } from './message-ids.js';
 import { sendOne, type Accepted } from './send.js';
 
 const maxTtlSeconds = 604_800;
@@ -56,19 +56,22 @@ export async function sendRequest(
 ): Promise<MessageView> {
   const { agentId, lifecycle, requests } = context;
   const id = content.id ?? newMessageId();
-  const correlationId = newCorrelationId(agentId);
+  const correlationId = requests.newCorrelationId();
   const request = `"${id}" to ${JSON.stringify(to)}`;
   const ended = new AbortController();
   const replied = new Promise<MessageView>((resolve, reject) => {
     const remove = requests.add(correlationId, resolve);
-    const timer = setTimeout(() => reject(noReply(request, id, timeoutMs)), Math.min(timeoutMs, longestTimerMs));
+    const refuse = (code: ErrorCode, text: string) => () => reject(new ManagerError(code, text));
+    const noReply = `No reply to request ${request} within ${timeoutMs / 1000} s; "cluster-manager messages show ${id}" traces the message`;
+    const timer = setTimeout(refuse('deadline_exceeded', noReply), Math.min(timeoutMs, longestTimerMs));
+    const stopped = `Agent "${agentId}" was stopped while it waited for a reply`;
     const untilEnded = { signal: ended.signal };
     ended.signal.addEventListener('abort', () => {
       remove();
       clearTimeout(timer);
     });
     signal?.addEventListener('abort', () => reject(signal.reason as Error), untilEnded);
-    lifecycle.stopSignal.addEventListener('abort', () => reject(stoppedError(agentId)), untilEnded);
+    lifecycle.stopSignal.addEventListener('abort', refuse('state_conflict', stopped), untilEnded);
   });
   // Awaited only after the message was sent; sending may fail first.
   replied.catch(() => undefined);
@@ -84,12 +87,3 @@ export async function sendRequest(
     ended.abort();
   }
 }
-
-const stoppedError = (agentId: string): ManagerError =>
-  new ManagerError('state_conflict', `Agent "${agentId}" was stopped while it waited for a reply`);
-
-const noReply = (request: string, id: string, timeoutMs: number): ManagerError =>
-  new ManagerError(
-    'deadline_exceeded',
-    `No reply to request ${request} within ${timeoutMs / 1000} s; "cluster-manager messages show ${id}" traces the message`,
-  );

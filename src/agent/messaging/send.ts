@@ -89,18 +89,16 @@ function resultOf({ id }: MessageWithId, answer: MessageResult | undefined): Sen
   return { id, accepted: false, error: new ManagerError(isErrorCode(code) ? code : 'internal', detail, { cause }) };
 }
 
-function* chunksOf(messages: readonly MessageWithId[]): Generator<readonly MessageWithId[]> {
-  let chunk: MessageWithId[] = [];
+function chunksOf(messages: readonly MessageWithId[]): readonly (readonly MessageWithId[])[] {
+  const chunks: MessageWithId[][] = [];
   let bytes = 0;
   for (const message of messages) {
+    const last = chunks.at(-1);
     const messageBytes = Buffer.byteLength(JSON.stringify(message));
-    if (chunk.length > 0 && (chunk.length >= maxMessages || bytes + messageBytes > chunkBytes)) {
-      yield chunk;
-      chunk = [];
-      bytes = 0;
-    }
-    chunk.push(message);
-    bytes += messageBytes;
+    const fits = last && last.length < maxMessages && bytes + messageBytes <= chunkBytes;
+    if (fits) last.push(message);
+    else chunks.push([message]);
+    bytes = fits ? bytes + messageBytes : messageBytes;
   }
-  if (chunk.length > 0) yield chunk;
+  return chunks;
 }
