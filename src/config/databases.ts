@@ -16,7 +16,7 @@ export function resolveDatabases(named: DatabaseUrls, urls: Environment['databas
   const problems: Problem[] = [];
   const report = (key: DatabaseKey, message: string) =>
     problems.push({ path: `cluster_manager.databases.${key}`, message });
-  const databases: Partial<Record<DatabaseKey, string>> = {};
+  const databases: Partial<Record<DatabaseKey, string | undefined>> = {};
   for (const key of databaseKeys) {
     databases[key] = urls[key] ?? (named[key].includes('://') ? named[key] : onServer(urls.base, named[key]));
     if (databases[key] !== undefined) continue;

@@ -1,1 +1,1 @@
-export { loadConfig, type CommunicationSettings, type ManagerConfig, type ScalingSettings } from './load.js';
+export { loadConfig, type CommunicationSettings, type ManagerConfig } from './load.js';

@@ -10,8 +10,6 @@ export type Interval = { readonly everySeconds: number } | { readonly cron: stri
 
 /** The settings file in camelCase, with the unit in each number's name. */
 type Settings = DeepReadonly<ReturnType<typeof toSettings>>;
-/** The durations and limits of scaling; its ratios follow from `resourceUsageRatio`. */
-export type ScalingSettings = Settings['scaling'];
 /** How messages are routed, delivered and retained. */
 export type CommunicationSettings = Settings['communication'];
 
@@ -56,7 +54,7 @@ function toSettings(file: SettingsFile['cluster_manager']) {
     /** Members, inclusive. */
     clusterSize: { min, max },
     communicationLatencyMs: thresholds.communication_latency,
-    /** Used over capacity, 0 to 1. */
+    /** Used over capacity, 0 to 1; the ratios of scaling follow from it. */
     resourceUsageRatio: thresholds.resource_usage,
     /** 0 to 1. */
     stabilityScore: thresholds.stability_score,
