@@ -4,23 +4,12 @@ import type { FormationResult } from '../contracts/formation.js';
 import { clusterIdOf, type OperationIds } from '../contracts/ids.js';
 import type { FormClusterInput } from '../contracts/workflow-inputs.js';
 import { formationSteps } from './activity-options.js';
+import { deadlineOf, queueSecondsOf } from './deadlines.js';
 import { describeRun } from './describe-run.js';
 import { startSaga } from './saga.js';
 import { receiveWakeSignal, type WakeSignal } from './wake-signal.js';
 
 type Target = IdentifyAgentsInput['for'];
-
-/** The request is not validated yet: a value that is not a number gets the default here and is refused by the first step. */
-const secondsOf = (target: Target, key: 'deadlineSeconds' | 'queueSeconds', defaultSeconds: number): number => {
-  const value = 'request' in target ? (target.request as Record<string, unknown> | null)?.[key] : undefined;
-  return typeof value === 'number' && value > 0 ? value : defaultSeconds;
-};
-
-/** When the current round must have ended, in epoch milliseconds. */
-const deadlineOf = (target: Target): number => Date.now() + secondsOf(target, 'deadlineSeconds', 120) * 1_000;
-
-/** How long a request may wait in the queue, in seconds. */
-const queueSecondsOf = (target: Target): number => secondsOf(target, 'queueSeconds', 3_600);
 
 /**
  * form_cluster: forms a cluster in four steps, or compensates everything.

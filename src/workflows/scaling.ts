@@ -1,6 +1,5 @@
-import { setCurrentDetails, sleep, workflowInfo } from '@temporalio/workflow';
+import { setCurrentDetails, workflowInfo } from '@temporalio/workflow';
 import type { AssessedNeeds } from '../activities/scaling/assess-needs.js';
-import type { VerifiedStability } from '../activities/scaling/verify-stability.js';
 import type { OperationId, OperationIds, RoundIds } from '../contracts/ids.js';
 import type { ScalingResult } from '../contracts/scaling.js';
 import type { ScaleClusterInput } from '../contracts/workflow-inputs.js';
@@ -8,6 +7,7 @@ import { scalingSteps } from './activity-options.js';
 import { isCapacityGranted, receiveCapacityAnswers } from './capacity-request.js';
 import { describeRun } from './describe-run.js';
 import { startSaga } from './saga.js';
+import { soak } from './soak.js';
 import { receiveWakeSignal, type WakeSignal } from './wake-signal.js';
 
 /**
@@ -68,24 +68,5 @@ async function change(ids: RoundIds, wake: WakeSignal) {
     if (waitSeconds === null) return { capacityRequest, isChanged: joined.length + left.length > 0 };
     setCurrentDetails(`**Adjusting**: ${progress}`);
     await wake.orAfter(waitSeconds, progress.slice(0, 200));
-  }
-}
-
-/**
- * Observes a change: takes as many stability scores as must pass, evenly over the soak, until there is a verdict.
- * @param ids.round 0 for the change itself, 1 for its rollback.
- */
-async function soak(ids: RoundIds, { seconds, samples }: AssessedNeeds['soak']): Promise<VerifiedStability> {
-  const sinceMs = Date.now();
-  for (let taken = 1; ; taken += 1) {
-    const sample = `${taken} of ${samples}`;
-    setCurrentDetails(`**Soaking** for ${seconds} s, ${taken - 1} of ${samples} scores taken`);
-    await sleep((seconds * 1_000) / samples, { summary: `soak, until score ${sample}` });
-    const verified = await scalingSteps(`score ${sample}`).verifyStability({
-      ...ids,
-      sinceMs,
-      isLastSample: taken >= samples,
-    });
-    if (verified.state !== 'waiting') return verified;
   }
 }
