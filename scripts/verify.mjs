@@ -47,14 +47,14 @@ const run = ([name, ...args]) =>
 const started = performance.now();
 const waiting = [...checks];
 const failed = [];
-const lane = async () => {
+const runNext = async () => {
   for (let check = waiting.shift(); check; check = waiting.shift()) {
     const { name, ok, output, seconds } = await run(check);
     console.log(`${ok ? 'ok  ' : 'FAIL'} ${name.padEnd(8)} ${seconds.toFixed(1).padStart(5)} s`);
     if (!ok) failed.push({ name, output });
   }
 };
-await Promise.all(Array.from({ length: Math.min(2, availableParallelism()) }, lane));
+await Promise.all(Array.from({ length: Math.min(2, availableParallelism()) }, runNext));
 
 for (const { name, output } of failed) console.log(`\n--- ${name} ---\n${output.trim()}`);
 const seconds = ((performance.now() - started) / 1000).toFixed(1);

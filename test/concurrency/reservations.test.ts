@@ -18,14 +18,14 @@ afterEach(async () => {
 /** Works through `count` jobs, `atOnce` at a time. */
 async function inParallel(count: number, atOnce: number, job: (index: number) => Promise<void>): Promise<void> {
   let next = 0;
-  const lane = async (): Promise<void> => {
+  const runNext = async (): Promise<void> => {
     while (next < count) {
       const index = next;
       next += 1;
       await job(index);
     }
   };
-  await Promise.all(Array.from({ length: atOnce }, lane));
+  await Promise.all(Array.from({ length: atOnce }, runNext));
 }
 
 const tally = (outcomes: readonly Outcome[]): Record<string, number> => {

@@ -1,20 +1,9 @@
-import { afterAll, beforeAll, describe, inject, it } from 'vitest';
-import { openLane, type Lane } from '../faults/lane.js';
-import { lanePool } from '../faults/lane-pool.js';
+import { describe, it } from 'vitest';
+import { useDeployments } from '../faults/deployment-pool.js';
 import { crashWhileScaling, scalingEnds } from '../faults/scaling-points.js';
 
-/** A few of the points that `npm run test:faults` goes through whole. */
-let lanes: Lane[] = [];
-let withLane: ReturnType<typeof lanePool>;
-
-beforeAll(async () => {
-  const services = { adminUrl: inject('adminDatabaseUrl'), temporal: inject('temporal') };
-  lanes = await Promise.all(Array.from({ length: 3 }, () => openLane(services)));
-  withLane = lanePool(lanes);
-});
-afterAll(async () => {
-  await Promise.all(lanes.map((lane) => lane.close()));
-});
+// A few of the crash points; `npm run test:faults` runs all of them.
+const withDeployment = useDeployments(3);
 
 describe.concurrent('a worker killed with SIGKILL while it scales a cluster', () => {
   it.for([
@@ -25,7 +14,9 @@ describe.concurrent('a worker killed with SIGKILL while it scales a cluster', ()
     'a scaling ($scenario) interrupted at $point ends like an uninterrupted one',
     { timeout: 120_000 },
     async ({ scenario, point }, { expect }) => {
-      const { recoveryMs, ...outcome } = await withLane((lane) => crashWhileScaling(lane, scenario, point));
+      const { recoveryMs, ...outcome } = await withDeployment((deployment) =>
+        crashWhileScaling(deployment, scenario, point),
+      );
       expect(recoveryMs).toBeGreaterThan(0);
       expect(outcome).toEqual(scalingEnds[scenario]);
     },

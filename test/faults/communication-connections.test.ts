@@ -9,14 +9,14 @@ import type { DeliveryView } from '../../src/contracts/inbox.js';
 import type { MessageResult } from '../../src/contracts/messages.js';
 import { readJournals } from '../support/journal.js';
 import { waitFor } from '../support/wait-for.js';
-import { openLane, type Lane, type LaneServer } from './lane.js';
+import { openDeployment, type Deployment, type DeploymentServer } from './deployment.js';
 import { enrol, insist, sendAll, startReader, type AgentClient } from './messaging-client.js';
 import { openTcpProxy, type TcpProxy } from './tcp-proxy.js';
 
 let folder = '';
 let proxy: TcpProxy;
-let lane: Lane;
-let server: LaneServer;
+let deployment: Deployment;
+let server: DeploymentServer;
 const clients: AgentClient[] = [];
 
 beforeAll(async () => {
@@ -24,7 +24,7 @@ beforeAll(async () => {
   const adminUrl = inject('adminDatabaseUrl');
   const { hostname, port } = new URL(adminUrl);
   proxy = await openTcpProxy({ host: hostname, port: Number(port) });
-  lane = await openLane(
+  deployment = await openDeployment(
     { adminUrl, temporal: inject('temporal') },
     {
       workers: 0,
@@ -41,11 +41,11 @@ beforeAll(async () => {
       },
     },
   );
-  if (!lane.server) throw new Error('There is no server');
-  server = lane.server;
+  if (!deployment.server) throw new Error('There is no server');
+  server = deployment.server;
 });
 afterAll(async () => {
-  await lane?.close();
+  await deployment?.close();
   await proxy?.close();
   for (const { journal } of clients) journal.close();
   rmSync(folder, { recursive: true, force: true });
@@ -58,13 +58,16 @@ async function agent(id: string): Promise<AgentClient> {
 }
 
 const check = () =>
-  lane.check({ journal: readJournals(readdirSync(folder).map((file) => join(folder, file))), bounds: { tries: 50 } });
+  deployment.check({
+    journal: readJournals(readdirSync(folder).map((file) => join(folder, file))),
+    bounds: { tries: 50 },
+  });
 
 const allAcked = () =>
   waitFor(
     'all deliveries to be acked',
     async () => {
-      const { rows } = await sql`select 1 from deliveries limit 1`.execute(lane.stores.communication);
+      const { rows } = await sql`select 1 from deliveries limit 1`.execute(deployment.stores.communication);
       return rows.length === 0;
     },
     { timeoutMs: 60_000 },
@@ -150,7 +153,7 @@ describe('an idle transaction next to the delivery queue', () => {
       const { rows } = await sql<{ ms: number }>`
         select extract(epoch from s.first_leased_at - s.accepted_at)::double precision * 1000 as ms
         from delivery_history s join messages m on m.no = s.message_no where m.id like ${`${name}-%`}`.execute(
-        lane.stores.communication,
+        deployment.stores.communication,
       );
       return percentile(
         rows.map(({ ms }) => ms),
@@ -159,7 +162,7 @@ describe('an idle transaction next to the delivery queue', () => {
     };
     await measure('warm', 5);
     const without = await measure('without', 30);
-    const idle = new pg.Client({ connectionString: lane.stores.urls.communication });
+    const idle = new pg.Client({ connectionString: deployment.stores.urls.communication });
     await idle.connect();
     await idle.query('begin isolation level repeatable read');
     await idle.query('select count(*) from deliveries');

@@ -7,20 +7,20 @@ import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import type { MessageTrace } from '../../src/contracts/messages.js';
 import { waitFor } from '../support/wait-for.js';
 import { readJournals, type JournalEntry } from '../support/journal.js';
-import { openLane, type Lane, type LaneServer } from './lane.js';
+import { openDeployment, type Deployment, type DeploymentServer } from './deployment.js';
 import { enrol, insist, sendAll, type AgentClient } from './messaging-client.js';
 
 const leaseSeconds = 3;
 const script = fileURLToPath(new URL('./consumer.ts', import.meta.url));
 
 let folder = '';
-let lane: Lane;
-let server: LaneServer;
+let deployment: Deployment;
+let server: DeploymentServer;
 let consumers: ChildProcess[] = [];
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'cluster-manager-consumers-'));
-  lane = await openLane(
+  deployment = await openDeployment(
     { adminUrl: inject('adminDatabaseUrl'), temporal: inject('temporal') },
     {
       workers: 1,
@@ -28,12 +28,12 @@ beforeAll(async () => {
       settings: { communication: { delivery_lease: leaseSeconds, retry_delays: [0] }, agents: { lease: 3600 } },
     },
   );
-  if (!lane.server) throw new Error('There is no server');
-  server = lane.server;
+  if (!deployment.server) throw new Error('There is no server');
+  server = deployment.server;
 });
 afterAll(async () => {
   endConsumers();
-  await lane?.close();
+  await deployment?.close();
   rmSync(folder, { recursive: true, force: true });
 });
 
@@ -86,7 +86,7 @@ async function send(to: AgentClient, from: AgentClient, data: readonly unknown[]
   );
 }
 
-const check = (...journals: readonly string[]) => lane.check({ journal: readJournals(journals.map(journalOf)) });
+const check = (...journals: readonly string[]) => deployment.check({ journal: readJournals(journals.map(journalOf)) });
 
 describe('a consumer', () => {
   it(
@@ -172,7 +172,7 @@ describe('messages in flight', () => {
       const members: AgentClient[] = [];
       for (const id of ['m-0', 'm-1', 'm-2']) members.push(await enrol(server, folder, { id, capabilities: ['move'] }));
       const role = { name: 'lead', capability: 'move', min: 1, max: 1 };
-      const formed = await lane.manager.formCluster({
+      const formed = await deployment.manager.formCluster({
         requestId: 'movers',
         name: 'movers',
         requiredCapabilities: ['move'],
@@ -202,7 +202,7 @@ describe('messages in flight', () => {
       );
       if (held.what !== 'received') throw new Error('The journal entry is not a delivery');
       await waitFor('a third to be sent', () => sent > 100, { timeoutMs: 60_000 });
-      const { clusters } = lane.stores;
+      const { clusters } = deployment.stores;
       await clusters
         .updateTable('agents')
         .set({ leaseExpiresAt: new Date(0) })
@@ -212,7 +212,7 @@ describe('messages in flight', () => {
         .updateTable('servers')
         .set({ startedAt: new Date(Date.now() - 86_000_000) })
         .execute();
-      const { repaired } = await lane.manager.runFormationInterval({ dryRun: false });
+      const { repaired } = await deployment.manager.runFormationInterval({ dryRun: false });
       expect(repaired).toEqual([formed.clusterId]);
       await sending;
       const others = members.filter(({ id }) => id !== lost).map(({ id }) => `reads-${id}`);
@@ -228,7 +228,7 @@ describe('messages in flight', () => {
       expect(late.status).toBe(409);
       endConsumers();
       expect(await check(...others, 'dying', sender.id)).toEqual([]);
-      const { moved } = await lane.stores.communication
+      const { moved } = await deployment.stores.communication
         .selectFrom('deliveryHistory')
         .select(({ fn }) => fn.countAll<number>().as('moved'))
         .where('outcome', '=', 're_addressed')
@@ -241,7 +241,7 @@ describe('messages in flight', () => {
 
 /** @returns the number of open deliveries, except the manager's own messages. */
 async function open(): Promise<number> {
-  const { count } = await lane.stores.communication
+  const { count } = await deployment.stores.communication
     .selectFrom('deliveries')
     .innerJoin('messages', 'messages.no', 'deliveries.messageNo')
     .select(({ fn }) => fn.countAll<number>().as('count'))

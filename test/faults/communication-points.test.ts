@@ -1,23 +1,14 @@
-import { afterAll, beforeAll, describe, inject, it } from 'vitest';
+import { afterAll, describe, it } from 'vitest';
 import { communicationPoints, crashWhileCommunicating } from './communication-points.js';
-import { openLane, type Lane } from './lane.js';
-import { lanePool } from './lane-pool.js';
+import { useDeployments } from './deployment-pool.js';
 import { printRecovery } from './recovery-figures.js';
 
 const repetitions = 3;
-const lanesAtOnce = 4;
 
-let lanes: Lane[] = [];
-let withLane: ReturnType<typeof lanePool>;
+const withDeployment = useDeployments(4);
 const recoveriesMs: number[] = [];
 
-beforeAll(async () => {
-  const services = { adminUrl: inject('adminDatabaseUrl'), temporal: inject('temporal') };
-  lanes = await Promise.all(Array.from({ length: lanesAtOnce }, () => openLane(services)));
-  withLane = lanePool(lanes);
-});
-afterAll(async () => {
-  await Promise.all(lanes.map((lane) => lane.close()));
+afterAll(() => {
   printRecovery('communication', recoveriesMs);
 });
 
@@ -27,7 +18,9 @@ describe.concurrent('a worker killed while it manages communication', () => {
     { timeout: 300_000 },
     async (point, { expect }) => {
       for (let run = 0; run < repetitions; run += 1) {
-        const { recoveryMs, ...outcome } = await withLane((lane) => crashWhileCommunicating(lane, point));
+        const { recoveryMs, ...outcome } = await withDeployment((deployment) =>
+          crashWhileCommunicating(deployment, point),
+        );
         recoveriesMs.push(recoveryMs);
         expect(outcome).toEqual({
           state: 'completed',

@@ -12,7 +12,7 @@ import { addAgents } from '../support/fleet.js';
 import type { JournalFact, JournalEntry } from '../support/journal.js';
 import { communicationSettings, messagingOf } from '../support/messaging.js';
 import { waitFor } from '../support/wait-for.js';
-import type { Lane } from './lane.js';
+import type { Deployment } from './deployment.js';
 
 /**
  * Where a worker may die while it manages communication: before, inside and after the transaction of each step, and
@@ -48,23 +48,27 @@ let runs = 0;
  * Kills the worker at a point while it carries out one request with all four parts, of which the last moves the mail of
  * a member that was removed. The other members read and ack all along.
  */
-export async function crashWhileCommunicating(lane: Lane, point: string): Promise<Interrupted> {
+export async function crashWhileCommunicating(deployment: Deployment, point: string): Promise<Interrupted> {
   runs += 1;
   const name = `talk-${runs}`;
-  const { communication } = lane.stores;
-  const { clusterId, lost, others } = await clusterThatLostAMember(lane, name);
-  lane.arm([point]);
-  const readers = startReaders(lane, others);
+  const { communication } = deployment.stores;
+  const { clusterId, lost, others } = await clusterThatLostAMember(deployment, name);
+  deployment.arm([point]);
+  const readers = startReaders(deployment, others);
   const request = requestFor(name, clusterId, others);
-  const { operationId, workflowId } = await lane.manager.startCommunication(request);
-  await waitFor(`the crash at ${point}`, () => lane.fired(point) !== undefined, { timeoutMs: 60_000, everyMs: 5 });
+  const { operationId, workflowId } = await deployment.manager.startCommunication(request);
+  await waitFor(`the crash at ${point}`, () => deployment.fired(point) !== undefined, {
+    timeoutMs: 60_000,
+    everyMs: 5,
+  });
   const crashedMs = performance.now();
-  const result = await lane.manager.result<Awaited<ReturnType<Lane['manager']['manageCommunication']>>>(workflowId);
+  const result =
+    await deployment.manager.result<Awaited<ReturnType<Deployment['manager']['manageCommunication']>>>(workflowId);
   const recoveryMs = performance.now() - crashedMs;
-  const again = await lane.manager.manageCommunication(request);
-  await waitFor('the readers to be done', async () => (await openMail(lane, others)) === 0);
+  const again = await deployment.manager.manageCommunication(request);
+  await waitFor('the readers to be done', async () => (await openMail(deployment, others)) === 0);
   const journal = await readers.stop();
-  const { state } = await lane.stores.clusters
+  const { state } = await deployment.stores.clusters
     .selectFrom('operations')
     .select('state')
     .where('id', '=', operationId)
@@ -79,19 +83,19 @@ export async function crashWhileCommunicating(lane: Lane, point: string): Promis
     accepted: result.messages.accepted,
     stored,
     receipts: result.broadcasts.map((receipt) => ('state' in receipt ? receipt.state : receipt.error.code)),
-    left: await openMail(lane, [lost]),
+    left: await openMail(deployment, [lost]),
     isSameAgain: isDeepStrictEqual(again, result),
     recoveryMs,
-    violations: await lane.check({ journal }),
+    violations: await deployment.check({ journal }),
   };
 }
 
 /** As if a worker had been lost for good between the two databases: the routing table is an epoch behind. */
-async function clusterThatLostAMember(lane: Lane, name: string) {
-  const { clusters, communication } = lane.stores;
+async function clusterThatLostAMember(deployment: Deployment, name: string) {
+  const { clusters, communication } = deployment.stores;
   const agents = await addAgents(clusters, 4, { capabilities: [name] }, name);
   for (const id of agents) await openInbox(communication, id, [name]);
-  const { clusterId, members } = await lane.manager.formCluster({
+  const { clusterId, members } = await deployment.manager.formCluster({
     requestId: name,
     name,
     requiredCapabilities: [name],
@@ -124,7 +128,7 @@ async function clusterThatLostAMember(lane: Lane, name: string) {
   );
   const told = {
     id: `${clusterId}.changed.2`,
-    source: lane.id,
+    source: deployment.id,
     type: 'cluster.changed',
     clusterId,
     epoch: 2,
@@ -162,7 +166,7 @@ function requestFor(name: string, clusterId: string, [first = '', second = '']: 
   } satisfies CommunicationRequest;
 }
 
-async function openMail({ stores: { communication } }: Lane, agentIds: readonly string[]): Promise<number> {
+async function openMail({ stores: { communication } }: Deployment, agentIds: readonly string[]): Promise<number> {
   const { count } = await communication
     .selectFrom('deliveries')
     .innerJoin('inboxes', 'inboxes.no', 'deliveries.inboxNo')
@@ -175,7 +179,7 @@ async function openMail({ stores: { communication } }: Lane, agentIds: readonly 
 }
 
 /** Reads and acks the mail of these agents, and keeps a journal of it, until it is stopped. */
-function startReaders({ stores: { communication } }: Lane, agentIds: readonly string[]) {
+function startReaders({ stores: { communication } }: Deployment, agentIds: readonly string[]) {
   const journal: JournalEntry[] = [];
   const note = (fact: JournalFact): void => void journal.push({ ...fact, at: new Date().toISOString() });
   let stopped = false;

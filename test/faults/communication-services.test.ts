@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startStack, type Stack } from '../../src/dev-stack/stack.js';
 import { seededRandom } from '../concurrency/seeded-random.js';
 import { waitFor } from '../support/wait-for.js';
-import { openLane, type Lane, type LaneServer } from './lane.js';
+import { openDeployment, type Deployment, type DeploymentServer } from './deployment.js';
 import { openMessagingLoad, patient, type MessagingLoad } from './messaging-load.js';
 import { printRecovery } from './recovery-figures.js';
 
@@ -16,7 +16,7 @@ const drainedWithinMs = 90_000;
 
 let stateDir = '';
 let stack: Stack;
-let lane: Lane & { readonly server: LaneServer };
+let deployment: Deployment & { readonly server: DeploymentServer };
 let messaging: MessagingLoad;
 
 beforeAll(async () => {
@@ -25,14 +25,14 @@ beforeAll(async () => {
   stack = await startStack({ stateDir, ports: 'free', services: 'data' });
   const { TEMPORAL_ADDRESS: address = '', TEMPORAL_NAMESPACE: namespace = 'default' } = stack.env;
   const services = { adminUrl: stack.adminDatabaseUrl, temporal: { address, namespace } };
-  const opened = await openLane(services, { server: true, settings: patient });
+  const opened = await openDeployment(services, { server: true, settings: patient });
   if (!opened.server) throw new Error('There is no server');
-  lane = { ...opened, server: opened.server };
-  messaging = await openMessagingLoad(lane, 'team');
+  deployment = { ...opened, server: opened.server };
+  messaging = await openMessagingLoad(deployment, 'team');
 });
 afterAll(async () => {
   await messaging?.close();
-  await lane?.close();
+  await deployment?.close();
   await stack?.stop();
   rmSync(stateDir, { recursive: true, force: true });
 });
@@ -46,14 +46,14 @@ describe('messages, broadcasts, topics and roles under load', () => {
       let kills = 0;
       while (load.accepted() < 5_000 || kills < 8) {
         await delay(1_000 + random() * 3_000);
-        const victim = random() < 0.6 ? lane.server.process : lane.workers[0];
+        const victim = random() < 0.6 ? deployment.server.process : deployment.workers[0];
         await victim?.waitReady();
         victim?.signal('SIGKILL');
         kills += 1;
       }
-      await Promise.all([lane.server.process.waitReady(), lane.workers[0]?.waitReady()]);
+      await Promise.all([deployment.server.process.waitReady(), deployment.workers[0]?.waitReady()]);
       const recoveryMs = await load.finish(drainedWithinMs);
-      await lane.settle();
+      await deployment.settle();
       expect(await messaging.check()).toEqual([]);
       printRecovery('mail.killed', [recoveryMs], { seed, kills, requests: load.requests(), ...messaging.figures() });
       expect(load.requests()).toBeGreaterThan(0);
@@ -79,7 +79,7 @@ describe('messages, broadcasts, topics and roles under load', () => {
         const before = load.accepted();
         await waitFor('messages to be accepted again', () => load.accepted() > before, { timeoutMs: 60_000 });
         recoveriesMs.push(await load.finish(drainedWithinMs));
-        await lane.settle();
+        await deployment.settle();
         expect(await messaging.check()).toEqual([]);
       }
       printRecovery('mail.postgres', recoveriesMs, { seed, ...messaging.figures() });

@@ -3,7 +3,7 @@ import { releaseExpiredReservations } from '../../src/stores/clusters/index.js';
 import type { Violation } from '../support/checker.js';
 import { addAgents } from '../support/fleet.js';
 import { waitFor } from '../support/wait-for.js';
-import type { Lane } from './lane.js';
+import type { Deployment } from './deployment.js';
 
 const moments = ['before', 'before-commit', 'after-commit'] as const;
 
@@ -28,39 +28,42 @@ export interface Crashed {
 
 let runs = 0;
 
-async function statesOf({ stores }: Lane, ids: readonly string[]): Promise<string[]> {
+async function statesOf({ stores }: Deployment, ids: readonly string[]): Promise<string[]> {
   const rows = await stores.clusters.selectFrom('operations').select('state').where('id', 'in', ids).execute();
   return rows.map((row) => row.state);
 }
 
 /** Kills the worker at a point while three clusters form from four agents, and waits until all is over. */
-export async function crashWhileForming(lane: Lane, point: string): Promise<Crashed> {
+export async function crashWhileForming(deployment: Deployment, point: string): Promise<Crashed> {
   runs += 1;
   const capability = `forming-${runs}`;
-  await addAgents(lane.stores.clusters, 4, { capabilities: [capability], maxClusters: 3 }, capability);
-  lane.arm([point]);
+  await addAgents(deployment.stores.clusters, 4, { capabilities: [capability], maxClusters: 3 }, capability);
+  deployment.arm([point]);
   const started = await Promise.all(
     [1, 2, 3].map((number) =>
-      lane.manager.startFormation({
+      deployment.manager.startFormation({
         requestId: `${capability}-${number}`,
         name: capability,
         requiredCapabilities: [capability],
       }),
     ),
   );
-  await waitFor(`the crash at ${point}`, () => lane.fired(point) !== undefined, { timeoutMs: 60_000, everyMs: 5 });
+  await waitFor(`the crash at ${point}`, () => deployment.fired(point) !== undefined, {
+    timeoutMs: 60_000,
+    everyMs: 5,
+  });
   const crashedMs = performance.now();
-  const results = await Promise.allSettled(started.map(({ workflowId }) => lane.manager.result(workflowId)));
+  const results = await Promise.allSettled(started.map(({ workflowId }) => deployment.manager.result(workflowId)));
   const recoveryMs = performance.now() - crashedMs;
-  await lane.settle();
+  await deployment.settle();
   const states = await statesOf(
-    lane,
+    deployment,
     started.map(({ operationId }) => operationId),
   );
   return {
     states: results.length === states.length ? states : ['missing'],
     recoveryMs,
-    violations: await lane.check(),
+    violations: await deployment.check(),
   };
 }
 
@@ -68,28 +71,31 @@ export async function crashWhileForming(lane: Lane, point: string): Promise<Cras
  * Kills the worker once after it announced a cluster and before it made it active, takes its reservations away so that
  * the formation must be undone, and kills the worker again at a point of the undoing.
  */
-export async function crashWhileUndoing(lane: Lane, point: string): Promise<Crashed> {
+export async function crashWhileUndoing(deployment: Deployment, point: string): Promise<Crashed> {
   runs += 1;
   const capability = `undoing-${runs}`;
   const lastStep = 'initializeCluster:before';
-  await addAgents(lane.stores.clusters, 3, { capabilities: [capability] }, capability);
-  lane.arm([lastStep, point]);
-  const { workflowId, operationId } = await lane.manager.startFormation({
+  await addAgents(deployment.stores.clusters, 3, { capabilities: [capability] }, capability);
+  deployment.arm([lastStep, point]);
+  const { workflowId, operationId } = await deployment.manager.startFormation({
     requestId: capability,
     name: capability,
     requiredCapabilities: [capability],
   });
-  await waitFor('the first crash', () => lane.fired(lastStep) !== undefined, { timeoutMs: 60_000, everyMs: 5 });
-  await lane.stores.clusters
+  await waitFor('the first crash', () => deployment.fired(lastStep) !== undefined, { timeoutMs: 60_000, everyMs: 5 });
+  await deployment.stores.clusters
     .updateTable('memberships')
     .set({ expiresAt: new Date(0) })
     .where('operationId', '=', operationId)
     .execute();
-  await releaseExpiredReservations(lane.stores.clusters);
-  await waitFor(`the crash at ${point}`, () => lane.fired(point) !== undefined, { timeoutMs: 60_000, everyMs: 5 });
+  await releaseExpiredReservations(deployment.stores.clusters);
+  await waitFor(`the crash at ${point}`, () => deployment.fired(point) !== undefined, {
+    timeoutMs: 60_000,
+    everyMs: 5,
+  });
   const crashedMs = performance.now();
-  await lane.manager.result(workflowId).catch(() => undefined);
+  await deployment.manager.result(workflowId).catch(() => undefined);
   const recoveryMs = performance.now() - crashedMs;
-  await lane.settle();
-  return { states: await statesOf(lane, [operationId]), recoveryMs, violations: await lane.check() };
+  await deployment.settle();
+  return { states: await statesOf(deployment, [operationId]), recoveryMs, violations: await deployment.check() };
 }

@@ -1,6 +1,6 @@
 import { ManagerError } from '../../src/contracts/errors.js';
 import { addAgents } from '../support/fleet.js';
-import type { Lane } from './lane.js';
+import type { Deployment } from './deployment.js';
 
 export interface Load {
   /** Operations that were asked for, whether or not the request got through. */
@@ -14,11 +14,11 @@ export interface Load {
  * form. A service that is away is no error of the load: it asks again.
  */
 export async function startLoad(
-  lane: Lane,
+  deployment: Deployment,
   { atOnce, random }: { atOnce: number; random: () => number },
 ): Promise<Load> {
   await addAgents(
-    lane.stores.clusters,
+    deployment.stores.clusters,
     24,
     { capabilities: ['work'], maxClusters: 2, resources: { slots: 4 } },
     'load',
@@ -32,10 +32,10 @@ export async function startLoad(
       const size = { desired: 3 + Math.floor(random() * 3) };
       try {
         const request = { requestId, name: 'load', requiredCapabilities: ['work'], resources: { slots: 1 }, size };
-        const { clusterId } = await orGiveUp(lane.manager.formCluster(request));
+        const { clusterId } = await orGiveUp(deployment.manager.formCluster(request));
         if (random() < 0.9) {
           const end = { operationId: `end-${requestId}`, clusterId, drainSeconds: 0 };
-          await orGiveUp(lane.manager.result(await lane.manager.startDissolution(end)));
+          await orGiveUp(deployment.manager.result(await deployment.manager.startDissolution(end)));
         }
       } catch (error) {
         // Refused, or Temporal is away. Anything unfinished is found by whoever waits for all operations to end.

@@ -2,7 +2,7 @@ import { EventSourceParserStream } from 'eventsource-parser/stream';
 import type { DeliveryView } from '../../src/contracts/inbox.js';
 import type { MessageResult, NewMessage } from '../../src/contracts/messages.js';
 import { openJournal, type Journal } from '../support/journal.js';
-import type { LaneServer } from './lane.js';
+import type { DeploymentServer } from './deployment.js';
 
 /** Longer than the server takes to notice a connection that died without a word. */
 const callTimeoutMs = 30_000;
@@ -58,7 +58,7 @@ export async function insist<Body>(
 
 /** Registers an agent whose client writes its journal to a file of its own. */
 export async function enrol(
-  { url, enrolmentToken }: Pick<LaneServer, 'url' | 'enrolmentToken'>,
+  { url, enrolmentToken }: Pick<DeploymentServer, 'url' | 'enrolmentToken'>,
   folder: string,
   agent: { readonly id: string; readonly capabilities?: readonly string[]; readonly maxClusters?: number },
 ): Promise<AgentClient> {

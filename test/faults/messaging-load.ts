@@ -6,7 +6,7 @@ import type { NewMessage } from '../../src/contracts/messages.js';
 import type { Violation } from '../support/checker.js';
 import { journalFigures, readJournals, type JournalFigures } from '../support/journal.js';
 import { waitFor } from '../support/wait-for.js';
-import type { Lane, LaneServer } from './lane.js';
+import type { Deployment, DeploymentServer } from './deployment.js';
 import { enrol, insist, sendAll, startReader, type AgentClient, type Reader } from './messaging-client.js';
 
 const readers = 6;
@@ -28,7 +28,7 @@ export interface MailLoad {
   readonly finish: (timeoutMs: number) => Promise<number>;
 }
 
-/** Agents of one lane that write and read, their journals, and what these say. */
+/** Agents of one deployment that send and receive, and the journals of what they did. */
 export interface MessagingLoad {
   readonly clusterId: string;
   /** Eight senders, each in its own pace: to agents, to a role, to a cluster and to a topic, one or several a call. */
@@ -40,16 +40,16 @@ export interface MessagingLoad {
 
 /** Six agents that are a cluster and read all the time, half of them by stream, and a topic that they take. */
 export async function openMessagingLoad(
-  lane: Lane & { readonly server: LaneServer },
+  deployment: Deployment & { readonly server: DeploymentServer },
   name: string,
 ): Promise<MessagingLoad> {
   const folder = mkdtempSync(join(tmpdir(), 'cluster-manager-mail-'));
-  const admin = { url: lane.server.url, token: lane.server.adminToken };
+  const admin = { url: deployment.server.url, token: deployment.server.adminToken };
   const team: AgentClient[] = [];
   for (let index = 0; index < readers; index += 1) {
-    team.push(await enrol(lane.server, folder, { id: `${name}-${index}`, capabilities: [name] }));
+    team.push(await enrol(deployment.server, folder, { id: `${name}-${index}`, capabilities: [name] }));
   }
-  const { clusterId } = await lane.manager.formCluster({
+  const { clusterId } = await deployment.manager.formCluster({
     requestId: name,
     name,
     requiredCapabilities: [name],
@@ -67,7 +67,7 @@ export async function openMessagingLoad(
 
   const journal = () => readJournals(readdirSync(folder).map((file) => join(folder, file)));
   const open = async (): Promise<number> => {
-    const { count } = await lane.stores.communication
+    const { count } = await deployment.stores.communication
       .selectFrom('deliveries')
       .select(({ fn }) => fn.countAll<number>().as('count'))
       .executeTakeFirstOrThrow();
@@ -80,7 +80,7 @@ export async function openMessagingLoad(
       loads += 1;
       const writers: AgentClient[] = [];
       for (let index = 0; index < senders; index += 1) {
-        writers.push(await enrol(lane.server, folder, { id: `${name}-writer-${loads}-${index}` }));
+        writers.push(await enrol(deployment.server, folder, { id: `${name}-writer-${loads}-${index}` }));
       }
       clients.push(...writers);
       let stopped = false;
@@ -103,7 +103,7 @@ export async function openMessagingLoad(
           },
         ),
       );
-      const asking = askAgain(lane, { prefix: `${name}-${loads}`, clusterId, isStopped: () => stopped });
+      const asking = askAgain(deployment, { prefix: `${name}-${loads}`, clusterId, isStopped: () => stopped });
       return {
         accepted: () => accepted,
         requests: asking.done,
@@ -119,7 +119,7 @@ export async function openMessagingLoad(
         },
       };
     },
-    check: () => lane.check({ journal: journal(), bounds: { tries: patient.communication.delivery_tries } }),
+    check: () => deployment.check({ journal: journal(), bounds: { tries: patient.communication.delivery_tries } }),
     figures: () => {
       const entries = journal();
       const received = entries.filter((entry) => entry.what === 'received');
@@ -135,7 +135,7 @@ export async function openMessagingLoad(
 
 /** One request after the other by the durable way, so that the worker has something to lose. */
 function askAgain(
-  lane: Lane,
+  deployment: Deployment,
   { prefix, clusterId, isStopped }: { prefix: string; clusterId: string; isStopped: () => boolean },
 ) {
   let [asked, done] = [0, 0];
@@ -151,7 +151,7 @@ function askAgain(
       };
       for (;;) {
         try {
-          const { broadcasts } = await lane.manager.manageCommunication(request);
+          const { broadcasts } = await deployment.manager.manageCommunication(request);
           const [receipt] = broadcasts;
           if (!receipt || !('state' in receipt) || receipt.state === 'open') {
             throw new TypeError(`A receipt is ${JSON.stringify(receipt)}`);

@@ -3,10 +3,10 @@ import { workflowTypes, type ScalingIntervalReport } from '../../src/contracts/w
 import { recordUsage } from '../../src/stores/resources/index.js';
 import type { Violation } from '../support/checker.js';
 import { waitFor } from '../support/wait-for.js';
-import type { Lane } from './lane.js';
+import type { Deployment } from './deployment.js';
 import { clusterOf, membersOf } from './scaling-points.js';
 
-/** For the lanes: no change is watched, new members count at once, and usage stays fresh however long a recovery takes. */
+/** Settings without soaks, in which new members count at once and usage stays fresh however long a recovery takes. */
 export const intervalSettings = {
   scaling: { sample_period: 300, new_member: 0, soak_grow: 0, soak_shrink: 0 },
 } as const;
@@ -34,11 +34,11 @@ export const intervalPoints = {
 
 export type IntervalPhase = keyof typeof intervalPoints;
 
-/** What a cluster is here for: how it is placed, and how it ends. */
+/** The kinds of clusters: how each one starts, and how it ends. */
 const kinds = {
   due: { size: 3, spare: 2, slots: 3.6, end: { started: true, size: 5 } },
   giver: { size: 5, spare: 0, slots: 1.2, end: { started: false, size: 4 } },
-  // Used above what is worth a move, and below what makes it grow.
+  // Busy enough to receive a moved member, and not busy enough to grow by itself.
   taker: { size: 5, spare: 0, slots: 3.1, end: { started: false, size: 6 } },
 } as const;
 
@@ -58,19 +58,19 @@ interface Placed {
 export interface IntervalEnd {
   readonly assessed: number;
   readonly postponed: number;
-  /** Whether the run says that it started each cluster, how its scalings ended, and how large it is now. */
+  /** For each cluster: whether the report lists it as started, the states of its scalings, and its size. */
   readonly clusters: readonly {
     readonly kind: Kind;
     readonly started: boolean;
     readonly scaled: readonly string[];
     readonly size: number;
   }[];
-  /** For each member that the run says it moved: whether it is where it was to go. */
+  /** For each member that the report lists as moved: whether it is in the cluster that should receive it. */
   readonly moved: readonly boolean[];
   readonly violations: readonly Violation[];
 }
 
-/** How a run ends, wherever the worker died on the way. */
+/** The same end for every crash point. */
 export const intervalEnd = (phase: IntervalPhase): IntervalEnd => ({
   assessed: worlds[phase].length,
   postponed: 0,
@@ -81,35 +81,35 @@ export const intervalEnd = (phase: IntervalPhase): IntervalEnd => ({
 
 let runs = 0;
 
-/** Kills the worker at a point of a run of the scaling interval, waits until all is over, and clears away. */
+/** Kills the worker at a point of a scaling interval, waits until its scalings have ended, and dissolves the clusters. */
 export async function crashInInterval(
-  lane: Lane,
+  deployment: Deployment,
   client: Client,
   { phase, point }: { readonly phase: IntervalPhase; readonly point: string },
 ): Promise<IntervalEnd & { readonly recoveryMs: number }> {
   runs += 1;
   const name = `interval-${runs}`;
-  const placed = await place(lane, name, phase);
-  lane.arm(point.includes(':') ? [point] : []);
+  const placed = await place(deployment, name, phase);
+  deployment.arm(point.includes(':') ? [point] : []);
   const interval = await client.workflow.start<() => Promise<ScalingIntervalReport>>(workflowTypes.scalingInterval, {
-    workflowId: `${lane.id}/scaling-interval/${name}`,
-    taskQueue: lane.id,
+    workflowId: `${deployment.id}/scaling-interval/${name}`,
+    taskQueue: deployment.id,
     args: [],
   });
-  if (point === betweenStarts) await killBetweenStarts(lane, interval, placed.length);
-  else if (point === betweenScalings) await killBetweenScalings(lane, interval);
-  else await crashAt(lane, point === secondBegins ? await armSecond(lane, placed) : point);
+  if (point === betweenStarts) await killBetweenStarts(deployment, interval, placed.length);
+  else if (point === betweenScalings) await killBetweenScalings(deployment, interval);
+  else await crashAt(deployment, point === secondBegins ? await armSecond(deployment, placed) : point);
   const crashedMs = performance.now();
   const report = await interval.result();
-  // The run does not wait for those that it started.
+  // The interval does not wait for the scalings that it started.
   await waitFor('every scaling to begin', async () => {
-    const scaled = await Promise.all(placed.map(({ clusterId }) => scalingsOf(lane, clusterId)));
+    const scaled = await Promise.all(placed.map(({ clusterId }) => scalingsOf(deployment, clusterId)));
     return scaled.every((states) => states.length > 0);
   });
-  await lane.settle();
+  await deployment.settle();
   const recoveryMs = performance.now() - crashedMs;
   const takers = placed.filter(({ kind }) => kind === 'taker');
-  const taken = await Promise.all(takers.map(({ clusterId }) => membersOf(lane, clusterId, 'active')));
+  const taken = await Promise.all(takers.map(({ clusterId }) => membersOf(deployment, clusterId, 'active')));
   const end = {
     assessed: report.assessed,
     postponed: report.postponed,
@@ -117,34 +117,34 @@ export async function crashInInterval(
       placed.map(async ({ kind, clusterId }) => ({
         kind,
         started: report.started.includes(clusterId),
-        scaled: await scalingsOf(lane, clusterId),
-        size: (await membersOf(lane, clusterId, 'active')).length,
+        scaled: await scalingsOf(deployment, clusterId),
+        size: (await membersOf(deployment, clusterId, 'active')).length,
       })),
     ),
     moved: report.moved.map((agentId) => taken.flat().includes(agentId)),
-    violations: await lane.check(),
+    violations: await deployment.check(),
     recoveryMs,
   };
-  await clearAway(lane, placed);
+  await clearAway(deployment, placed);
   return end;
 }
 
-/** Clusters that are used as much as makes them grow, or little beside others that are used much. */
-async function place(lane: Lane, name: string, phase: IntervalPhase): Promise<Placed[]> {
+/** Forms the clusters of a phase and records their usage. */
+async function place(deployment: Deployment, name: string, phase: IntervalPhase): Promise<Placed[]> {
   const placed = await Promise.all(
     worlds[phase].map(async (kind, index) => {
       const id = `${name}-${kind}-${index}`;
       const { size, spare } = kinds[kind];
-      // A member is moved between clusters of one kind of agents only.
+      // Members can be moved only between clusters that require the same capability.
       const capability = kind === 'due' ? id : name;
-      return { kind, ...(await clusterOf(lane, id, { size, spare, capability, resources: { slots: 4 } })) };
+      return { kind, ...(await clusterOf(deployment, id, { size, spare, capability, resources: { slots: 4 } })) };
     }),
   );
   for (const atMs of [Date.now() - 16_000, Date.now()]) {
     for (const { kind, clusterId } of placed) {
-      const members = await membersOf(lane, clusterId, 'active');
+      const members = await membersOf(deployment, clusterId, 'active');
       await recordUsage(
-        lane.stores.resources,
+        deployment.stores.resources,
         members.map((agentId) => ({ agentId, resource: 'slots', amount: kinds[kind].slots, atMs })),
       );
     }
@@ -152,8 +152,8 @@ async function place(lane: Lane, name: string, phase: IntervalPhase): Promise<Pl
   return placed;
 }
 
-/** How the scalings of a cluster stand. */
-async function scalingsOf({ stores }: Lane, clusterId: string): Promise<string[]> {
+/** The states of the scalings of a cluster. */
+async function scalingsOf({ stores }: Deployment, clusterId: string): Promise<string[]> {
   const rows = await stores.clusters
     .selectFrom('operations')
     .select('state')
@@ -163,43 +163,43 @@ async function scalingsOf({ stores }: Lane, clusterId: string): Promise<string[]
   return rows.map(({ state }) => state);
 }
 
-const crashAt = (lane: Lane, point: string): Promise<unknown> =>
-  waitFor(`the crash at ${point}`, () => lane.fired(point) !== undefined, { timeoutMs: 60_000, everyMs: 5 });
+const crashAt = (deployment: Deployment, point: string): Promise<unknown> =>
+  waitFor(`the crash at ${point}`, () => deployment.fired(point) !== undefined, { timeoutMs: 60_000, everyMs: 5 });
 
-const kill = ({ workers }: Lane): void => {
+const kill = ({ workers }: Deployment): void => {
   for (const worker of workers) worker.signal('SIGKILL');
 };
 
-async function killBetweenStarts(lane: Lane, interval: WorkflowHandle, due: number): Promise<void> {
+async function killBetweenStarts(deployment: Deployment, interval: WorkflowHandle, due: number): Promise<void> {
   const started = async (): Promise<number> =>
     ((await interval.fetchHistory()).events ?? []).filter((event) => event.childWorkflowExecutionStartedEventAttributes)
       .length;
   await waitFor('the first start', async () => (await started()) > 0, { timeoutMs: 60_000, everyMs: 1 });
-  kill(lane);
+  kill(deployment);
   const before = await started();
   if (before === due) throw new Error(`All ${due} had been started when the worker was killed`);
 }
 
-async function killBetweenScalings(lane: Lane, interval: WorkflowHandle): Promise<void> {
+async function killBetweenScalings(deployment: Deployment, interval: WorkflowHandle): Promise<void> {
   const isOver = async (): Promise<boolean> =>
     ((await interval.fetchHistory()).events ?? []).some(
       (event) => event.childWorkflowExecutionCompletedEventAttributes,
     );
   await waitFor('the end of its first scaling', isOver, { timeoutMs: 60_000, everyMs: 1 });
-  kill(lane);
+  kill(deployment);
 }
 
-/** Once the first scaling of a move has begun, the next that begins is the second. @returns the point. */
-async function armSecond(lane: Lane, placed: readonly Placed[]): Promise<string> {
+/** Arms a point of every scaling once the first one of a move has begun, so that it fires in the second. @returns the point. */
+async function armSecond(deployment: Deployment, placed: readonly Placed[]): Promise<string> {
   const giver = placed.find(({ kind }) => kind === 'giver')?.clusterId ?? '';
-  await waitFor('its first scaling', async () => (await scalingsOf(lane, giver)).length > 0, { everyMs: 1 });
+  await waitFor('its first scaling', async () => (await scalingsOf(deployment, giver)).length > 0, { everyMs: 1 });
   const point = 'assessNeeds:admitted:before';
-  lane.arm([point]);
+  deployment.arm([point]);
   return point;
 }
 
-/** The next run on this lane assesses all clusters again: these are gone by then. */
-async function clearAway({ manager }: Lane, placed: readonly Placed[]): Promise<void> {
+/** Dissolves the clusters of a run, because the next run on the deployment assesses all clusters. */
+async function clearAway({ manager }: Deployment, placed: readonly Placed[]): Promise<void> {
   await Promise.all(
     placed.map(async ({ clusterId }) => {
       const operationId = `end-${clusterId}`;

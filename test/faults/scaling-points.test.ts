@@ -1,23 +1,14 @@
-import { afterAll, beforeAll, describe, inject, it } from 'vitest';
-import { openLane, type Lane } from './lane.js';
-import { lanePool } from './lane-pool.js';
+import { afterAll, describe, it } from 'vitest';
+import { useDeployments } from './deployment-pool.js';
 import { printRecovery } from './recovery-figures.js';
 import { crashWhileScaling, scalingEnds, scalingPoints, type Scenario } from './scaling-points.js';
 
 const repetitions = 3;
-const lanesAtOnce = 4;
 
-let lanes: Lane[] = [];
-let withLane: ReturnType<typeof lanePool>;
+const withDeployment = useDeployments(4);
 const recoveriesMs: number[] = [];
 
-beforeAll(async () => {
-  const services = { adminUrl: inject('adminDatabaseUrl'), temporal: inject('temporal') };
-  lanes = await Promise.all(Array.from({ length: lanesAtOnce }, () => openLane(services)));
-  withLane = lanePool(lanes);
-});
-afterAll(async () => {
-  await Promise.all(lanes.map((lane) => lane.close()));
+afterAll(() => {
   printRecovery('scaling', recoveriesMs);
 });
 
@@ -31,7 +22,9 @@ describe.concurrent('a worker killed while it scales a cluster', () => {
     { timeout: 300_000 },
     async ({ scenario, point }, { expect }) => {
       for (let run = 0; run < repetitions; run += 1) {
-        const { recoveryMs, ...outcome } = await withLane((lane) => crashWhileScaling(lane, scenario, point));
+        const { recoveryMs, ...outcome } = await withDeployment((deployment) =>
+          crashWhileScaling(deployment, scenario, point),
+        );
         recoveriesMs.push(recoveryMs);
         expect(outcome).toEqual(scalingEnds[scenario]);
       }

@@ -5,7 +5,7 @@ import type { Violation } from '../support/checker.js';
 import { addAgents } from '../support/fleet.js';
 import { waitFor } from '../support/wait-for.js';
 import { ackInboxes, sendToMembers } from '../support/cluster-messages.js';
-import type { Lane } from './lane.js';
+import type { Deployment } from './deployment.js';
 
 const around = (step: string): string[] => ['before', 'before-commit', 'after-commit'].map((at) => `${step}:${at}`);
 
@@ -77,47 +77,51 @@ export interface Scaled {
 let runs = 0;
 
 /** Kills the worker at a point of a scaling, and waits until that is over. */
-export async function crashWhileScaling(lane: Lane, scenario: Scenario, point: string): Promise<Scaled> {
+export async function crashWhileScaling(deployment: Deployment, scenario: Scenario, point: string): Promise<Scaled> {
   runs += 1;
   const name = `${scenario.toLowerCase()}-${runs}`;
   const { size, spare, request } = asked[scenario];
-  const { clusterId } = await clusterOf(lane, name, { size, spare });
+  const { clusterId } = await clusterOf(deployment, name, { size, spare });
   const isDraining = scenario === 'undo' || point === 'drain';
-  if (isDraining) await sendToMembers(lane.stores, clusterId);
+  if (isDraining) await sendToMembers(deployment.stores, clusterId);
   const isWaiting = point === 'soak' || point === 'drain' || point === 'wait';
-  lane.arm(isWaiting ? [] : [point]);
-  const { workflowId, operationId } = await lane.manager.startScaling({
+  deployment.arm(isWaiting ? [] : [point]);
+  const { workflowId, operationId } = await deployment.manager.startScaling({
     requestId: `${name}-scale`,
     clusterId,
     ...request,
   });
-  if (scenario === 'rollBack') await disable(lane, clusterId, { from: size, to: request.desired });
+  if (scenario === 'rollBack') await disable(deployment, clusterId, { from: size, to: request.desired });
   if (scenario === 'undo') {
-    await waitFor('the drain', async () => (await membersOf(lane, clusterId, 'leaving')).length === 2);
-    await lane.manager.cancel(workflowId);
+    await waitFor('the drain', async () => (await membersOf(deployment, clusterId, 'leaving')).length === 2);
+    await deployment.manager.cancel(workflowId);
   }
-  if (isWaiting) await killInWait(lane, { clusterId, operationId, point });
-  else await waitFor(`the crash at ${point}`, () => lane.fired(point) !== undefined, { timeoutMs: 60_000, everyMs: 5 });
+  if (isWaiting) await killInWait(deployment, { clusterId, operationId, point });
+  else
+    await waitFor(`the crash at ${point}`, () => deployment.fired(point) !== undefined, {
+      timeoutMs: 60_000,
+      everyMs: 5,
+    });
   const crashedMs = performance.now();
-  if (scenario === 'ask') await grant(lane, { clusterId, name, workflowId });
-  if (point === 'drain') await ackInboxes(lane.stores, await membersOf(lane, clusterId, 'leaving'));
-  const result = await lane.manager.result<ScalingResult>(workflowId).catch(() => undefined);
+  if (scenario === 'ask') await grant(deployment, { clusterId, name, workflowId });
+  if (point === 'drain') await ackInboxes(deployment.stores, await membersOf(deployment, clusterId, 'leaving'));
+  const result = await deployment.manager.result<ScalingResult>(workflowId).catch(() => undefined);
   const recoveryMs = performance.now() - crashedMs;
-  await lane.settle();
+  await deployment.settle();
   return {
-    state: (await findOperation(lane.stores.clusters, operationId))?.state,
+    state: (await findOperation(deployment.stores.clusters, operationId))?.state,
     outcome: result?.outcome,
-    size: (await membersOf(lane, clusterId, 'active')).length,
+    size: (await membersOf(deployment, clusterId, 'active')).length,
     joined: result?.joined.length,
     left: result?.left.length,
     recoveryMs,
-    violations: await lane.check(),
+    violations: await deployment.check(),
   };
 }
 
 /** A cluster of agents of its own kind, and more of that kind. Idle ones keep the fleet's headroom free. */
 export async function clusterOf(
-  lane: Lane,
+  deployment: Deployment,
   name: string,
   {
     size,
@@ -131,9 +135,9 @@ export async function clusterOf(
     readonly resources?: Readonly<Record<string, number>>;
   },
 ): Promise<{ readonly clusterId: string }> {
-  await addAgents(lane.stores.clusters, size + spare, { capabilities: [capability], resources }, name);
-  await addAgents(lane.stores.clusters, size + spare, { capabilities: ['idle'] }, `${name}-idle`);
-  return lane.manager.formCluster({
+  await addAgents(deployment.stores.clusters, size + spare, { capabilities: [capability], resources }, name);
+  await addAgents(deployment.stores.clusters, size + spare, { capabilities: ['idle'] }, `${name}-idle`);
+  return deployment.manager.formCluster({
     requestId: name,
     name,
     requiredCapabilities: [capability],
@@ -141,8 +145,12 @@ export async function clusterOf(
   });
 }
 
-export async function membersOf(lane: Lane, clusterId: string, state: 'active' | 'leaving'): Promise<string[]> {
-  const rows = await lane.stores.clusters
+export async function membersOf(
+  deployment: Deployment,
+  clusterId: string,
+  state: 'active' | 'leaving',
+): Promise<string[]> {
+  const rows = await deployment.stores.clusters
     .selectFrom('memberships')
     .select('agentId')
     .where('clusterId', '=', clusterId)
@@ -152,14 +160,18 @@ export async function membersOf(lane: Lane, clusterId: string, state: 'active' |
 }
 
 /** Who joins goes unready, and one of the others: the score falls below what passes. */
-async function disable(lane: Lane, clusterId: string, { from, to }: { readonly from: number; readonly to: number }) {
-  const before = (await membersOf(lane, clusterId, 'active')).slice(0, from);
+async function disable(
+  deployment: Deployment,
+  clusterId: string,
+  { from, to }: { readonly from: number; readonly to: number },
+) {
+  const before = (await membersOf(deployment, clusterId, 'active')).slice(0, from);
   const members = await waitFor('the growth', async () => {
-    const ids = await membersOf(lane, clusterId, 'active');
+    const ids = await membersOf(deployment, clusterId, 'active');
     return ids.length === to ? ids : undefined;
   });
   const unready = [...members.filter((id) => !before.includes(id)), ...before.slice(0, 1)];
-  await lane.stores.clusters
+  await deployment.stores.clusters
     .updateTable('agents')
     .set({ readiness: 'unavailable' })
     .where('id', 'in', unready)
@@ -168,7 +180,7 @@ async function disable(lane: Lane, clusterId: string, { from, to }: { readonly f
 
 /** Kills the worker while the run has nothing to do but to wait. */
 async function killInWait(
-  lane: Lane,
+  deployment: Deployment,
   {
     clusterId,
     operationId,
@@ -176,8 +188,8 @@ async function killInWait(
   }: { readonly clusterId: string; readonly operationId: string; readonly point: string },
 ): Promise<void> {
   await waitFor(`the ${point}`, async () => {
-    if (point === 'drain') return (await membersOf(lane, clusterId, 'leaving')).length > 0;
-    const rows = await lane.stores.clusters
+    if (point === 'drain') return (await membersOf(deployment, clusterId, 'leaving')).length > 0;
+    const rows = await deployment.stores.clusters
       .selectFrom('operationSteps')
       .select('step')
       .where('operationId', '=', operationId)
@@ -185,18 +197,18 @@ async function killInWait(
       .execute();
     return rows.length > 0;
   });
-  for (const worker of lane.workers) worker.signal('SIGKILL');
+  for (const worker of deployment.workers) worker.signal('SIGKILL');
 }
 
 /** The orchestrator adds what was asked for, and says so. */
 async function grant(
-  lane: Lane,
+  deployment: Deployment,
   { clusterId, name, workflowId }: { readonly clusterId: string; readonly name: string; readonly workflowId: string },
 ): Promise<void> {
   const request = await waitFor(
     'the request',
-    async () => (await listCapacityRequests(lane.stores.resources, { clusterId, limit: 1 }))[0],
+    async () => (await listCapacityRequests(deployment.stores.resources, { clusterId, limit: 1 }))[0],
   );
-  await addAgents(lane.stores.clusters, 2, { capabilities: [name] }, `${name}-granted`);
-  await lane.manager.grantResources(workflowId, { requestId: request.id });
+  await addAgents(deployment.stores.clusters, 2, { capabilities: [name] }, `${name}-granted`);
+  await deployment.manager.grantResources(workflowId, { requestId: request.id });
 }

@@ -5,50 +5,53 @@ import { connectTemporal } from '../../src/client/connect.js';
 import { clusterView, findOperation } from '../../src/stores/clusters/index.js';
 import { waitFor } from '../support/wait-for.js';
 import { sendToMembers } from '../support/cluster-messages.js';
-import { openLane, type Lane } from './lane.js';
+import { openDeployment, type Deployment } from './deployment.js';
 import { clusterOf, crashWhileScaling, membersOf, scalingEnds } from './scaling-points.js';
 
-let lane: Lane;
+let deployment: Deployment;
 let temporal: Awaited<ReturnType<typeof connectTemporal>>;
 
 beforeAll(async () => {
-  lane = await openLane({ adminUrl: inject('adminDatabaseUrl'), temporal: inject('temporal') }, { workers: 2 });
+  deployment = await openDeployment(
+    { adminUrl: inject('adminDatabaseUrl'), temporal: inject('temporal') },
+    { workers: 2 },
+  );
   temporal = await connectTemporal(inject('temporal'));
 });
 afterAll(async () => {
   await temporal?.close();
-  await lane?.close();
+  await deployment?.close();
 });
 
 const repetitions = [1, 2, 3] as const;
 
-const settled = (workflowId: string): Promise<unknown> => lane.manager.result(workflowId).catch(() => undefined);
-const stateOf = async (operationId: string) => (await findOperation(lane.stores.clusters, operationId))?.state;
+const settled = (workflowId: string): Promise<unknown> => deployment.manager.result(workflowId).catch(() => undefined);
+const stateOf = async (operationId: string) => (await findOperation(deployment.stores.clusters, operationId))?.state;
 const isAt = (point: string) =>
-  waitFor(`a worker at ${point}`, () => lane.fired(point), { timeoutMs: 30_000, everyMs: 5 });
+  waitFor(`a worker at ${point}`, () => deployment.fired(point), { timeoutMs: 30_000, everyMs: 5 });
 
 describe('concurrent scalings of one cluster', () => {
   it.each(repetitions)(
     'of two concurrent scalings of one cluster, one completes and the other is refused (%i)',
     { timeout: 90_000 },
     async (run) => {
-      const { clusterId } = await clusterOf(lane, `twice-${run}`, { size: 3, spare: 4 });
+      const { clusterId } = await clusterOf(deployment, `twice-${run}`, { size: 3, spare: 4 });
       const started = await Promise.all(
         [4, 5].map((desired) =>
-          lane.manager.startScaling({ requestId: `twice-${run}-${desired}`, clusterId, desired, soakSeconds: 3 }),
+          deployment.manager.startScaling({ requestId: `twice-${run}-${desired}`, clusterId, desired, soakSeconds: 3 }),
         ),
       );
       const ends = await Promise.all(
         started.map(({ workflowId }) =>
-          lane.manager.result<{ outcome: string; size: number }>(workflowId).catch((error: unknown) => error),
+          deployment.manager.result<{ outcome: string; size: number }>(workflowId).catch((error: unknown) => error),
         ),
       );
       expect(ends.filter((end) => end instanceof Error)).toEqual([expect.objectContaining({ code: 'state_conflict' })]);
       const done = ends.flatMap((end) => (end instanceof Error ? [] : [end as { outcome: string; size: number }]));
       expect(done).toEqual([expect.objectContaining({ outcome: 'scaled' })]);
-      expect(await membersOf(lane, clusterId, 'active')).toHaveLength(done[0]?.size ?? 0);
-      await lane.settle();
-      expect(await lane.check()).toEqual([]);
+      expect(await membersOf(deployment, clusterId, 'active')).toHaveLength(done[0]?.size ?? 0);
+      await deployment.settle();
+      expect(await deployment.check()).toEqual([]);
     },
   );
 });
@@ -69,9 +72,9 @@ describe('a cluster that is dissolved while it is scaled', () => {
       const grows = !/leav/.test(point);
       for (const run of repetitions) {
         const name = `gone-${points.indexOf(point)}-${run}`;
-        const { clusterId } = await clusterOf(lane, name, { size: grows ? 3 : 5, spare: grows ? 2 : 0 });
-        lane.arm([`${point} SIGSTOP`]);
-        const scaling = await lane.manager.startScaling({
+        const { clusterId } = await clusterOf(deployment, name, { size: grows ? 3 : 5, spare: grows ? 2 : 0 });
+        deployment.arm([`${point} SIGSTOP`]);
+        const scaling = await deployment.manager.startScaling({
           requestId: `${name}-scale`,
           clusterId,
           desired: grows ? 5 : 3,
@@ -80,21 +83,21 @@ describe('a cluster that is dissolved while it is scaled', () => {
         });
         const pid = await isAt(point);
         const end = { operationId: `${name}-end`, clusterId, drainSeconds: 0 };
-        const dissolution = await lane.manager.startDissolution(end);
+        const dissolution = await deployment.manager.startDissolution(end);
         // The other worker takes the cluster down; this one goes on in the middle of it.
         await waitFor(
           'the end of service',
           async () => {
-            const view = await clusterView(lane.stores.clusters, clusterId);
+            const view = await clusterView(deployment.stores.clusters, clusterId);
             return view?.state !== 'active';
           },
           { timeoutMs: 60_000 },
         ).finally(() => process.kill(pid, 'SIGCONT'));
         await Promise.all([settled(scaling.workflowId), settled(dissolution)]);
-        await lane.settle();
+        await deployment.settle();
         expect(await stateOf(`${name}-end`)).toBe('completed');
         expect(['completed', 'compensated']).toContain(await stateOf(scaling.operationId));
-        expect(await lane.check()).toEqual([]);
+        expect(await deployment.check()).toEqual([]);
       }
     },
   );
@@ -105,10 +108,10 @@ describe('a soak in which the worker is killed', () => {
     'a soak continues after its worker is killed, without restarting its timers (%i)',
     { timeout: 90_000 },
     async () => {
-      const { recoveryMs, ...end } = await crashWhileScaling(lane, 'grow', 'soak');
+      const { recoveryMs, ...end } = await crashWhileScaling(deployment, 'grow', 'soak');
       expect(recoveryMs).toBeGreaterThan(0);
       expect(end).toEqual(scalingEnds.grow);
-      const { workflowId } = await lane.stores.clusters
+      const { workflowId } = await deployment.stores.clusters
         .selectFrom('operations')
         .select('workflowId')
         .where('kind', '=', 'SCALING')
@@ -125,7 +128,7 @@ describe('a soak in which the worker is killed', () => {
 describe('a scaling whose workflow was terminated', () => {
   /** Moves its start into the past, beyond its deadline. */
   const letTimePass = async (operationId: string): Promise<void> => {
-    await lane.stores.clusters
+    await deployment.stores.clusters
       .updateTable('operations')
       .set({ createdAt: sql<Date>`created_at - interval '1 hour'` })
       .where('id', '=', operationId)
@@ -140,22 +143,22 @@ describe('a scaling whose workflow was terminated', () => {
     async (point) => {
       for (const run of repetitions) {
         const name = `ended-${point.split(':').slice(0, 2).join('-').toLowerCase()}-${run}`;
-        const { clusterId } = await clusterOf(lane, name, { size: 3, spare: 2 });
-        lane.arm([`${point} SIGSTOP`]);
+        const { clusterId } = await clusterOf(deployment, name, { size: 3, spare: 2 });
+        deployment.arm([`${point} SIGSTOP`]);
         const request = { requestId: `${name}-scale`, clusterId, desired: 5, soakSeconds: 0 };
-        const { workflowId, operationId } = await lane.manager.startScaling(request);
+        const { workflowId, operationId } = await deployment.manager.startScaling(request);
         const pid = await isAt(point);
         await terminate(workflowId);
         process.kill(pid, 'SIGCONT');
         await letTimePass(operationId);
-        const { resumed } = await lane.manager.runFormationInterval({ dryRun: false });
+        const { resumed } = await deployment.manager.runFormationInterval({ dryRun: false });
         expect(resumed).toEqual([operationId]);
-        await lane.settle();
-        expect(await findOperation(lane.stores.clusters, operationId)).toMatchObject({
+        await deployment.settle();
+        expect(await findOperation(deployment.stores.clusters, operationId)).toMatchObject({
           state: 'completed',
           result: { outcome: 'scaled', size: 5 },
         });
-        expect(await lane.check()).toEqual([]);
+        expect(await deployment.check()).toEqual([]);
       }
     },
   );
@@ -166,22 +169,25 @@ describe('a scaling whose workflow was terminated', () => {
     async () => {
       for (const run of repetitions) {
         const name = `drained-${run}`;
-        const { clusterId } = await clusterOf(lane, name, { size: 5, spare: 0 });
-        await sendToMembers(lane.stores, clusterId);
+        const { clusterId } = await clusterOf(deployment, name, { size: 5, spare: 0 });
+        await sendToMembers(deployment.stores, clusterId);
         const request = { requestId: `${name}-scale`, clusterId, desired: 3, soakSeconds: 0, drainSeconds: 5 };
-        const { workflowId, operationId } = await lane.manager.startScaling(request);
-        await waitFor('the drain', async () => (await membersOf(lane, clusterId, 'leaving')).length === 2);
+        const { workflowId, operationId } = await deployment.manager.startScaling(request);
+        await waitFor('the drain', async () => (await membersOf(deployment, clusterId, 'leaving')).length === 2);
         await terminate(workflowId);
         await letTimePass(operationId);
-        const { resumed } = await resumeAbandonedOperations({ clusters: lane.stores.clusters, client: lane.manager });
+        const { resumed } = await resumeAbandonedOperations({
+          clusters: deployment.stores.clusters,
+          client: deployment.manager,
+        });
         expect(resumed).toEqual([operationId]);
-        await lane.settle();
-        expect(await findOperation(lane.stores.clusters, operationId)).toMatchObject({
+        await deployment.settle();
+        expect(await findOperation(deployment.stores.clusters, operationId)).toMatchObject({
           state: 'completed',
           result: { outcome: 'scaled', size: 3 },
         });
-        expect(await membersOf(lane, clusterId, 'leaving')).toEqual([]);
-        expect(await lane.check()).toEqual([]);
+        expect(await membersOf(deployment, clusterId, 'leaving')).toEqual([]);
+        expect(await deployment.check()).toEqual([]);
       }
     },
   );

@@ -7,7 +7,7 @@ import { startStack, type Stack } from '../../src/dev-stack/stack.js';
 import type { Violation } from '../support/checker.js';
 import { waitFor } from '../support/wait-for.js';
 import { sendToMembers } from '../support/cluster-messages.js';
-import { openLane, type Lane } from './lane.js';
+import { openDeployment, type Deployment } from './deployment.js';
 import { printRecovery } from './recovery-figures.js';
 import { clusterOf } from './scaling-points.js';
 
@@ -16,22 +16,25 @@ const clustersAtOnce = 4;
 
 let stateDir = '';
 let stack: Stack;
-let lane: Lane;
+let deployment: Deployment;
 
 beforeAll(async () => {
   stateDir = mkdtempSync(join(tmpdir(), 'cluster-manager-faults-'));
   stack = await startStack({ stateDir, ports: 'free', services: 'data' });
   const { TEMPORAL_ADDRESS: address = '', TEMPORAL_NAMESPACE: namespace = 'default' } = stack.env;
-  lane = await openLane({ adminUrl: stack.adminDatabaseUrl, temporal: { address, namespace } }, { workers: 2 });
+  deployment = await openDeployment(
+    { adminUrl: stack.adminDatabaseUrl, temporal: { address, namespace } },
+    { workers: 2 },
+  );
 });
 afterAll(async () => {
-  await lane?.close();
+  await deployment?.close();
   await stack?.stop();
   rmSync(stateDir, { recursive: true, force: true });
 });
 
 const scaled = async (): Promise<number> => {
-  const { count } = await lane.stores.clusters
+  const { count } = await deployment.stores.clusters
     .selectFrom('operations')
     .select(({ fn }) => fn.countAll<number>().as('count'))
     .where('kind', '=', 'SCALING')
@@ -44,12 +47,12 @@ const scaled = async (): Promise<number> => {
 async function startScalingLoad(name: string): Promise<{ readonly stop: () => Promise<void> }> {
   let stopped = false;
   const line = async (number: number): Promise<void> => {
-    const { clusterId } = await clusterOf(lane, `${name}-${number}`, { size: 3, spare: 2 });
-    await sendToMembers(lane.stores, clusterId);
+    const { clusterId } = await clusterOf(deployment, `${name}-${number}`, { size: 3, spare: 2 });
+    await sendToMembers(deployment.stores, clusterId);
     for (let turn = 0; !stopped; turn += 1) {
       const request = { requestId: `${name}-${number}-${turn}`, clusterId, desired: turn % 2 === 0 ? 5 : 3 };
       // While a service is away, or the run before goes on, this one is refused or not heard at all.
-      await lane.manager
+      await deployment.manager
         .scaleCluster({ ...request, soakSeconds: turn % 3, drainSeconds: 1, grantSeconds: 0 })
         .catch(() => delay(200));
     }
@@ -72,7 +75,7 @@ async function killUnderLoad(name: 'temporal' | 'postgres') {
     const load = await startScalingLoad(`${name}-${kill}`);
     await waitFor('the load to run', async () => (await scaled()) > before + 5, { timeoutMs: 60_000 });
     // What holds at every instant is looked at while members join and leave.
-    for (let look = 0; look < 10; look += 1) violations.push(...(await lane.check({ while: 'running' })));
+    for (let look = 0; look < 10; look += 1) violations.push(...(await deployment.check({ while: 'running' })));
     const pid = stack.signal(name, 'SIGKILL');
     expect(pid).toBeGreaterThan(0);
     await waitFor('its next process', () => {
@@ -82,9 +85,9 @@ async function killUnderLoad(name: 'temporal' | 'postgres') {
     await stack.waitReady(name);
     const healedMs = performance.now();
     await load.stop();
-    await lane.settle({ timeoutMs: 60_000 });
+    await deployment.settle({ timeoutMs: 60_000 });
     recoveriesMs.push(performance.now() - healedMs);
-    violations.push(...(await lane.check()));
+    violations.push(...(await deployment.check()));
   }
   return { recoveriesMs, violations };
 }

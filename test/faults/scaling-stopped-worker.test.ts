@@ -4,27 +4,20 @@ import { afterAll, beforeAll, describe, inject, it } from 'vitest';
 import { connectTemporal } from '../../src/client/connect.js';
 import { listOperations } from '../../src/stores/clusters/index.js';
 import { waitFor } from '../support/wait-for.js';
-import { openLane, type Lane } from './lane.js';
-import { lanePool } from './lane-pool.js';
+import type { Deployment } from './deployment.js';
+import { useDeployments } from './deployment-pool.js';
 import { printRecovery } from './recovery-figures.js';
 import { clusterOf } from './scaling-points.js';
 import { formAnother, stopAt } from './stop-worker.js';
 
-const lanesAtOnce = 3;
-
 let temporal: Awaited<ReturnType<typeof connectTemporal>>;
-let lanes: Lane[] = [];
-let withLane: ReturnType<typeof lanePool>;
+const withDeployment = useDeployments(3, { workers: 2 });
 const recoveriesMs: number[] = [];
 
 beforeAll(async () => {
-  const services = { adminUrl: inject('adminDatabaseUrl'), temporal: inject('temporal') };
-  temporal = await connectTemporal(services.temporal);
-  lanes = await Promise.all(Array.from({ length: lanesAtOnce }, () => openLane(services, { workers: 2 })));
-  withLane = lanePool(lanes);
+  temporal = await connectTemporal(inject('temporal'));
 });
 afterAll(async () => {
-  await Promise.all(lanes.map((lane) => lane.close()));
   await temporal?.close();
   printRecovery('scaling-stopped', recoveriesMs);
 });
@@ -60,7 +53,7 @@ describe.concurrent('a worker paused during a scaling', () => {
     'a worker paused at $at of a scaling to $desired changes nothing when it continues after $meanwhile',
     { timeout: 600_000 },
     async (stop, { expect }) => {
-      const { states, before, after, violations } = await withLane((lane) => outlived(lane, stop));
+      const { states, before, after, violations } = await withDeployment((deployment) => outlived(deployment, stop));
       expect(states).toEqual(
         {
           'another worker finished': ['completed'],
@@ -76,32 +69,32 @@ describe.concurrent('a worker paused during a scaling', () => {
 });
 
 /** @returns how the scalings ended, and what is stored of them before and after the worker goes on. */
-async function outlived(lane: Lane, stop: Stop) {
+async function outlived(deployment: Deployment, stop: Stop) {
   const { at, desired, meanwhile } = stop;
   const name = `outlived-${stops.indexOf(stop)}-`;
-  const { clusterId } = await clusterOf(lane, name, { size: 4, spare: 1 });
-  lane.arm(at === 'soak' ? [] : [`${at} SIGSTOP`]);
+  const { clusterId } = await clusterOf(deployment, name, { size: 4, spare: 1 });
+  deployment.arm(at === 'soak' ? [] : [`${at} SIGSTOP`]);
   const request = { requestId: `${name}scale`, clusterId, desired, soakSeconds: 6 };
-  const { workflowId } = await lane.manager.startScaling(request);
-  const wake = at === 'soak' ? await stopInSoak(temporal.client, workflowId) : await stopAt(lane, at);
+  const { workflowId } = await deployment.manager.startScaling(request);
+  const wake = at === 'soak' ? await stopInSoak(temporal.client, workflowId) : await stopAt(deployment, at);
   const stoppedMs = performance.now();
   try {
-    if (meanwhile === 'the scaling was cancelled') await lane.manager.cancel(workflowId);
-    await lane.manager.result(workflowId).catch(() => undefined);
+    if (meanwhile === 'the scaling was cancelled') await deployment.manager.cancel(workflowId);
+    await deployment.manager.result(workflowId).catch(() => undefined);
     recoveriesMs.push(performance.now() - stoppedMs);
     if (meanwhile === 'the cluster was scaled again') {
-      await lane.manager.scaleCluster({ ...request, requestId: `${name}back`, desired: 4, soakSeconds: 0 });
+      await deployment.manager.scaleCluster({ ...request, requestId: `${name}back`, desired: 4, soakSeconds: 0 });
     }
-    await lane.settle();
-    const before = await storedOf(lane, name);
+    await deployment.settle();
+    const before = await storedOf(deployment, name);
     wake();
-    await formAnother(lane);
-    const operations = await listOperations(lane.stores.clusters, { clusterId, limit: 10 });
+    await formAnother(deployment);
+    const operations = await listOperations(deployment.stores.clusters, { clusterId, limit: 10 });
     return {
       states: operations.filter(({ kind }) => kind === 'SCALING').map(({ state }) => state),
       before,
-      after: await storedOf(lane, name),
-      violations: await lane.check(),
+      after: await storedOf(deployment, name),
+      violations: await deployment.check(),
     };
   } finally {
     wake();
@@ -121,7 +114,7 @@ async function stopInSoak(client: Client, workflowId: string): Promise<() => voi
 }
 
 /** Every row of the three databases in which a name occurs. */
-async function storedOf({ stores }: Lane, name: string): Promise<readonly string[]> {
+async function storedOf({ stores }: Deployment, name: string): Promise<readonly string[]> {
   const databases = [stores.clusters, stores.communication, stores.resources] as readonly Kysely<unknown>[];
   const found = await Promise.all(
     databases.map(async (db) => {

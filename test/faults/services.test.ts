@@ -7,7 +7,7 @@ import { startStack, type Stack } from '../../src/dev-stack/stack.js';
 import { seededRandom } from '../concurrency/seeded-random.js';
 import type { Violation } from '../support/checker.js';
 import { waitFor } from '../support/wait-for.js';
-import { openLane, type Lane } from './lane.js';
+import { openDeployment, type Deployment } from './deployment.js';
 import { startLoad } from './load.js';
 import { printRecovery } from './recovery-figures.js';
 
@@ -17,23 +17,26 @@ const terminalWithinMs = 30_000;
 
 let stateDir = '';
 let stack: Stack;
-let lane: Lane;
+let deployment: Deployment;
 
 beforeAll(async () => {
   process.stdout.write(`seed ${seed} (repeat with SEED=${seed})\n`);
   stateDir = mkdtempSync(join(tmpdir(), 'cluster-manager-faults-'));
   stack = await startStack({ stateDir, ports: 'free', services: 'data' });
   const { TEMPORAL_ADDRESS: address = '', TEMPORAL_NAMESPACE: namespace = 'default' } = stack.env;
-  lane = await openLane({ adminUrl: stack.adminDatabaseUrl, temporal: { address, namespace } }, { workers: 2 });
+  deployment = await openDeployment(
+    { adminUrl: stack.adminDatabaseUrl, temporal: { address, namespace } },
+    { workers: 2 },
+  );
 });
 afterAll(async () => {
-  await lane?.close();
+  await deployment?.close();
   await stack?.stop();
   rmSync(stateDir, { recursive: true, force: true });
 });
 
 const completed = async (): Promise<number> => {
-  const { count } = await lane.stores.clusters
+  const { count } = await deployment.stores.clusters
     .selectFrom('operations')
     .select(({ fn }) => fn.countAll<number>().as('count'))
     .where('state', '=', 'completed')
@@ -47,7 +50,7 @@ async function killUnderLoad(name: 'temporal' | 'postgres', times: number) {
   const violations: Violation[] = [];
   for (let kill = 0; kill < times; kill += 1) {
     const before = await completed();
-    const load = await startLoad(lane, { atOnce: 6, random });
+    const load = await startLoad(deployment, { atOnce: 6, random });
     await waitFor('the load to run', async () => (await completed()) > before + 5, { timeoutMs: 60_000 });
     await delay(random() * 1_000);
     const pid = stack.signal(name, 'SIGKILL');
@@ -58,11 +61,11 @@ async function killUnderLoad(name: 'temporal' | 'postgres', times: number) {
     });
     await stack.waitReady(name);
     const stopping = load.stop();
-    const recoveryMs = await lane.settle({ timeoutMs: terminalWithinMs, sweep: true });
+    const recoveryMs = await deployment.settle({ timeoutMs: terminalWithinMs, sweep: true });
     await stopping;
     // A line that was asking while the others settled may have added one more.
-    recoveriesMs.push(recoveryMs + (await lane.settle({ timeoutMs: terminalWithinMs, sweep: true })));
-    violations.push(...(await lane.check()));
+    recoveriesMs.push(recoveryMs + (await deployment.settle({ timeoutMs: terminalWithinMs, sweep: true })));
+    violations.push(...(await deployment.check()));
   }
   return { recoveriesMs, violations };
 }
@@ -92,20 +95,20 @@ describe('formations and dissolutions under load', () => {
     'every operation ends and takes effect once when workers are killed at random for 60 s',
     { timeout: 300_000 },
     async () => {
-      const load = await startLoad(lane, { atOnce: 8, random });
+      const load = await startLoad(deployment, { atOnce: 8, random });
       const before = await completed();
       const untilMs = performance.now() + 60_000;
       let kills = 0;
       while (performance.now() < untilMs) {
         await delay(1_000 + random() * 4_000);
-        lane.workers[random() < 0.5 ? 0 : 1]?.signal('SIGKILL');
+        deployment.workers[random() < 0.5 ? 0 : 1]?.signal('SIGKILL');
         kills += 1;
       }
       const stopping = load.stop();
-      const first = await lane.settle({ timeoutMs: terminalWithinMs, sweep: true });
+      const first = await deployment.settle({ timeoutMs: terminalWithinMs, sweep: true });
       await stopping;
-      const recoveryMs = first + (await lane.settle({ timeoutMs: terminalWithinMs, sweep: true }));
-      expect(await lane.check()).toEqual([]);
+      const recoveryMs = first + (await deployment.settle({ timeoutMs: terminalWithinMs, sweep: true }));
+      expect(await deployment.check()).toEqual([]);
       const ended = (await completed()) - before;
       printRecovery('workers', [recoveryMs], { seed, kills, asked: load.asked(), completed: ended });
       expect(ended).toBeGreaterThan(10);

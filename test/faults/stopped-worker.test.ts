@@ -1,38 +1,41 @@
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { formationSteps } from '../../src/contracts/steps.js';
 import { findOperation, stepsOf } from '../../src/stores/clusters/index.js';
-import { openLane, type Lane } from './lane.js';
+import { openDeployment, type Deployment } from './deployment.js';
 import { formAnother, startFormation, stopAt } from './stop-worker.js';
 
-let lane: Lane;
+let deployment: Deployment;
 
 beforeAll(async () => {
-  lane = await openLane({ adminUrl: inject('adminDatabaseUrl'), temporal: inject('temporal') }, { workers: 2 });
+  deployment = await openDeployment(
+    { adminUrl: inject('adminDatabaseUrl'), temporal: inject('temporal') },
+    { workers: 2 },
+  );
 });
-afterAll(() => lane?.close());
+afterAll(() => deployment?.close());
 
 describe('a worker paused beyond its heartbeat timeout while another finishes its formation', () => {
   it.each([...formationSteps.map((step) => `${step}:before`), 'initializeCluster:before-announcement'])(
     'a worker paused at %s changes nothing when it continues after another finished',
     { timeout: 150_000 },
     async (point) => {
-      lane.arm([`${point} SIGSTOP`]);
-      const { operationId, workflowId } = await startFormation(lane);
-      const wake = await stopAt(lane, point);
+      deployment.arm([`${point} SIGSTOP`]);
+      const { operationId, workflowId } = await startFormation(deployment);
+      const wake = await stopAt(deployment, point);
       try {
-        expect(await lane.manager.result(workflowId)).toMatchObject({ epoch: 1 });
+        expect(await deployment.manager.result(workflowId)).toMatchObject({ epoch: 1 });
         const before = [
-          await findOperation(lane.stores.clusters, operationId),
-          await stepsOf(lane.stores.clusters, operationId),
+          await findOperation(deployment.stores.clusters, operationId),
+          await stepsOf(deployment.stores.clusters, operationId),
         ];
         wake();
-        await formAnother(lane);
+        await formAnother(deployment);
         const after = [
-          await findOperation(lane.stores.clusters, operationId),
-          await stepsOf(lane.stores.clusters, operationId),
+          await findOperation(deployment.stores.clusters, operationId),
+          await stepsOf(deployment.stores.clusters, operationId),
         ];
         expect(after).toEqual(before);
-        expect(await lane.check()).toEqual([]);
+        expect(await deployment.check()).toEqual([]);
       } finally {
         wake();
       }
@@ -44,20 +47,20 @@ describe('a worker paused beyond its heartbeat timeout while another finishes it
     { timeout: 150_000 },
     async () => {
       const point = 'initializeCluster:before-announcement';
-      lane.arm([`${point} SIGSTOP`]);
-      const { clusterId, workflowId } = await startFormation(lane);
-      const wake = await stopAt(lane, point);
+      deployment.arm([`${point} SIGSTOP`]);
+      const { clusterId, workflowId } = await startFormation(deployment);
+      const wake = await stopAt(deployment, point);
       try {
-        await lane.manager.result(workflowId);
-        const end = await lane.manager.startDissolution({
+        await deployment.manager.result(workflowId);
+        const end = await deployment.manager.startDissolution({
           operationId: `end-${clusterId}`,
           clusterId,
           drainSeconds: 0,
         });
-        await lane.manager.result(end);
+        await deployment.manager.result(end);
         wake();
-        await formAnother(lane);
-        expect(await lane.check()).toEqual([]);
+        await formAnother(deployment);
+        expect(await deployment.check()).toEqual([]);
       } finally {
         wake();
       }
@@ -69,14 +72,14 @@ describe('a worker paused beyond its heartbeat timeout while another finishes it
     { timeout: 150_000 },
     async () => {
       const point = 'defineCluster:before-commit';
-      lane.arm([`${point} SIGSTOP`]);
-      const { workflowId } = await startFormation(lane);
-      const wake = await stopAt(lane, point);
+      deployment.arm([`${point} SIGSTOP`]);
+      const { workflowId } = await startFormation(deployment);
+      const wake = await stopAt(deployment, point);
       try {
-        expect(await lane.manager.result(workflowId)).toMatchObject({ epoch: 1 });
+        expect(await deployment.manager.result(workflowId)).toMatchObject({ epoch: 1 });
         wake();
-        await formAnother(lane);
-        expect(await lane.check()).toEqual([]);
+        await formAnother(deployment);
+        expect(await deployment.check()).toEqual([]);
       } finally {
         wake();
       }

@@ -5,18 +5,18 @@ import { formationSteps } from '../../src/contracts/steps.js';
 import { findOperation } from '../../src/stores/clusters/index.js';
 import { addAgents } from '../support/fleet.js';
 import { waitFor } from '../support/wait-for.js';
-import { openLane, type Lane } from './lane.js';
+import { openDeployment, type Deployment } from './deployment.js';
 
-let lane: Lane;
+let deployment: Deployment;
 let temporal: Awaited<ReturnType<typeof connectTemporal>>;
 
 beforeAll(async () => {
-  lane = await openLane({ adminUrl: inject('adminDatabaseUrl'), temporal: inject('temporal') });
+  deployment = await openDeployment({ adminUrl: inject('adminDatabaseUrl'), temporal: inject('temporal') });
   temporal = await connectTemporal(inject('temporal'));
 });
 afterAll(async () => {
   await temporal?.close();
-  await lane?.close();
+  await deployment?.close();
 });
 
 let runs = 0;
@@ -26,19 +26,19 @@ async function terminateBefore(step: string): Promise<string> {
   runs += 1;
   const name = `terminated-${runs}`;
   const point = `${step}:before`;
-  await addAgents(lane.stores.clusters, 3, { capabilities: [name] }, name);
-  lane.arm([`${point} SIGSTOP`]);
-  const { operationId, workflowId } = await lane.manager.startFormation({
+  await addAgents(deployment.stores.clusters, 3, { capabilities: [name] }, name);
+  deployment.arm([`${point} SIGSTOP`]);
+  const { operationId, workflowId } = await deployment.manager.startFormation({
     requestId: name,
     name,
     requiredCapabilities: [name],
     deadlineSeconds: 2,
   });
-  const pid = await waitFor(`the worker at ${point}`, () => lane.fired(point), { timeoutMs: 30_000, everyMs: 5 });
+  const pid = await waitFor(`the worker at ${point}`, () => deployment.fired(point), { timeoutMs: 30_000, everyMs: 5 });
   await temporal.client.workflow.getHandle(workflowId).terminate('to see what becomes of it');
   process.kill(pid, 'SIGCONT');
   await waitFor(`${step} of the late attempt`, async () => {
-    const rows = await lane.stores.clusters
+    const rows = await deployment.stores.clusters
       .selectFrom('operationSteps')
       .select('step')
       .where('operationId', '=', operationId)
@@ -51,13 +51,13 @@ async function terminateBefore(step: string): Promise<string> {
 
 /** Moves what is stored about an operation into the past, beyond every deadline; its reservations too if they are to have expired. */
 async function letTimePass(operationId: string, { expired }: { readonly expired: boolean }): Promise<void> {
-  await lane.stores.clusters
+  await deployment.stores.clusters
     .updateTable('operations')
     .set({ createdAt: sql<Date>`created_at - interval '1 hour'` })
     .where('id', '=', operationId)
     .execute();
   if (!expired) return;
-  await lane.stores.clusters
+  await deployment.stores.clusters
     .updateTable('memberships')
     .set({ expiresAt: new Date(0) })
     .where('operationId', '=', operationId)
@@ -71,11 +71,11 @@ describe('a formation whose workflow was terminated', () => {
     async (step) => {
       const operationId = await terminateBefore(step);
       await letTimePass(operationId, { expired: false });
-      const { resumed } = await lane.manager.runFormationInterval({ dryRun: false });
+      const { resumed } = await deployment.manager.runFormationInterval({ dryRun: false });
       expect(resumed).toEqual([operationId]);
-      await lane.settle();
-      expect(await findOperation(lane.stores.clusters, operationId)).toMatchObject({ state: 'completed' });
-      expect(await lane.check()).toEqual([]);
+      await deployment.settle();
+      expect(await findOperation(deployment.stores.clusters, operationId)).toMatchObject({ state: 'completed' });
+      expect(await deployment.check()).toEqual([]);
     },
   );
 
@@ -85,17 +85,17 @@ describe('a formation whose workflow was terminated', () => {
     async (step) => {
       const operationId = await terminateBefore(step);
       await letTimePass(operationId, { expired: true });
-      const report = await lane.manager.runFormationInterval({ dryRun: false });
+      const report = await deployment.manager.runFormationInterval({ dryRun: false });
       expect(report).toMatchObject({ resumed: [operationId], releasedReservations: 3 });
-      await lane.settle();
-      expect(await findOperation(lane.stores.clusters, operationId)).toMatchObject({ state: 'compensated' });
-      expect(await lane.check()).toEqual([]);
+      await deployment.settle();
+      expect(await findOperation(deployment.stores.clusters, operationId)).toMatchObject({ state: 'compensated' });
+      expect(await deployment.check()).toEqual([]);
     },
   );
 
   it('a formation terminated during its last step is still completed by that step', { timeout: 90_000 }, async () => {
     const operationId = await terminateBefore('initializeCluster');
-    expect(await findOperation(lane.stores.clusters, operationId)).toMatchObject({ state: 'completed' });
-    expect(await lane.check()).toEqual([]);
+    expect(await findOperation(deployment.stores.clusters, operationId)).toMatchObject({ state: 'completed' });
+    expect(await deployment.check()).toEqual([]);
   });
 });

@@ -14,16 +14,16 @@ export interface Services {
   readonly temporal: { readonly address: string; readonly namespace: string };
 }
 
-/** One manager of its own: databases, task queue, processes and the points at which these are made to fail. */
-export interface Lane {
+/** A manager with its own databases, task queue and processes, and the failpoints at which these processes fail. */
+export interface Deployment {
   readonly id: string;
   readonly stores: TestDatabases;
   readonly manager: ClusterManagerClient;
   readonly workers: readonly ProductProcess[];
-  /** Arms failpoints, and forgets which fired before. */
+  /** Arms these failpoints in place of the earlier ones, and forgets which of those fired. */
   readonly arm: (points: readonly string[]) => void;
-  /** Undefined unless it was asked for. */
-  readonly server: LaneServer | undefined;
+  /** Undefined unless the options request one. */
+  readonly server: DeploymentServer | undefined;
   /** The pid of the process in which an armed point fired. */
   readonly fired: (point: string) => number | undefined;
   /** Operations that have not ended. */
@@ -34,32 +34,32 @@ export interface Lane {
   readonly close: () => Promise<void>;
 }
 
-export interface LaneServer {
+export interface DeploymentServer {
   readonly process: ProductProcess;
   readonly url: string;
   readonly adminToken: string;
   readonly enrolmentToken: string;
-  /** Gives its port back. */
+  /** Frees the reserved port. */
   readonly release: () => void;
 }
 
-export interface LaneOptions {
+export interface DeploymentOptions {
   readonly workers?: number;
   readonly server?: boolean;
-  /** Sections of the settings file, for other than the defaults. */
+  /** Sections to append to the settings file, by name. */
   readonly settings?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
-  /** Where the server finds the communication database, when it goes there by a way of its own. */
+  /** The address at which the server reaches the communication database, e.g. that of a proxy. */
   readonly via?: (databaseUrl: string) => string;
 }
 
 const settingsFile = new URL('../../cluster-manager.yaml', import.meta.url);
-let lanes = 0;
+let deployments = 0;
 
-/** Opens a manager with `workers` worker processes, and a server if it is asked for, on services that run. */
-export async function openLane(services: Services, options: LaneOptions = {}): Promise<Lane> {
+/** Starts a manager with `workers` worker processes, and a server if requested, on running services. */
+export async function openDeployment(services: Services, options: DeploymentOptions = {}): Promise<Deployment> {
   const { workers = 1 } = options;
-  lanes += 1;
-  const id = `faults-${process.pid}-${lanes}`;
+  deployments += 1;
+  const id = `faults-${process.pid}-${deployments}`;
   const folder = mkdtempSync(join(tmpdir(), 'cluster-manager-faults-'));
   const stores = await createTestDatabases({ adminUrl: services.adminUrl, maxConnections: 8 });
   const failpoints = join(folder, 'failpoints');
@@ -133,7 +133,7 @@ export async function openLane(services: Services, options: LaneOptions = {}): P
   };
 }
 
-function settingsOf(id: string, { settings = {} }: LaneOptions): string {
+function settingsOf(id: string, { settings = {} }: DeploymentOptions): string {
   const sections = Object.entries(settings).map(([name, keys]) => {
     const lines = Object.entries(keys).map(([key, value]) => `    ${key}: ${JSON.stringify(value)}\n`);
     return `  ${name}:\n${lines.join('')}`;
@@ -145,8 +145,8 @@ function settingsOf(id: string, { settings = {} }: LaneOptions): string {
 async function serverOf(
   env: Readonly<Record<string, string>> & { readonly COMMUNICATION_DATABASE_URL: string },
   folder: string,
-  { via = (url) => url }: LaneOptions,
-): Promise<LaneServer> {
+  { via = (url) => url }: DeploymentOptions,
+): Promise<DeploymentServer> {
   const { port, release } = await reservePort();
   const [adminToken, enrolmentToken] = [newToken(), newToken()];
   const process = new ProductProcess('server', {
