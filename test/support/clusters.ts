@@ -5,6 +5,12 @@ import type { ClustersDb } from '../../src/stores/clusters/index.js';
 import { recordUsage, type ResourcesDb } from '../../src/stores/resources/index.js';
 import { addAgents } from './fleet.js';
 
+/** Where a test adds agents and forms clusters. */
+export interface Fleet {
+  readonly clusters: ClustersDb;
+  readonly manager: ClusterManagerClient;
+}
+
 interface ClusterOptions {
   /** Free agents of the same kind, beside the members. */
   readonly spare?: number;
@@ -16,7 +22,7 @@ interface ClusterOptions {
 
 /** Adds agents named `<name>-<index>`, each with four slots, and forms a cluster of `size` of them. @returns its id. */
 export async function clusterOf(
-  { clusters, manager }: { readonly clusters: ClustersDb; readonly manager: ClusterManagerClient },
+  { clusters, manager }: Fleet,
   name: string,
   size: number,
   { spare = 0, capability = name, agent = {}, request = {} }: ClusterOptions = {},

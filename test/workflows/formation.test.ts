@@ -3,6 +3,7 @@ import { formationSteps } from '../../src/contracts/steps.js';
 import { answerInvitation, clusterView, findAgent, findOperation, stepsOf } from '../../src/stores/clusters/index.js';
 import { leaseDeliveries, routingTable } from '../../src/stores/communication/index.js';
 import { findAccount } from '../../src/stores/resources/index.js';
+import { activitiesOf } from '../support/clusters.js';
 import { createTestDatabases, type TestDatabases } from '../support/database.js';
 import { addAgent, addAgents } from '../support/fleet.js';
 import { waitFor } from '../support/wait-for.js';
@@ -21,12 +22,6 @@ afterAll(async () => {
   await stores?.drop();
 });
 
-/** The names of the activities that a workflow ran, in the order they were scheduled. */
-async function activitiesOf(workflowId: string): Promise<string[]> {
-  const { events } = await worker.client.workflow.getHandle(workflowId).fetchHistory();
-  return (events ?? []).flatMap((event) => event.activityTaskScheduledEventAttributes?.activityType?.name ?? []);
-}
-
 describe('formCluster', () => {
   it('formCluster runs its four steps in order and informs every member', async () => {
     await addAgents(stores.clusters, 5, { capabilities: ['plan'] }, 'plain');
@@ -38,7 +33,7 @@ describe('formCluster', () => {
     });
     expect(result.members).toHaveLength(5);
     expect(result).toMatchObject({ clusterId: 'cl_plain-1', epoch: 1 });
-    expect(await activitiesOf('formation/plain-1')).toEqual(formationSteps);
+    expect(await activitiesOf(worker.client, 'formation/plain-1')).toEqual(formationSteps);
     expect(await clusterView(stores.clusters, 'cl_plain-1')).toMatchObject({ state: 'active', epoch: 1 });
     expect(await findOperation(stores.clusters, 'plain-1')).toMatchObject({ state: 'completed', result });
     expect(await findAccount(stores.resources, 'cl_plain-1')).toMatchObject({ state: 'open' });
@@ -118,7 +113,7 @@ describe('formCluster', () => {
     await expect(
       worker.manager.formCluster({ requestId: 'mute', name: 'mute', requiredCapabilities: ['mute'] }),
     ).rejects.toMatchObject({ code: 'invitations_declined' });
-    const undone = (await activitiesOf('formation/mute')).slice(-4);
+    const undone = (await activitiesOf(worker.client, 'formation/mute')).slice(-4);
     expect(undone).toEqual(['closeConnections', 'withdrawCluster', 'releaseAgents', 'settleOperation']);
     expect(await findOperation(stores.clusters, 'mute')).toMatchObject({ state: 'compensated' });
     expect(await clusterView(stores.clusters, 'cl_mute')).toMatchObject({ state: 'failed', members: [] });

@@ -2,15 +2,10 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { urgentScaling } from '../../src/maintenance/urgent-scaling.js';
 import { emptyHistogram } from '../../src/domain/communication/latency.js';
 import { usageSampler } from '../../src/maintenance/usage-sampler.js';
-import { clusterView, findOperation, listOperations, saveHeartbeats } from '../../src/stores/clusters/index.js';
+import { findOperation, listOperations, saveHeartbeats } from '../../src/stores/clusters/index.js';
 import { addLatencies } from '../../src/stores/communication/index.js';
-import {
-  lastScores,
-  listCapacityRequests,
-  recordUsage,
-  scalingMemories,
-  usageOf,
-} from '../../src/stores/resources/index.js';
+import { lastScores, listCapacityRequests, scalingMemories, usageOf } from '../../src/stores/resources/index.js';
+import { clusterOf, membersOf, useSlots, type Fleet } from '../support/clusters.js';
 import { createTestDatabases, type TestDatabases } from '../support/database.js';
 import { addAgents } from '../support/fleet.js';
 import { waitFor } from '../support/wait-for.js';
@@ -21,10 +16,12 @@ const scaling = { ...testSettings.scaling, newMemberSeconds: 0, soakGrowSeconds:
 
 let stores: TestDatabases;
 let worker: TestWorker;
+let fleet: Fleet;
 
 beforeAll(async () => {
   stores = await createTestDatabases();
   worker = await startTestWorker(stores, { settings: { scaling } });
+  fleet = { clusters: stores.clusters, manager: worker.manager };
 });
 afterAll(async () => {
   await worker?.stop();
@@ -35,31 +32,8 @@ beforeEach(async () => {
   await stores.clusters.updateTable('clusters').set({ state: 'failed' }).execute();
 });
 
-async function clusterOf(name: string, size: number, { spare = 0, capability = name } = {}): Promise<string> {
-  await addAgents(stores.clusters, size + spare, { capabilities: [capability], resources: { slots: 4 } }, name);
-  const { clusterId } = await worker.manager.formCluster({
-    requestId: name,
-    name,
-    requiredCapabilities: [capability],
-    size: { min: 3, desired: size, max: 10 },
-  });
-  return clusterId;
-}
-
-const membersOf = async (clusterId: string, of: 'active' | 'leaving' = 'active'): Promise<string[]> =>
-  ((await clusterView(stores.clusters, clusterId))?.members ?? [])
-    .filter(({ state }) => state === of)
-    .map(({ agentId }) => agentId);
-
-async function used(clusterId: string, slots: number): Promise<void> {
-  const members = await membersOf(clusterId);
-  for (const atMs of [Date.now() - 16_000, Date.now()]) {
-    await recordUsage(
-      stores.resources,
-      members.map((agentId) => ({ agentId, resource: 'slots', amount: slots, atMs })),
-    );
-  }
-}
+const used = async (clusterId: string, slots: number): Promise<void> =>
+  useSlots(stores.resources, await membersOf(stores.clusters, clusterId), slots);
 
 const memoryOf = async (clusterId: string) =>
   (
@@ -73,8 +47,8 @@ const memoryOf = async (clusterId: string) =>
 
 describe('scalingInterval', () => {
   it('the scaling interval starts scaleCluster only for clusters to change, and stores a decision for every cluster', async () => {
-    const calm = await clusterOf('calm', 4);
-    const busy = await clusterOf('busy', 4, { spare: 3 });
+    const calm = await clusterOf(fleet, 'calm', 4);
+    const busy = await clusterOf(fleet, 'busy', 4, { spare: 3 });
     await used(calm, 2.6);
     await used(busy, 3.6);
     const dry = await worker.manager.runScalingInterval({ dryRun: true });
@@ -83,7 +57,7 @@ describe('scalingInterval', () => {
     expect(await memoryOf(calm)).toMatchObject({ recommendations: [] });
     const report = await worker.manager.runScalingInterval({ dryRun: false });
     expect(report).toMatchObject({ dryRun: false, assessed: 2, started: [busy] });
-    await waitFor('the growth', async () => (await membersOf(busy)).length === 6);
+    await waitFor('the growth', async () => (await membersOf(stores.clusters, busy)).length === 6);
     expect(await memoryOf(calm)).toMatchObject({ recommendations: [{ desired: 4 }] });
     expect(await lastScores(stores.resources, calm, 1)).toMatchObject([{ score: 1 }]);
     const scalings = await listOperations(stores.clusters, { clusterId: calm, limit: 10 });
@@ -91,7 +65,7 @@ describe('scalingInterval', () => {
   });
 
   it('the scaling interval skips a cluster that is being scaled', async () => {
-    const clusterId = await clusterOf('waits', 3);
+    const clusterId = await clusterOf(fleet, 'waits', 3);
     const running = worker.manager.scaleCluster({ requestId: 'waits-scale', clusterId, desired: 5, grantSeconds: 60 });
     running.catch(() => undefined);
     await waitFor(
@@ -104,8 +78,8 @@ describe('scalingInterval', () => {
   });
 
   it('the scaling interval moves a member from a little-used cluster to a busy one when the fleet has no spare agent', async () => {
-    const idle = await clusterOf('idle', 5, { capability: 'shared' });
-    const full = await clusterOf('full', 5, { capability: 'shared' });
+    const idle = await clusterOf(fleet, 'idle', 5, { capability: 'shared' });
+    const full = await clusterOf(fleet, 'full', 5, { capability: 'shared' });
     await used(idle, 1.2);
     // Above what is worth a move, below what makes it grow.
     await used(full, 3.1);
@@ -114,19 +88,19 @@ describe('scalingInterval', () => {
     expect(dry.moved).toHaveLength(1);
     expect(dry.lines[0]).toMatch(/^idle-\d: cl_idle -> cl_full {2}the higher usage falls from 0.775 to 0.6458$/);
     await worker.manager.runScalingInterval({ dryRun: false });
-    expect(await membersOf(idle)).toHaveLength(4);
-    expect(await membersOf(full)).toHaveLength(6);
+    expect(await membersOf(stores.clusters, idle)).toHaveLength(4);
+    expect(await membersOf(stores.clusters, full)).toHaveLength(6);
   });
 
   it('the scaling interval reports a move whose member left one cluster and could not join the other', async () => {
-    const giver = await clusterOf('giver', 5, { capability: 'half' });
-    const taker = await clusterOf('taker', 5, { capability: 'half' });
+    const giver = await clusterOf(fleet, 'giver', 5, { capability: 'half' });
+    const taker = await clusterOf(fleet, 'taker', 5, { capability: 'half' });
     await used(giver, 1.2);
     await used(taker, 3.1);
     await sendToMembers(stores, giver);
     const interval = worker.manager.runScalingInterval({ dryRun: false });
     const [leaving = ''] = await waitFor('the drain', async () => {
-      const found = await membersOf(giver, 'leaving');
+      const found = await membersOf(stores.clusters, giver, 'leaving');
       return found.length > 0 && found;
     });
     // Somebody else scales the cluster that was to take it, and waits for the orchestrator.
@@ -142,7 +116,7 @@ describe('scalingInterval', () => {
       `${leaving}: ${giver} -> ${taker}  left ${giver} and did not join ${taker}: Cluster "${taker}" is being scaled ` +
         'by operation other; retry when that has ended, or cancel it',
     ]);
-    expect(await membersOf(giver)).toHaveLength(4);
+    expect(await membersOf(stores.clusters, giver)).toHaveLength(4);
     await worker.manager.cancel(other.workflowId);
     await worker.manager.result(other.workflowId).catch(() => undefined);
   });
@@ -161,19 +135,19 @@ describe('scalingInterval', () => {
     afterAll(() => outdated?.stop());
 
     it('the scaling interval reports that a member stays when its cluster can no longer spare it', async () => {
-      const [from, to] = [await clusterOf('spares', 3), await clusterOf('takes', 3, { spare: 1 })];
+      const [from, to] = [await clusterOf(fleet, 'spares', 3), await clusterOf(fleet, 'takes', 3, { spare: 1 })];
       moving.splice(0, 1, { ...planned, ...usage, agentId: 'spares-0', from, to, giverSize: 4, takerSize: 3 });
       const report = await outdated.manager.runScalingInterval({ dryRun: false });
       expect(report.moved).toEqual([]);
       expect(report.lines).toEqual([
         expect.stringMatching(/^spares-0: cl_spares -> cl_takes {2}did not leave cl_spares: .*3 members/),
       ]);
-      expect(await membersOf(from)).toHaveLength(3);
-      expect(await membersOf(to)).toHaveLength(3);
+      expect(await membersOf(stores.clusters, from)).toHaveLength(3);
+      expect(await membersOf(stores.clusters, to)).toHaveLength(3);
     });
 
     it('the scaling interval reports that another agent joined in place of the moved one', async () => {
-      const [from, to] = [await clusterOf('sheds', 4), await clusterOf('picks', 3)];
+      const [from, to] = [await clusterOf(fleet, 'sheds', 4), await clusterOf(fleet, 'picks', 3)];
       await addAgents(stores.clusters, 1, { capabilities: ['picks'] }, 'picked');
       moving.splice(0, 1, { ...planned, ...usage, agentId: 'sheds-0', from, to, giverSize: 4, takerSize: 3 });
       const report = await outdated.manager.runScalingInterval({ dryRun: false });
@@ -181,15 +155,15 @@ describe('scalingInterval', () => {
       expect(report.lines).toEqual([
         'sheds-0: cl_sheds -> cl_picks  left cl_sheds; picked-0 joined cl_picks in its place',
       ]);
-      expect(await membersOf(from)).not.toContain('sheds-0');
-      expect(await membersOf(to)).toContain('picked-0');
+      expect(await membersOf(stores.clusters, from)).not.toContain('sheds-0');
+      expect(await membersOf(stores.clusters, to)).toContain('picked-0');
     });
   });
 });
 
 describe('unmet capacity', () => {
   it('the scaling interval retries unmet capacity once agents are available', async () => {
-    const clusterId = await clusterOf('wants', 3);
+    const clusterId = await clusterOf(fleet, 'wants', 3);
     const asked = { clusterId, desired: 5, grantSeconds: 0 };
     expect(await worker.manager.scaleCluster(asked)).toMatchObject({
       outcome: 'unchanged',
@@ -202,12 +176,12 @@ describe('unmet capacity', () => {
     const dry = await worker.manager.runScalingInterval({ dryRun: true });
     expect(dry.lines[0]).toContain('unmet capacity of 1 makes 4 + 1 = 5 members');
     await worker.manager.runScalingInterval({ dryRun: false });
-    await waitFor('the last one', async () => (await membersOf(clusterId)).length === 5);
+    await waitFor('the last one', async () => (await membersOf(stores.clusters, clusterId)).length === 5);
     await waitFor('nothing more to want', async () => (await memoryOf(clusterId))?.wanted === null);
   });
 
   it('the scaling interval does not retry capacity that the orchestrator denied', async () => {
-    const clusterId = await clusterOf('denied', 3);
+    const clusterId = await clusterOf(fleet, 'denied', 3);
     const running = worker.manager.scaleCluster({ requestId: 'denied-scale', clusterId, desired: 5, grantSeconds: 60 });
     const [request] = await waitFor('the request', async () => {
       const open = await listCapacityRequests(stores.resources, { clusterId, limit: 1 });
@@ -221,8 +195,8 @@ describe('unmet capacity', () => {
 
 describe('waiting work', () => {
   it('waiting work grows a cluster according to its processing rate', async () => {
-    const clusterId = await clusterOf('loaded', 3, { spare: 3 });
-    const members = await membersOf(clusterId);
+    const clusterId = await clusterOf(fleet, 'loaded', 3, { spare: 3 });
+    const members = await membersOf(stores.clusters, clusterId);
     await used(clusterId, 2.6);
     const beat = { load: 1, inboxDepth: 500 };
     await saveHeartbeats(stores.clusters, new Map(members.map((id) => [id, beat])), 600);
@@ -240,8 +214,8 @@ describe('waiting work', () => {
 
 describe('usage reported by heartbeat', () => {
   it('usage and load reported by heartbeat become one sample per period', async () => {
-    const clusterId = await clusterOf('beats', 3);
-    const [first = '', second = ''] = await membersOf(clusterId);
+    const clusterId = await clusterOf(fleet, 'beats', 3);
+    const [first = '', second = ''] = await membersOf(stores.clusters, clusterId);
     await saveHeartbeats(stores.clusters, new Map([[first, { usage: { slots: 3 }, load: 0.5 }]]), 30);
     const config = () => ({ scaling }) as never;
     await usageSampler({ ...stores, config })();
@@ -253,8 +227,8 @@ describe('usage reported by heartbeat', () => {
   });
 
   it('usage above 0.95 in two consecutive samples starts one urgent scaling', async () => {
-    const clusterId = await clusterOf('urgent', 3, { spare: 1 });
-    const members = await membersOf(clusterId);
+    const clusterId = await clusterOf(fleet, 'urgent', 3, { spare: 1 });
+    const members = await membersOf(stores.clusters, clusterId);
     await saveHeartbeats(stores.clusters, new Map(members.map((id) => [id, { load: 1 }])), 600);
     const config = () => ({ scaling, capabilities: ['scaling'], leaseSeconds: 30 }) as never;
     const sample = usageSampler({ ...stores, config });

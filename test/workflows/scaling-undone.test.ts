@@ -12,45 +12,31 @@ import {
 import { callActivities } from '../concurrency/run-formation.js';
 import { scaleDirectly } from '../invariants/scaling-fixture.js';
 import { checkInvariants } from '../support/checker.js';
+import { clusterOf, membersOf, type Fleet } from '../support/clusters.js';
 import { createTestDatabases, type TestDatabases } from '../support/database.js';
-import { addAgents } from '../support/fleet.js';
 import { messagingOf } from '../support/messaging.js';
 import { waitFor } from '../support/wait-for.js';
 import { startTestWorker, testSettings, type TestWorker } from '../support/worker.js';
 
 let stores: TestDatabases;
 let worker: TestWorker;
+let fleet: Fleet;
 
 beforeAll(async () => {
   stores = await createTestDatabases();
   worker = await startTestWorker(stores, {
     settings: { scaling: { ...testSettings.scaling, newMemberSeconds: 0, soakGrowSeconds: 0, soakShrinkSeconds: 0 } },
   });
+  fleet = { clusters: stores.clusters, manager: worker.manager };
 });
 afterAll(async () => {
   await worker?.stop();
   await stores?.drop();
 });
 
-async function clusterOf(name: string, size: number, spare = 0): Promise<string> {
-  await addAgents(stores.clusters, size + spare, { capabilities: [name] }, name);
-  const request = { requestId: name, name, requiredCapabilities: [name], size: { min: 3, desired: size, max: 10 } };
-  return (await worker.manager.formCluster(request)).clusterId;
-}
-
-const leaving = async (clusterId: string): Promise<string[]> => {
-  const rows = await stores.clusters
-    .selectFrom('memberships')
-    .select('agentId')
-    .where('clusterId', '=', clusterId)
-    .where('state', '=', 'leaving')
-    .execute();
-  return rows.map(({ agentId }) => agentId);
-};
-
 describe('a scaling that is cancelled', () => {
   it('a scaling cancelled while it waits for the orchestrator withdraws its capacity request', async () => {
-    const clusterId = await clusterOf('asking', 3);
+    const clusterId = await clusterOf(fleet, 'asking', 3);
     const running = worker.manager.scaleCluster({ requestId: 'asking-scale', clusterId, desired: 5 });
     const request = await waitFor(
       'a request',
@@ -63,7 +49,7 @@ describe('a scaling that is cancelled', () => {
   });
 
   it('a scaling cancelled while it drains releases its departing members and records its change', async () => {
-    const clusterId = await clusterOf('drained', 5);
+    const clusterId = await clusterOf(fleet, 'drained', 5);
     // Each member has mail of the cluster that nobody acks.
     await acceptMessages(messagingOf(stores.communication), [
       {
@@ -72,10 +58,10 @@ describe('a scaling that is cancelled', () => {
       },
     ]);
     const running = worker.manager.scaleCluster({ requestId: 'drained-scale', clusterId, desired: 3 });
-    await waitFor('the drain', async () => (await leaving(clusterId)).length === 2);
+    await waitFor('the drain', async () => (await membersOf(stores.clusters, clusterId, 'leaving')).length === 2);
     await worker.manager.cancel('scaling/drained-scale');
     await expect(running).rejects.toMatchObject({ code: 'cancelled' });
-    expect(await leaving(clusterId)).toEqual([]);
+    expect(await membersOf(stores.clusters, clusterId, 'leaving')).toEqual([]);
     const { rows: changes } = await sql`
       select direction, members from scaling_changes where cluster_id = ${clusterId}`.execute(stores.resources);
     expect(changes).toEqual([{ direction: 'in', members: 2 }]);
@@ -85,7 +71,7 @@ describe('a scaling that is cancelled', () => {
 
 describe('a scaling of a cluster that changed after its assessment', () => {
   it('a scaling of a cluster that changed never shrinks it below its minimum', async () => {
-    const clusterId = await clusterOf('lessened', 4);
+    const clusterId = await clusterOf(fleet, 'lessened', 4);
     const call = callActivities(stores);
     const ids = { operationId: 'lessened-scale', clusterId };
     const request = { requestId: ids.operationId, clusterId, desired: 3 };
@@ -103,7 +89,7 @@ describe('a scaling of a cluster that changed after its assessment', () => {
   });
 
   it('a scaling that ended before its operation was stored leaves no decision without an outcome', async () => {
-    const clusterId = await clusterOf('vanished', 3);
+    const clusterId = await clusterOf(fleet, 'vanished', 3);
     const ids = { operationId: 'vanished-scale', clusterId };
     const decision = { id: 'dec_vanished-scale', ...ids, round: 0, atMs: Date.now(), decision: {}, facts: {} };
     await saveDecision(stores.resources, { ...decision, sentence: 'it grows' });
@@ -116,7 +102,7 @@ describe('a scaling of a cluster that changed after its assessment', () => {
 
 describe('scalings of one cluster', () => {
   it('of concurrent scalings of one cluster one runs and the others are refused', async () => {
-    const clusterId = await clusterOf('rivals', 3, 6);
+    const clusterId = await clusterOf(fleet, 'rivals', 3, { spare: 6 });
     const call = callActivities(stores);
     const results = await Promise.allSettled(
       Array.from({ length: 6 }, (_, index) => {
@@ -141,7 +127,7 @@ describe('scalings of one cluster', () => {
 
 describe('a soak', () => {
   it('a soak is judged once, and a repeated attempt returns the same verdict after the score changed', async () => {
-    const clusterId = await clusterOf('judged', 3, 1);
+    const clusterId = await clusterOf(fleet, 'judged', 3, { spare: 1 });
     const call = callActivities(stores);
     const ids = { operationId: 'judged-scale', clusterId };
     const request = { requestId: ids.operationId, clusterId, desired: 4 };

@@ -1,16 +1,16 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { AllocatedResources } from '../../src/activities/scaling/step-results.js';
 import { scalingSteps } from '../../src/contracts/steps.js';
-import { clusterView, findAgent, findOperation, stepsOf, type ClustersDb } from '../../src/stores/clusters/index.js';
+import { clusterView, findAgent, findOperation, stepsOf } from '../../src/stores/clusters/index.js';
 import { leaseDeliveries, routingTable } from '../../src/stores/communication/index.js';
 import {
   saveCapacityAnswer,
   findDecision,
   findCapacityRequest,
   listCapacityRequests,
-  recordUsage,
   scalingMemories,
 } from '../../src/stores/resources/index.js';
+import { activitiesOf, clusterOf, membersOf, useSlots, type Fleet } from '../support/clusters.js';
 import { createTestDatabases, type TestDatabases } from '../support/database.js';
 import { addAgents } from '../support/fleet.js';
 import { communicationSettings } from '../support/messaging.js';
@@ -19,55 +19,24 @@ import { startTestWorker, testSettings, type TestWorker } from '../support/worke
 
 let stores: TestDatabases;
 let worker: TestWorker;
+let fleet: Fleet;
 
 beforeAll(async () => {
   stores = await createTestDatabases();
   worker = await startTestWorker(stores, {
     settings: { scaling: { ...testSettings.scaling, newMemberSeconds: 0, soakGrowSeconds: 0, soakShrinkSeconds: 0 } },
   });
+  fleet = { clusters: stores.clusters, manager: worker.manager };
 });
 afterAll(async () => {
   await worker?.stop();
   await stores?.drop();
 });
 
-async function activitiesOf(workflowId: string): Promise<string[]> {
-  const { events } = await worker.client.workflow.getHandle(workflowId).fetchHistory();
-  return (events ?? []).flatMap((event) => event.activityTaskScheduledEventAttributes?.activityType?.name ?? []);
-}
-
-/** A cluster of its own kind of agents, with some to spare. */
-async function clusterOf(name: string, size: number, { spare = 0, resources = {} } = {}): Promise<string> {
-  const offers = { capabilities: [name], resources: { slots: 4 } };
-  await addAgents(stores.clusters, size + spare, offers, name);
-  const { clusterId } = await worker.manager.formCluster({
-    name,
-    requiredCapabilities: [name],
-    resources,
-    size: { min: 3, desired: size, max: 10 },
-  });
-  return clusterId;
-}
-
-const membersOf = async (db: ClustersDb, clusterId: string): Promise<string[]> =>
-  ((await clusterView(db, clusterId))?.members ?? [])
-    .filter(({ state }) => state === 'active')
-    .map(({ agentId }) => agentId);
-
-/** What each member tells twice, a sample period apart, of its four slots. */
-async function used(agentIds: readonly string[], slots: number): Promise<void> {
-  for (const atMs of [Date.now() - 16_000, Date.now()]) {
-    await recordUsage(
-      stores.resources,
-      agentIds.map((agentId) => ({ agentId, resource: 'slots', amount: slots, atMs })),
-    );
-  }
-}
-
 describe('scaleCluster', () => {
   it('a cluster that needs no change is assessed and left as it is', async () => {
-    const clusterId = await clusterOf('calm', 4);
-    await used(await membersOf(stores.clusters, clusterId), 2.6);
+    const clusterId = await clusterOf(fleet, 'calm', 4);
+    await useSlots(stores.resources, await membersOf(stores.clusters, clusterId), 2.6);
     const result = await worker.manager.scaleCluster({ requestId: 'calm-scale', clusterId });
     expect(result).toMatchObject({
       clusterId,
@@ -79,15 +48,15 @@ describe('scaleCluster', () => {
       left: [],
     });
     expect(result.explanation).toContain('Stays at 4 members');
-    expect(await activitiesOf('scaling/calm-scale')).toEqual(['assessNeeds', 'settleScaling']);
+    expect(await activitiesOf(worker.client, 'scaling/calm-scale')).toEqual(['assessNeeds', 'settleScaling']);
     expect(await findOperation(stores.clusters, 'calm-scale')).toMatchObject({ state: 'completed', result });
     expect(await findDecision(stores.resources, result.decisionId)).toMatchObject({ outcome: 'unchanged', clusterId });
   });
 
   it('scaleCluster grows a cluster by what its usage needs, and informs old and new members of the next epoch', async () => {
-    const clusterId = await clusterOf('busy', 4, { spare: 4 });
+    const clusterId = await clusterOf(fleet, 'busy', 4, { spare: 4 });
     const before = await membersOf(stores.clusters, clusterId);
-    await used(before, 3.6);
+    await useSlots(stores.resources, before, 3.6);
     const result = await worker.manager.scaleCluster({ requestId: 'busy-scale', clusterId });
     // ceil(4 x 0.9 / 0.65) = 6
     expect(result).toMatchObject({ outcome: 'scaled', from: 4, desired: 6, size: 6, epoch: 2, left: [] });
@@ -102,7 +71,7 @@ describe('scaleCluster', () => {
   });
 
   it('scaleCluster shrinks to the requested size and drains, informs and releases the victims', async () => {
-    const clusterId = await clusterOf('wide', 6);
+    const clusterId = await clusterOf(fleet, 'wide', 6);
     const result = await worker.manager.scaleCluster({
       requestId: 'wide-scale',
       clusterId,
@@ -120,14 +89,14 @@ describe('scaleCluster', () => {
   });
 
   it('scaleCluster clamps a size beyond the bounds, and reports the clamp', async () => {
-    const clusterId = await clusterOf('small', 3);
+    const clusterId = await clusterOf(fleet, 'small', 3);
     const result = await worker.manager.scaleCluster({ requestId: 'small-scale', clusterId, desired: 1 });
     expect(result).toMatchObject({ outcome: 'unchanged', size: 3 });
     expect(result.explanation).toContain('the minimum of 3 limits 1 to 3');
   });
 
   it('scaleCluster requests missing agents from the orchestrator, and continues when they are granted', async () => {
-    const clusterId = await clusterOf('short', 3, { spare: 1 });
+    const clusterId = await clusterOf(fleet, 'short', 3, { spare: 1 });
     const running = worker.manager.scaleCluster({ requestId: 'short-scale', clusterId, desired: 6 });
     const request = await waitFor(
       'a request',
@@ -148,7 +117,7 @@ describe('scaleCluster', () => {
   });
 
   it('scaleCluster ends with the available agents when the orchestrator denies its request, and gives the reason', async () => {
-    const clusterId = await clusterOf('denied', 3);
+    const clusterId = await clusterOf(fleet, 'denied', 3);
     const running = worker.manager.scaleCluster({ requestId: 'denied-scale', clusterId, desired: 5 });
     const request = await waitFor(
       'a request',
@@ -168,7 +137,7 @@ describe('scaleCluster', () => {
   });
 
   it('scaleCluster ends with the available agents when the orchestrator does not answer in time', async () => {
-    const clusterId = await clusterOf('silent', 3);
+    const clusterId = await clusterOf(fleet, 'silent', 3);
     const result = await worker.manager.scaleCluster({
       requestId: 'silent-scale',
       clusterId,
@@ -180,7 +149,7 @@ describe('scaleCluster', () => {
   });
 
   it('scaleCluster rolls a change back once when the stability score falls in its soak', async () => {
-    const clusterId = await clusterOf('frail', 4, { spare: 2 });
+    const clusterId = await clusterOf(fleet, 'frail', 4, { spare: 2 });
     const before = await membersOf(stores.clusters, clusterId);
     const running = worker.manager.scaleCluster({ requestId: 'frail-scale', clusterId, desired: 6, soakSeconds: 3 });
     await waitFor('the growth', async () => (await membersOf(stores.clusters, clusterId)).length === 6);
@@ -211,7 +180,8 @@ describe('scaleCluster', () => {
   });
 
   it('scaleCluster reports the dominant share of every cluster that wants to grow', async () => {
-    const [one, two] = [await clusterOf('sharing', 3, { spare: 4 }), await clusterOf('sharing', 3)];
+    const one = await clusterOf(fleet, 'sharing', 3, { spare: 4 });
+    const two = await clusterOf(fleet, 'sharing', 3, { request: { requestId: 'sharing-2' } });
     const waiting = worker.manager.scaleCluster({
       requestId: 'one-more',
       clusterId: one,
@@ -237,7 +207,7 @@ describe('scaleCluster', () => {
   });
 
   it('scaleCluster runs its four steps in order and stops the soak of a dissolved cluster', async () => {
-    const clusterId = await clusterOf('ending', 3, { spare: 1 });
+    const clusterId = await clusterOf(fleet, 'ending', 3, { spare: 1 });
     const running = worker.manager.scaleCluster({ requestId: 'ending-scale', clusterId, desired: 4, soakSeconds: 12 });
     await waitFor('the growth', async () => (await membersOf(stores.clusters, clusterId)).length === 4);
     const dissolution = { operationId: 'ending-end', clusterId, drainSeconds: 0 };
@@ -248,7 +218,7 @@ describe('scaleCluster', () => {
       scoreAfter: null,
       verdict: 'not observed to the end: the cluster is dissolved',
     });
-    const steps = [...new Set(await activitiesOf('scaling/ending-scale'))];
+    const steps = [...new Set(await activitiesOf(worker.client, 'scaling/ending-scale'))];
     expect(steps).toEqual([...scalingSteps, 'settleScaling']);
   });
 
@@ -257,7 +227,7 @@ describe('scaleCluster', () => {
       code: 'not_found',
     });
     expect(await findOperation(stores.clusters, 'nowhere')).toBeUndefined();
-    const clusterId = await clusterOf('twice', 3);
+    const clusterId = await clusterOf(fleet, 'twice', 3);
     const first = worker.manager.scaleCluster({ requestId: 'twice-1', clusterId, desired: 5, grantSeconds: 60 });
     await waitFor('a request', async () => (await listCapacityRequests(stores.resources, { clusterId, limit: 1 }))[0]);
     await expect(worker.manager.scaleCluster({ requestId: 'twice-2', clusterId, desired: 4 })).rejects.toMatchObject({
