@@ -40,7 +40,10 @@ export interface Endpoint {
   readonly bodyLimitOf?: (body: unknown) => number | undefined;
   /** Successful responses by HTTP status. */
   readonly responses: Readonly<Record<number, EndpointResponse>>;
-  /** The error codes that are specific to this endpoint; `errorsOf` adds those that many share. */
+  /**
+   * The error codes that are specific to this endpoint; `errorsOf` adds those that many share. Default: `not_found` when
+   * the path has parameters.
+   */
   readonly errors: readonly ErrorCode[];
 }
 
@@ -89,9 +92,40 @@ export function errorsOf(endpoint: Endpoint): readonly ErrorCode[] {
 
 /* The parts that several endpoints share. */
 
-export const response = <Body extends z.ZodType>(description: string, body: Body) => ({ description, body });
+type Derived = 'method' | 'path' | 'tag' | 'errors';
 
-export const nextCursor = z.string().nullable();
+/** An endpoint as the tables write it: `route` is its method and path, `tagged` adds the rest. */
+interface EndpointEntry extends Omit<Endpoint, Derived>, Partial<Pick<Endpoint, 'errors'>> {
+  readonly route: `${'GET' | 'POST' | 'PUT' | 'DELETE'} /${string}`;
+}
+
+type Tagged<Entries> = { readonly [Name in keyof Entries]: Omit<Entries[Name], 'route'> & Pick<Endpoint, Derived> };
+
+/** The endpoints of one tag. */
+export const tagged = <const Entries extends Record<string, EndpointEntry>>(tag: string, entries: Entries) =>
+  Object.fromEntries(
+    Object.entries(entries).map(([name, { route, ...endpoint }]) => {
+      const [method = '', path] = route.split(' ');
+      const errors = endpoint.params ? ['not_found'] : [];
+      return [name, { method: method.toLowerCase(), path, tag, errors, ...endpoint }];
+    }),
+  ) as Tagged<Entries>;
+
+type SchemaOf<Body> = Body extends z.ZodType ? Body : Body extends z.ZodRawShape ? z.ZodObject<Body> : never;
+
+/** @param body a schema, or the fields of an object. */
+export const response = <Body extends z.ZodType | z.ZodRawShape>(description: string, body: Body) => ({
+  description,
+  body: (body instanceof z.ZodType ? body : z.object(body)) as SchemaOf<Body>,
+});
+
+export const ok = <Body extends z.ZodType | z.ZodRawShape>(description: string, body: Body) => ({
+  200: response(description, body),
+});
+
+/** A page of a list: its rows, and the cursor of the next page. */
+export const page = <Shape extends z.ZodRawShape>(description: string, rows: Shape) =>
+  ok(description, { ...rows, nextCursor: z.string().nullable() });
 
 /** Each list answers in pages; `cursor` is the `nextCursor` of the page before. */
 export const pageQuery = {

@@ -1,4 +1,7 @@
+import type { z } from 'zod';
 import type { CommunicationRequest } from './communication.js';
+import type { DeepReadonly } from './endpoint.js';
+import type { formationReport, scalingReport } from './endpoints/manager.js';
 import type { FormationRequest } from './formation.js';
 import type { OperationIds } from './ids.js';
 import type { ScalingRequest } from './scaling.js';
@@ -22,36 +25,16 @@ export interface FormationIntervalInput {
   readonly dryRun?: boolean;
 }
 
-/** What one run of the formation interval did, or with dryRun would do. */
-export interface FormationIntervalReport {
-  readonly dryRun: boolean;
-  readonly lines: readonly string[];
-  readonly releasedReservations: number;
-  readonly served: readonly string[];
-  readonly repaired: readonly string[];
-  readonly resumed: readonly string[];
-}
+export type FormationIntervalReport = DeepReadonly<z.output<typeof formationReport>>;
 
-export interface ScalingIntervalInput {
-  /** Reports what would be done, and does nothing. */
-  readonly dryRun?: boolean;
+export interface ScalingIntervalInput extends FormationIntervalInput {
   /** A run of many pages continues as new: the last cluster assessed before, and the report so far. */
   readonly after?: string;
   readonly carried?: ScalingIntervalReport;
   readonly balances?: ScalingIntervalReport['balances'];
 }
 
-/** What one run of the scaling interval did, or with dryRun would do. */
-export interface ScalingIntervalReport {
-  readonly dryRun: boolean;
-  /** A line for each of the first changes and moves. */
-  readonly lines: string[];
-  assessed: number;
-  /** Clusters whose scaling was started, and agents that were moved from one cluster to another. */
-  readonly started: string[];
-  readonly moved: string[];
-  /** Changes left to the next run, because this one started the most that it may. */
-  postponed: number;
+export interface ScalingIntervalReport extends z.output<typeof scalingReport> {
   /** How even usage is over the clusters of each page, by which a later run recognises moves without effect. */
   readonly balances: Record<string, { readonly balance: number; readonly staleRounds: number }>;
 }

@@ -3,13 +3,14 @@ import { inlineLimitBytes } from '../communication.js';
 import {
   byId,
   idempotencyHeaders,
-  nextCursor,
+  ok,
   operators,
+  page,
   pageQuery,
   readers,
   response,
+  tagged,
   waitQuery,
-  type Endpoint,
 } from '../endpoint.js';
 import { derivedId } from '../messages.js';
 import { operationState, operationView, processRequest } from '../operations.js';
@@ -28,51 +29,43 @@ const typeOf = (body: unknown): unknown =>
   typeof body === 'object' && body !== null && 'type' in body ? body.type : undefined;
 
 export const operationEndpoints = {
-  processRequest: {
-    method: 'post',
-    path: '/v1/requests',
-    summary: 'Request an operation. With Idempotency-Key or requestId the same request is the same operation',
-    tag: 'requests',
-    roles: [...operators, 'agent'],
-    query: waitQuery,
-    headers: idempotencyHeaders,
-    body: processRequest,
-    // Messages are stored before the workflow starts; all other requests travel in the workflow's argument.
-    bodyLimitBytes: messagesLimitBytes,
-    bodyLimitOf: (body: unknown) => (typeOf(body) === 'COMMUNICATION' ? undefined : inlineLimitBytes),
-    responses: operationResponses,
-    errors: ['capability_disabled', 'relationship_refused', 'not_found', 'state_conflict', 'idempotency_conflict'],
-  },
-  listOperations: {
-    method: 'get',
-    path: '/v1/operations',
-    summary: 'List operations, newest first',
-    tag: 'operations',
-    roles: readers,
-    query: z.strictObject({ ...pageQuery, state: operationState.optional(), clusterId: derivedId.optional() }),
-    responses: {
-      200: response('A page of operations', z.object({ operations: z.array(operation), nextCursor })),
+  ...tagged('requests', {
+    processRequest: {
+      route: 'POST /v1/requests',
+      summary: 'Request an operation. With Idempotency-Key or requestId the same request is the same operation',
+      roles: [...operators, 'agent'],
+      query: waitQuery,
+      headers: idempotencyHeaders,
+      body: processRequest,
+      // Messages are stored before the workflow starts; all other requests travel in the workflow's argument.
+      bodyLimitBytes: messagesLimitBytes,
+      bodyLimitOf: (body: unknown) => (typeOf(body) === 'COMMUNICATION' ? undefined : inlineLimitBytes),
+      responses: operationResponses,
+      errors: ['capability_disabled', 'relationship_refused', 'not_found', 'state_conflict', 'idempotency_conflict'],
     },
-    errors: [],
-  },
-  getOperation: {
-    method: 'get',
-    path: '/v1/operations/{id}',
-    summary: 'Get an operation: its steps, attempts, result, and its page in the Temporal UI',
-    tag: 'operations',
-    roles: [...readers, 'agent'],
-    params: byId,
-    responses: { 200: response('The operation', operationBody) },
-    errors: ['not_found'],
-  },
-  cancelOperation: {
-    method: 'post',
-    path: '/v1/operations/{id}/cancel',
-    summary: 'Cancel an operation: it stops and compensates the steps that it completed',
-    tag: 'operations',
-    roles: [...operators, 'agent'],
-    params: byId,
-    responses: { 202: response('Cancellation was requested', operationBody) },
-    errors: ['not_found', 'operation_ended'],
-  },
-} as const satisfies Record<string, Endpoint>;
+  }),
+  ...tagged('operations', {
+    listOperations: {
+      route: 'GET /v1/operations',
+      summary: 'List operations, newest first',
+      roles: readers,
+      query: z.strictObject({ ...pageQuery, state: operationState.optional(), clusterId: derivedId.optional() }),
+      responses: page('A page of operations', { operations: z.array(operation) }),
+    },
+    getOperation: {
+      route: 'GET /v1/operations/{id}',
+      summary: 'Get an operation: its steps, attempts, result, and its page in the Temporal UI',
+      roles: [...readers, 'agent'],
+      params: byId,
+      responses: ok('The operation', operationBody),
+    },
+    cancelOperation: {
+      route: 'POST /v1/operations/{id}/cancel',
+      summary: 'Cancel an operation: it stops and compensates the steps that it completed',
+      roles: [...operators, 'agent'],
+      params: byId,
+      responses: { 202: response('Cancellation was requested', operationBody) },
+      errors: ['not_found', 'operation_ended'],
+    },
+  }),
+};
