@@ -54,7 +54,7 @@ export async function startServer(initial: ManagerConfig, options: ServerOptions
     const services = { clusters, communication, resources, client, config, logger, metrics };
     const messaging = openMessaging(communication, config, { serverId: server.id, logger, metrics });
     open.push(messaging.close);
-    const api = openApiDeps({ ...services, applyConfig: reload, server, stopping: stopping.signal }, messaging);
+    const api = openApiDeps({ ...services, ...messaging, applyConfig: reload, server, stopping: stopping.signal });
     open.push(api.close);
     await registerManager(clusters, config(), server.id);
     const listener = await listen(createApi(api), config());

@@ -13,16 +13,12 @@ import { allocationHandlers } from './routes/allocations.js';
 import { budgetHandlers } from './routes/budgets.js';
 import { capacityRequestHandlers } from './routes/capacity-requests.js';
 import { clusterHandlers } from './routes/clusters.js';
-import { deadLetterHandlers } from './routes/dead-letters.js';
 import { healthHandlers } from './routes/health.js';
 import { inboxHandlers } from './routes/inbox.js';
 import { managerHandlers } from './routes/manager.js';
 import { messageHandlers } from './routes/messages.js';
 import { operationHandlers } from './routes/operations.js';
-import { poolHandlers } from './routes/pools.js';
-import { quotaHandlers } from './routes/quotas.js';
 import { resourceHandlers } from './routes/resources.js';
-import { scalingHandlers } from './routes/scaling.js';
 import { tokenHandlers } from './routes/tokens.js';
 import { topicHandlers } from './routes/topics.js';
 import { usageHandlers } from './routes/usage.js';
@@ -30,36 +26,31 @@ import { usageHandlers } from './routes/usage.js';
 /** The HTTP API, without a listener: a server, or a test, calls its `fetch`. */
 export function createApi(deps: ApiDeps): Api {
   const api: Api = new Hono<ApiEnv>();
-  const { request } = deps;
-  api.use(requestContext(request));
-  api.use(requireKnownHost(request));
+  api.use(requestContext(deps));
+  api.use(requireKnownHost(deps));
   const handlers = handlersOf(deps);
-  const authenticate = createAuthentication(request);
+  const authenticate = createAuthentication(deps);
   for (const name of Object.keys(endpoints) as EndpointName[]) {
-    mountEndpoint(api, request, authenticate, name, handlers[name]);
+    mountEndpoint(api, deps, authenticate, name, handlers[name]);
   }
   api.notFound(pathNotFound(Object.values(endpoints)));
-  api.onError(problemResponse(request));
+  api.onError(problemResponse(deps));
   return api;
 }
 
-const handlersOf = ({ agents, messages, operations, clusters, resources, manager }: ApiDeps): Handlers => ({
-  ...agentHandlers(agents),
-  ...tokenHandlers(agents),
-  ...inboxHandlers(messages),
-  ...messageHandlers(messages),
-  ...deadLetterHandlers(messages),
-  ...topicHandlers(messages),
-  ...operationHandlers(operations),
-  ...clusterHandlers(clusters),
-  ...scalingHandlers(clusters),
-  ...capacityRequestHandlers(resources),
-  ...resourceHandlers(resources),
-  ...poolHandlers(resources),
-  ...quotaHandlers(resources),
-  ...allocationHandlers(resources),
-  ...budgetHandlers(resources),
-  ...usageHandlers(resources),
-  ...managerHandlers(manager),
-  ...healthHandlers(manager),
+const handlersOf = (deps: ApiDeps): Handlers => ({
+  ...agentHandlers(deps),
+  ...tokenHandlers(deps),
+  ...inboxHandlers(deps),
+  ...messageHandlers(deps),
+  ...topicHandlers(deps),
+  ...operationHandlers(deps),
+  ...clusterHandlers(deps),
+  ...capacityRequestHandlers(deps),
+  ...resourceHandlers(deps),
+  ...allocationHandlers(deps),
+  ...budgetHandlers(deps),
+  ...usageHandlers(deps),
+  ...managerHandlers(deps),
+  ...healthHandlers(deps),
 });

@@ -1,20 +1,34 @@
 import { z } from 'zod';
 import { invalidRequest, type ManagerError } from '../contracts/errors.js';
 
-type Query = { readonly cursor?: string | undefined; readonly limit: number };
-/** Reads up to `limit` rows after a position; from the start when it is undefined. */
-type Read<Row, Position> = (position: Position | undefined, limit: number) => Promise<readonly Row[]>;
-type Page<Row> = { readonly rows: readonly Row[]; readonly nextCursor: string | null };
+interface PageQuery {
+  readonly cursor?: string | undefined;
+  readonly limit: number;
+}
+
+/** What a page is read with: the filters of the query, and the position of the last row of the page before. */
+type PageFilter<Query, Position> = Defined<Omit<Query, keyof PageQuery>> & {
+  readonly after?: Position;
+  readonly limit: number;
+};
+type Read<Query, Row, Position> = (filter: PageFilter<Query, Position>) => Promise<readonly Row[]>;
 
 /** Reads one page of a list that is ordered by a text such as a name. @throws ManagerError `invalid_request` for another list's cursor. */
-export const pageByText = <Row>(query: Query, read: Read<Row, string>, keyOf: (row: Row) => string) =>
-  readPage(query, read, { length: 1, write: (row) => [keyOf(row)], parse: ([text]) => text });
+export const pageByText = <Query extends PageQuery, Key extends string, Row extends Readonly<Record<Key, string>>>(
+  query: Query,
+  key: Key,
+  read: Read<Query, Row, string>,
+) => readPage(query, read, { length: 1, write: (row) => [row[key]], parse: ([text]) => text });
 
 /** Reads one page of a list that is ordered by a whole number. @throws ManagerError `invalid_request` for another list's cursor. */
-export const pageByNumber = <Row>(query: Query, read: Read<Row, number>, keyOf: (row: Row) => number) =>
+export const pageByNumber = <Query extends PageQuery, Key extends string, Row extends Readonly<Record<Key, number>>>(
+  query: Query,
+  key: Key,
+  read: Read<Query, Row, number>,
+) =>
   readPage(query, read, {
     length: 1,
-    write: (row) => [String(keyOf(row))],
+    write: (row) => [String(row[key])],
     parse: ([text = '']) => (/^[0-9]{1,15}$/.test(text) ? Number(text) : undefined),
   });
 
@@ -24,9 +38,9 @@ interface TimeKeyed {
 }
 
 /** Reads one page of a list that is ordered by time, then by id. @throws ManagerError `invalid_request` for another list's cursor. */
-export const pageByTime = <Row extends TimeKeyed>(
+export const pageByTime = <Query extends PageQuery, Row extends TimeKeyed>(
   query: Query,
-  read: Read<Row, { readonly createdAt: string; readonly id: string }>,
+  read: Read<Query, Row, { readonly createdAt: string; readonly id: string }>,
 ) =>
   readPage(query, read, {
     length: 2,
@@ -46,12 +60,16 @@ interface Key<Row, Position> {
 }
 
 /** Reads one row more than the page has, so that the end of the list needs no further request. */
-async function readPage<Row, Position>(
-  { cursor, limit }: Query,
-  read: Read<Row, Position>,
+async function readPage<Query extends PageQuery, Row, Position>(
+  { cursor, limit, ...filter }: Query,
+  read: Read<Query, Row, Position>,
   key: Key<Row, Position>,
-): Promise<Page<Row>> {
-  const found = await read(cursor === undefined ? undefined : positionOf(cursor, key), limit + 1);
+): Promise<{ readonly rows: readonly Row[]; readonly nextCursor: string | null }> {
+  const after = cursor === undefined ? undefined : positionOf(cursor, key);
+  const found = await read({ ...defined<object>({ ...filter, after }), limit: limit + 1 } as PageFilter<
+    Query,
+    Position
+  >);
   const rows = found.slice(0, limit);
   const last = rows.at(-1);
   return { rows, nextCursor: found.length > limit && last !== undefined ? encode(key.write(last)) : null };

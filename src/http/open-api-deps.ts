@@ -1,41 +1,40 @@
-import type { ServerMessaging } from '../messaging/open-messaging.js';
-import type { ApiDeps, ManagerDeps } from './deps.js';
+import { GroupCommit } from '../messaging/group-commit.js';
+import { unknownAgents } from '../stores/clusters/index.js';
+import { recordUsage, usageRulesOf } from '../stores/resources/index.js';
+import type { ApiDeps } from './deps.js';
 import { HeartbeatBatcher } from './heartbeat-batcher.js';
 import { PrincipalCache } from './middleware/principal-cache.js';
-import { agentExistence, usageRecorder } from './usage-recorder.js';
 
 const defaultStreamPingMs = 15_000;
+const maxItemsPerStatement = 5000;
 
-/** Builds the function groups of the API from a server's stores, Temporal client and messaging. */
+type Opened = 'principals' | 'heartbeats' | 'usage' | 'agentsKnown' | 'streamPingMs';
+
+/** Adds what the API itself keeps to a server's stores, Temporal client and messaging. */
 export function openApiDeps(
-  manager: ManagerDeps,
-  messaging: ServerMessaging,
-  { streamPingMs = defaultStreamPingMs }: { readonly streamPingMs?: number } = {},
-): ApiDeps & { close(): Promise<void> } {
-  const { clusters, resources, client, config, logger, metrics, stopping } = manager;
+  given: Omit<ApiDeps, Opened> & { readonly streamPingMs?: number | undefined },
+): ApiDeps & { readonly close: () => Promise<void> } {
+  const { clusters, resources, config, metrics, streamPingMs = defaultStreamPingMs } = given;
   const principals = new PrincipalCache(clusters);
   const heartbeats = new HeartbeatBatcher(
     clusters,
     () => ({ leaseSeconds: config().leaseSeconds, windowMs: config().heartbeatWindowMs }),
     metrics,
   );
-  const operations = { clusters, communication: messaging.communication, client, config, logger, metrics, stopping };
   return {
-    manager,
-    request: { config, logger, metrics, principals },
-    agents: { ...messaging, clusters, config, heartbeats, metrics, principals },
-    messages: { ...messaging, clusters, client, config, logger, metrics, streamPingMs, stopping },
-    operations,
-    clusters: { ...operations, resources },
-    resources: {
-      clusters,
-      resources,
-      client,
-      config,
-      logger,
-      usage: usageRecorder(resources, config),
-      agentsKnown: agentExistence(clusters),
-    },
+    ...given,
+    streamPingMs,
+    principals,
+    heartbeats,
+    // Reports that arrive while a statement runs share the next one: its cost hardly grows with its rows.
+    usage: new GroupCommit(async (samples) => {
+      await recordUsage(resources, samples, usageRulesOf(config()));
+      return samples.map(() => true);
+    }, maxItemsPerStatement),
+    agentsKnown: new GroupCommit(async (ids) => {
+      const unknown = new Set(await unknownAgents(clusters, [...new Set(ids)]));
+      return ids.map((id) => !unknown.has(id));
+    }, maxItemsPerStatement),
     close: async () => {
       await heartbeats.close();
       await principals.close();

@@ -27,8 +27,22 @@ export async function requireMember(
   throw missing;
 }
 
-export const agentNotFound = (id: string): ManagerError =>
-  new ManagerError('not_found', `Agent "${id}" does not exist`);
+/** @returns the row, when it exists and the principal may see its cluster. @throws ManagerError `missing`. */
+export async function visibleRow<Row extends { readonly clusterId: string }>(
+  deps: Deps,
+  principal: Principal,
+  row: Row | undefined,
+  missing: ManagerError,
+): Promise<Row> {
+  if (!row) throw missing;
+  await requireMember(deps, principal, row.clusterId, missing);
+  return row;
+}
 
-export const clusterNotFound = (id: string): ManagerError =>
-  new ManagerError('not_found', `Cluster "${id}" does not exist`);
+/** @param what with its id: `Pool "llm"`. @param hint why it may be missing, or what to do. */
+export const notFound = (what: string, hint?: string): ManagerError =>
+  new ManagerError('not_found', `${what} does not exist${hint ? `; ${hint}` : ''}`);
+
+export const agentNotFound = (id: string): ManagerError => notFound(`Agent "${id}"`);
+
+export const clusterNotFound = (id: string): ManagerError => notFound(`Cluster "${id}"`);

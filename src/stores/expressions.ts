@@ -74,14 +74,14 @@ export const andEqual = (values: Readonly<Record<string, unknown>>): RawBuilder<
     sql` `,
   );
 
-/** A page of rows, newest first. @param page.before the `no` of the last row of the page before. */
+/** A page of rows, newest first. @param page.after the `no` of the last row of the page before. */
 export const newestRows = <Row>(
   db: QueryExecutorProvider,
   table: string,
   equal: Readonly<Record<string, unknown>>,
-  { before, limit }: { readonly before?: number | undefined; readonly limit: number },
+  { after, limit }: { readonly after?: number | undefined; readonly limit: number },
 ): Promise<Row[]> => queryRows<Row>(db)`
-  select * from ${sql.table(table)} where true ${andEqual(equal)} ${before === undefined ? sql`` : sql`and no < ${before}`}
+  select * from ${sql.table(table)} where true ${andEqual(equal)} ${after === undefined ? sql`` : sql`and no < ${after}`}
   order by no desc limit ${limit}`;
 
 /** How many rows are in each state; a state without any is left out. */

@@ -111,7 +111,7 @@ describe('the inbox', () => {
   it('a long poll returns within 500 ms of the delivery', async () => {
     const token = await test.register('i2');
     const polled = inbox('i2', token, '?waitSeconds=20');
-    await waitFor('the poll to wait', () => test.deps.messages.notifier.waiting === 1);
+    await waitFor('the poll to wait', () => test.deps.notifier.waiting === 1);
     const sentAtMs = performance.now();
     const sent = await test.call('POST', '/v1/messages', {
       token: test.tokens.orchestrator,
@@ -132,7 +132,7 @@ describe('the inbox', () => {
     const ids = Array.from({ length: 100 }, (_, index) => `w${index}`);
     const tokens = await Promise.all(ids.map((id) => test.register(id)));
     const polls = ids.map((id, index) => inbox(id, tokens[index] ?? '', '?waitSeconds=20'));
-    await waitFor('all polls to wait', () => test.deps.messages.notifier.waiting === 100);
+    await waitFor('all polls to wait', () => test.deps.notifier.waiting === 100);
     await Promise.all(ids.map((id) => send(id, `msg-${id}`)));
     const received = (await Promise.all(polls)).map((deliveries) => deliveries.map(({ message }) => message.id));
     expect(received).toEqual(ids.map((id) => [`msg-${id}`]));
@@ -142,10 +142,10 @@ describe('the inbox', () => {
     const token = await test.register('i3');
     const leaving = new AbortController();
     const polled = inbox('i3', token, '?waitSeconds=20', leaving.signal).catch(() => 'gone');
-    await waitFor('the poll to wait', () => test.deps.messages.notifier.waiting === 1);
+    await waitFor('the poll to wait', () => test.deps.notifier.waiting === 1);
     leaving.abort();
     expect(await polled).toBe('gone');
-    await waitFor('the wait to end', () => test.deps.messages.notifier.waiting === 0);
+    await waitFor('the wait to end', () => test.deps.notifier.waiting === 0);
     await send('i3', 'msg-i3');
     expect((await inbox('i3', token)).map(({ attempt }) => attempt)).toEqual([1]);
   });
@@ -153,7 +153,7 @@ describe('the inbox', () => {
   it('a long poll whose token is revoked while it waits gets 401 and no delivery', async () => {
     const token = await test.register('i4');
     const polled = test.call('GET', '/v1/agents/i4/inbox?waitSeconds=20', { token });
-    await waitFor('the poll to wait', () => test.deps.messages.notifier.waiting === 1);
+    await waitFor('the poll to wait', () => test.deps.notifier.waiting === 1);
     await test.register('i4');
     await send('i4', 'msg-i4');
     expect((await polled).status).toBe(401);

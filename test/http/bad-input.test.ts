@@ -245,10 +245,10 @@ describe('paths, queries and names', () => {
   });
 
   it('an internal error is described in the log and not in the answer', async () => {
-    const original = test.deps.agents.heartbeats.beat.bind(test.deps.agents.heartbeats);
-    test.deps.agents.heartbeats.beat = () => Promise.reject(new Error('select secret from /var/lib/place'));
+    const original = test.deps.heartbeats.beat.bind(test.deps.heartbeats);
+    test.deps.heartbeats.beat = () => Promise.reject(new Error('select secret from /var/lib/place'));
     const answer = await test.call('POST', '/v1/agents/x/heartbeat', { token: test.tokens.admin, body: {} });
-    test.deps.agents.heartbeats.beat = original;
+    test.deps.heartbeats.beat = original;
     expect([answer.status, problemOf(answer).code]).toEqual([500, 'internal']);
     expect(JSON.stringify(answer.body)).not.toMatch(/secret|\/var|select|at /);
     const requestId = answer.headers.get('x-request-id') ?? 'none';

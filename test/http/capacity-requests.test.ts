@@ -11,7 +11,7 @@ const woken: string[] = [];
 let wakeFails = false;
 beforeAll(async () => {
   test = await startTestApi();
-  Object.assign(test.deps.operations.client, {
+  Object.assign(test.deps.client, {
     wake: (workflowId: string) => {
       woken.push(workflowId);
       return wakeFails ? Promise.reject(new Error('Temporal is away')) : Promise.resolve();

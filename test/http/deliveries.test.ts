@@ -31,7 +31,7 @@ const again = (agentId: string, token: string) =>
   });
 
 async function whileLeasesAreShort<Result>(work: () => Promise<Result>): Promise<Result> {
-  const { leaseSeconds } = test.deps.request.config().communication;
+  const { leaseSeconds } = test.deps.config().communication;
   messaging.tune({ leaseSeconds: 1 });
   try {
     return await work();

@@ -315,7 +315,7 @@ describe.each([{ wakeUps: true }, { wakeUps: false }])('messages, with notificat
 
     it("an agent cannot register the manager's id, so that no agent can imitate the manager's messages", async () => {
       for (const token of [test.tokens.enrolment, test.tokens.admin, test.tokens.orchestrator]) {
-        const answer = await test.call('POST', '/v1/agents', { token, body: { id: test.deps.request.config().id } });
+        const answer = await test.call('POST', '/v1/agents', { token, body: { id: test.deps.config().id } });
         expect([answer.status, codeOf(answer)]).toEqual([409, 'state_conflict']);
       }
     });

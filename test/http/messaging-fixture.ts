@@ -56,7 +56,7 @@ export function messagingOf(test: TestApi): MessagingCalls {
       const routed = Object.entries(members).map(([agentId, roles]) => ({ agentId, roles }));
       await routeAndDeliver(communication, { clusterId, epoch, members: routed }, []);
     },
-    tune: (change) => test.configure({ communication: { ...test.deps.request.config().communication, ...change } }),
+    tune: (change) => test.configure({ communication: { ...test.deps.config().communication, ...change } }),
   };
 }
 

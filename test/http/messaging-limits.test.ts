@@ -187,7 +187,7 @@ describe('messaging that the settings turn off', () => {
   it('sending without communication_management gets capability_disabled, and stored deliveries can still be acked', async () => {
     const token = await test.register('off-1');
     await messaging.send(test.tokens.admin, { to: { agent: 'off-1' } });
-    const { capabilities } = test.deps.request.config();
+    const { capabilities } = test.deps.config();
     test.configure({ capabilities: ['cluster_management'] });
     for (const who of [token, test.tokens.orchestrator, test.tokens.admin]) {
       const outcomes = await attempts(who, 'off-1');
@@ -200,7 +200,7 @@ describe('messaging that the settings turn off', () => {
 
   it('sending gets relationship_refused for exactly the parties that relationships does not list', async () => {
     const token = await test.register('off-2');
-    const { relationships } = test.deps.request.config();
+    const { relationships } = test.deps.config();
     for (const [listed, refused, taken] of [
       ['orchestrator', token, test.tokens.orchestrator],
       ['all_agents', test.tokens.orchestrator, token],

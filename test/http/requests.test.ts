@@ -23,7 +23,7 @@ const rows = async (): Promise<number> =>
 
 /** Whether Temporal has the workflow. It makes no progress: its task queue has no worker. */
 const isStarted = async (id: string): Promise<boolean> =>
-  (await test.deps.operations.client.progress(`formation/${id}`))?.running === true;
+  (await test.deps.client.progress(`formation/${id}`))?.running === true;
 
 describe('POST /v1/requests', () => {
   it('a request stores its operation, starts its workflow and gets 202 with the location of the operation', async () => {
@@ -104,7 +104,7 @@ describe('POST /v1/requests', () => {
   it('a request that the settings turn off is refused and not stored', async () => {
     const before = await rows();
     const token = await test.register('outsider');
-    const settings = test.deps.request.config();
+    const settings = test.deps.config();
     test.configure({ relationships: ['orchestrator'] });
     expect(codeOf(await ask(body('x'), { token }))).toBe('relationship_refused');
     test.configure({ relationships: ['all_agents'] });
@@ -129,7 +129,7 @@ const freePort = (): Promise<number> =>
 describe('while Temporal is unreachable', () => {
   it('a request made while Temporal is unreachable gets 503, is stored, and is started by the sweep later', async () => {
     const nowhere = new Client({ connection: Connection.lazy({ address: `127.0.0.1:${await freePort()}` }) });
-    const client = createClusterManagerClient(nowhere, test.deps.operations.client.managerId);
+    const client = createClusterManagerClient(nowhere, test.deps.client.managerId);
     const away = await startTestApi({ databases: test.databases, client });
     const request = body('kept', { requestId: 'kept-1' });
     const answer = await away.call('POST', '/v1/requests', { token: test.tokens.orchestrator, body: request });
@@ -231,7 +231,7 @@ describe('clusters', () => {
     expect(first).toMatchObject({ id: 'op_dissolve_cl_end', type: 'DISSOLUTION', clusterId: 'cl_end' });
     const again = operationOf(await dissolve('cl_end', { body: { drainSeconds: 0 } }));
     expect(again.id).toBe(first.id);
-    expect((await test.deps.operations.client.progress('dissolution/cl_end'))?.running).toBe(true);
+    expect((await test.deps.client.progress('dissolution/cl_end'))?.running).toBe(true);
   });
 
   it('a cluster can be dissolved again after the first dissolution was cancelled', async () => {

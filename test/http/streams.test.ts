@@ -27,8 +27,7 @@ describe.each([{ wakeUps: true }, { wakeUps: false }])(
       streams.push(stream);
       return stream;
     };
-    const openNow = async (): Promise<number> =>
-      (await test.deps.request.metrics.openStreams.get()).values[0]?.value ?? 0;
+    const openNow = async (): Promise<number> => (await test.deps.metrics.openStreams.get()).values[0]?.value ?? 0;
     const noneOpen = () => waitFor('all streams to close', async () => (await openNow()) === 0);
     const arrived = (stream: TestStream, ...ids: readonly string[]) =>
       waitFor(`${ids.join(', ')} to arrive`, () => ids.every((id) => idsOf(stream.deliveries).includes(id)));
@@ -42,7 +41,7 @@ describe.each([{ wakeUps: true }, { wakeUps: false }])(
       expect([stream.status, stream.headers.get('content-type')]).toEqual([200, 'text/event-stream; charset=utf-8']);
       expect(stream.headers.get('cache-control')).toBe('no-store');
       await arrived(stream, 'before');
-      await waitFor('the stream to wait', () => test.deps.messages.notifier.waiting === 1);
+      await waitFor('the stream to wait', () => test.deps.notifier.waiting === 1);
       const sentAtMs = performance.now();
       await send('st-1', 'after');
       await arrived(stream, 'after');
@@ -101,7 +100,7 @@ describe.each([{ wakeUps: true }, { wakeUps: false }])(
 
     it('a stream sends a delivery again when its lease expires', async () => {
       const token = await test.register('st-5');
-      const { leaseSeconds, retryDelaysSeconds } = test.deps.request.config().communication;
+      const { leaseSeconds, retryDelaysSeconds } = test.deps.config().communication;
       messaging.tune({ leaseSeconds: 1, retryDelaysSeconds: [0] });
       const stream = await open('st-5', token);
       await send('st-5', 'again');
@@ -114,7 +113,7 @@ describe.each([{ wakeUps: true }, { wakeUps: false }])(
     it('a waiting stream ends when its token is revoked, and sends no further delivery', async () => {
       const token = await test.register('st-6');
       const stream = await open('st-6', token);
-      await waitFor('the stream to wait', () => test.deps.messages.notifier.waiting === 1);
+      await waitFor('the stream to wait', () => test.deps.notifier.waiting === 1);
       const fresh = await test.register('st-6');
       await send('st-6', 'for-the-new-one');
       await waitFor('the stream to end', stream.isOver);
@@ -140,7 +139,7 @@ describe.each([{ wakeUps: true }, { wakeUps: false }])(
       await waitFor('the stream to be counted', async () => (await openNow()) === 1);
       stream.leave();
       await noneOpen();
-      await waitFor('the stream to stop waiting', () => test.deps.messages.notifier.waiting === 0);
+      await waitFor('the stream to stop waiting', () => test.deps.notifier.waiting === 0);
       await send('st-8', 'not-lost');
       expect((await messaging.receive('st-8', token)).map(({ attempt }) => attempt)).toEqual([1]);
     });
@@ -158,7 +157,7 @@ describe.each([{ wakeUps: true }, { wakeUps: false }])(
     });
 
     it('a stream above max_streams gets 429, and is accepted after another one closes', async () => {
-      const { maxStreams } = test.deps.request.config().communication;
+      const { maxStreams } = test.deps.config().communication;
       messaging.tune({ maxStreams: 2 });
       const token = await test.register('st-10');
       const [first, second] = [await open('st-10', token), await open('st-10', token)];
@@ -199,7 +198,7 @@ describe.each([{ wakeUps: true }, { wakeUps: false }])(
       const other = await startTestApi({ communication: { wakeUps }, streamPingMs: 15_000 });
       const token = await other.register('st-14');
       const stream = await openStream(other, 'st-14', { token });
-      await waitFor('the stream to wait', () => other.deps.messages.notifier.waiting === 1);
+      await waitFor('the stream to wait', () => other.deps.notifier.waiting === 1);
       const stoppedAtMs = performance.now();
       const stopped = other.stop();
       await waitFor('the stream to end', stream.isOver);

@@ -90,11 +90,9 @@ export async function startTestApi(
   const client = options.client ?? createClusterManagerClient(new Client({ connection, namespace }), managerId);
   const services = { clusters, communication, resources, client, config: () => config, logger, metrics };
   const server = { id: `srv_${managerId}`, startedAt: new Date() };
-  const deps = openApiDeps(
-    { ...services, applyConfig: () => Promise.resolve([]), server, stopping: stopping.signal },
-    messaging,
-    options.streamPingMs === undefined ? {} : { streamPingMs: options.streamPingMs },
-  );
+  const { streamPingMs } = options;
+  const applyConfig = () => Promise.resolve([]);
+  const deps = openApiDeps({ ...services, ...messaging, applyConfig, server, stopping: stopping.signal, streamPingMs });
   const api = createApi(deps);
   const listener = await listen(api, { host: '127.0.0.1', port: 0 });
   const tokens = {

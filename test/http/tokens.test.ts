@@ -39,7 +39,7 @@ describe('tokens', () => {
     const { token, secret } = await create({ role: 'viewer', name: 'short' });
     await waitFor('both servers to cache the token', async () => {
       expect([await statusOn(test, secret), await statusOn(other, secret)]).toEqual([200, 200]);
-      return test.deps.request.principals.has(secret) && other.deps.request.principals.has(secret);
+      return test.deps.principals.has(secret) && other.deps.principals.has(secret);
     });
     expect((await test.call('DELETE', `/v1/tokens/${token.id}`, { token: test.tokens.admin })).status).toBe(204);
     const revokedAtMs = performance.now();
@@ -55,7 +55,7 @@ describe('tokens', () => {
     const { token, secret } = await create({ role: 'viewer', name: 'expiring', expiresInSeconds: 600 });
     await waitFor(
       'the token to be cached',
-      async () => (await statusOn(test, secret)) === 200 && test.deps.request.principals.has(secret),
+      async () => (await statusOn(test, secret)) === 200 && test.deps.principals.has(secret),
     );
     await sql`update tokens set expires_at = now() where id = ${token.id}`.execute(test.databases.clusters);
     const endedAtMs = performance.now();

@@ -346,7 +346,7 @@ describe('a subscription', () => {
 
   it("a subscription is suspended while its agent's lease has expired, resumes on a heartbeat, and ends after the grace", async () => {
     await create({ name: 'leased' });
-    const { leaseSeconds } = test.deps.request.config();
+    const { leaseSeconds } = test.deps.config();
     test.configure({ leaseSeconds: 1 });
     const token = await listener('lapses', { pattern: 'leased' });
     test.configure({ leaseSeconds });

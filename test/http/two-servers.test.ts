@@ -41,14 +41,14 @@ describe.each([
   const stream = async (api: TestApi, agentId: string, token: string, max = 10): Promise<TestStream> => {
     const opened = await openStream(api, agentId, { token, max });
     streams.push(opened);
-    await waitFor('the stream to wait', () => api.deps.messages.notifier.waiting === 1);
+    await waitFor('the stream to wait', () => api.deps.notifier.waiting === 1);
     return opened;
   };
 
   it('a message accepted by one server ends a long poll of the other', async () => {
     const token = await here.register('poller');
     const polled = messagingOf(there).receive('poller', token, '?waitSeconds=20');
-    await waitFor('the poll to wait', () => there.deps.messages.notifier.waiting === 1);
+    await waitFor('the poll to wait', () => there.deps.notifier.waiting === 1);
     await messagingOf(here).send(here.tokens.admin, { id: 'far', to: { agent: 'poller' } });
     const acceptedAtMs = performance.now();
     expect(idsOf(await polled)).toEqual(['far']);
@@ -79,7 +79,7 @@ describe.each([
   it('a delivery written without a notification is found by polling', async () => {
     const token = await here.register('unwarned');
     const polled = messagingOf(there).receive('unwarned', token, '?waitSeconds=20');
-    await waitFor('the poll to wait', () => there.deps.messages.notifier.waiting === 1);
+    await waitFor('the poll to wait', () => there.deps.notifier.waiting === 1);
     const message = { id: 'silent', source: 'elsewhere', type: 't', clusterId: null, epoch: null, data: 1 };
     await deliver(databases.communication, message, ['unwarned']);
     expect(idsOf(await polled)).toEqual(['silent']);

@@ -16,7 +16,7 @@ import {
   type Principal,
 } from '../../stores/clusters/index.js';
 import { createInbox } from '../../stores/communication/index.js';
-import { defined, pageByText } from '../cursor.js';
+import { pageByText } from '../cursor.js';
 import type { AgentDeps } from '../deps.js';
 import { Reply, type Handlers } from '../handlers.js';
 import { agentNotFound } from '../visibility.js';
@@ -28,13 +28,9 @@ export const agentHandlers = (deps: AgentDeps) =>
       return new Reply(created ? 201 : 200, registered);
     },
 
-    listAgents: async ({ query: { cursor, limit, ...filter } }) => {
-      const page = await pageByText(
-        { cursor, limit },
-        (after, atMost) => listAgents(deps.clusters, { ...defined({ after, ...filter }), limit: atMost }),
-        ({ id }) => id,
-      );
-      return { agents: page.rows, nextCursor: page.nextCursor };
+    listAgents: async ({ query }) => {
+      const { rows, nextCursor } = await pageByText(query, 'id', (page) => listAgents(deps.clusters, page));
+      return { agents: rows, nextCursor };
     },
 
     getAgent: async ({ params: { id } }) => {

@@ -1,6 +1,7 @@
 import { v7 as uuidv7 } from 'uuid';
 import { ManagerError } from '../../contracts/errors.js';
-import type { AllocationView } from '../../contracts/resources.js';
+import { allocationView } from '../../contracts/resources.js';
+import { viewOf } from '../../contracts/view.js';
 import type { Principal } from '../../stores/clusters/index.js';
 import {
   allocate,
@@ -10,10 +11,10 @@ import {
   releaseAllocation,
   type AllocationRow,
 } from '../../stores/resources/index.js';
-import { defined, pageByNumber } from '../cursor.js';
+import { pageByNumber } from '../cursor.js';
 import type { ResourceDeps } from '../deps.js';
 import type { Handlers } from '../handlers.js';
-import { requireMember } from '../visibility.js';
+import { notFound, requireMember, visibleRow } from '../visibility.js';
 
 export const allocationHandlers = (deps: ResourceDeps) =>
   ({
@@ -24,26 +25,24 @@ export const allocationHandlers = (deps: ResourceDeps) =>
       return {
         requestId,
         state: answer.state,
-        grants: answer.state === 'granted' ? answer.grants.map(viewOf) : [],
+        grants: answer.state === 'granted' ? answer.grants.map(grantOf) : [],
         shortages: answer.state === 'short' ? answer.what : [],
       };
     },
 
     listGrants: async ({ query: { clusterId, ...query }, principal }) => {
       await requireMember(deps, principal, clusterId);
-      const { rows, nextCursor } = await pageByNumber(
-        query,
-        (after, limit) => allocationsOf(deps.resources, clusterId, { ...defined({ after }), limit }),
-        ({ id }) => id,
+      const { rows, nextCursor } = await pageByNumber(query, 'id', (page) =>
+        allocationsOf(deps.resources, clusterId, page),
       );
-      return { grants: rows.map(viewOf), nextCursor };
+      return { grants: rows.map(grantOf), nextCursor };
     },
 
     extendGrant: async ({ params: { id }, body: { leaseSeconds }, principal }) => {
       await visibleAllocation(deps, principal, id);
       const extended = await extendAllocations(deps.resources, [id], leaseSeconds);
       const allocation = await visibleAllocation(deps, principal, id);
-      if (extended.length > 0) return { grant: viewOf(allocation) };
+      if (extended.length > 0) return { grant: grantOf(allocation) };
       throw new ManagerError(
         'state_conflict',
         `Grant ${id} is ${allocation.state} and no longer held; allocate again with a new request`,
@@ -53,37 +52,17 @@ export const allocationHandlers = (deps: ResourceDeps) =>
     releaseGrant: async ({ params: { id }, principal }) => {
       await visibleAllocation(deps, principal, id);
       await releaseAllocation(deps.resources, { allocationIds: [id] });
-      return { grant: viewOf(await visibleAllocation(deps, principal, id)) };
+      return { grant: grantOf(await visibleAllocation(deps, principal, id)) };
     },
   }) satisfies Partial<Handlers>;
 
-async function visibleAllocation(deps: ResourceDeps, principal: Principal, id: number): Promise<AllocationRow> {
-  const missing = new ManagerError(
-    'not_found',
-    `Grant ${id} does not exist; grants that have ended are deleted when their retention ends`,
+const visibleAllocation = async (deps: ResourceDeps, principal: Principal, id: number): Promise<AllocationRow> =>
+  visibleRow(
+    deps,
+    principal,
+    await findAllocation(deps.resources, id),
+    notFound(`Grant ${id}`, 'grants that have ended are deleted when their retention ends'),
   );
-  const allocation = await findAllocation(deps.resources, id);
-  if (!allocation) throw missing;
-  await requireMember(deps, principal, allocation.clusterId, missing);
-  return allocation;
-}
 
-const viewOf = ({
-  id,
-  requestId,
-  clusterId,
-  pool,
-  resource,
-  amount,
-  state,
-  leaseExpiresAt,
-}: AllocationRow): AllocationView => ({
-  id,
-  requestId,
-  clusterId,
-  pool,
-  resource,
-  amount,
-  state,
-  leaseExpiresAt: leaseExpiresAt.toISOString(),
-});
+/* On the wire an allocation is called `grant`. */
+const grantOf = (allocation: AllocationRow) => viewOf(allocationView, allocation);

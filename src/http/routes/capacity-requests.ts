@@ -1,6 +1,6 @@
 import { workflowIds } from '../../contracts/ids.js';
-import { ManagerError } from '../../contracts/errors.js';
-import type { CapacityRequestView } from '../../contracts/capacity-requests.js';
+import { capacityRequestView, type CapacityRequestView } from '../../contracts/capacity-requests.js';
+import { viewOf } from '../../contracts/view.js';
 import { requesterOf } from '../../operations/requester.js';
 import type { Principal } from '../../stores/clusters/index.js';
 import {
@@ -12,30 +12,27 @@ import {
 import { defined, pageByNumber } from '../cursor.js';
 import type { ResourceDeps } from '../deps.js';
 import type { Handlers } from '../handlers.js';
+import { notFound } from '../visibility.js';
 
 export const capacityRequestHandlers = (deps: ResourceDeps) =>
   ({
-    listResourceRequests: async ({ query: { cursor, limit, ...filter } }) => {
-      const page = await pageByNumber(
-        { cursor, limit },
-        (before, atMost) => listCapacityRequests(deps.resources, { ...defined({ before, ...filter }), limit: atMost }),
-        ({ no }) => no,
-      );
-      return { resourceRequests: page.rows.map(viewOf), nextCursor: page.nextCursor };
+    listResourceRequests: async ({ query }) => {
+      const read = await pageByNumber(query, 'no', (page) => listCapacityRequests(deps.resources, page));
+      return { resourceRequests: read.rows.map(requestViewOf), nextCursor: read.nextCursor };
     },
 
     getResourceRequest: async ({ params: { id } }) => {
       const row = await findCapacityRequest(deps.resources, id);
-      if (!row) throw new ManagerError('not_found', `Resource request "${id}" does not exist`);
-      return { resourceRequest: viewOf(row) };
+      if (!row) throw notFound(`Resource request "${id}"`);
+      return { resourceRequest: requestViewOf(row) };
     },
 
     grantResources: async ({ params: { id }, body, principal }) => ({
-      resourceRequest: await answer(deps, principal, id, { state: 'granted', answer: body }),
+      resourceRequest: await answer(deps, principal, id, 'granted', body),
     }),
 
     denyResources: async ({ params: { id }, body, principal }) => ({
-      resourceRequest: await answer(deps, principal, id, { state: 'denied', answer: body }),
+      resourceRequest: await answer(deps, principal, id, 'denied', body),
     }),
   }) satisfies Partial<Handlers>;
 
@@ -44,25 +41,22 @@ async function answer(
   { resources, client, logger }: ResourceDeps,
   principal: Principal,
   id: string,
-  given: { readonly state: 'granted' | 'denied'; readonly answer: { readonly reason?: string | undefined } },
+  state: 'granted' | 'denied',
+  { reason }: { readonly reason?: string | undefined },
 ): Promise<CapacityRequestView> {
-  const { state } = given;
-  const saved = { state, by: requesterOf(principal), answer: defined({ reason: given.answer.reason }) };
-  const row = await saveCapacityAnswer(resources, id, saved);
+  const given = { state, by: requesterOf(principal), answer: defined({ reason }) };
+  const row = await saveCapacityAnswer(resources, id, given);
   const workflowId = workflowIds.scaling(row.operationId);
   client.wake(workflowId).catch((err: unknown) => logger.warn({ err, workflowId }, 'wake failed'));
-  return viewOf(row);
+  return requestViewOf(row);
 }
 
-function viewOf({ no: _no, answer: given, ...row }: CapacityRequestRow): CapacityRequestView {
+function requestViewOf(row: CapacityRequestRow): CapacityRequestView {
   // Past its deadline it cannot be answered, even before the row is updated.
   const isExpired = row.state === 'open' && row.deadlineAt.getTime() <= Date.now();
-  return {
+  return viewOf(capacityRequestView, {
     ...row,
     state: isExpired ? 'expired' : row.state,
-    openedAt: row.openedAt.toISOString(),
-    deadlineAt: row.deadlineAt.toISOString(),
-    answeredAt: row.answeredAt?.toISOString() ?? null,
-    answerReason: (given as { readonly reason?: string } | null)?.reason ?? null,
-  };
+    answerReason: (row.answer as { readonly reason?: string } | null)?.reason ?? null,
+  });
 }

@@ -4,7 +4,7 @@ import { answerInvitation, findAgent, type Principal } from '../../stores/cluste
 import { extendLease, nackDelivery, ownsDelivery } from '../../stores/communication/index.js';
 import type { MessageDeps } from '../deps.js';
 import type { Handlers } from '../handlers.js';
-import { agentNotFound } from '../visibility.js';
+import { agentNotFound, notFound } from '../visibility.js';
 import { inboxStreams } from './inbox-stream.js';
 
 export const inboxHandlers = (deps: MessageDeps) => {
@@ -99,7 +99,7 @@ function recipientOf({ agentId }: Principal): string {
 /** Another agent's delivery is reported as not found, so that agents cannot probe ids. */
 async function leaseLost(deps: MessageDeps, agentId: string, id: string): Promise<ManagerError> {
   if (!(await ownsDelivery(deps.communication, agentId, id))) {
-    return new ManagerError('not_found', `Delivery "${id}" does not exist`);
+    return notFound(`Delivery "${id}"`);
   }
   return new ManagerError(
     'stale_lease',

@@ -1,16 +1,31 @@
 import { ManagerError } from '../../contracts/errors.js';
-import type { MessageResult } from '../../contracts/messages.js';
+import { deadLetterView, type MessageResult } from '../../contracts/messages.js';
+import { viewOf } from '../../contracts/view.js';
 import { traceMessage } from '../../messaging/message-trace.js';
 import { receiptsOf } from '../../messaging/receipts.js';
+import { replayDeadLetter } from '../../messaging/replay-dead-letter.js';
 import { storeMessageBatch } from '../../operations/message-batch.js';
 import { requesterOf } from '../../operations/requester.js';
 import { temporalUrl } from '../../operations/view.js';
 import type { Principal } from '../../stores/clusters/index.js';
-import { deliveriesOf, findMessages, type StoredMessage } from '../../stores/communication/index.js';
+import {
+  deadLetterIdOf,
+  deadLetterNoOf,
+  deliveriesOf,
+  discardDeadLetter,
+  findDeadLetter,
+  findMessages,
+  listDeadLetters,
+  type CommunicationDb,
+  type DeadLetterRow,
+  type StoredMessage,
+} from '../../stores/communication/index.js';
+import { pageByNumber } from '../cursor.js';
 import type { MessageDeps } from '../deps.js';
 import type { Handlers } from '../handlers.js';
 import { retryLater } from '../middleware/problem-details.js';
 import { senderOf } from '../sender.js';
+import { notFound } from '../visibility.js';
 
 export const messageHandlers = (deps: MessageDeps) =>
   ({
@@ -38,6 +53,25 @@ export const messageHandlers = (deps: MessageDeps) =>
     storeBatch: async ({ body, principal }) => ({
       batchId: await storeMessageBatch(deps, requesterOf(principal), body),
     }),
+
+    listDeadLetters: async ({ query }) => {
+      const read = await pageByNumber(query, 'no', (page) => listDeadLetters(deps.communication, page));
+      return { deadLetters: read.rows.map(letterViewOf), nextCursor: read.nextCursor };
+    },
+
+    replayDeadLetter: async ({ params: { id }, principal }) => {
+      const letter = await existingLetter(deps.communication, id);
+      const matched = await replayDeadLetter(deps, letter, requesterOf(principal));
+      return { deadLetter: letterViewOf(await existingLetter(deps.communication, id)), matched };
+    },
+
+    discardDeadLetter: async ({ params: { id }, principal }) => {
+      const letter = await existingLetter(deps.communication, id);
+      if (!(await discardDeadLetter(deps.communication, letter.no, requesterOf(principal)))) {
+        throw new ManagerError('state_conflict', `Dead letter ${id} was ${letter.state} already`);
+      }
+      return { deadLetter: letterViewOf(await existingLetter(deps.communication, id)) };
+    },
   }) satisfies Partial<Handlers>;
 
 /** The label of the messages metric. */
@@ -70,7 +104,13 @@ async function visibleMessage(
 }
 
 const messageNotFound = (id: string): ManagerError =>
-  new ManagerError(
-    'not_found',
-    `Message "${id}" does not exist; finished messages are deleted when their retention ends`,
-  );
+  notFound(`Message "${id}"`, 'finished messages are deleted when their retention ends');
+
+async function existingLetter(communication: CommunicationDb, id: string): Promise<DeadLetterRow> {
+  const no = deadLetterNoOf(id);
+  const letter = no === undefined ? undefined : await findDeadLetter(communication, no);
+  if (!letter) throw notFound(`Dead letter "${id}"`);
+  return letter;
+}
+
+const letterViewOf = (row: DeadLetterRow) => viewOf(deadLetterView, { ...row, id: deadLetterIdOf(row.no) });

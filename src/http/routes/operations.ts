@@ -14,10 +14,11 @@ import {
   type OperationRow,
   type Principal,
 } from '../../stores/clusters/index.js';
-import { defined, pageByTime } from '../cursor.js';
+import { pageByTime } from '../cursor.js';
 import type { OperationsDeps } from '../../operations/deps.js';
 import type { Handlers } from '../handlers.js';
 import { operationReply } from '../operation-reply.js';
+import { notFound } from '../visibility.js';
 
 const temporalLimitMs = 5000;
 
@@ -29,10 +30,8 @@ export const operationHandlers = (deps: OperationsDeps) =>
       return operationReply(deps, principal, operation, { waitSeconds: wait, signal: raw.signal });
     },
 
-    listOperations: async ({ query: { cursor, limit, ...filter } }) => {
-      const { rows, nextCursor } = await pageByTime({ cursor, limit }, (before, atMost) =>
-        listOperations(deps.clusters, { ...defined({ before, ...filter }), limit: atMost }),
-      );
+    listOperations: async ({ query }) => {
+      const { rows, nextCursor } = await pageByTime(query, (page) => listOperations(deps.clusters, page));
       const steps = await stepsOfMany(
         deps.clusters,
         rows.map(({ id }) => id),
@@ -75,5 +74,5 @@ async function cancel({ client }: OperationsDeps, row: OperationRow): Promise<vo
 async function visibleOperation({ clusters }: OperationsDeps, principal: Principal, id: string): Promise<OperationRow> {
   const row = await findOperation(clusters, id);
   if (row && (principal.agentId === null || row.requestedBy === requesterOf(principal))) return row;
-  throw new ManagerError('not_found', `Operation "${id}" does not exist`);
+  throw notFound(`Operation "${id}"`);
 }

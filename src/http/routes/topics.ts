@@ -2,7 +2,7 @@ import { ManagerError } from '../../contracts/errors.js';
 import { createTopic, deleteTopic, subscribe, topicView, topicViews } from '../../messaging/change-topics.js';
 import { findAgent } from '../../stores/clusters/index.js';
 import { listTopics, subscriptionsOf, unsubscribe } from '../../stores/communication/index.js';
-import { defined, pageByText } from '../cursor.js';
+import { pageByText } from '../cursor.js';
 import type { MessageDeps } from '../deps.js';
 import { Reply, type Handlers } from '../handlers.js';
 import { senderOf } from '../sender.js';
@@ -11,11 +11,7 @@ import { agentNotFound } from '../visibility.js';
 export const topicHandlers = (deps: MessageDeps) =>
   ({
     listTopics: async ({ query }) => {
-      const { rows, nextCursor } = await pageByText(
-        query,
-        (after, limit) => listTopics(deps.communication, { ...defined({ after }), limit }),
-        ({ name }) => name,
-      );
+      const { rows, nextCursor } = await pageByText(query, 'name', (page) => listTopics(deps.communication, page));
       return { topics: await topicViews(deps.communication, rows), nextCursor };
     },
 

@@ -57,17 +57,17 @@ export interface OperationFilter {
   readonly state?: OperationState;
   readonly clusterId?: string;
   /** Only operations that sort after this one: the `id` of the last row of the page before. */
-  readonly before?: { readonly createdAt: string; readonly id: string };
+  readonly after?: { readonly createdAt: string; readonly id: string };
   readonly limit: number;
 }
 
 /** Newest first, by the millisecond, which is what a cursor made of a JavaScript date can name. */
 export const listOperations = (
   db: ClustersDb,
-  { before, limit, ...equal }: OperationFilter,
+  { after, limit, ...equal }: OperationFilter,
 ): Promise<OperationRow[]> => queryRows<OperationRow>(db)`
   select * from operations where true ${andEqual(equal)}
-    ${before ? sql`and (date_trunc('milliseconds', created_at), id) < (${before.createdAt}::timestamptz, ${before.id})` : sql``}
+    ${after ? sql`and (date_trunc('milliseconds', created_at), id) < (${after.createdAt}::timestamptz, ${after.id})` : sql``}
   order by date_trunc('milliseconds', created_at) desc, id desc limit ${limit}`;
 
 /**

@@ -7,7 +7,7 @@ export interface DeadLetterFilter extends Partial<
   Pick<DeadLetterRow, 'state' | 'reason'> & Record<'recipient' | 'clusterId', string>
 > {
   /** Only older ones: the number of the last dead letter of the page before. */
-  readonly before?: number;
+  readonly after?: number;
   readonly limit: number;
 }
 
@@ -47,9 +47,9 @@ const selectDeadLetters = sql`
 /** Newest first. */
 export const listDeadLetters = (
   db: CommunicationDb,
-  { state, reason, recipient, clusterId, before, limit }: DeadLetterFilter,
+  { state, reason, recipient, clusterId, after, limit }: DeadLetterFilter,
 ): Promise<DeadLetterRow[]> => queryRows<DeadLetterRow>(db)`
-  ${selectDeadLetters} where l.no < ${before ?? Number.MAX_SAFE_INTEGER}
+  ${selectDeadLetters} where l.no < ${after ?? Number.MAX_SAFE_INTEGER}
     ${andEqual({ 'l.state': state, 'l.reason': reason, 'l.recipient': recipient, 'm.clusterId': clusterId })}
   order by l.no desc limit ${limit}`;
 

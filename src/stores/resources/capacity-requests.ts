@@ -93,12 +93,12 @@ export async function withdrawCapacityRequests(db: ResourcesDb, operationId: str
     where operation_id = ${operationId} and state = 'open'`.execute(db);
 }
 
-/** Newest first. @param filter.before the `no` of the last request of the page before. */
+/** Newest first. @param filter.after the `no` of the last request of the page before. */
 export const listCapacityRequests = (
   db: ResourcesDb,
   {
     state,
     clusterId,
     ...page
-  }: Partial<Pick<CapacityRequestRow, 'state' | 'clusterId'>> & { readonly before?: number; readonly limit: number },
+  }: Partial<Pick<CapacityRequestRow, 'state' | 'clusterId'>> & { readonly after?: number; readonly limit: number },
 ): Promise<CapacityRequestRow[]> => newestRows(db, 'capacityRequests', { state, clusterId }, page);

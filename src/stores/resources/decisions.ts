@@ -28,11 +28,11 @@ export async function saveDecision(
 export const findDecision = (db: ResourcesDb, id: string): Promise<DecisionRow | undefined> =>
   db.selectFrom('decisions').selectAll().where('id', '=', id).executeTakeFirst();
 
-/** Newest first. @param page.before the `no` of the last decision of the page before. */
+/** Newest first. @param page.after the `no` of the last decision of the page before. */
 export const listDecisions = (
   db: ResourcesDb,
   clusterId: string,
-  page: { readonly before?: number; readonly limit: number },
+  page: { readonly after?: number; readonly limit: number },
 ): Promise<DecisionRow[]> => newestRows(db, 'decisions', { clusterId }, page);
 
 /**

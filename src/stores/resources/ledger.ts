@@ -4,14 +4,14 @@ import type { ResourcesDb, Row } from './schema.js';
 
 export type LedgerEntry = Row<'allocationLedger'>;
 
-/** What was allocated and returned, newest first. @param filter.before the `no` of the last entry of the page before. */
+/** What was allocated and returned, newest first. @param filter.after the `no` of the last entry of the page before. */
 export const listLedger = (
   db: ResourcesDb,
   {
     pool,
     clusterId,
     ...page
-  }: { readonly pool?: string; readonly clusterId?: string; readonly before?: number; readonly limit: number },
+  }: { readonly pool?: string; readonly clusterId?: string; readonly after?: number; readonly limit: number },
 ): Promise<LedgerEntry[]> => newestRows(db, 'allocationLedger', { pool, clusterId }, page);
 
 /**

@@ -148,7 +148,7 @@ describe('a dead letter', () => {
     expect(await nos({ reason: 'rejected', state: 'dead' })).toEqual([2, 0]);
     expect(await nos({ state: 'replayed' })).toEqual([]);
     expect(await nos({}, 2)).toEqual([4, 3]);
-    expect(await nos({ before: letters[3]?.no ?? 0 }, 2)).toEqual([2, 1]);
+    expect(await nos({ after: letters[3]?.no ?? 0 }, 2)).toEqual([2, 1]);
     expect(await nos({ clusterId: 'none' })).toEqual([]);
   });
 

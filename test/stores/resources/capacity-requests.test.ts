@@ -117,7 +117,7 @@ it('capacity requests are listed newest first by state and cluster, and deleted 
   for (let n = 0; n < 4; n += 1) ids.push((await openCapacityRequest(db, asking({ clusterId }))).id);
   await saveCapacityAnswer(db, ids[1] ?? '', grant);
   const first = await listCapacityRequests(db, { clusterId, limit: 2 });
-  const next = await listCapacityRequests(db, { clusterId, before: first[1]?.no ?? 0, limit: 5 });
+  const next = await listCapacityRequests(db, { clusterId, after: first[1]?.no ?? 0, limit: 5 });
   expect([...first, ...next].map(({ id }) => id)).toEqual([...ids].reverse());
   expect((await listCapacityRequests(db, { clusterId, state: 'open', limit: 5 })).map(({ id }) => id)).toEqual([
     ids[3],

@@ -62,7 +62,7 @@ it('decisions are listed newest first, page by page, and deleted in chunks', asy
   for (const one of times(5, () => decision({ clusterId }))) await saveDecision(db, one);
   const recent = await saveDecision(db, decision({ clusterId, atMs: Date.now() }));
   const first = await listDecisions(db, clusterId, { limit: 2 });
-  const next = await listDecisions(db, clusterId, { before: first[1]?.no ?? 0, limit: 10 });
+  const next = await listDecisions(db, clusterId, { after: first[1]?.no ?? 0, limit: 10 });
   expect([first.length, next.length]).toEqual([2, 4]);
   const numbers = [...first, ...next].map(({ no }) => no);
   expect(numbers).toEqual([...numbers].sort((a, b) => b - a));

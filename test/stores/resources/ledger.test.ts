@@ -26,7 +26,7 @@ it('ledger entries are listed newest first, page by page', async () => {
   await releaseAllocation(db, { clusterId });
   const first = await listLedger(db, { pool: name, limit: 3 });
   expect(first.map(({ delta }) => delta).reduce((sum, delta) => sum + delta, 0)).toBe(-4);
-  expect(await listLedger(db, { pool: name, before: first[2]?.no ?? 0, limit: 3 })).toMatchObject([
+  expect(await listLedger(db, { pool: name, after: first[2]?.no ?? 0, limit: 3 })).toMatchObject([
     { delta: 4, reason: 'taken' },
   ]);
 });
