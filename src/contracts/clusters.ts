@@ -3,7 +3,7 @@ import { z } from 'zod';
 export const clusterState = z.enum(['forming', 'active', 'dissolving', 'dissolved', 'failed']);
 export type ClusterState = z.infer<typeof clusterState>;
 
-/** How long mail took within the last ten minutes, ms; null where there was none. */
+/** Message latency within the last ten minutes, ms; null when there were no messages. */
 const latency = z.object({
   count: z.int(),
   p50Ms: z.number().nullable(),
@@ -24,7 +24,7 @@ export const clusterView = z.object({
     z.object({
       agentId: z.string(),
       roles: z.array(z.string()),
-      /** `leaving`: no mail is routed to it any more; it is released when what it holds is acked, or its time is over. */
+      /** `leaving`: gets no new messages; it is released when its deliveries are acked or its drain time ends. */
       state: z.enum(['reserved', 'active', 'leaving']),
       joinedAt: z.iso.datetime().nullable(),
     }),
@@ -36,7 +36,7 @@ export const clusterView = z.object({
   createdAt: z.iso.datetime(),
   activatedAt: z.iso.datetime().nullable(),
   endedAt: z.iso.datetime().nullable(),
-  /** Until its mail was handed over, and until it was acked; shown for one cluster, not in lists. */
+  /** Latency to first delivery and to ack; shown for one cluster, not in lists. */
   communication: z.object({ handedOver: latency, acked: latency }).optional(),
   /** Null until there is data to score: "unknown" is never shown as 1. */
   stability: z.object({

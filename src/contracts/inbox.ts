@@ -1,13 +1,13 @@
 import { z } from 'zod';
 
-/** A message as an agent receives it: a CloudEvents 1.0 envelope whose `source` the server stamped. */
+/** A message as an agent receives it: a CloudEvents 1.0 envelope whose `source` the server set. */
 export const messageView = z.object({
   id: z.string(),
   source: z.string(),
   type: z.string(),
   time: z.iso.datetime(),
   datacontenttype: z.string(),
-  /** The address as the sender wrote it; null for the manager's own mail. */
+  /** The address as the sender wrote it; null for the manager's own messages. */
   to: z.unknown(),
   clusterId: z.string().nullable(),
   epoch: z.int().nullable(),
@@ -43,18 +43,18 @@ export const ackResults = z.object({
 });
 export type AckResults = z.infer<typeof ackResults>;
 
-/** Gives a delivery back. Without delaySeconds it waits as long as after a lease that ran out. */
+/** Returns a delivery. Without delaySeconds the redelivery delay is the same as after an expired lease. */
 export const nack = z.strictObject({
   leaseToken: lease.leaseToken,
   delaySeconds: z.number().min(0).max(86_400).optional(),
   reason: z.string().max(500).optional(),
-  /** No further try can help: it is a dead letter now. */
+  /** Dead-letters the delivery at once, because no further attempt can succeed. */
   final: z.boolean().default(false),
 });
 export type Nack = z.input<typeof nack>;
 export const nackAnswer = z.object({ id: z.string(), outcome: z.enum(['waiting', 'dead']) });
 
-/** Asks for more time, counted from now: the work takes longer than the lease. */
+/** Extends the lease, counted from now, when the work takes longer than the lease. */
 export const extend = z.strictObject({
   leaseToken: lease.leaseToken,
   leaseSeconds: z.int().min(1).max(3600).optional(),

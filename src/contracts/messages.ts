@@ -6,7 +6,7 @@ import { topicName } from './topics.js';
 export const messageLimitBytes = 256 * 1024;
 export const maxMessages = 1000;
 
-/** Ids that the manager derives are a caller's id and a prefix: longer than what a caller may give. */
+/** An id that the manager derives: a caller's id with a prefix, so it may be longer than a caller's own. */
 export const derivedId = z
   .string()
   .regex(/^[A-Za-z0-9][A-Za-z0-9._:-]{0,199}$/, 'must be an id: letters, digits, ".", "_", ":" or "-", 200 at most');
@@ -20,8 +20,8 @@ const allClustersAddress = z.strictObject({ allClusters: z.literal(true) });
 const topicAddress = z.strictObject({ topic: topicName });
 
 /**
- * Whom a message is for: one agent; one of those who have a role in a cluster, or a capability; all members of a
- * cluster, of several, of all; the subscribers of a topic.
+ * The recipients of a message: one agent; one agent with a role in a cluster or with a capability; all members of one
+ * cluster, of several or of all; or the subscribers of a topic.
  */
 export const address = z.union(
   [agentAddress, topicAddress, clusterAddress, roleAddress, capabilityAddress, clustersAddress, allClustersAddress],
@@ -38,12 +38,12 @@ const shortText = (max: number) =>
     // eslint-disable-next-line no-control-regex -- control characters would reach logs and terminals
     .regex(/^[^\u0000-\u001f\u007f]*$/, 'must not hold control characters');
 
-/** Types that only the manager may use: an agent believes what they say. */
+/** Types that only the manager may use: agents trust messages of these types. */
 const reservedType = /^(cluster|manager|agent)\./;
 
 /**
- * A message as its sender writes it, CloudEvents 1.0 with an address. `source` and `time` are the server's to stamp.
- * The same `id` of the same sender is the same message.
+ * A message as its sender writes it: CloudEvents 1.0 with an address. The server sets `source` and `time`. Two messages
+ * with the same `id` from the same sender are one message.
  */
 export const newMessage = z.strictObject({
   id: identifier.optional(),
@@ -54,19 +54,19 @@ export const newMessage = z.strictObject({
   ),
   data: z.unknown(),
   correlationId: shortText(200).optional(),
-  /** Whom to answer; the sender when it is an agent and says nothing. */
+  /** The agent that replies go to; default: the sender, when it is an agent. */
   replyTo: identifier.optional(),
-  /** Messages of one key reach a recipient strictly one after the other; without it, in the order they were sent. */
+  /** A recipient gets messages with the same key strictly one at a time; without a key, in the order they were sent. */
   partitionKey: shortText(200).optional(),
-  /** After so many seconds without an ack the message is a dead letter. */
+  /** After this many seconds without an ack the message is dead-lettered. */
   ttlSeconds: z.int().min(1).max(604_800).optional(),
 });
-/** What a caller writes. */
+/** A message as its caller writes it, without defaults. */
 export type NewMessage = z.input<typeof newMessage>;
 
 export const newMessages = z.strictObject({ messages: z.array(newMessage).min(1).max(maxMessages) });
 
-/** What became of one message: durable and routed to `matched` recipients, or refused. */
+/** The result of one message: stored and routed to `matched` recipients, or refused. */
 export const messageResult = z.union([
   z.object({
     id: z.string(),
@@ -74,7 +74,7 @@ export const messageResult = z.union([
     matched: z.int(),
     /** Set when the same message was accepted before; it was not delivered again. */
     duplicate: z.literal(true).optional(),
-    /** Set when nobody was there to take it: why it is a dead letter. */
+    /** The reason for which the message was dead-lettered, when it had no recipient. */
     deadLetter: z.string().optional(),
   }),
   z.object({
@@ -86,7 +86,7 @@ export const messageResult = z.union([
 export type MessageResult = z.infer<typeof messageResult>;
 export const messageResults = z.object({ results: z.array(messageResult) });
 
-/** Why a delivery, or a message that matched nobody, ended as a dead letter. */
+/** Why a delivery, or a message without recipients, was dead-lettered. */
 export const deadLetterReasons = [
   'unknown_recipient',
   'unknown_cluster',
@@ -123,7 +123,7 @@ export const deadLetterView = z.object({
 });
 export type DeadLetterView = z.infer<typeof deadLetterView>;
 
-/** One failed hand-over: how it ended and, for a nack, why. */
+/** One failed attempt of a delivery: how it ended and, for a nack, its reason. */
 export const failedTry = z.object({
   leasedAt: z.string(),
   endedAt: z.string(),
@@ -132,7 +132,7 @@ export const failedTry = z.object({
 });
 export type FailedTry = z.infer<typeof failedTry>;
 
-/** One thing that happened to a message, oldest first. */
+/** One event in a message's trace. */
 export const hop = z.object({
   at: z.iso.datetime(),
   what: z.enum([
@@ -154,7 +154,7 @@ export type Hop = z.infer<typeof hop>;
 
 export const deliveryState = z.enum(['waiting', 'leased', 'acked', 'dead', 're_addressed']);
 
-/** The way of a message, hop by hop. */
+/** The trace of a message: its deliveries and its hops, oldest first. */
 export const messageTrace = z.object({
   id: z.string(),
   source: z.string(),
@@ -165,7 +165,7 @@ export const messageTrace = z.object({
   clusterId: z.string().nullable(),
   epoch: z.int().nullable(),
   matched: z.int(),
-  /** The run that sent it, when it was part of a COMMUNICATION request. */
+  /** The operation that sent the message, when it was part of a COMMUNICATION request. */
   operationId: z.string().nullable(),
   temporalUrl: z.string().nullable(),
   deliveries: z.array(
@@ -181,13 +181,14 @@ export const messageTrace = z.object({
 });
 export type MessageTrace = z.infer<typeof messageTrace>;
 
-/** How much of a broadcast must be acked by its deadline. */
+/** How many recipients must ack a broadcast by its deadline. */
 export const requirement = z.enum(['none', 'any', 'quorum', 'all']);
 export type Requirement = z.infer<typeof requirement>;
 
 /**
- * What became of a message that was for many, at the membership epoch it was sent at. matched = acked + dead + left +
- * pending; delivered counts those who were handed it at least once. `left`: members that went away before they acked.
+ * How many recipients of a message received or acked it, at the membership epoch at which it was sent. matched = acked +
+ * dead + left + pending; `delivered` counts the recipients that received it at least once, `left` the members that left
+ * before they acked.
  */
 export const receiptView = z.object({
   messageId: z.string(),

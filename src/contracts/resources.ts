@@ -2,18 +2,18 @@ import { z } from 'zod';
 import { identifier, labels, resourceAmounts } from './agents.js';
 import { derivedId } from './messages.js';
 
-/** In thousandths the largest is still an exact integer; what would be kept as 0 is refused. */
+/** Amounts are stored in thousandths, in which the largest is still an exact integer. */
 const amount = z.number().nonnegative().max(1e12);
 const amountAboveZero = z.number().min(0.001).max(1e12);
 const leaseSeconds = z.int().min(1).max(31_536_000);
 
-/** PUT /v1/pools/{name}: what the pool is from now on; capacities that are not named go. */
+/** PUT /v1/pools/{name}: replaces the pool; capacities that are not named are removed. */
 export const putPool = z.strictObject({
   capacity: resourceAmounts.refine((named) => Object.keys(named).length > 0, 'must name at least one resource'),
   labels: labels.default({}),
 });
 
-/** Capacity that clusters share, as an LLM provider's tokensPerMinute. */
+/** Capacity that clusters share, such as an LLM provider's tokensPerMinute. */
 export const poolView = z.object({
   name: z.string(),
   labels: z.record(z.string(), z.string()),
@@ -22,24 +22,24 @@ export const poolView = z.object({
 });
 export type PoolView = z.infer<typeof poolView>;
 
-/** PUT /v1/quotas/{clusterId}. `quotas` replaces all of them; what is left out stays as it is. */
+/** PUT /v1/quotas/{clusterId}. `quotas` replaces all quotas; a field that is left out is not changed. */
 export const putQuotas = z
   .strictObject({ quotas: resourceAmounts.optional(), weight: z.number().min(0.001).max(1000).optional() })
   .refine(({ quotas, weight }) => quotas !== undefined || weight !== undefined, 'must name quotas, a weight, or both');
 
-/** What a cluster may hold of each resource in all pools together, and what it holds. */
+/** The amount of each resource that a cluster may hold in all pools together, and the amount that it holds. */
 export const quotasView = z.object({
   clusterId: z.string(),
-  /** Twice the weight is twice the share where clusters compete. */
+  /** A cluster with twice the weight gets twice the share when clusters compete. */
   weight: z.number(),
-  /** `closed`: the cluster was dissolved, and is granted nothing more. */
+  /** `closed`: the cluster was dissolved and gets no further allocations. */
   state: z.enum(['open', 'closed']),
-  /** Those with a quota, and those of which something is held; a quota of null is no bound. */
+  /** The resources that have a quota or are held; a quota of null means no limit. */
   resources: z.array(z.object({ resource: z.string(), quota: z.number().nullable(), held: z.number() })),
 });
 export type QuotasView = z.infer<typeof quotasView>;
 
-/** POST /v1/grants: all of it, or nothing. The same `requestId` again gets the same answer and takes nothing. */
+/** POST /v1/grants: all or nothing. The same `requestId` again gets the same answer and allocates nothing. */
 export const newAllocation = z.strictObject({
   requestId: identifier.optional(),
   clusterId: derivedId,
@@ -65,7 +65,7 @@ export const allocationView = z.object({
 });
 export type AllocationView = z.infer<typeof allocationView>;
 
-/** `short`: nothing was taken, and `shortages` says of what there is too little. Ask again under a new id. */
+/** `short`: nothing was allocated; `shortages` lists what is missing. Retry with a new request id. */
 export const allocationAnswer = z.object({
   requestId: z.string(),
   state: z.enum(['granted', 'short']),
@@ -75,7 +75,7 @@ export const allocationAnswer = z.object({
       pool: z.string(),
       resource: z.string(),
       asked: z.number(),
-      /** What is left of the pool's capacity, or of the cluster's quota. */
+      /** The amount left of the pool's capacity, or of the cluster's quota. */
       free: z.number(),
       by: z.enum(['capacity', 'quota']),
     }),
@@ -86,7 +86,7 @@ export type AllocationAnswer = z.infer<typeof allocationAnswer>;
 /** PUT /v1/budgets/{id}. */
 export const putBudget = z.strictObject({ clusterId: derivedId, resource: identifier, limit: amount });
 
-/** What a cluster may use up in all: tokens, usd. What is used does not come back. */
+/** The total amount that a cluster may spend, such as tokens or usd. Spent amounts are not returned. */
 export const budgetView = z.object({
   id: z.string(),
   clusterId: z.string(),
@@ -94,7 +94,7 @@ export const budgetView = z.object({
   limit: z.number(),
   reserved: z.number(),
   committed: z.number(),
-  /** Spent beyond the limit: nothing is hidden, and nothing more can be reserved against it. */
+  /** The amount spent beyond the limit; while it is above 0, no hold can be placed. */
   overdrawn: z.number(),
   left: z.number(),
 });
@@ -115,18 +115,18 @@ export const holdView = z.object({
   budgetId: z.string(),
   amount: z.number(),
   state: z.enum(['open', 'committed', 'released', 'expired']),
-  /** What was really used; null until that is told. */
+  /** The amount actually used; null until the hold is committed. */
   actual: z.number().nullable(),
-  /** How much of it went beyond the limit. */
+  /** The part of `actual` that was beyond the limit. */
   overdrawn: z.number(),
   leaseExpiresAt: z.iso.datetime(),
 });
 
-/** A reservation, and its budget after what was done. */
+/** A hold, on the wire a `reservation`, and its budget after the change. */
 export const holdAnswer = z.object({ reservation: holdView, budget: budgetView });
 export type HoldAnswer = z.infer<typeof holdAnswer>;
 
-/** POST /v1/usage. Without `at` a sample is of the moment it arrives. */
+/** POST /v1/usage. A sample without `at` is measured when it arrives. */
 export const usageReport = z.strictObject({
   samples: z
     .array(
@@ -140,32 +140,31 @@ export const usageReport = z.strictObject({
     .min(1)
     .max(1000),
 });
-/** What a caller writes. */
 export const usageTaken = z.object({ samples: z.int() });
 
-/** What was taken from a pool, or given back. */
+/** One allocation from a pool, or its release. */
 export const ledgerEntry = z.object({
   no: z.int(),
   pool: z.string(),
   resource: z.string(),
   clusterId: z.string(),
-  /** Above 0 when taken, below when given back. */
+  /** Above 0 for an allocation, below 0 for a release. */
   delta: z.number(),
   reason: z.enum(['taken', 'released', 'expired']),
   grantId: z.int(),
   at: z.iso.datetime(),
 });
 
-/** GET /v1/resources: what there is, what is used, and whether the books agree. */
+/** GET /v1/resources: capacity, usage, and whether the ledger is consistent. */
 export const resourcesView = z.object({
   /** The first 200 by name. */
   pools: z.array(poolView),
-  /** What the agents that are alive offer together, and what memberships hold of it. `agents` counts memberships. */
+  /** The sum of what live agents offer, and the part that memberships hold. `agents` counts memberships. */
   fleet: z.object({ capacity: z.record(z.string(), z.number()), held: z.record(z.string(), z.number()) }),
   ledger: z.object({
-    /** What the entries of each pool and resource add up to: what is used of it. The first 1,000. */
+    /** The sum of the entries of each pool and resource, which is the amount in use. The first 1,000. */
     sums: z.array(z.object({ pool: z.string(), resource: z.string(), sum: z.number(), entries: z.int() })),
-    /** Pools and budgets whose books do not agree: always 0. */
+    /** Pools and budgets whose ledger is inconsistent: always 0. */
     differences: z.int(),
   }),
 });

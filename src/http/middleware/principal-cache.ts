@@ -7,7 +7,7 @@ import {
 } from '../../stores/clusters/index.js';
 
 const pollMs = 500;
-/** Without a confirmed mark for this long nothing cached is believed: a revoked token is dead within a second. */
+/** Cache entries are not used when the mark was not confirmed for this long, so a revoked token is refused within a second. */
 const trustMs = 1000;
 const unknownMs = 1000;
 const most = 100_000;
@@ -36,17 +36,17 @@ export class PrincipalCache {
     if (cached !== 'ask') return cached;
     const generation = this.#generation;
     const principal = await principalOf(this.#db, token);
-    // A flush that happened while the question was on its way may be about this very token.
+    // A flush during the query may have been caused by the revocation of this token.
     if (generation === this.#generation) this.#remember(key, principal);
     return principal;
   }
 
-  /** Whether the token is in memory, so that asking costs the database nothing. */
+  /** Whether `find` can answer from memory, without a database query. */
   has(token: string): boolean {
     return this.#lookUp(hashToken(token).toString('base64url')) !== 'ask';
   }
 
-  /** Forgets everything: this server itself revoked a token. */
+  /** Clears the cache, for example after this server revoked a token. */
   flush(): void {
     this.#generation += 1;
     this.#known.clear();
@@ -87,7 +87,7 @@ export class PrincipalCache {
       this.#mark = mark;
       this.#confirmedAtMs = askedAtMs;
     } catch {
-      // Unconfirmed entries stop counting by themselves; readiness tells of the database.
+      // Entries expire when they are not confirmed; the readiness endpoint reports the database failure.
     }
   }
 }
