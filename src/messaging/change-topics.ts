@@ -1,5 +1,5 @@
 import { ManagerError } from '../contracts/errors.js';
-import { isoDates } from '../contracts/iso-dates.js';
+import { isoDates } from '../contracts/view.js';
 import type { SubscriptionView, TopicView } from '../contracts/topics.js';
 import { isTopicAllowed } from '../domain/communication/topic-access.js';
 import { matchesTopic, patternsTaking } from '../domain/communication/topic-patterns.js';

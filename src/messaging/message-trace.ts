@@ -1,4 +1,4 @@
-import { isoDates } from '../contracts/iso-dates.js';
+import { isoDates } from '../contracts/view.js';
 import type { Hop, MessageTrace } from '../contracts/messages.js';
 import { partsOfVia } from '../domain/communication/routing.js';
 import {

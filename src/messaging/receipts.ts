@@ -1,4 +1,4 @@
-import { isoDates } from '../contracts/iso-dates.js';
+import { isoDates } from '../contracts/view.js';
 import type { ReceiptView } from '../contracts/messages.js';
 import { evaluateReceipt } from '../domain/communication/evaluate-receipt.js';
 import { countReceipts, settleReceipt, type CommunicationDb, type ReceiptRow } from '../stores/communication/index.js';

@@ -51,20 +51,6 @@ export const countChanged =
   async (text, ...values) =>
     Number((await sql(text, ...values).execute(db)).numAffectedRows ?? 0n);
 
-/** A row as JSON shows it: its dates as ISO 8601 texts. */
-export type WithIsoDates<Row> = {
-  [Column in keyof Row]: Row[Column] extends Date
-    ? string
-    : Row[Column] extends Date | null
-      ? string | null
-      : Row[Column];
-};
-
-export const withIsoDates = <Row extends object>(row: Row): WithIsoDates<Row> =>
-  Object.fromEntries(
-    Object.entries(row).map(([column, value]) => [column, value instanceof Date ? value.toISOString() : value]),
-  ) as WithIsoDates<Row>;
-
 /** The conditions `column = value` for those values that are given, after `where`: `and state = 'open'`. */
 export const andEqual = (values: Readonly<Record<string, unknown>>): RawBuilder<unknown> =>
   sql.join(

@@ -3,7 +3,8 @@ import type { ClusterState, ClusterView } from '../../contracts/clusters.js';
 import type { FormationSpec } from '../../contracts/formation.js';
 import { ManagerError } from '../../contracts/errors.js';
 import { isDatabaseError } from '../database.js';
-import { andEqual, queryRow, queryRows, withIsoDates } from '../expressions.js';
+import { andEqual, queryRow, queryRows } from '../expressions.js';
+import { isoDates } from '../../contracts/view.js';
 import { withCommit } from '../pipelined-pool.js';
 import type { MembershipRow } from './memberships.js';
 import type { ClustersDb, Row } from './schema.js';
@@ -73,7 +74,7 @@ export async function clusterViews(
 }
 
 const toView = ({ spec, ...row }: ViewedCluster): ClusterView => ({
-  ...withIsoDates(row),
+  ...isoDates(row),
   size: spec.size,
   requiredCapabilities: [...spec.requiredCapabilities],
   labels: spec.labels,

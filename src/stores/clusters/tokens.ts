@@ -1,7 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { sql } from 'kysely';
 import type { Role, TokenView } from '../../contracts/tokens.js';
-import { countChanged, queryRow, queryValue, secondsFromNow, withIsoDates } from '../expressions.js';
+import { countChanged, queryRow, queryValue, secondsFromNow } from '../expressions.js';
+import { isoDates } from '../../contracts/view.js';
 import type { ClustersDb } from './schema.js';
 
 export interface Principal {
@@ -39,7 +40,7 @@ export async function insertToken(
     .onConflict((conflict) => conflict.column('hash').doUpdateSet({ name }))
     .returning(viewedColumns)
     .executeTakeFirstOrThrow();
-  return withIsoDates(row);
+  return isoDates(row);
 }
 
 /** Replaces an agent's token by a new one; the old ones stop working at once. @returns the new token, shown this once. */
@@ -73,7 +74,7 @@ export const revocationMark = async (db: ClustersDb): Promise<string> =>
 
 export async function listTokens(db: ClustersDb): Promise<TokenView[]> {
   const tokens = db.selectFrom('tokens').select(viewedColumns).where('agentId', 'is', null).orderBy('createdAt');
-  return (await tokens.execute()).map(withIsoDates);
+  return (await tokens.execute()).map(isoDates);
 }
 
 /** @returns false when there is no such token, or it was revoked before. */

@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import { isoDates } from '../../contracts/iso-dates.js';
+import { isoDates } from '../../contracts/view.js';
 import type { SubscriptionView } from '../../contracts/topics.js';
 import { inTransaction } from '../database.js';
 import { anyOf, queryRow, queryRows, secondsAgo } from '../expressions.js';
