@@ -1,31 +1,18 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 
 /** The metrics of one process; `registry.metrics()` renders them for Prometheus. */
-export interface Metrics {
-  readonly registry: Registry;
-  /** Seconds from a request's headers to its response. `route` is the pattern (`/v1/agents/:id`), never the path. */
-  readonly httpRequestSeconds: Histogram<'method' | 'route' | 'status'>;
-  /** Formation requests by outcome: accepted. */
-  readonly formations: Counter<'outcome'>;
-  /** Heartbeats by outcome: accepted, or an error code. */
-  readonly heartbeats: Counter<'outcome'>;
-  /** Seconds from a message's acceptance to its first delivery (`handed_over`) and to its ack (`acked`). */
-  readonly messageSeconds: Histogram<'measure'>;
-  /** Messages by outcome: accepted, duplicate, dead_letter, or an error code. */
-  readonly messages: Counter<'outcome'>;
-  /** Open streams of inboxes. */
-  readonly openStreams: Gauge;
-  /** Heartbeats written by one statement. */
-  readonly heartbeatBatchSize: Histogram;
-}
+export type Metrics = ReturnType<typeof createMetrics>;
 
 /** Each call makes a registry of its own, so that several servers in one process do not share counts. */
-export function createMetrics(): Metrics {
+export function createMetrics() {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const registers = [registry];
+  const outcomeCounter = (name: string, help: string): Counter<'outcome'> =>
+    new Counter({ name, help, labelNames: ['outcome'], registers });
   return {
     registry,
+    /** Seconds from a request's headers to its response. `route` is the pattern (`/v1/agents/:id`), never the path. */
     httpRequestSeconds: new Histogram({
       name: 'cluster_manager_http_request_duration_seconds',
       help: 'Seconds from request to response.',
@@ -33,18 +20,11 @@ export function createMetrics(): Metrics {
       buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
       registers,
     }),
-    formations: new Counter({
-      name: 'cluster_manager_formations_total',
-      help: 'Formation requests by outcome.',
-      labelNames: ['outcome'],
-      registers,
-    }),
-    heartbeats: new Counter({
-      name: 'cluster_manager_heartbeats_total',
-      help: 'Heartbeats by outcome.',
-      labelNames: ['outcome'],
-      registers,
-    }),
+    /** Outcomes: accepted. */
+    formations: outcomeCounter('cluster_manager_formations_total', 'Formation requests by outcome.'),
+    /** Outcomes: accepted, or an error code. */
+    heartbeats: outcomeCounter('cluster_manager_heartbeats_total', 'Heartbeats by outcome.'),
+    /** Seconds from a message's acceptance to its first delivery (`handed_over`) and to its ack (`acked`). */
     messageSeconds: new Histogram({
       name: 'cluster_manager_message_duration_seconds',
       help: 'Seconds from acceptance to first delivery and to ack.',
@@ -52,17 +32,9 @@ export function createMetrics(): Metrics {
       buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300],
       registers,
     }),
-    messages: new Counter({
-      name: 'cluster_manager_messages_total',
-      help: 'Messages by outcome.',
-      labelNames: ['outcome'],
-      registers,
-    }),
-    openStreams: new Gauge({
-      name: 'cluster_manager_open_streams',
-      help: 'Open streams of inboxes.',
-      registers,
-    }),
+    /** Outcomes: accepted, duplicate, dead_letter, or an error code. */
+    messages: outcomeCounter('cluster_manager_messages_total', 'Messages by outcome.'),
+    openStreams: new Gauge({ name: 'cluster_manager_open_streams', help: 'Open streams of inboxes.', registers }),
     heartbeatBatchSize: new Histogram({
       name: 'cluster_manager_heartbeat_batch_size',
       help: 'Heartbeats written by one statement.',
