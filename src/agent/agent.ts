@@ -1,6 +1,6 @@
 import { heartbeat, type Heartbeat, type Readiness } from '../contracts/agents.js';
-import { invalidRequest, ManagerError } from '../contracts/errors.js';
-import { problemsOf } from '../contracts/formation.js';
+import { ManagerError } from '../contracts/errors.js';
+import { parseInput } from '../contracts/formation.js';
 import { keepRegistered } from './connection/registration.js';
 import { createContext } from './context.js';
 import type { AgentEvents, AgentStatus, KnownCluster } from './events.js';
@@ -86,7 +86,10 @@ export function createAgent(options: AgentOptions): Agent {
       reported.isReadinessPending = true;
       context.heartbeatWake.wake();
     },
-    report: (figures) => void (reported.figures = { ...reported.figures, ...parseFigures(figures) }),
+    report: (figures) => {
+      const parsed = parseInput(heartbeat.omit({ readiness: true }), 'The report', figures);
+      reported.figures = { ...reported.figures, ...parsed };
+    },
     clusters: membershipSync.clusters,
     status: () => ({
       id,
@@ -111,12 +114,6 @@ export function createAgent(options: AgentOptions): Agent {
       await api.command('removeAgent', { params: { id } }, { token, signal: AbortSignal.timeout(leaveTimeoutMs) });
     },
   };
-}
-
-function parseFigures(figures: Omit<Heartbeat, 'readiness'>): Omit<Heartbeat, 'readiness'> {
-  const parsed = heartbeat.omit({ readiness: true }).safeParse(figures);
-  if (!parsed.success) throw invalidRequest('The report', problemsOf(parsed.error));
-  return parsed.data;
 }
 
 function stateOf(isStopped: boolean, incarnation: number, token: string | undefined): AgentStatus['state'] {

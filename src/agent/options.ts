@@ -1,6 +1,6 @@
 import { registerAgent, type AgentRegistration } from '../contracts/agents.js';
-import { invalidRequest, ManagerError } from '../contracts/errors.js';
-import { problemsOf } from '../contracts/formation.js';
+import { ManagerError } from '../contracts/errors.js';
+import { parseInput } from '../contracts/formation.js';
 import type { AgentLogger } from './events.js';
 
 /**
@@ -40,16 +40,15 @@ export interface AgentOptions extends AgentRegistration {
 export function settingsOf(options: AgentOptions) {
   const { url, token, logger: _logger, receive = 'stream', waitSeconds = 20, ...others } = options;
   const { batchSize, registerAgainWithinMs = 3000, ...registration } = others;
-  const parsed = registerAgent.safeParse(registration);
-  if (!parsed.success) throw invalidRequest("The agent's registration", problemsOf(parsed.error));
+  const parsed = parseInput(registerAgent, "The agent's registration", registration);
   if (!token) {
     throw new ManagerError('unauthenticated', 'The option "token" is empty; pass an enrolment token of the manager');
   }
-  const defaultBatchSize = Math.min(Math.max(32, 2 * parsed.data.concurrency), 100);
+  const defaultBatchSize = Math.min(Math.max(32, 2 * parsed.concurrency), 100);
   return {
     url,
     token,
-    registration: parsed.data,
+    registration: parsed,
     receive,
     waitSeconds,
     batchSize: batchSize ?? defaultBatchSize,

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { identifier } from './agents.js';
 import { invalidRequest } from './errors.js';
-import { problemsOf } from './formation.js';
+import { parseInput } from './formation.js';
 import { derivedId, messageResult, newMessage, receiptView, requirement } from './messages.js';
 import { newTopic, topicName, topicPattern, newSubscription } from './topics.js';
 
@@ -64,15 +64,9 @@ export const communicationRequest = z.strictObject({
 export type CommunicationRequest = z.input<typeof communicationRequest>;
 export type CommunicationSpec = Omit<z.output<typeof communicationRequest>, 'requestId'>;
 
-/**
- * Parses a communication request.
- * @throws ManagerError `invalid_request` that lists every problem, not the first.
- */
-export function parseCommunicationRequest(input: unknown): CommunicationSpec {
-  const parsed = communicationRequest.safeParse(input);
-  if (!parsed.success) throw invalidRequest('The communication request', problemsOf(parsed.error));
-  return communicationSpecOf(parsed.data);
-}
+/** Parses a communication request. @throws ManagerError `invalid_request` that lists every problem, not the first. */
+export const parseCommunicationRequest = (input: unknown): CommunicationSpec =>
+  communicationSpecOf(parseInput(communicationRequest, 'The communication request', input));
 
 /** Checks what the fields of a validated request must be together. @throws ManagerError `invalid_request`. */
 export function communicationSpecOf({

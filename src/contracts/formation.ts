@@ -63,15 +63,23 @@ export const problemsOf = (error: z.ZodError): Problem[] =>
   error.issues.map((issue) => ({ path: issue.path.join('.') || '(body)', message: issue.message }));
 
 /**
- * Parses a formation request and applies defaults and the manager's size bounds.
- * @param bounds the manager's `alert_thresholds.cluster_size`, members.
+ * Validates an input from outside.
+ * @param subject begins the error: `The formation request`.
  * @throws ManagerError `invalid_request` that lists every problem, not the first.
  */
-export function parseFormationRequest(input: unknown, bounds: SizeBounds): FormationSpec {
-  const parsed = formationRequest.safeParse(input);
-  if (!parsed.success) throw invalidRequest('The formation request', problemsOf(parsed.error));
-  return formationSpecOf(parsed.data, bounds);
+export function parseInput<Schema extends z.ZodType>(schema: Schema, subject: string, input: unknown) {
+  const parsed = schema.safeParse(input);
+  if (parsed.success) return parsed.data;
+  throw invalidRequest(subject, problemsOf(parsed.error));
 }
+
+/**
+ * Parses a formation request and applies defaults and the manager's size bounds.
+ * @param bounds the manager's `alert_thresholds.cluster_size`, members.
+ * @throws ManagerError as `parseInput`.
+ */
+export const parseFormationRequest = (input: unknown, bounds: SizeBounds): FormationSpec =>
+  formationSpecOf(parseInput(formationRequest, 'The formation request', input), bounds);
 
 /** Applies the manager's size bounds to a validated request. @throws ManagerError as `parseFormationRequest`. */
 export function formationSpecOf(request: z.output<typeof formationRequest>, bounds: SizeBounds): FormationSpec {

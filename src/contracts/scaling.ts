@@ -1,7 +1,6 @@
 import { z } from 'zod';
 import { identifier } from './agents.js';
-import { invalidRequest } from './errors.js';
-import { problemsOf } from './formation.js';
+import { parseInput } from './formation.js';
 import { derivedId } from './messages.js';
 
 /** The body of a scaling request, from HTTP (without `type`), the client, the CLI or any Temporal SDK. */
@@ -31,12 +30,8 @@ export type ScalingSpec = Omit<z.output<typeof scalingRequest>, 'requestId'>;
  * @throws ManagerError `invalid_request` that lists every problem, not the first.
  */
 export function parseScalingRequest(input: unknown): ScalingSpec {
-  const parsed = scalingRequest.safeParse(input);
-  if (parsed.success) {
-    const { requestId: _requestId, ...spec } = parsed.data;
-    return spec;
-  }
-  throw invalidRequest('The scaling request', problemsOf(parsed.error));
+  const { requestId: _requestId, ...spec } = parseInput(scalingRequest, 'The scaling request', input);
+  return spec;
 }
 
 /** How a run ended. `partial`: fewer joined than were wanted, and nobody granted the rest. */
