@@ -15,18 +15,6 @@ import type { Logger, Metrics } from './telemetry/index.js';
 /** How long requests in flight may take to end when the server stops. */
 const drainMs = 10_000;
 
-export interface RunningServer {
-  readonly url: string;
-  readonly port: number;
-  /**
-   * Reads the settings again. Those that are bound to connections and ports take effect at a restart only.
-   * @throws ManagerError `invalid_configuration`; the settings before stay in force.
-   */
-  reload(): Promise<void>;
-  /** Stops taking requests, finishes those in flight, closes everything. */
-  stop(): Promise<void>;
-}
-
 export interface ServerOptions {
   readonly logger: Logger;
   readonly metrics: Metrics;
@@ -42,11 +30,14 @@ export interface ServerOptions {
  * Opens the stores, the Temporal client, messaging, the HTTP API and maintenance, in this order; stops them in reverse.
  * @throws ManagerError `service_unavailable`, `incompatible_service`, `port_busy`; nothing stays open then.
  */
-export async function startServer(initial: ManagerConfig, options: ServerOptions): Promise<RunningServer> {
-  const { logger, metrics } = options;
+export async function startServer(initial: ManagerConfig, options: ServerOptions) {
+  const { logger, metrics, openClient, signal } = options;
   const open = openParts(logger);
   try {
-    const { stores, client } = await openServices(initial, options, open);
+    const stores = await openStores(initial.databases, `${initial.id} server`, { logger, signal });
+    open.push(stores.close);
+    const client = await waitForService('Temporal', () => openClient(initial), { logger, signal });
+    open.push(() => client.close());
     const { config, reload } = await reloadableConfig(initial, { client, ...options });
     const server = { id: `srv_${uuidv7()}`, startedAt: new Date() };
     const stopping = new AbortController();
@@ -65,7 +56,12 @@ export async function startServer(initial: ManagerConfig, options: ServerOptions
       messaging.notifier.close();
     });
     logger.info({ url: listener.url, serverId: server.id, managerId: config().id }, 'server ready');
-    return { url: listener.url, port: listener.port, reload: async () => void (await reload()), stop: open.closeAll };
+    return {
+      /** Stops taking requests, finishes those in flight, closes everything. */
+      stop: open.closeAll,
+      /** @throws ManagerError `invalid_configuration`; the settings before stay in force. */
+      reload,
+    };
   } catch (error) {
     await open.closeAll();
     throw error;
@@ -85,16 +81,4 @@ function openParts(logger: Logger) {
       }
     },
   };
-}
-
-async function openServices(
-  config: ManagerConfig,
-  { logger, openClient, signal }: ServerOptions,
-  open: ReturnType<typeof openParts>,
-) {
-  const stores = await openStores(config.databases, `${config.id} server`, { logger, signal });
-  open.push(stores.close);
-  const client = await waitForService('Temporal', () => openClient(config), { logger, signal });
-  open.push(() => client.close());
-  return { stores, client };
 }

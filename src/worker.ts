@@ -3,8 +3,9 @@ import { existsSync } from 'node:fs';
 import { Client } from '@temporalio/client';
 import { NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
 import { createActivities } from './activities/index.js';
-import { loadConfig, type ManagerConfig } from './config/index.js';
+import { loadConfig } from './config/index.js';
 import { errorTable, ManagerError } from './contracts/errors.js';
+import { reachTemporal } from './client/connect.js';
 import { ensureSearchAttributes } from './client/ensure-search-attributes.js';
 import { createClusterManagerClient } from './client/index.js';
 import { rescueOperations } from './maintenance/operation-rescuer.js';
@@ -12,7 +13,7 @@ import { openNotifications } from './stores/communication/index.js';
 import { openStores } from './stores/open.js';
 import { waitForService } from './stores/wait-for-service.js';
 import { workerOptions } from './worker-options.js';
-import { createLogger, type Logger } from './telemetry/index.js';
+import { createLogger } from './telemetry/index.js';
 import { openReadinessEndpoint } from './telemetry/readiness.js';
 import { installTemporalRuntime } from './telemetry/temporal-runtime.js';
 
@@ -26,45 +27,32 @@ const workflowSource = (): Pick<WorkerOptions, 'workflowBundle' | 'workflowsPath
     ? { workflowBundle: { codePath: prebuiltBundle } }
     : { workflowsPath, bundlerOptions: { preloadModules: [workflowsPath] } };
 
-async function connect({ temporal }: ManagerConfig): Promise<NativeConnection> {
-  try {
-    return await NativeConnection.connect(temporal.connection);
-  } catch (cause) {
-    throw new ManagerError(
-      'service_unavailable',
-      `Temporal at ${temporal.address} cannot be reached; start it with "npm start", or set TEMPORAL_ADDRESS to a server that runs`,
-      { cause },
-    );
-  }
-}
-
-async function run(config: ManagerConfig, logger: Logger): Promise<void> {
+async function main(): Promise<void> {
+  const config = loadConfig({ env: process.env });
+  const logger = createLogger('worker', config.logLevel);
+  installTemporalRuntime(logger, config.workerMetricsPort);
   let isPolling = (): boolean => false;
   // Opened first: a probe is refused with 503 while the worker still starts.
   const readiness =
     config.workerHealthPort === undefined
       ? undefined
-      : await openReadinessEndpoint({
-          port: config.workerHealthPort,
-          isReady: () => isPolling(),
-        });
-  const stores = await openStores(config.databases, `${config.id} worker`, { logger });
-  const connection = await waitForService('Temporal', () => connect(config), { logger });
+      : await openReadinessEndpoint({ port: config.workerHealthPort, isReady: () => isPolling() });
+  const { close: closeStores, ...stores } = await openStores(config.databases, `${config.id} worker`, { logger });
+  const { address, namespace } = config.temporal;
+  const connect = () => reachTemporal(address, NativeConnection.connect(config.temporal.connection));
+  const connection = await waitForService('Temporal', connect, { logger });
   const notifications = openNotifications(stores.communication, {
     id: `worker ${process.pid}`,
     onError: (err) => logger.warn({ err }, 'new deliveries could not be announced'),
   });
-  await ensureSearchAttributes(connection, config.temporal.namespace);
-  const { namespace } = config.temporal;
+  await ensureSearchAttributes(connection, namespace);
   const client = createClusterManagerClient(new Client({ connection, namespace }), config.id);
   const worker = await Worker.create({
     connection,
     namespace,
     taskQueue: config.id,
     activities: createActivities({
-      clusters: stores.clusters,
-      communication: stores.communication,
-      resources: stores.resources,
+      ...stores,
       settings: config,
       resumeAbandonedOperations: () => rescueOperations({ clusters: stores.clusters, client, logger }),
       ...(config.communication.wakeUps ? { notify: notifications.notify } : {}),
@@ -73,22 +61,12 @@ async function run(config: ManagerConfig, logger: Logger): Promise<void> {
     ...workerOptions,
   });
   isPolling = () => worker.getState() === 'RUNNING';
-  logger.info({ taskQueue: config.id, temporal: config.temporal.address }, 'worker ready');
+  logger.info({ taskQueue: config.id, temporal: address }, 'worker ready');
   await worker.run();
   await notifications.close();
   await connection.close();
-  await stores.close();
+  await closeStores();
   readiness?.close();
-}
-
-async function main(): Promise<void> {
-  const config = loadConfig({ env: process.env });
-  const logger = createLogger('worker', config.logLevel);
-  installTemporalRuntime(
-    logger,
-    config.workerMetricsPort === undefined ? {} : { metricsPort: config.workerMetricsPort },
-  );
-  await run(config, logger);
 }
 
 try {

@@ -5,17 +5,12 @@ import { ManagerError } from '../contracts/errors.js';
 import type { FormationRequest, FormationResult } from '../contracts/formation.js';
 import type { ProcessRequest } from '../contracts/operations.js';
 import type { CapacityUpdate, ScalingRequest, ScalingResult } from '../contracts/scaling.js';
-import {
-  capacityUpdates,
-  wakeSignal,
-  workflowTypes,
-  type FormationIntervalReport,
-  type ScalingIntervalReport,
-} from '../contracts/workflow-inputs.js';
+import { capacityUpdates, wakeSignal } from '../contracts/workflow-inputs.js';
+import type { FormationIntervalReport, ScalingIntervalReport } from '../contracts/workflow-inputs.js';
 import { connectTemporal, type TemporalAddress } from './connect.js';
 import { refusalOf } from './failures.js';
 import { progressOf, type Progress } from './progress.js';
-import { ensureSchedule, scheduleIdOf, type Interval, type Job } from './schedules.js';
+import { ensureSchedule, jobs, scheduleIdOf, type Interval, type Job } from './schedules.js';
 import { attributesOf } from './search-attributes.js';
 import { workflowStarter, type WorkflowStarter } from './start-workflows.js';
 
@@ -83,21 +78,12 @@ function functionsOf(client: Client, starter: WorkflowStarter) {
     manageCommunication,
     scaleCluster,
     /** The specification's `process_request`: calls one of the three functions by `type`. */
-    processRequest: async (request: ProcessRequest): Promise<FormationResult | CommunicationResult | ScalingResult> => {
-      const { type, ...body } = request;
-      switch (type) {
-        case 'FORMATION':
-          return formCluster(body as FormationRequest);
-        case 'COMMUNICATION':
-          return manageCommunication(body as CommunicationRequest);
-        case 'SCALING':
-          return scaleCluster(body as ScalingRequest);
-        default:
-          throw new ManagerError(
-            'invalid_request',
-            `type "${String(type)}" is not known; allowed: FORMATION, COMMUNICATION, SCALING`,
-          );
-      }
+    processRequest: async ({ type, ...body }: ProcessRequest) => {
+      if (type === 'FORMATION') return formCluster(body as FormationRequest);
+      if (type === 'COMMUNICATION') return manageCommunication(body as CommunicationRequest);
+      if (type === 'SCALING') return scaleCluster(body as ScalingRequest);
+      const text = `type "${String(type)}" is not known; allowed: FORMATION, COMMUNICATION, SCALING`;
+      throw new ManagerError('invalid_request', text);
     },
   };
 }
@@ -134,7 +120,7 @@ function runningWorkflows(client: Client) {
 function intervalsOf(client: Client, managerId: string) {
   const run = async <Report>(job: Job, dryRun: boolean): Promise<Report> => {
     const workflowId = `${scheduleIdOf(managerId, job)}/${uuidv7()}`;
-    await client.workflow.start(job === 'formation' ? workflowTypes.formationInterval : workflowTypes.scalingInterval, {
+    await client.workflow.start(jobs[job].workflowType, {
       workflowId,
       taskQueue: managerId,
       args: [{ dryRun }],

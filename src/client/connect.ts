@@ -9,27 +9,20 @@ export interface TemporalAddress {
   readonly tls?: boolean;
 }
 
-/**
- * Opens one connection to Temporal.
- * @throws ManagerError `service_unavailable` that names the address and what to do.
- */
-export async function connectTemporal(
-  to: TemporalAddress,
-): Promise<{ readonly client: Client; close(): Promise<void> }> {
-  let connection: Connection;
+/** Opens one connection to Temporal. @throws ManagerError as `reachTemporal`. */
+export async function connectTemporal({ address, namespace, apiKey, tls }: TemporalAddress) {
+  const security = { ...(apiKey ? { apiKey } : {}), ...(tls || apiKey ? { tls: true } : {}) };
+  const connecting = Connection.connect({ address, connectTimeout: '10s', ...security });
+  const connection = await reachTemporal(address, connecting);
+  return { client: new Client({ connection, namespace }), close: () => connection.close() };
+}
+
+/** @throws ManagerError `service_unavailable` that names the address and what to do when the connection cannot be made. */
+export async function reachTemporal<Made>(address: string, connecting: Promise<Made>): Promise<Made> {
   try {
-    connection = await Connection.connect({
-      address: to.address,
-      connectTimeout: '10s',
-      ...(to.apiKey ? { apiKey: to.apiKey } : {}),
-      ...(to.tls || to.apiKey ? { tls: true } : {}),
-    });
+    return await connecting;
   } catch (cause) {
-    throw new ManagerError(
-      'service_unavailable',
-      `Temporal at ${to.address} cannot be reached; start it with "npm start", or set TEMPORAL_ADDRESS to a server that runs`,
-      { cause },
-    );
+    const advice = 'start it with "npm start", or set TEMPORAL_ADDRESS to a server that runs';
+    throw new ManagerError('service_unavailable', `Temporal at ${address} cannot be reached; ${advice}`, { cause });
   }
-  return { client: new Client({ connection, namespace: to.namespace }), close: () => connection.close() };
 }

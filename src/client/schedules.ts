@@ -6,9 +6,7 @@ import { workflowTypes, type FormationIntervalInput, type ScalingIntervalInput }
 export type Interval = { readonly everySeconds: number } | { readonly cron: string };
 
 /** The two periodic jobs. */
-export type Job = 'formation' | 'scaling';
-
-const jobs = {
+export const jobs = {
   formation: {
     workflowType: workflowTypes.formationInterval,
     timeout: '30m',
@@ -21,19 +19,18 @@ const jobs = {
   },
 } as const;
 
-export const scheduleIdOf = (managerId: string, job: Job): string => `${managerId}/${job}-interval`;
+export type Job = keyof typeof jobs;
 
-export interface IntervalSchedule {
-  readonly managerId: string;
-  readonly job: Job;
-  readonly interval: Interval;
-}
+export const scheduleIdOf = (managerId: string, job: Job): string => `${managerId}/${job}-interval`;
 
 /**
  * Creates a job's Schedule, or updates it in place and keeps its state, such as an operator's pause. A run is skipped while
  * the one before is running, and after an outage only the last minute is caught up.
  */
-export async function ensureSchedule(client: Client, { managerId, job, interval }: IntervalSchedule): Promise<void> {
+export async function ensureSchedule(
+  client: Client,
+  { managerId, job, interval }: { readonly managerId: string; readonly job: Job; readonly interval: Interval },
+): Promise<void> {
   const { workflowType, timeout, summary } = jobs[job];
   const options = {
     scheduleId: scheduleIdOf(managerId, job),
@@ -57,8 +54,7 @@ export async function ensureSchedule(client: Client, { managerId, job, interval 
     await client.schedule.create(options);
   } catch (error) {
     if (!(error instanceof ScheduleAlreadyRunning)) throw error;
-    await client.schedule
-      .getHandle(options.scheduleId)
-      .update((previous) => ({ ...previous, spec: options.spec, action: options.action, policies: options.policies }));
+    const { scheduleId, ...changed } = options;
+    await client.schedule.getHandle(scheduleId).update((previous) => ({ ...previous, ...changed }));
   }
 }

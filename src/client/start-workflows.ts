@@ -13,90 +13,71 @@ export interface Started {
   readonly workflowId: string;
 }
 
-interface WorkflowStart {
-  readonly workflowId: string;
-  readonly type: string;
-  readonly input: object;
-  readonly summary: string;
-  readonly attributes: Parameters<typeof attributesOf>[0];
-}
+/** The summary that the Temporal UI shows, and the search attributes. */
+type Labels = Parameters<typeof attributesOf>[0] & { readonly summary: string };
 
 /** Starts the workflows of operations. A workflow that already runs under the same id is joined. */
 export type WorkflowStarter = ReturnType<typeof workflowStarter>;
 
 export function workflowStarter(client: Client, taskQueue: string) {
-  const start = (options: WorkflowStart): Promise<void> => startWorkflow(client, taskQueue, options);
+  /** @returns the workflow's id. */
+  const start = async (
+    type: string,
+    workflowId: string,
+    input: object,
+    { summary, ...attributes }: Labels,
+  ): Promise<string> => {
+    try {
+      await client.workflow.start(type, {
+        workflowId,
+        taskQueue,
+        args: [input],
+        staticSummary: summary,
+        typedSearchAttributes: attributesOf(attributes),
+        workflowIdConflictPolicy: 'USE_EXISTING',
+      });
+    } catch (error) {
+      if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+    }
+    return workflowId;
+  };
   return {
     startFormation: async (request: FormationRequest, requestedBy = 'client'): Promise<Started> => {
       const operationId = operationIdOf(request);
       const clusterId = clusterIdOf(operationId);
-      const workflowId = workflowIds.formation(operationId);
-      await start({
-        workflowId,
-        type: workflowTypes.formCluster,
-        input: { ...request, requestId: operationId },
-        summary: `Form cluster "${String(request.name).slice(0, 100)}"`,
-        attributes: { component: 'formation', clusterId, requestedBy },
-      });
+      const input = { ...request, requestId: operationId };
+      const summary = `Form cluster "${String(request.name).slice(0, 100)}"`;
+      const labels = { summary, component: 'formation', clusterId, requestedBy };
+      const workflowId = await start(workflowTypes.formCluster, workflowIds.formation(operationId), input, labels);
       return { operationId, clusterId, workflowId };
     },
     startCommunication: async (request: CommunicationRequest, requestedBy = 'client') => {
       const operationId = operationIdOf(request);
-      const workflowId = workflowIds.communication(operationId);
-      await start({
-        workflowId,
-        type: workflowTypes.manageCommunication,
-        input: { ...request, requestId: operationId },
-        summary: 'Manage communication',
-        attributes: { component: 'communication', requestedBy },
-      });
-      return { operationId, workflowId };
+      const input = { ...request, requestId: operationId };
+      const labels = { summary: 'Manage communication', component: 'communication', requestedBy };
+      const id = workflowIds.communication(operationId);
+      return { operationId, workflowId: await start(workflowTypes.manageCommunication, id, input, labels) };
     },
     startScaling: async (request: ScalingRequest, requestedBy = 'client'): Promise<Started> => {
       const { clusterId } = request;
       const operationId = operationIdOf(request);
-      const workflowId = workflowIds.scaling(operationId);
-      await start({
-        workflowId,
-        type: workflowTypes.scaleCluster,
-        input: { ...request, requestId: operationId },
-        summary: `Scale cluster ${String(clusterId).slice(0, 150)}`,
-        attributes: { component: 'scaling', clusterId, requestedBy },
-      });
+      const input = { ...request, requestId: operationId };
+      const summary = `Scale cluster ${String(clusterId).slice(0, 150)}`;
+      const labels = { summary, component: 'scaling', clusterId, requestedBy };
+      const workflowId = await start(workflowTypes.scaleCluster, workflowIds.scaling(operationId), input, labels);
       return { operationId, clusterId, workflowId };
     },
-    startRepair: async (input: OperationIds): Promise<string> => {
+    startRepair: (input: OperationIds): Promise<string> => {
       const { clusterId } = input;
-      const workflowId = workflowIds.repair(clusterId);
-      const run = { input, summary: `Repair cluster ${clusterId}`, attributes: { component: 'formation', clusterId } };
-      await start({ ...run, workflowId, type: workflowTypes.repairCluster });
-      return workflowId;
+      const labels = { summary: `Repair cluster ${clusterId}`, component: 'formation', clusterId };
+      return start(workflowTypes.repairCluster, workflowIds.repair(clusterId), input, labels);
     },
-    startDissolution: async (input: DissolveClusterInput, requestedBy = 'client'): Promise<string> => {
+    startDissolution: (input: DissolveClusterInput, requestedBy = 'client'): Promise<string> => {
       const { clusterId } = input;
-      const workflowId = workflowIds.dissolution(clusterId);
-      const attributes = { component: 'formation', clusterId, requestedBy };
-      const run = { input, summary: `Dissolve cluster ${clusterId}`, attributes };
-      await start({ ...run, workflowId, type: workflowTypes.dissolveCluster });
-      return workflowId;
+      const labels = { summary: `Dissolve cluster ${clusterId}`, component: 'formation', clusterId, requestedBy };
+      return start(workflowTypes.dissolveCluster, workflowIds.dissolution(clusterId), input, labels);
     },
   };
-}
-
-async function startWorkflow(client: Client, taskQueue: string, options: WorkflowStart): Promise<void> {
-  const { workflowId, type, input, summary, attributes } = options;
-  try {
-    await client.workflow.start(type, {
-      workflowId,
-      taskQueue,
-      args: [input],
-      staticSummary: summary,
-      typedSearchAttributes: attributesOf(attributes),
-      workflowIdConflictPolicy: 'USE_EXISTING',
-    });
-  } catch (error) {
-    if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
-  }
 }
 
 const operationIdOf = ({ requestId }: { readonly requestId?: string | undefined }): OperationId =>

@@ -8,7 +8,7 @@ const severities = ['TRACE', 'DEBUG', 'INFO', 'WARN', 'ERROR'] as const;
  * Writes Temporal's logs to our logger and, with a port, serves its metrics at `http://127.0.0.1:<port>/metrics`. Call it
  * before any connection to Temporal; a second call in a process returns the first runtime.
  */
-export function installTemporalRuntime(logger: Logger, options: { readonly metricsPort?: number } = {}): Runtime {
+export function installTemporalRuntime(logger: Logger, metricsPort?: number): Runtime {
   if (Runtime._instance) return Runtime._instance;
   // Temporal logs at DEBUG for each task of each workflow and activity; entries below our level are not even created.
   const lowest = severities.find((severity) => logger.isLevelEnabled(levels[severity])) ?? 'ERROR';
@@ -16,10 +16,10 @@ export function installTemporalRuntime(logger: Logger, options: { readonly metri
     logger: new DefaultLogger(lowest, ({ level, message, meta }) => logger[levels[level]]({ ...meta }, message)),
     telemetryOptions: {
       logging: { forward: {}, filter: makeTelemetryFilterString({ core: 'WARN', other: 'WARN' }) },
-      ...(options.metricsPort !== undefined && {
+      ...(metricsPort !== undefined && {
         metrics: {
           prometheus: {
-            bindAddress: `127.0.0.1:${options.metricsPort}`,
+            bindAddress: `127.0.0.1:${metricsPort}`,
             useSecondsForDurations: true,
             countersTotalSuffix: true,
           },
