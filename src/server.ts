@@ -3,7 +3,7 @@ import { startServer } from './start-server.js';
 import { ensureSearchAttributes } from './client/ensure-search-attributes.js';
 import { createClusterManagerClient, type ClusterManagerClient } from './client/index.js';
 import { loadConfig, type ManagerConfig } from './config/index.js';
-import { errorTable, ManagerError } from './contracts/errors.js';
+import { errorTable, ManagerError, messageOf } from './contracts/errors.js';
 import { createLogger, createMetrics } from './telemetry/index.js';
 
 /** The composition root of the server: runs until SIGTERM or SIGINT; SIGHUP reads the settings file again. */
@@ -71,8 +71,6 @@ function temporalError(cause: unknown, where: string): unknown {
   if (typeof code !== 'number') return cause;
   return new ManagerError('incompatible_service', `${where} cannot be used: ${messageOf(cause)}`, { cause });
 }
-
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 const stopping = new AbortController();
 try {

@@ -1,9 +1,9 @@
-import { readFileSync } from 'node:fs';
 import type { CommandUnknownOpts } from '@commander-js/extra-typings';
 import { createHttpClient, type HttpClient } from '../client/http-client.js';
 import { ManagerError } from '../contracts/errors.js';
 import { stateFolder } from '../dev-stack/paths.js';
 import { readRunningStack, type RunningStack } from '../dev-stack/state/running-stack.js';
+import { readText } from './json-input.js';
 
 /** Options that every command has. */
 interface GlobalOptions {
@@ -50,12 +50,7 @@ const isSameOrigin = (a: string, b: string): boolean =>
   URL.canParse(a) && URL.canParse(b) && new URL(a).origin === new URL(b).origin;
 
 function readToken(file: string): string {
-  let text: string;
-  try {
-    text = readFileSync(file, 'utf8').trim();
-  } catch (cause) {
-    throw new ManagerError('invalid_request', `--token-file ${file} cannot be read: ${String(cause)}`, { cause });
-  }
+  const text = readText('--token-file', file).trim();
   if (/^[\x21-\x7e]+$/.test(text)) return text;
   throw new ManagerError('invalid_request', `--token-file ${file} must hold one token and nothing else`);
 }

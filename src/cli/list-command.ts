@@ -1,8 +1,9 @@
 import type { Command } from '@commander-js/extra-typings';
+import { defined } from '../contracts/defined.js';
 import type { ResponseOf } from '../contracts/endpoint.js';
 import type { EndpointName, Endpoints } from '../contracts/endpoints.js';
 import { connect } from './connect.js';
-import { wholeNumber, withoutUndefined } from './option-parsers.js';
+import { wholeNumber } from './option-parsers.js';
 import { print } from './print.js';
 
 const largestPage = 200;
@@ -72,7 +73,7 @@ export function listCommand<Name extends ListEndpoint, Key extends ItemsKey<Name
 
 /** The query of a list from the options of its command. */
 export const filterQuery = <Filter extends { readonly cluster?: string | undefined }>({ cluster, ...filter }: Filter) =>
-  withoutUndefined({ ...filter, clusterId: cluster });
+  defined({ ...filter, clusterId: cluster });
 
 /** Reads pages until the limit is reached. */
 export async function readPages<Item>(

@@ -87,14 +87,6 @@ export function oneOf<Word extends string>(option: string, text: string, allowed
   throw new ManagerError('invalid_request', `${option} "${text}" is not known; allowed: ${allowed.join(', ')}`);
 }
 
-/** The fields that have a value: a request must not name an option that the user left out. */
-export const withoutUndefined = <Fields extends object>(
-  fields: Fields,
-): { [Name in keyof Fields]?: Exclude<Fields[Name], undefined> } =>
-  Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as {
-    [Name in keyof Fields]?: Exclude<Fields[Name], undefined>;
-  };
-
 /** A command with the options of another one added, which several commands share. */
 export function withOptions<Args extends unknown[], Own extends OptionValues, Shared extends OptionValues>(
   command: Command<Args, Own>,

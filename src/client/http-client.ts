@@ -1,5 +1,6 @@
 import { callEndpoint, type EndpointInput } from '../contracts/call-endpoint.js';
 import type { ResponseOf } from '../contracts/endpoint.js';
+import { defined } from '../contracts/defined.js';
 import { endpoints, type EndpointName, type Endpoints } from '../contracts/endpoints.js';
 import type { OperationView, ProcessRequest } from '../contracts/operations.js';
 import { waitForOperation, type WaitOptions } from './wait-for-operation.js';
@@ -44,7 +45,7 @@ const answerTimeoutMs = 15_000;
  * const { clusters } = await manager.listClusters({ query: { state: 'active' } });
  */
 export function createHttpClient({ url, token, signal }: HttpClientOptions): HttpClient {
-  const options = { token, ...(signal ? { signal } : {}) };
+  const options = { token, ...defined({ signal }) };
   const callOf =
     <Name extends EndpointName>(name: Name) =>
     (input = {} as EndpointInput<Name>) =>
@@ -55,13 +56,13 @@ export function createHttpClient({ url, token, signal }: HttpClientOptions): Htt
     url,
     ...calls,
     request: async (body, { idempotencyKey } = {}) => {
-      const headers = idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey };
+      const headers = defined({ 'idempotency-key': idempotencyKey });
       return (await calls.processRequest({ body, headers })).operation;
     },
     waitForOperation: (id, waitOptions = {}) =>
       waitForOperation(async () => (await calls.getOperation({ params: { id } })).operation, id, {
         ...waitOptions,
-        ...(signal ? { signal } : {}),
+        ...defined({ signal }),
       }),
   };
 }

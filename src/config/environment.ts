@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import { defined } from '../contracts/defined.js';
 import { bindingProblems } from './binding.js';
 import { shown, type Checked } from './problems.js';
 import { readTemporal, type TemporalSettings } from './temporal.js';
@@ -61,11 +62,3 @@ function environmentOf(values: z.output<typeof variables>, temporal: TemporalSet
     }),
   };
 }
-
-type Defined<T> = { [K in keyof T as undefined extends T[K] ? never : K]: T[K] } & {
-  [K in keyof T as undefined extends T[K] ? K : never]?: Exclude<T[K], undefined>;
-};
-
-/** Drops undefined values, which `exactOptionalPropertyTypes` distinguishes from absent ones. */
-const defined = <T extends object>(values: T): Defined<T> =>
-  Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as Defined<T>;

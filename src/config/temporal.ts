@@ -1,4 +1,5 @@
 import { loadClientConnectConfig } from '@temporalio/envconfig';
+import { messageOf } from '../contracts/errors.js';
 import { missingHalf, type Checked } from './problems.js';
 
 /** How Temporal is reached. `connection` fits both `Connection.connect` and `NativeConnection.connect`. */
@@ -14,7 +15,7 @@ export function readTemporal(env: Readonly<Record<string, string>>): Checked<Tem
   try {
     return { value: temporalOf(env), problems: [] };
   } catch (error) {
-    const message = `cannot be used: ${error instanceof Error ? error.message : String(error)}`;
+    const message = `cannot be used: ${messageOf(error)}`;
     return { problems: [{ path: 'TEMPORAL_TLS_*', message: `${message}; allowed: paths of readable PEM files` }] };
   }
 }

@@ -1,14 +1,13 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { compareVersions } from 'compare-versions';
-import { ManagerError } from '../contracts/errors.js';
+import { ManagerError, messageOf } from '../contracts/errors.js';
 import { checkDatabases, checkTemporal, externalDatabases } from './external-services.js';
 import { requireProgram } from './find-program.js';
 import { packageFolder, stateFolder } from './paths.js';
 import { isPortFree, preferredPorts } from './ports.js';
 import { dataMajorVersion } from './postgres/data-folder.js';
 import { findPostgres } from './postgres/programs.js';
-import { messageOf } from './report.js';
 import { readRunningStack } from './state/running-stack.js';
 import { checkTemporalData } from './temporal/data-file.js';
 import { findTemporal } from './temporal/programs.js';

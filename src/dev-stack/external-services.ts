@@ -1,7 +1,6 @@
 import { compareVersions } from 'compare-versions';
-import { ManagerError } from '../contracts/errors.js';
+import { ManagerError, messageOf } from '../contracts/errors.js';
 import { acceptsConnections } from './postgres/probe.js';
-import { messageOf } from './report.js';
 import { temporalServerVersion } from './temporal/probe.js';
 import { oldestTemporalServer } from './temporal/programs.js';
 

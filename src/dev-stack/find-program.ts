@@ -1,8 +1,8 @@
 import { accessSync, constants, existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
-import { ManagerError } from '../contracts/errors.js';
+import { ManagerError, messageOf } from '../contracts/errors.js';
 import { withPidLock } from './processes/pid-lock.js';
-import { logFor, messageOf, type Report } from './report.js';
+import { logFor, type Report } from './report.js';
 import { runCommand } from './run-command.js';
 
 /** A program that can be run on this machine. */

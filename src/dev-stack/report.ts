@@ -15,5 +15,3 @@ export const logFor =
   (part: string, report: Report | undefined): Log =>
   (message, level = 'info') =>
     report?.({ at: new Date().toISOString(), part, message, level });
-
-export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { defined, type Defined } from '../contracts/defined.js';
 import { invalidRequest, type ManagerError } from '../contracts/errors.js';
 
 interface PageQuery {
@@ -101,11 +102,3 @@ function decode(cursor: string): unknown {
     return undefined;
   }
 }
-
-/** The same object without the fields that are undefined. */
-export const defined = <T extends object>(fields: T): Defined<T> =>
-  Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as Defined<T>;
-
-type Defined<T> = {
-  readonly [Key in keyof T as undefined extends T[Key] ? never : Key]: T[Key];
-} & { readonly [Key in keyof T as undefined extends T[Key] ? Key : never]?: Exclude<T[Key], undefined> };

@@ -9,8 +9,8 @@ import {
   sizeRange,
   spreadRule,
   wholeNumber,
-  withoutUndefined,
 } from '../../src/cli/option-parsers.js';
+import { defined } from '../../src/contracts/defined.js';
 import { parseAccess, parseRetention } from '../../src/cli/commands/topics.js';
 
 describe('command line option parsers', () => {
@@ -84,7 +84,7 @@ describe('command line option parsers', () => {
     expect(() => decimalNumber(0, 1e12, '1e12')('')).toThrow('0 to 1e12');
   });
 
-  it('withoutUndefined keeps only the options that the user gave', () => {
-    expect(Object.keys(withoutUndefined({ a: 1, b: undefined, c: '' }))).toEqual(['a', 'c']);
+  it('defined keeps only the options that the user gave', () => {
+    expect(Object.keys(defined({ a: 1, b: undefined, c: '' }))).toEqual(['a', 'c']);
   });
 });

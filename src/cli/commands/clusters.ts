@@ -1,10 +1,11 @@
 import type { Command } from '@commander-js/extra-typings';
 import type { ClusterView } from '../../contracts/clusters.js';
+import { defined } from '../../contracts/defined.js';
 import type { OperationView } from '../../contracts/operations.js';
 import { ago, counted, durationBetween, elapsed, pairsText } from '../format.js';
 import { listCommand } from '../list-command.js';
 import { acceptedOrCompleted, acceptedOutput, operationOutput } from '../operation-output.js';
-import { wholeNumber, withoutUndefined } from '../option-parsers.js';
+import { wholeNumber } from '../option-parsers.js';
 import { printing } from '../print.js';
 import { facts, table } from '../table.js';
 
@@ -35,7 +36,7 @@ function clusters(command: Command): void {
     .action(
       printing(async (connect, id, { drain, wait }) => {
         const api = connect();
-        const body = withoutUndefined({ drainSeconds: drain });
+        const body = defined({ drainSeconds: drain });
         const { operation } = await api.dissolveCluster({ params: { id }, body });
         return acceptedOrCompleted(api, operation, { wait, lines: () => [`Cluster ${id} is dissolved.`] });
       }),

@@ -1,6 +1,7 @@
 import type { Command } from '@commander-js/extra-typings';
 import { loadConfig, type ManagerConfig } from '../../config/load.js';
 import { withoutCredentials } from '../../config/problems.js';
+import { defined } from '../../contracts/defined.js';
 import { stateFolder } from '../../dev-stack/paths.js';
 import { readRunningStack } from '../../dev-stack/state/running-stack.js';
 import { printing } from '../print.js';
@@ -57,7 +58,7 @@ export const commands = { config };
 function load({ config: path }: { readonly config?: string | undefined }): ManagerConfig {
   const stackEnv = readRunningStack(stateFolder())?.env ?? {};
   const env = { DATABASE_URL: managedServer, ...stackEnv, ...withoutEmpty(process.env) };
-  return loadConfig({ env, ...(path === undefined ? {} : { path }) });
+  return loadConfig({ env, ...defined({ path }) });
 }
 
 const withoutEmpty = (env: NodeJS.ProcessEnv): Record<string, string> =>
@@ -70,10 +71,8 @@ function documentOf(settings: ManagerConfig) {
   return {
     ...rest,
     databases: Object.fromEntries(Object.entries(databases).map(([name, url]) => [name, databaseText(url)])),
-    temporal: { address, namespace, ...(uiUrl === undefined ? {} : { uiUrl }) },
-    secretsSet: Object.entries({ adminToken, enrolmentToken, token })
-      .filter(([, value]) => value !== undefined)
-      .map(([name]) => name),
+    temporal: { address, namespace, ...defined({ uiUrl }) },
+    secretsSet: Object.keys(defined({ adminToken, enrolmentToken, token })),
   };
 }
 

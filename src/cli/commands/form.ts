@@ -1,20 +1,12 @@
 import type { Command, CommandUnknownOpts } from '@commander-js/extra-typings';
+import { defined } from '../../contracts/defined.js';
 import { ManagerError } from '../../contracts/errors.js';
 import { formationResult, type FormationRequest } from '../../contracts/formation.js';
 import type { OperationView } from '../../contracts/operations.js';
 import { durationBetween } from '../format.js';
 import { parseJson, readText } from '../json-input.js';
 import { acceptedOrCompleted } from '../operation-output.js';
-import {
-  collect,
-  parseAmounts,
-  parsePairs,
-  parseRole,
-  sizeRange,
-  spreadRule,
-  wholeNumber,
-  withoutUndefined,
-} from '../option-parsers.js';
+import { collect, parseAmounts, parsePairs, parseRole, sizeRange, spreadRule, wholeNumber } from '../option-parsers.js';
 import { note, printing } from '../print.js';
 import { table } from '../table.js';
 
@@ -56,7 +48,7 @@ function parseRequest(options: Options): FormationRequest {
   const { file, name, capability, role, size, spread, resource, label, deadline, queue, requestId } = options;
   const request: Partial<FormationRequest> = {
     ...(file === undefined ? {} : readRequest(file)),
-    ...withoutUndefined({
+    ...defined({
       name,
       requiredCapabilities: capability,
       roles: role?.map(parseRole),

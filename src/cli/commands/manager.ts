@@ -1,7 +1,8 @@
 import type { Command } from '@commander-js/extra-typings';
+import { defined } from '../../contracts/defined.js';
 import { role as roles, type TokenView } from '../../contracts/tokens.js';
 import { duration } from '../format.js';
-import { oneOf, wholeNumber, withoutUndefined } from '../option-parsers.js';
+import { oneOf, wholeNumber } from '../option-parsers.js';
 import { note, printing } from '../print.js';
 import { facts, table } from '../table.js';
 
@@ -43,7 +44,7 @@ function token(command: Command): void {
     .action(
       printing(async (api, { role, name, expiresIn }, self) => {
         const body = { role: oneOf('--role', role, roles.options), name };
-        const expiry = withoutUndefined({ expiresInSeconds: expiresIn });
+        const expiry = defined({ expiresInSeconds: expiresIn });
         const document = await api().createToken({ body: { ...body, ...expiry } });
         const { id, role: given } = document.token;
         note(self, `Token ${id} for ${given} "${document.token.name}". Store it now: it is not shown again.`);

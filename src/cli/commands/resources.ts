@@ -1,9 +1,10 @@
 import type { Command } from '@commander-js/extra-typings';
+import { defined } from '../../contracts/defined.js';
 import { ManagerError } from '../../contracts/errors.js';
 import type { BudgetView, PoolView, QuotasView } from '../../contracts/resources.js';
 import { counted, pairsText } from '../format.js';
 import { listCommand } from '../list-command.js';
-import { collect, decimalNumber, parseAmounts, parsePairs, withoutUndefined } from '../option-parsers.js';
+import { collect, decimalNumber, parseAmounts, parsePairs } from '../option-parsers.js';
 import { printing, type Output } from '../print.js';
 import { facts, table } from '../table.js';
 
@@ -103,7 +104,7 @@ function quotas(command: Command): void {
           throw new ManagerError('invalid_request', 'Nothing to set; give quotas such as slots=8, --none or --weight');
         }
         const replaced = none || given.length > 0 ? parseAmounts('quota', given) : undefined;
-        const body = withoutUndefined({ quotas: replaced, weight });
+        const body = defined({ quotas: replaced, weight });
         return quotasOutput(await api().putQuotas({ params: { clusterId }, body }));
       }),
     );

@@ -1,12 +1,13 @@
 import type { Command } from '@commander-js/extra-typings';
 import type { HttpClient } from '../../client/http-client.js';
 import { decisionNumbers, type DecisionNumbers, type DecisionView, type ScoreView } from '../../contracts/decisions.js';
+import { defined } from '../../contracts/defined.js';
 import { ManagerError } from '../../contracts/errors.js';
 import type { OperationView } from '../../contracts/operations.js';
 import { scalingResult } from '../../contracts/scaling.js';
 import { ago } from '../format.js';
 import { acceptedOrCompleted } from '../operation-output.js';
-import { wholeNumber, withoutUndefined } from '../option-parsers.js';
+import { wholeNumber } from '../option-parsers.js';
 import { printing } from '../print.js';
 import { facts, table } from '../table.js';
 
@@ -28,7 +29,7 @@ const scale = (command: Command): unknown =>
       printing(async (connect, id, { wait, soak, drain, grant, ...options }) => {
         const body = { ...options, soakSeconds: soak, drainSeconds: drain, grantSeconds: grant };
         const api = connect();
-        const { operation } = await api.scaleCluster({ params: { id }, body: withoutUndefined(body) });
+        const { operation } = await api.scaleCluster({ params: { id }, body: defined(body) });
         return acceptedOrCompleted(api, operation, { wait, lines: scaledLines });
       }),
     );

@@ -1,18 +1,14 @@
 import { Command } from '@commander-js/extra-typings';
+import type { HttpClient } from '../../client/http-client.js';
 import { communicationResult } from '../../contracts/communication.js';
+import { defined } from '../../contracts/defined.js';
 import { errorTable, ManagerError } from '../../contracts/errors.js';
-import {
-  requirement,
-  type Address,
-  type MessageResult,
-  type NewMessage,
-  type ReceiptView,
-} from '../../contracts/messages.js';
+import { requirement, type Address, type NewMessage, type ReceiptView } from '../../contracts/messages.js';
 import type { OperationView } from '../../contracts/operations.js';
 import { counted } from '../format.js';
 import { parseData } from '../json-input.js';
 import { acceptedOutput, waitForCompletion } from '../operation-output.js';
-import { oneOf, wholeNumber, withOptions, withoutUndefined } from '../option-parsers.js';
+import { oneOf, wholeNumber, withOptions } from '../option-parsers.js';
 import { printing, type Output } from '../print.js';
 import { responseError } from '../report-error.js';
 import { receiptLines } from './messages.js';
@@ -29,14 +25,11 @@ const contentOptions = new Command()
 
 type ContentOptions = ReturnType<typeof contentOptions.opts>;
 
-export const parseContent = ({ type, data, ttl, ...options }: ContentOptions): Omit<NewMessage, 'to'> => {
+export function parseContent({ type, data, ttl, ...options }: ContentOptions): Omit<NewMessage, 'to'> {
   const { id, partitionKey, correlationId, replyTo } = options;
-  return {
-    type,
-    data: parseData(data),
-    ...withoutUndefined({ id, ttlSeconds: ttl, partitionKey, correlationId, replyTo }),
-  };
-};
+  const given = defined({ id, ttlSeconds: ttl, partitionKey, correlationId, replyTo });
+  return { type, data: parseData(data), ...given };
+}
 
 const splitIds = (text: string, previous: readonly string[] = []): string[] => [
   ...previous,
@@ -61,7 +54,7 @@ export function parseAddress({ agent, role, capability, cluster, clusters, allCl
   const addresses: Address[] = [
     ...(agent === undefined ? [] : [{ agent }]),
     ...(role === undefined ? [] : [{ role, cluster: cluster ?? '' }]),
-    ...(capability === undefined ? [] : [{ capability, ...withoutUndefined({ cluster }) }]),
+    ...(capability === undefined ? [] : [{ capability, ...defined({ cluster }) }]),
     ...(clusters === undefined ? [] : [{ clusters }]),
     ...(allClusters ? [{ allClusters }] : []),
     ...(cluster === undefined || role !== undefined || capability !== undefined ? [] : [{ cluster }]),
@@ -85,25 +78,16 @@ Examples:
   cluster-manager send --role writer --cluster cl_1 --type draft.wanted --data @draft.json
 To require acks by a deadline: cluster-manager broadcast --help`,
     )
-    .action(
-      printing(async (api, options) => {
-        const message = { ...parseContent(options), to: parseAddress(options) };
-        return sentOutput(await api().sendMessages({ body: { messages: [message] } }));
-      }),
-    );
+    .action(printing((api, options) => sendOne(api, { ...parseContent(options), to: parseAddress(options) })));
 
 const publish = (command: Command): unknown =>
   withOptions(command.argument('<topic>', "the topic's full name; wildcards are for subscriptions"), contentOptions)
     .addHelpText('after', `\nExample:\n  cluster-manager publish news.sport --type headline --data '{"text": "1:0"}'`)
-    .action(
-      printing(async (api, topic, options) => {
-        const message = { ...parseContent(options), to: { topic } };
-        return sentOutput(await api().sendMessages({ body: { messages: [message] } }));
-      }),
-    );
+    .action(printing((api, topic, options) => sendOne(api, { ...parseContent(options), to: { topic } })));
 
 /** @throws ManagerError when the message was refused. */
-function sentOutput({ results: [result] }: { readonly results: readonly MessageResult[] }): Output {
+async function sendOne(api: () => HttpClient, message: NewMessage): Promise<Output> {
+  const [result] = (await api().sendMessages({ body: { messages: [message] } })).results;
   if (!result) {
     throw new ManagerError('incompatible_service', 'The manager returned no result; use a command line of its version');
   }
@@ -143,10 +127,10 @@ Example:
           ...parseContent(options),
           to: { cluster },
           require: oneOf('--require', options.require, requirement.options),
-          ...withoutUndefined({ deadlineSeconds: deadline }),
+          ...defined({ deadlineSeconds: deadline }),
         };
         const api = connect();
-        const request = { broadcasts: [message], ...withoutUndefined({ requestId }) };
+        const request = { broadcasts: [message], ...defined({ requestId }) };
         const accepted = await api.request({ type: 'COMMUNICATION', ...request });
         if (wait === undefined) {
           // The manager derives the message's id from the operation's when the caller gave none.

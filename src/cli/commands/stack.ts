@@ -1,5 +1,6 @@
 import { join, relative } from 'node:path';
 import type { Command } from '@commander-js/extra-typings';
+import { defined } from '../../contracts/defined.js';
 import { ManagerError } from '../../contracts/errors.js';
 import { checkMachine } from '../../dev-stack/check-machine.js';
 import { stateFolder } from '../../dev-stack/paths.js';
@@ -7,7 +8,7 @@ import type { StackEvent } from '../../dev-stack/report.js';
 import { startStack, type Stack } from '../../dev-stack/stack.js';
 import { globalOptions } from '../connect.js';
 import { duration } from '../format.js';
-import { wholeNumber, withoutUndefined } from '../option-parsers.js';
+import { wholeNumber } from '../option-parsers.js';
 import { print, printing, type Output } from '../print.js';
 import { facts, table } from '../table.js';
 
@@ -82,7 +83,7 @@ async function startUnlessStopped(
       workers,
       signal,
       report: (event) => (json ? process.stderr : process.stdout).write(`${eventLine(event, json)}\n`),
-      ...withoutUndefined({ apiPort }),
+      ...defined({ apiPort }),
     });
   } catch (error) {
     if (signal.aborted) return undefined;

@@ -1,8 +1,9 @@
 import { InvalidArgumentError, type Command } from '@commander-js/extra-typings';
+import { defined } from '../../contracts/defined.js';
 import type { AccessList, Retention, TopicView } from '../../contracts/topics.js';
 import { ago, counted } from '../format.js';
 import { listCommand } from '../list-command.js';
-import { collect, wholeNumber, withoutUndefined } from '../option-parsers.js';
+import { collect, wholeNumber } from '../option-parsers.js';
 import { printing, type Output } from '../print.js';
 import { facts, table } from '../table.js';
 
@@ -43,7 +44,7 @@ const createCommand = (command: Command): unknown =>
     .option('--max-subscribers <count>', 'allow at most this many subscribers', wholeNumber(1, 100_000))
     .action(
       printing(async (api, name, { keep, publisher, subscriber, maxSubscribers }) => {
-        const settings = withoutUndefined({
+        const settings = defined({
           retention: keep,
           publish: publisher && parseAccess(publisher),
           subscribe: subscriber && parseAccess(subscriber),

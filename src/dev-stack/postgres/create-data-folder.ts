@@ -10,9 +10,9 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { ManagerError } from '../../contracts/errors.js';
+import { ManagerError, messageOf } from '../../contracts/errors.js';
 import type { Program } from '../find-program.js';
-import { logFor, messageOf, type Report } from '../report.js';
+import { logFor, type Report } from '../report.js';
 import { runCommand } from '../run-command.js';
 import { databaseNames, type Secrets } from '../state/secrets.js';
 import { saveVersion } from '../state/versions.js';

@@ -1,8 +1,7 @@
 import { chmodSync, mkdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { ManagerError } from '../../contracts/errors.js';
+import { ManagerError, messageOf } from '../../contracts/errors.js';
 import { acquirePidLock, releasePidLock } from '../processes/pid-lock.js';
-import { messageOf } from '../report.js';
 import { corruptStateFolder } from './json-file.js';
 
 /**

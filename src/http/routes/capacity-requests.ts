@@ -1,3 +1,4 @@
+import { defined } from '../../contracts/defined.js';
 import { workflowIds } from '../../contracts/ids.js';
 import { capacityRequestView, type CapacityRequestView } from '../../contracts/capacity-requests.js';
 import { viewOf } from '../../contracts/view.js';
@@ -9,7 +10,7 @@ import {
   saveCapacityAnswer,
   type CapacityRequestRow,
 } from '../../stores/resources/index.js';
-import { defined, pageByNumber } from '../cursor.js';
+import { pageByNumber } from '../cursor.js';
 import type { ResourceDeps } from '../deps.js';
 import type { Handlers } from '../handlers.js';
 import { notFound } from '../visibility.js';

@@ -1,6 +1,6 @@
+import { defined } from '../../contracts/defined.js';
 import { ManagerError } from '../../contracts/errors.js';
 import { insertToken, listTokens, newToken, revokeToken } from '../../stores/clusters/index.js';
-import { defined } from '../cursor.js';
 import type { AgentDeps } from '../deps.js';
 import type { Handlers } from '../handlers.js';
 
