@@ -1,5 +1,6 @@
 import type { ClusterManagerClient } from './client/index.js';
 import type { ManagerConfig } from './config/index.js';
+import { defined } from './contracts/defined.js';
 import type { Logger } from './telemetry/index.js';
 
 /** Settings that are bound to connections and ports: they stay as they were when the server started. */
@@ -25,7 +26,8 @@ export async function reloadableConfig(
     reload: async () => {
       const next = readConfig();
       const needRestart = restartOnly.filter((key) => JSON.stringify(config[key]) !== JSON.stringify(next[key]));
-      config = { ...next, ...pickSet(config, restartOnly) };
+      const kept = defined(Object.fromEntries(restartOnly.map((key) => [key, config[key]])));
+      config = { ...next, ...kept };
       await ensureSchedules(client, config);
       logger.info({ path: config.configPath, needRestart }, 'configuration reloaded');
       return needRestart;
@@ -37,9 +39,3 @@ async function ensureSchedules({ schedules }: ClusterManagerClient, config: Mana
   await schedules.ensure('formation', config.formationInterval);
   await schedules.ensure('scaling', config.scalingInterval);
 }
-
-const pickSet = <Key extends keyof ManagerConfig>(
-  config: ManagerConfig,
-  keys: readonly Key[],
-): Partial<ManagerConfig> =>
-  Object.fromEntries(keys.filter((key) => config[key] !== undefined).map((key) => [key, config[key]]));

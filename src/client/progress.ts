@@ -1,20 +1,9 @@
 import { WorkflowNotFoundError, type Client } from '@temporalio/client';
 
-export interface PendingStep {
-  readonly step: string;
-  readonly attempts: number;
-  readonly startedAt: string | null;
-  readonly error?: string;
-}
-
-export interface Progress {
-  readonly runId: string;
-  readonly running: boolean;
-  readonly pending: readonly PendingStep[];
-}
+export type Progress = NonNullable<Awaited<ReturnType<typeof progressOf>>>;
 
 /** Reads a workflow's activities in flight from Temporal. Undefined when Temporal does not know the workflow. */
-export async function progressOf(client: Client, workflowId: string): Promise<Progress | undefined> {
+export async function progressOf(client: Client, workflowId: string) {
   try {
     const { raw, runId, status } = await client.workflow.getHandle(workflowId).describe();
     const pending = (raw.pendingActivities ?? []).map((activity) => {

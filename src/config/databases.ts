@@ -5,6 +5,8 @@ import { shown, type Checked } from './problems.js';
 const databaseKeys = ['clusters', 'communication', 'resources'] as const;
 type DatabaseKey = (typeof databaseKeys)[number];
 
+const otherWays = 'or DATABASE_URL for all three, or run `npm start`, which starts its own server';
+
 /** The three databases' `postgres://` URLs. They may hold passwords: never log them. */
 export type DatabaseUrls = Readonly<Record<DatabaseKey, string>>;
 
@@ -16,25 +18,22 @@ export function resolveDatabases(named: DatabaseUrls, urls: Environment['databas
   const problems: Problem[] = [];
   const report = (key: DatabaseKey, message: string) =>
     problems.push({ path: `cluster_manager.databases.${key}`, message });
-  const databases: Partial<Record<DatabaseKey, string | undefined>> = {};
+  const resolved: Partial<Record<DatabaseKey, string>> = {};
   for (const key of databaseKeys) {
-    databases[key] = urls[key] ?? (named[key].includes('://') ? named[key] : onServer(urls.base, named[key]));
-    if (databases[key] !== undefined) continue;
-    report(
-      key,
-      `is the name ${shown(named[key])} without a server; set ${key.toUpperCase()}_DATABASE_URL, or DATABASE_URL ` +
-        'for all three, or run `npm start`, which starts its own server',
-    );
+    const url = urls[key] ?? (named[key].includes('://') ? named[key] : onServer(urls.base, named[key]));
+    if (url !== undefined) resolved[key] = url;
+    else
+      report(
+        key,
+        `is the name ${shown(named[key])} without a server; set ${key.toUpperCase()}_DATABASE_URL, ${otherWays}`,
+      );
   }
-  const { clusters, communication, resources } = databases;
-  if (clusters === undefined || communication === undefined || resources === undefined) return { problems };
-  const resolved = { clusters, communication, resources };
-  const places = databaseKeys.map((key) => ({ key, place: placeOf(resolved[key]) }));
+  const places = Object.entries(resolved).map(([key, url]) => ({ key: key as DatabaseKey, place: placeOf(url) }));
   for (const [index, { key, place }] of places.entries()) {
     const other = places.slice(0, index).find((earlier) => earlier.place === place);
     if (other) report(key, `is the same database as ${other.key} (${place}); allowed: three separate ones`);
   }
-  return problems.length > 0 ? { problems } : { value: resolved, problems };
+  return problems.length > 0 ? { problems } : { value: resolved as DatabaseUrls, problems };
 }
 
 function onServer(base: string | undefined, name: string): string | undefined {

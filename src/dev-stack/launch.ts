@@ -27,19 +27,7 @@ export interface StackOptions {
 }
 
 /** What the parts of a stack share: its options, and what `stop` ends. */
-export interface Launch {
-  readonly options: StackOptions;
-  readonly environment: NodeJS.ProcessEnv;
-  readonly secrets: Secrets;
-  readonly processes: readonly SupervisedProcess[];
-  readonly isStopping: () => boolean;
-  /** Starts a process that `stop` ends. */
-  readonly start: (spec: ProcessSpec) => Promise<void>;
-  /** Registers what to release after all processes have ended. */
-  readonly onStopped: (release: () => void) => void;
-  /** Ends all processes and unlocks the state folder. */
-  readonly stop: () => Promise<void>;
-}
+export type Launch = ReturnType<typeof createLaunch>;
 
 /**
  * Locks the state folder and ends what an earlier manager left running on it.
@@ -60,7 +48,7 @@ export const openLaunch = async (options: StackOptions): Promise<Launch> => {
   }
 };
 
-const createLaunch = (options: StackOptions, secrets: Secrets, releases: (() => void)[]): Launch => {
+const createLaunch = (options: StackOptions, secrets: Secrets, releases: (() => void)[]) => {
   const records = openChildRecords(options.stateDir);
   const processes: SupervisedProcess[] = [];
   const signalAtExit = (): void => processes.toReversed().forEach((child) => child.signalAtExit());
@@ -72,6 +60,7 @@ const createLaunch = (options: StackOptions, secrets: Secrets, releases: (() => 
     process.off('exit', signalAtExit);
     for (const release of releases.toReversed()) release();
   };
+  /** Ends all processes and unlocks the state folder. */
   const stop = (): Promise<void> => (stopping ??= stopAll());
   // A failure of `stop` is thrown to the caller of `stop`, not here.
   const onAbort = (): void => void stop().catch(() => undefined);
@@ -79,11 +68,12 @@ const createLaunch = (options: StackOptions, secrets: Secrets, releases: (() => 
   releases.push(() => options.signal?.removeEventListener('abort', onAbort));
   return {
     options,
-    environment: { ...process.env, ...options.env },
+    environment: { ...process.env, ...options.env } as NodeJS.ProcessEnv,
     secrets,
-    processes,
-    isStopping: () => stopping !== undefined,
-    start: async (spec) => {
+    processes: processes as readonly SupervisedProcess[],
+    isStopping: (): boolean => stopping !== undefined,
+    /** Starts a process that `stop` ends. */
+    start: async (spec: ProcessSpec): Promise<void> => {
       if (stopping) throw new ManagerError('service_unavailable', 'The stack was stopped while it started.');
       const child = new SupervisedProcess(spec, records, options.report);
       processes.push(child);
@@ -94,7 +84,8 @@ const createLaunch = (options: StackOptions, secrets: Secrets, releases: (() => 
         throw error;
       }
     },
-    onStopped: (release) => releases.push(release),
+    /** Registers what to release after all processes have ended. */
+    onStopped: (release: () => void): void => void releases.push(release),
     stop,
   };
 };

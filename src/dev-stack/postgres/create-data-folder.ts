@@ -12,7 +12,8 @@ import {
 import { join } from 'node:path';
 import { ManagerError, messageOf } from '../../contracts/errors.js';
 import type { Program } from '../find-program.js';
-import { logFor, type Report } from '../report.js';
+import type { Launch } from '../launch.js';
+import { logFor } from '../report.js';
 import { runCommand } from '../run-command.js';
 import { databaseNames, type Secrets } from '../state/secrets.js';
 import { saveVersion } from '../state/versions.js';
@@ -70,17 +71,11 @@ const runOn = async (folder: string, command: string, args: readonly string[], i
  * Creates the data folder with its roles and databases when it does not exist. It is built under another name and renamed
  * when it is complete: a crash leaves nothing that looks like data.
  */
-export const createDataFolder = async (options: {
-  readonly stateDir: string;
-  readonly programs: Program;
-  readonly secrets: Secrets;
-  readonly durable: boolean;
-  readonly report: Report | undefined;
-}): Promise<void> => {
-  const { stateDir, programs, secrets, durable } = options;
+export const createDataFolder = async ({ secrets, options }: Launch, programs: Program): Promise<void> => {
+  const { stateDir, durable = true, report } = options;
   const folder = postgresDataFolder(stateDir);
   if (existsSync(folder)) return;
-  logFor('postgres', options.report)('creating the databases');
+  logFor('postgres', report)('creating the databases');
   const draft = `${folder}.new`;
   rmSync(draft, { recursive: true, force: true });
   mkdirSync(draft, { mode: 0o700 });

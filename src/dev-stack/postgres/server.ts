@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { Program } from '../find-program.js';
+import type { Launch } from '../launch.js';
 import type { ProcessSpec } from '../processes/supervised-process.js';
 import { dataFolderArgument, postgresDataFolder, postgresEnvironment } from './data-folder.js';
 import { acceptsConnections } from './probe.js';
@@ -31,34 +32,27 @@ const settings = (durable: boolean): Readonly<Record<string, string>> => ({
 });
 
 /** The PostgreSQL server as a supervised process. */
-export const postgresProcess = (options: {
-  readonly stateDir: string;
-  readonly programs: Program;
-  readonly port: number;
-  readonly durable: boolean;
-}): ProcessSpec => {
-  const folder = postgresDataFolder(options.stateDir);
+export const postgresProcess = ({ options }: Launch, programs: Program, port: number): ProcessSpec => {
+  const { stateDir, durable = true } = options;
+  const folder = postgresDataFolder(stateDir);
   const user = serverUser();
   return {
     name: 'postgres',
-    command: join(options.programs.path, 'postgres'),
+    command: join(programs.path, 'postgres'),
     args: [
-      '-D',
-      dataFolderArgument(folder),
-      '-p',
-      String(options.port),
-      ...Object.entries(settings(options.durable)).flatMap(([key, value]) => ['-c', `${key}=${value}`]),
+      ...['-D', dataFolderArgument(folder), '-p', String(port)],
+      ...Object.entries(settings(durable)).flatMap(([key, value]) => ['-c', `${key}=${value}`]),
     ],
     env: postgresEnvironment(),
     cwd: '/',
     folder,
     ...(user ? { user } : {}),
-    logFile: join(options.stateDir, 'logs', 'postgres.log'),
+    logFile: join(stateDir, 'logs', 'postgres.log'),
     marker: folder,
     // SIGINT rolls open transactions back (fast); after SIGQUIT (immediate) the next start recovers from the log.
     stopSignals: ['SIGINT', 'SIGQUIT'],
     graceMs: 10_000,
     readyTimeoutMs: 60_000,
-    isReady: () => acceptsConnections('127.0.0.1', options.port),
+    isReady: () => acceptsConnections('127.0.0.1', port),
   };
 };

@@ -37,18 +37,14 @@ export const prepareDatabases = async (launch: Launch): Promise<() => Promise<Da
 
 const startPostgres = async (launch: Launch, programs: Program): Promise<Databases> => {
   const { secrets, options } = launch;
-  const { stateDir, durable = true, report } = options;
-  await createDataFolder({ stateDir, programs, secrets, durable, report });
+  const { stateDir } = options;
+  await createDataFolder(launch, programs);
   const port = await retryOnPortConflict(async () => {
     const reserved = await reserveStackPort(launch, 'postgres');
-    await launch.start(postgresProcess({ stateDir, programs, port: reserved, durable })).catch((error: unknown) => {
-      throw isDamage(error)
-        ? corruptStateFolder(
-            stateDir,
-            `PostgreSQL cannot open its data in ${postgresDataFolder(stateDir)}: ${error.message}`,
-            error,
-          )
-        : error;
+    await launch.start(postgresProcess(launch, programs, reserved)).catch((error: unknown) => {
+      if (!isDamage(error)) throw error;
+      const seen = `PostgreSQL cannot open its data in ${postgresDataFolder(stateDir)}: ${error.message}`;
+      throw corruptStateFolder(stateDir, seen, error);
     });
     return reserved;
   });

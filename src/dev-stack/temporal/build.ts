@@ -1,5 +1,5 @@
 import { mkdir, rename, rm } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { compareVersions } from 'compare-versions';
 import { showProgress } from '../progress.js';
 import type { Log } from '../report.js';
@@ -53,7 +53,6 @@ export const buildTemporal = async (options: {
       timeout: 1_800_000,
       stderr: count,
     });
-    await mkdir(dirname(target), { recursive: true });
     await rename(join(folder, process.platform === 'win32' ? 'temporal.exe' : 'temporal'), target);
   } finally {
     stopProgress();

@@ -1,6 +1,6 @@
 import { createWriteStream } from 'node:fs';
 import { chmod, mkdir, rename, rm } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { z } from 'zod';
@@ -57,7 +57,6 @@ export const downloadTemporal = async (options: DownloadOptions): Promise<void> 
     await pipeline(Readable.fromWeb(archive.body), count, createWriteStream(file), { signal });
     await runCommand('tar', ['-xzf', file, '-C', folder, fileToExtract]);
     await chmod(join(folder, fileToExtract), 0o755);
-    await mkdir(dirname(target), { recursive: true });
     await rename(join(folder, fileToExtract), target);
   } catch (error) {
     if (signal.aborted) throw signal.reason;

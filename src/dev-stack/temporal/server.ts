@@ -1,12 +1,11 @@
 import { join } from 'node:path';
+import { searchAttributes } from '../../contracts/search-attributes.js';
 import type { Program } from '../find-program.js';
 import type { ProcessSpec } from '../processes/supervised-process.js';
 import { temporalDataFile } from './data-file.js';
 import { hasNamespace } from './probe.js';
 
 export const temporalNamespace = 'default';
-
-const searchAttributes = ['ClusterId', 'Component', 'RequestedBy'];
 
 // WAL with NORMAL survives a killed process; the others keep pages and sorting in memory.
 const sqlitePragmas = [
@@ -36,34 +35,32 @@ const dynamicConfig = [
 ];
 
 /** The development server as a supervised process. */
-export const temporalProcess = (options: {
-  readonly stateDir: string;
-  readonly cli: Program;
-  readonly port: number;
-  readonly uiPort: number;
-  readonly httpPort: number;
-}): ProcessSpec => {
-  const file = temporalDataFile(options.stateDir);
+export const temporalProcess = (
+  stateDir: string,
+  cli: Program,
+  { port, uiPort, httpPort }: Readonly<Record<'port' | 'uiPort' | 'httpPort', number>>,
+): ProcessSpec => {
+  const file = temporalDataFile(stateDir);
   return {
     name: 'temporal',
-    command: options.cli.path,
+    command: cli.path,
     args: [
       'server',
       'start-dev',
-      ...['--ip', '127.0.0.1', '--port', String(options.port)],
-      ...['--ui-port', String(options.uiPort), '--http-port', String(options.httpPort)],
+      ...['--ip', '127.0.0.1', '--port', String(port)],
+      ...['--ui-port', String(uiPort), '--http-port', String(httpPort)],
       ...['--namespace', temporalNamespace, '--db-filename', file],
       ...sqlitePragmas.flatMap((pragma) => ['--sqlite-pragma', pragma]),
       ...searchAttributes.flatMap((name) => ['--search-attribute', `${name}=Keyword`]),
       ...dynamicConfig.flatMap((entry) => ['--dynamic-config-value', entry]),
     ],
     env: { ...process.env, TEMPORAL_ADDRESS: undefined, TEMPORAL_NAMESPACE: undefined },
-    cwd: options.stateDir,
-    logFile: join(options.stateDir, 'logs', 'temporal.log'),
+    cwd: stateDir,
+    logFile: join(stateDir, 'logs', 'temporal.log'),
     marker: file,
     stopSignals: ['SIGTERM'],
     graceMs: 15_000,
     readyTimeoutMs: 60_000,
-    isReady: () => hasNamespace(`127.0.0.1:${options.port}`, temporalNamespace),
+    isReady: () => hasNamespace(`127.0.0.1:${port}`, temporalNamespace),
   };
 };

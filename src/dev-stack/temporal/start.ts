@@ -41,7 +41,7 @@ const startDevServer = async (launch: Launch, cli: Program): Promise<Temporal> =
       uiPort: await reserveStackPort(launch, 'temporalUi'),
       httpPort: await reserveStackPort(launch, 'temporalHttp'),
     };
-    await launch.start(temporalProcess({ stateDir, cli, ...ports }));
+    await launch.start(temporalProcess(stateDir, cli, ports));
     return ports;
   });
   confirmTemporalData(stateDir, cli);
