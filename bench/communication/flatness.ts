@@ -1,7 +1,8 @@
 import { sql } from 'kysely';
 import type { Stack } from '../../src/dev-stack/stack.js';
 import { compared, quantile, type Figure } from '../figure.js';
-import { insertAgents, numberedIds, type Stores } from './agents.js';
+import type { Stores } from '../../src/stores/open.js';
+import { insertAgents, numberedIds } from './agents.js';
 import { openProductQueue } from './product-queue.js';
 import { openPlainQueue } from './plain-queue.js';
 import { batchSize, body, endToEnd, recipients } from './queue.js';

@@ -1,6 +1,7 @@
 import type { Figure } from '../figure.js';
 import { withStack } from '../stack.js';
-import { insertAgents, numberedIds, openStores } from './agents.js';
+import { openStackStores } from '../stores.js';
+import { insertAgents, numberedIds } from './agents.js';
 import { createDatabase } from './databases.js';
 import { flatness } from './flatness.js';
 import { latency } from './latency.js';
@@ -13,7 +14,7 @@ import { workflows } from './workflows.js';
 /** The bench of communication; docs/benches.md explains its figures. */
 export const communication = (quick: boolean): Promise<Figure[]> =>
   withStack({ services: 'all', workers: 1 }, async (stack) => {
-    const stores = await openStores(stack);
+    const stores = openStackStores(stack);
     const measured = numberedIds('recipient', recipients);
     // The workflows send to inboxes of their own, because no consumer reads those messages.
     await insertAgents(stores, [

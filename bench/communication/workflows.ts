@@ -5,7 +5,7 @@ import type { Stack } from '../../src/dev-stack/stack.js';
 import { storeBatch } from '../../src/stores/communication/index.js';
 import { absolute, compared, quantile, type Figure } from '../figure.js';
 import { measureCalls, startBareWorker } from '../formation/throughput.js';
-import type { Stores } from './agents.js';
+import type { Stores } from '../../src/stores/open.js';
 import { recipientId } from './product-queue.js';
 import { body, runConcurrently, recipients } from './queue.js';
 

@@ -43,3 +43,11 @@ export async function insertClusters(
     select ${id}, 'm-' || c || '-' || m, 'active', 'op_bench', 1, now() - interval '1 hour' from ${each}`.execute(db);
   for (const table of ['agents', 'clusters', 'memberships']) await sql`analyze ${sql.table(table)}`.execute(db);
 }
+
+/** Inserts agents that are members of no cluster. */
+export async function insertFreeAgents(db: ClustersDb, count: number): Promise<void> {
+  await sql`
+    insert into agents (id, capabilities, resources, lease_expires_at, registered_at)
+    select 'spare-' || i, '{work}', '{"slots": 4}', now() + interval '1 day', now()
+    from generate_series(1, ${count}::integer) i`.execute(db);
+}

@@ -4,7 +4,7 @@ import type { Stack } from '../../src/dev-stack/stack.js';
 import { absolute, compared, quantile, type Figure } from '../figure.js';
 import { residentMb } from '../memory.js';
 import { insertClusters } from './clusters.js';
-import type { Stores } from './stores.js';
+import type { Stores } from '../../src/stores/open.js';
 
 const sizes = [100, 1000, 10_000] as const;
 

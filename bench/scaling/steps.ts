@@ -5,8 +5,8 @@ import { openRoutes, routeAndDeliver } from '../../src/stores/communication/inde
 import { openAccount } from '../../src/stores/resources/index.js';
 import { compared, quantile, type Figure } from '../figure.js';
 import { measureCalls, startBareWorker } from '../formation/throughput.js';
-import { clusterName, insertClusters, memberName } from './clusters.js';
-import type { Stores } from './stores.js';
+import { clusterName, insertClusters, insertFreeAgents, memberName } from './clusters.js';
+import type { Stores } from '../../src/stores/open.js';
 
 const size = 3;
 
@@ -35,7 +35,7 @@ export async function steps(stack: Stack, quick: boolean, stores: Stores): Promi
     await routeAndDeliver(stores.communication, { clusterId, epoch: 1, members }, []);
     await openAccount(stores.resources, { clusterId, weight: 1, perMember: {} });
   }
-  await stores.insertFreeAgents(2 * clusters);
+  await insertFreeAgents(stores.clusters, 2 * clusters);
   const stopBare = await startBareWorker(address, namespace, 'bare');
   const connection = await Connection.connect({ address });
   const client = new Client({ connection, namespace });

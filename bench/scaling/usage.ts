@@ -8,7 +8,7 @@ import { findCluster } from '../../src/stores/clusters/index.js';
 import { recordUsage } from '../../src/stores/resources/index.js';
 import { absolute, quantile, type Figure } from '../figure.js';
 import { clusterName, memberName } from './clusters.js';
-import type { Stores } from './stores.js';
+import type { Stores } from '../../src/stores/open.js';
 
 const agents = 100_000;
 const clustersOfFive = 10_000;

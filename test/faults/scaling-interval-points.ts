@@ -1,10 +1,10 @@
 import type { Client, WorkflowHandle } from '@temporalio/client';
 import { workflowTypes, type ScalingIntervalReport } from '../../src/contracts/workflow-inputs.js';
-import { recordUsage } from '../../src/stores/resources/index.js';
 import type { Violation } from '../support/checker.js';
+import { membersOf, useSlots } from '../support/clusters.js';
 import { waitFor } from '../support/wait-for.js';
 import type { Deployment } from './deployment.js';
-import { clusterOf, membersOf } from './scaling-points.js';
+import { clusterWithHeadroom } from './scaling-points.js';
 
 /** Settings without soaks, in which new members count at once and usage stays fresh however long a recovery takes. */
 export const intervalSettings = {
@@ -109,7 +109,7 @@ export async function crashInInterval(
   await deployment.settle();
   const recoveryMs = performance.now() - crashedMs;
   const takers = placed.filter(({ kind }) => kind === 'taker');
-  const taken = await Promise.all(takers.map(({ clusterId }) => membersOf(deployment, clusterId, 'active')));
+  const taken = await Promise.all(takers.map(({ clusterId }) => membersOf(deployment.stores.clusters, clusterId)));
   const end = {
     assessed: report.assessed,
     postponed: report.postponed,
@@ -118,7 +118,7 @@ export async function crashInInterval(
         kind,
         started: report.started.includes(clusterId),
         scaled: await scalingsOf(deployment, clusterId),
-        size: (await membersOf(deployment, clusterId, 'active')).length,
+        size: (await membersOf(deployment.stores.clusters, clusterId)).length,
       })),
     ),
     moved: report.moved.map((agentId) => taken.flat().includes(agentId)),
@@ -137,17 +137,12 @@ async function place(deployment: Deployment, name: string, phase: IntervalPhase)
       const { size, spare } = kinds[kind];
       // Members can be moved only between clusters that require the same capability.
       const capability = kind === 'due' ? id : name;
-      return { kind, ...(await clusterOf(deployment, id, { size, spare, capability, resources: { slots: 4 } })) };
+      return { kind, clusterId: await clusterWithHeadroom(deployment, id, size, { spare, capability }) };
     }),
   );
-  for (const atMs of [Date.now() - 16_000, Date.now()]) {
-    for (const { kind, clusterId } of placed) {
-      const members = await membersOf(deployment, clusterId, 'active');
-      await recordUsage(
-        deployment.stores.resources,
-        members.map((agentId) => ({ agentId, resource: 'slots', amount: kinds[kind].slots, atMs })),
-      );
-    }
+  const { clusters, resources } = deployment.stores;
+  for (const { kind, clusterId } of placed) {
+    await useSlots(resources, await membersOf(clusters, clusterId), kinds[kind].slots);
   }
   return placed;
 }

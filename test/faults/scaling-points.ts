@@ -2,6 +2,7 @@ import type { ScalingResult } from '../../src/contracts/scaling.js';
 import { findOperation } from '../../src/stores/clusters/index.js';
 import { listCapacityRequests } from '../../src/stores/resources/index.js';
 import type { Violation } from '../support/checker.js';
+import { clusterOf, membersOf, type ClusterOptions } from '../support/clusters.js';
 import { addAgents } from '../support/fleet.js';
 import { waitFor } from '../support/wait-for.js';
 import { ackInboxes, sendToMembers } from '../support/cluster-messages.js';
@@ -81,7 +82,9 @@ export async function crashWhileScaling(deployment: Deployment, scenario: Scenar
   runs += 1;
   const name = `${scenario.toLowerCase()}-${runs}`;
   const { size, spare, request } = asked[scenario];
-  const { clusterId } = await clusterOf(deployment, name, { size, spare });
+  const { clusters } = deployment.stores;
+  const clusterId = await clusterWithHeadroom(deployment, name, size, { spare });
+  const earlier = await membersOf(clusters, clusterId);
   const isDraining = scenario === 'undo' || point === 'drain';
   if (isDraining) await sendToMembers(deployment.stores, clusterId);
   const isWaiting = point === 'soak' || point === 'drain' || point === 'wait';
@@ -91,9 +94,9 @@ export async function crashWhileScaling(deployment: Deployment, scenario: Scenar
     clusterId,
     ...request,
   });
-  if (scenario === 'rollBack') await disable(deployment, clusterId, { from: size, to: request.desired });
+  if (scenario === 'rollBack') await disableJoined(deployment, clusterId, { earlier, size: request.desired });
   if (scenario === 'undo') {
-    await waitFor('the drain', async () => (await membersOf(deployment, clusterId, 'leaving')).length === 2);
+    await waitFor('the drain', async () => (await membersOf(clusters, clusterId, 'leaving')).length === 2);
     await deployment.manager.cancel(workflowId);
   }
   if (isWaiting) await killInWait(deployment, { clusterId, operationId, point });
@@ -104,14 +107,14 @@ export async function crashWhileScaling(deployment: Deployment, scenario: Scenar
     });
   const crashedMs = performance.now();
   if (scenario === 'ask') await grant(deployment, { clusterId, name, workflowId });
-  if (point === 'drain') await ackInboxes(deployment.stores, await membersOf(deployment, clusterId, 'leaving'));
+  if (point === 'drain') await ackInboxes(deployment.stores, await membersOf(clusters, clusterId, 'leaving'));
   const result = await deployment.manager.result<ScalingResult>(workflowId).catch(() => undefined);
   const recoveryMs = performance.now() - crashedMs;
   await deployment.settle();
   return {
-    state: (await findOperation(deployment.stores.clusters, operationId))?.state,
+    state: (await findOperation(clusters, operationId))?.state,
     outcome: result?.outcome,
-    size: (await membersOf(deployment, clusterId, 'active')).length,
+    size: (await membersOf(clusters, clusterId)).length,
     joined: result?.joined.length,
     left: result?.left.length,
     recoveryMs,
@@ -119,63 +122,29 @@ export async function crashWhileScaling(deployment: Deployment, scenario: Scenar
   };
 }
 
-/** A cluster of agents of its own kind, and more of that kind. Idle ones keep the fleet's headroom free. */
-export async function clusterOf(
-  deployment: Deployment,
+/** Forms a cluster, and registers as many idle agents beside it, so that its growth leaves the fleet's headroom free. */
+export async function clusterWithHeadroom(
+  { stores: { clusters }, manager }: Deployment,
   name: string,
-  {
-    size,
-    spare,
-    capability = name,
-    resources = {},
-  }: {
-    readonly size: number;
-    readonly spare: number;
-    readonly capability?: string;
-    readonly resources?: Readonly<Record<string, number>>;
-  },
-): Promise<{ readonly clusterId: string }> {
-  await addAgents(deployment.stores.clusters, size + spare, { capabilities: [capability], resources }, name);
-  await addAgents(deployment.stores.clusters, size + spare, { capabilities: ['idle'] }, `${name}-idle`);
-  return deployment.manager.formCluster({
-    requestId: name,
-    name,
-    requiredCapabilities: [capability],
-    size: { min: 3, desired: size, max: 10 },
-  });
+  size: number,
+  options: ClusterOptions = {},
+): Promise<string> {
+  await addAgents(clusters, size + (options.spare ?? 0), { capabilities: ['idle'] }, `${name}-idle`);
+  return clusterOf({ clusters, manager }, name, size, options);
 }
 
-export async function membersOf(
-  deployment: Deployment,
+/** Makes the joined members and one of the `earlier` ones unready, so that the stability score stays below what a soak needs. */
+async function disableJoined(
+  { stores: { clusters } }: Deployment,
   clusterId: string,
-  state: 'active' | 'leaving',
-): Promise<string[]> {
-  const rows = await deployment.stores.clusters
-    .selectFrom('memberships')
-    .select('agentId')
-    .where('clusterId', '=', clusterId)
-    .where('state', '=', state)
-    .execute();
-  return rows.map(({ agentId }) => agentId);
-}
-
-/** Who joins goes unready, and one of the others: the score falls below what passes. */
-async function disable(
-  deployment: Deployment,
-  clusterId: string,
-  { from, to }: { readonly from: number; readonly to: number },
-) {
-  const before = (await membersOf(deployment, clusterId, 'active')).slice(0, from);
+  { earlier, size }: { readonly earlier: readonly string[]; readonly size: number },
+): Promise<void> {
   const members = await waitFor('the growth', async () => {
-    const ids = await membersOf(deployment, clusterId, 'active');
-    return ids.length === to ? ids : undefined;
+    const ids = await membersOf(clusters, clusterId);
+    return ids.length === size ? ids : undefined;
   });
-  const unready = [...members.filter((id) => !before.includes(id)), ...before.slice(0, 1)];
-  await deployment.stores.clusters
-    .updateTable('agents')
-    .set({ readiness: 'unavailable' })
-    .where('id', 'in', unready)
-    .execute();
+  const unready = [...members.filter((id) => !earlier.includes(id)), ...earlier.slice(0, 1)];
+  await clusters.updateTable('agents').set({ readiness: 'unavailable' }).where('id', 'in', unready).execute();
 }
 
 /** Kills the worker while the run has nothing to do but to wait. */
@@ -188,7 +157,7 @@ async function killInWait(
   }: { readonly clusterId: string; readonly operationId: string; readonly point: string },
 ): Promise<void> {
   await waitFor(`the ${point}`, async () => {
-    if (point === 'drain') return (await membersOf(deployment, clusterId, 'leaving')).length > 0;
+    if (point === 'drain') return (await membersOf(deployment.stores.clusters, clusterId, 'leaving')).length > 0;
     const rows = await deployment.stores.clusters
       .selectFrom('operationSteps')
       .select('step')

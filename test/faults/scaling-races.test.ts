@@ -3,10 +3,11 @@ import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { resumeAbandonedOperations } from '../../src/operations/resume.js';
 import { connectTemporal } from '../../src/client/connect.js';
 import { clusterView, findOperation } from '../../src/stores/clusters/index.js';
+import { membersOf } from '../support/clusters.js';
 import { waitFor } from '../support/wait-for.js';
 import { sendToMembers } from '../support/cluster-messages.js';
 import { openDeployment, type Deployment } from './deployment.js';
-import { clusterOf, crashWhileScaling, membersOf, scalingEnds } from './scaling-points.js';
+import { clusterWithHeadroom, crashWhileScaling, scalingEnds } from './scaling-points.js';
 
 let deployment: Deployment;
 let temporal: Awaited<ReturnType<typeof connectTemporal>>;
@@ -35,7 +36,7 @@ describe('concurrent scalings of one cluster', () => {
     'of two concurrent scalings of one cluster, one completes and the other is refused (%i)',
     { timeout: 90_000 },
     async (run) => {
-      const { clusterId } = await clusterOf(deployment, `twice-${run}`, { size: 3, spare: 4 });
+      const clusterId = await clusterWithHeadroom(deployment, `twice-${run}`, 3, { spare: 4 });
       const started = await Promise.all(
         [4, 5].map((desired) =>
           deployment.manager.startScaling({ requestId: `twice-${run}-${desired}`, clusterId, desired, soakSeconds: 3 }),
@@ -49,7 +50,7 @@ describe('concurrent scalings of one cluster', () => {
       expect(ends.filter((end) => end instanceof Error)).toEqual([expect.objectContaining({ code: 'state_conflict' })]);
       const done = ends.flatMap((end) => (end instanceof Error ? [] : [end as { outcome: string; size: number }]));
       expect(done).toEqual([expect.objectContaining({ outcome: 'scaled' })]);
-      expect(await membersOf(deployment, clusterId, 'active')).toHaveLength(done[0]?.size ?? 0);
+      expect(await membersOf(deployment.stores.clusters, clusterId)).toHaveLength(done[0]?.size ?? 0);
       await deployment.settle();
       expect(await deployment.check()).toEqual([]);
     },
@@ -72,7 +73,7 @@ describe('a cluster that is dissolved while it is scaled', () => {
       const grows = !/leav/.test(point);
       for (const run of repetitions) {
         const name = `gone-${points.indexOf(point)}-${run}`;
-        const { clusterId } = await clusterOf(deployment, name, { size: grows ? 3 : 5, spare: grows ? 2 : 0 });
+        const clusterId = await clusterWithHeadroom(deployment, name, grows ? 3 : 5, { spare: grows ? 2 : 0 });
         deployment.arm([`${point} SIGSTOP`]);
         const scaling = await deployment.manager.startScaling({
           requestId: `${name}-scale`,
@@ -143,7 +144,7 @@ describe('a scaling whose workflow was terminated', () => {
     async (point) => {
       for (const run of repetitions) {
         const name = `ended-${point.split(':').slice(0, 2).join('-').toLowerCase()}-${run}`;
-        const { clusterId } = await clusterOf(deployment, name, { size: 3, spare: 2 });
+        const clusterId = await clusterWithHeadroom(deployment, name, 3, { spare: 2 });
         deployment.arm([`${point} SIGSTOP`]);
         const request = { requestId: `${name}-scale`, clusterId, desired: 5, soakSeconds: 0 };
         const { workflowId, operationId } = await deployment.manager.startScaling(request);
@@ -169,11 +170,14 @@ describe('a scaling whose workflow was terminated', () => {
     async () => {
       for (const run of repetitions) {
         const name = `drained-${run}`;
-        const { clusterId } = await clusterOf(deployment, name, { size: 5, spare: 0 });
+        const clusterId = await clusterWithHeadroom(deployment, name, 5);
         await sendToMembers(deployment.stores, clusterId);
         const request = { requestId: `${name}-scale`, clusterId, desired: 3, soakSeconds: 0, drainSeconds: 5 };
         const { workflowId, operationId } = await deployment.manager.startScaling(request);
-        await waitFor('the drain', async () => (await membersOf(deployment, clusterId, 'leaving')).length === 2);
+        await waitFor(
+          'the drain',
+          async () => (await membersOf(deployment.stores.clusters, clusterId, 'leaving')).length === 2,
+        );
         await terminate(workflowId);
         await letTimePass(operationId);
         const { resumed } = await resumeAbandonedOperations({
@@ -186,7 +190,7 @@ describe('a scaling whose workflow was terminated', () => {
           state: 'completed',
           result: { outcome: 'scaled', size: 3 },
         });
-        expect(await membersOf(deployment, clusterId, 'leaving')).toEqual([]);
+        expect(await membersOf(deployment.stores.clusters, clusterId, 'leaving')).toEqual([]);
         expect(await deployment.check()).toEqual([]);
       }
     },

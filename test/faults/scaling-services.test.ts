@@ -9,7 +9,7 @@ import { waitFor } from '../support/wait-for.js';
 import { sendToMembers } from '../support/cluster-messages.js';
 import { openDeployment, type Deployment } from './deployment.js';
 import { printRecovery } from './recovery-figures.js';
-import { clusterOf } from './scaling-points.js';
+import { clusterWithHeadroom } from './scaling-points.js';
 
 const kills = 3;
 const clustersAtOnce = 4;
@@ -47,7 +47,7 @@ const scaled = async (): Promise<number> => {
 async function startScalingLoad(name: string): Promise<{ readonly stop: () => Promise<void> }> {
   let stopped = false;
   const line = async (number: number): Promise<void> => {
-    const { clusterId } = await clusterOf(deployment, `${name}-${number}`, { size: 3, spare: 2 });
+    const clusterId = await clusterWithHeadroom(deployment, `${name}-${number}`, 3, { spare: 2 });
     await sendToMembers(deployment.stores, clusterId);
     for (let turn = 0; !stopped; turn += 1) {
       const request = { requestId: `${name}-${number}-${turn}`, clusterId, desired: turn % 2 === 0 ? 5 : 3 };

@@ -7,7 +7,7 @@ import { waitFor } from '../support/wait-for.js';
 import type { Deployment } from './deployment.js';
 import { useDeployments } from './deployment-pool.js';
 import { printRecovery } from './recovery-figures.js';
-import { clusterOf } from './scaling-points.js';
+import { clusterWithHeadroom } from './scaling-points.js';
 import { formAnother, stopAt } from './stop-worker.js';
 
 let temporal: Awaited<ReturnType<typeof connectTemporal>>;
@@ -72,7 +72,7 @@ describe.concurrent('a worker paused during a scaling', () => {
 async function outlived(deployment: Deployment, stop: Stop) {
   const { at, desired, meanwhile } = stop;
   const name = `outlived-${stops.indexOf(stop)}-`;
-  const { clusterId } = await clusterOf(deployment, name, { size: 4, spare: 1 });
+  const clusterId = await clusterWithHeadroom(deployment, name, 4, { spare: 1 });
   deployment.arm(at === 'soak' ? [] : [`${at} SIGSTOP`]);
   const request = { requestId: `${name}scale`, clusterId, desired, soakSeconds: 6 };
   const { workflowId } = await deployment.manager.startScaling(request);

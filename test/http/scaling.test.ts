@@ -5,6 +5,7 @@ import type { CapacityRequestView } from '../../src/contracts/capacity-requests.
 import { findCluster, findOperation } from '../../src/stores/clusters/index.js';
 import { saveDecision, saveScores } from '../../src/stores/resources/index.js';
 import { createTestDatabases, type TestDatabases } from '../support/database.js';
+import { clusterOf as formCluster } from '../support/clusters.js';
 import { addAgents } from '../support/fleet.js';
 import { waitFor } from '../support/wait-for.js';
 import { startTestWorker, testSettings, type TestWorker } from '../support/worker.js';
@@ -28,16 +29,8 @@ afterAll(async () => {
 });
 
 /** A cluster of three agents with its own capability. @param spare further free agents; -1 when one exists already. */
-async function clusterOf(name: string, spare = 0): Promise<string> {
-  await addAgents(databases.clusters, 3 + spare, { capabilities: [name] }, name);
-  const { clusterId } = await worker.manager.formCluster({
-    requestId: name,
-    name,
-    requiredCapabilities: [name],
-    size: { min: 3, desired: 3, max: 6 },
-  });
-  return clusterId;
-}
+const clusterOf = (name: string, spare = 0): Promise<string> =>
+  formCluster({ clusters: databases.clusters, manager: worker.manager }, name, 3, { spare });
 
 const refusal = (answer: Answer): [number, string] => [answer.status, codeOf(answer)];
 const scale = (clusterId: string, body?: object, more: { query?: string; key?: string; token?: string } = {}) =>

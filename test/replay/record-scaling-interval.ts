@@ -1,8 +1,8 @@
 import { createActivities } from '../../src/activities/index.js';
 import { workflowTypes, type ScalingIntervalInput } from '../../src/contracts/workflow-inputs.js';
 import { listOperations } from '../../src/stores/clusters/index.js';
-import { recordUsage } from '../../src/stores/resources/index.js';
 import type { TestDatabases } from '../support/database.js';
+import { clusterOf, membersOf, useSlots } from '../support/clusters.js';
 import { addAgents } from '../support/fleet.js';
 import { waitFor } from '../support/wait-for.js';
 import { startTestWorker, testSettings, type TestWorker } from '../support/worker.js';
@@ -71,29 +71,14 @@ export async function recordScalingInterval(stores: TestDatabases): Promise<void
 /** Forms these clusters with the given usage. All earlier ones end, because a run assesses every active cluster. */
 async function place({ clusters, resources }: TestDatabases, worker: TestWorker, all: readonly Placed[]) {
   await clusters.updateTable('clusters').set({ state: 'failed' }).execute();
-  const ids: string[] = [];
-  for (const { name, size, spare, capability } of all) {
-    const offers = { capabilities: [capability], resources: { slots: 4 } };
-    await addAgents(clusters, size, offers, name);
-    const { clusterId } = await worker.manager.formCluster({
-      requestId: name,
-      name,
-      requiredCapabilities: [capability],
-      size: { desired: size, max: 10 },
-    });
-    await addAgents(clusters, spare, offers, `${name}-spare`);
-    ids.push(clusterId);
+  const fleet = { clusters, manager: worker.manager };
+  const placed: { readonly clusterId: string; readonly slots: number }[] = [];
+  for (const { name, size, spare, capability, slots } of all) {
+    placed.push({ clusterId: await clusterOf(fleet, name, size, { capability }), slots });
+    await addAgents(clusters, spare, { capabilities: [capability], resources: { slots: 4 } }, `${name}-spare`);
   }
-  const samples = all.flatMap(({ name, size, slots: amount }) =>
-    Array.from({ length: size }, (_, index) => ({ agentId: `${name}-${index}`, resource: 'slots', amount })),
-  );
-  for (const atMs of [Date.now() - 16_000, Date.now()]) {
-    await recordUsage(
-      resources,
-      samples.map((sample) => ({ ...sample, atMs })),
-    );
-  }
-  return ids;
+  for (const { clusterId, slots } of placed) await useSlots(resources, await membersOf(clusters, clusterId), slots);
+  return placed.map(({ clusterId }) => clusterId);
 }
 
 let runs = 0;

@@ -1,6 +1,7 @@
 import { answerInvitation } from '../../src/stores/clusters/index.js';
 import { listCapacityRequests } from '../../src/stores/resources/index.js';
 import type { TestDatabases } from '../support/database.js';
+import { clusterOf, membersOf } from '../support/clusters.js';
 import { addAgents } from '../support/fleet.js';
 import { waitFor } from '../support/wait-for.js';
 import { ackInboxes, sendToMembers } from '../support/cluster-messages.js';
@@ -15,23 +16,7 @@ export async function recordScaling(stores: TestDatabases, worker: TestWorker): 
   const { manager, client } = worker;
   const { clusters, resources } = stores;
   const save = saver(worker);
-  const clusterOf = async (name: string, size: number, { spare = 0, acceptance = 'auto' as 'auto' | 'ask' } = {}) => {
-    const offers = { capabilities: [name], resources: { slots: 4 } };
-    await addAgents(clusters, size, offers, name);
-    const formation = { requestId: name, name, requiredCapabilities: [name], size: { desired: size, max: 10 } };
-    const { clusterId } = await manager.formCluster(formation);
-    await addAgents(clusters, spare, { ...offers, acceptance }, `${name}-spare`);
-    return clusterId;
-  };
-  const members = async (clusterId: string, state: 'active' | 'leaving' | 'reserved') => {
-    const rows = await clusters
-      .selectFrom('memberships')
-      .select(['agentId as id', 'answer'])
-      .where('clusterId', '=', clusterId)
-      .where('state', '=', state)
-      .execute();
-    return rows;
-  };
+  const fleet = { clusters, manager };
   const settled = (workflowId: string): Promise<unknown> => manager.result(workflowId).catch(() => undefined);
   const hasDrained = (workflowId: string): Promise<true> =>
     waitFor(`a timer of ${workflowId}`, async () => {
@@ -42,30 +27,35 @@ export async function recordScaling(stores: TestDatabases, worker: TestWorker): 
   // The headroom, a part of the whole fleet, stays free because of these.
   await addAgents(clusters, 20, { capabilities: ['idle'] }, 'idle');
 
-  const calm = await clusterOf('calm', 3);
+  const calm = await clusterOf(fleet, 'calm', 3);
   await manager.scaleCluster({ requestId: 'unchanged', clusterId: calm });
   await save('scaling-unchanged', 'scaling/unchanged');
 
-  const polite = await clusterOf('polite', 3, { spare: 1, acceptance: 'ask' });
+  const polite = await clusterOf(fleet, 'polite', 3);
+  await addAgents(clusters, 1, { capabilities: ['polite'], acceptance: 'ask' }, 'polite-spare');
   const grown = await manager.startScaling({ requestId: 'grown', clusterId: polite, desired: 4, soakSeconds: 3 });
-  await waitFor('the invitation', async () =>
-    (await members(polite, 'reserved')).some(({ answer }) => answer === 'invited'),
+  await waitFor('the invitation', () =>
+    clusters
+      .selectFrom('memberships')
+      .select('agentId')
+      .where('clusterId', '=', polite)
+      .where('answer', '=', 'invited')
+      .executeTakeFirst(),
   );
   await answerInvitation(clusters, polite, 'polite-spare-0', { answer: 'accept' });
   await manager.wake(grown.workflowId);
   await settled(grown.workflowId);
   await save('scaling-grown', grown.workflowId);
 
-  const wide = await clusterOf('wide', 4);
+  const wide = await clusterOf(fleet, 'wide', 4);
   await sendToMembers(stores, wide);
   const shrunk = await manager.startScaling({ requestId: 'shrunk', clusterId: wide, desired: 3, soakSeconds: 3 });
   await hasDrained(shrunk.workflowId);
-  const drained = (await members(wide, 'leaving')).map(({ id }) => id);
-  await ackInboxes(stores, drained);
+  await ackInboxes(stores, await membersOf(clusters, wide, 'leaving'));
   await settled(shrunk.workflowId);
   await save('scaling-shrunk', shrunk.workflowId);
 
-  const short = await clusterOf('short', 3);
+  const short = await clusterOf(fleet, 'short', 3);
   const granted = await manager.startScaling({ requestId: 'granted', clusterId: short, desired: 4 });
   const request = await waitFor(
     'the request',
@@ -79,16 +69,17 @@ export async function recordScaling(stores: TestDatabases, worker: TestWorker): 
   await manager.scaleCluster({ requestId: 'silent', clusterId: calm, desired: 4, grantSeconds: 1 });
   await save('scaling-unanswered', 'scaling/silent');
 
-  const frail = await clusterOf('frail', 3, { spare: 2 });
-  const frailOnes = (await members(frail, 'active')).map(({ id }) => id);
+  const frail = await clusterOf(fleet, 'frail', 3);
+  const [firstFrail = ''] = await membersOf(clusters, frail);
+  const joining = await addAgents(clusters, 2, { capabilities: ['frail'] }, 'frail-spare');
   const back = await manager.startScaling({ requestId: 'rolled-back', clusterId: frail, desired: 5, soakSeconds: 3 });
-  await waitFor('the growth', async () => (await members(frail, 'active')).length === 5);
-  const unready = [...frailOnes.slice(0, 1), 'frail-spare-0', 'frail-spare-1'];
+  await waitFor('the growth', async () => (await membersOf(clusters, frail)).length === 5);
+  const unready = [firstFrail, ...joining];
   await clusters.updateTable('agents').set({ readiness: 'unavailable' }).where('id', 'in', unready).execute();
   await settled(back.workflowId);
   await save('scaling-rolled-back', back.workflowId);
 
-  const busy = await clusterOf('halted', 4);
+  const busy = await clusterOf(fleet, 'halted', 4);
   await sendToMembers(stores, busy);
   const halted = await manager.startScaling({ requestId: 'halted-scale', clusterId: busy, desired: 3 });
   await hasDrained(halted.workflowId);

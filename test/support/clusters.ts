@@ -11,7 +11,7 @@ export interface Fleet {
   readonly manager: ClusterManagerClient;
 }
 
-interface ClusterOptions {
+export interface ClusterOptions {
   /** Free agents of the same kind, beside the members. */
   readonly spare?: number;
   /** The capability of the agents and the cluster; by default the name. */

@@ -6,6 +6,7 @@ import { communicationSteps } from '../../src/contracts/steps.js';
 import { findOperation, stepsOf } from '../../src/stores/clusters/index.js';
 import { openInbox, storeBatch } from '../../src/stores/communication/index.js';
 import { checkInvariants } from '../support/checker.js';
+import { activitiesOf } from '../support/clusters.js';
 import { openCommunicationFixture, type CommunicationFixture } from './communication-fixture.js';
 
 let fixture: CommunicationFixture;
@@ -19,11 +20,6 @@ async function inbox(id: string, capabilities: readonly string[] = []): Promise<
   await openInbox(fixture.stores.communication, id, capabilities);
   return id;
 }
-
-const activitiesOf = async (workflowId: string): Promise<string[]> =>
-  (await fixture.eventsOf(workflowId)).flatMap(
-    (event) => event.activityTaskScheduledEventAttributes?.activityType?.name ?? [],
-  );
 
 describe('manageCommunication', () => {
   it('manageCommunication runs its four steps in order for every kind of address', async () => {
@@ -57,7 +53,7 @@ describe('manageCommunication', () => {
       routing: [{ clusterId }, { clusterId: 'cl_unheard-of' }],
     };
     const result = await fixture.worker.manager.manageCommunication(request);
-    expect(await activitiesOf('communication/every-address')).toEqual(communicationSteps);
+    expect(await activitiesOf(fixture.worker.client, 'communication/every-address')).toEqual(communicationSteps);
     expect((await stepsOf(fixture.stores.clusters, 'every-address')).map(({ step }) => step)).toEqual(
       communicationSteps,
     );
