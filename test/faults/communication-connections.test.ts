@@ -142,7 +142,7 @@ describe('an idle transaction next to the delivery queue', () => {
   it('a transaction that idles for 60 s at most doubles the delivery latency', { timeout: 240_000 }, async () => {
     const [from, to] = [await agent('idle-from'), await agent('idle-to')];
     const reader = startReader(to);
-    /** Sends 50 a second. @returns the 95th percentile of accepted -> delivered, ms by the database's clock. */
+    /** Sends 50 messages a second. @returns the 95th percentile from accepted to delivered, by the database's clock. */
     const measure = async (name: string, seconds: number): Promise<number> => {
       const endsAtMs = performance.now() + seconds * 1_000;
       for (let number = 0; performance.now() < endsAtMs; number += 1) {

@@ -47,7 +47,7 @@ function endConsumers(): void {
 
 const journalOf = (name: string): string => join(folder, `${name}.journal`);
 
-/** Starts a consumer of an agent, which writes its own journal. */
+/** Starts a consumer process for an agent; it writes the journal of that name. */
 function consume(agent: AgentClient, journal: string, workMs = 0): ChildProcess {
   const args = ['--import', 'tsx', script, agent.url, agent.id, agent.token, journalOf(journal), String(workMs)];
   const consumer = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'inherit'] });
@@ -59,7 +59,7 @@ const entriesOf = (name: string): readonly JournalEntry[] => {
   try {
     return readJournals([journalOf(name)]);
   } catch {
-    // The consumer has not written yet.
+    // The consumer has written nothing yet, so its file does not exist.
     return [];
   }
 };
@@ -107,7 +107,7 @@ describe('a consumer', () => {
       expect(await writes('second', 'acked')).toMatchObject([{ confirmed: true }]);
       first.kill('SIGCONT');
       expect(await writes('first', 'acked')).toMatchObject([{ deliveryId: held?.deliveryId, confirmed: false }]);
-      // Later messages go to either consumer, once.
+      // Each later message goes to one of the two consumers.
       await send(agent, sender, [{ n: 2 }, { n: 3 }]);
       await waitFor('the rest to be acked', () => confirmed(['first', 'second']) === 3, { timeoutMs: 30_000 });
       endConsumers();

@@ -15,8 +15,8 @@ import { waitFor } from '../support/wait-for.js';
 import type { Deployment } from './deployment.js';
 
 /**
- * Where a worker may die while it manages communication: before, inside and after the transaction of each step, and
- * between the writes to the communication database that one step makes.
+ * Where the worker is killed during manageCommunication: before, inside and after the transaction of each step, and
+ * between the writes of one step to the communication database.
  */
 export const communicationPoints: readonly string[] = [
   ...communicationSteps.flatMap((step) => ['before', 'before-commit', 'after-commit'].map((at) => `${step}:${at}`)),
@@ -32,7 +32,7 @@ export const communicationPoints: readonly string[] = [
 export interface Interrupted {
   readonly state: string;
   readonly accepted: number;
-  /** Messages of the operation that are stored: each once. */
+  /** Stored messages of the operation; a duplicate would count twice. */
   readonly stored: number;
   readonly receipts: readonly string[];
   /** Open deliveries of the member that was removed. */
@@ -45,8 +45,8 @@ export interface Interrupted {
 let runs = 0;
 
 /**
- * Kills the worker at a point while it carries out one request with all four parts, of which the last moves the mail of
- * a member that was removed. The other members read and ack all along.
+ * Kills the worker at a point while it carries out a request with all four parts; the last one re-addresses the
+ * deliveries of a removed member. The other members receive and ack all the time.
  */
 export async function crashWhileCommunicating(deployment: Deployment, point: string): Promise<Interrupted> {
   runs += 1;
@@ -66,7 +66,7 @@ export async function crashWhileCommunicating(deployment: Deployment, point: str
     await deployment.manager.result<Awaited<ReturnType<Deployment['manager']['manageCommunication']>>>(workflowId);
   const recoveryMs = performance.now() - crashedMs;
   const again = await deployment.manager.manageCommunication(request);
-  await waitFor('the readers to be done', async () => (await openMail(deployment, others)) === 0);
+  await waitFor('the readers to ack every delivery', async () => (await openDeliveries(deployment, others)) === 0);
   const journal = await readers.stop();
   const { state } = await deployment.stores.clusters
     .selectFrom('operations')
@@ -83,14 +83,14 @@ export async function crashWhileCommunicating(deployment: Deployment, point: str
     accepted: result.messages.accepted,
     stored,
     receipts: result.broadcasts.map((receipt) => ('state' in receipt ? receipt.state : receipt.error.code)),
-    left: await openMail(deployment, [lost]),
+    left: await openDeliveries(deployment, [lost]),
     isSameAgain: isDeepStrictEqual(again, result),
     recoveryMs,
     violations: await deployment.check({ journal }),
   };
 }
 
-/** As if a worker had been lost for good between the two databases: the routing table is an epoch behind. */
+/** Forms a cluster and removes a member in clusters_db only, so that the routing table stays one epoch behind. */
 async function clusterThatLostAMember(deployment: Deployment, name: string) {
   const { clusters, communication } = deployment.stores;
   const agents = await addAgents(clusters, 4, { capabilities: [name] }, name);
@@ -126,7 +126,7 @@ async function clusterThatLostAMember(deployment: Deployment, name: string) {
       leaving: [lost],
     }),
   );
-  const told = {
+  const change = {
     id: `${clusterId}.changed.2`,
     source: deployment.id,
     type: 'cluster.changed',
@@ -134,7 +134,7 @@ async function clusterThatLostAMember(deployment: Deployment, name: string) {
     epoch: 2,
     data: null,
   };
-  await deliver(communication, told, others);
+  await deliver(communication, change, others);
   return { clusterId, lost, others };
 }
 
@@ -166,7 +166,7 @@ function requestFor(name: string, clusterId: string, [first = '', second = '']: 
   } satisfies CommunicationRequest;
 }
 
-async function openMail({ stores: { communication } }: Deployment, agentIds: readonly string[]): Promise<number> {
+async function openDeliveries({ stores: { communication } }: Deployment, agentIds: readonly string[]): Promise<number> {
   const { count } = await communication
     .selectFrom('deliveries')
     .innerJoin('inboxes', 'inboxes.no', 'deliveries.inboxNo')
@@ -178,7 +178,7 @@ async function openMail({ stores: { communication } }: Deployment, agentIds: rea
   return count;
 }
 
-/** Reads and acks the mail of these agents, and keeps a journal of it, until it is stopped. */
+/** Receives and acks the deliveries of these agents, and records both in a journal, until it is stopped. */
 function startReaders({ stores: { communication } }: Deployment, agentIds: readonly string[]) {
   const journal: JournalEntry[] = [];
   const note = (fact: JournalFact): void => void journal.push({ ...fact, at: new Date().toISOString() });

@@ -1,10 +1,10 @@
 /**
- * An agent's consumer as a process of its own, which can be stopped and can die: it takes one delivery at a time, notes
- * it, works on it and acks it.
+ * An agent's consumer as a process of its own, so that a test can pause and kill it. It takes one delivery at a time,
+ * records it in the journal, works on it and acks it.
  *
  *   node --import tsx consumer.ts <url> <agent id> <token> <journal> <milliseconds of work>
  *
- * A message whose data say so makes it abort, as a native library that meets what it cannot read.
+ * A message with `poison` in its data aborts the process, as a native library does that crashes on its input.
  */
 import type { DeliveryView } from '../../src/contracts/inbox.js';
 import { openJournal } from '../support/journal.js';
@@ -20,7 +20,7 @@ for (;;) {
     const { id: messageId, source } = message;
     journal.write({ what: 'received', agentId, deliveryId, leaseToken, attempt, messageId, source });
     if ((message.data as { readonly poison?: boolean } | null)?.poison) process.abort();
-    // What the manager tells it needs no work.
+    // The manager's own messages need no work.
     if (message.type === 'task') await new Promise((resolve) => setTimeout(resolve, Number(workMs)));
     const body = JSON.stringify({ leaseToken });
     const { status } = await fetch(`${url}/v1/deliveries/${deliveryId}/ack`, { method: 'POST', headers, body });

@@ -7,13 +7,13 @@ import type { Deployment } from './deployment.js';
 
 const moments = ['before', 'before-commit', 'after-commit'] as const;
 
-/** Where a worker may die on the way to a cluster: before, inside and after the transaction of each step. */
+/** Where the worker is killed during a formation: before, inside and after the transaction of each step. */
 export const formingPoints: readonly string[] = [
   ...formationSteps.flatMap((step) => moments.map((moment) => `${step}:${moment}`)),
   'initializeCluster:before-announcement',
 ];
 
-/** Where a worker may die while it undoes a formation. */
+/** Where the worker is killed during the compensation of a formation. */
 export const undoingPoints: readonly string[] = [
   ...formationSteps.toReversed().flatMap((step) => moments.map((moment) => `undo:${step}:${moment}`)),
   'undo:establishConnections:routes-closed',
@@ -33,7 +33,7 @@ async function statesOf({ stores }: Deployment, ids: readonly string[]): Promise
   return rows.map((row) => row.state);
 }
 
-/** Kills the worker at a point while three clusters form from four agents, and waits until all is over. */
+/** Kills the worker at a point while three clusters form from four agents, and waits until the operations end. */
 export async function crashWhileForming(deployment: Deployment, point: string): Promise<Crashed> {
   runs += 1;
   const capability = `forming-${runs}`;
@@ -68,8 +68,8 @@ export async function crashWhileForming(deployment: Deployment, point: string): 
 }
 
 /**
- * Kills the worker once after it announced a cluster and before it made it active, takes its reservations away so that
- * the formation must be undone, and kills the worker again at a point of the undoing.
+ * Kills the worker after it announced a cluster and before it activated it, releases the reservations so that the
+ * formation must be compensated, and kills the worker again at a point of the compensation.
  */
 export async function crashWhileUndoing(deployment: Deployment, point: string): Promise<Crashed> {
   runs += 1;

@@ -3,15 +3,15 @@ import { addAgents } from '../support/fleet.js';
 import type { Deployment } from './deployment.js';
 
 export interface Load {
-  /** Operations that were asked for, whether or not the request got through. */
+  /** The number of requests so far, whether or not they reached the manager. */
   readonly asked: () => number;
-  /** Ends the asking; what was asked goes on. */
+  /** Stops sending requests. Operations that have started continue. */
   readonly stop: () => Promise<void>;
 }
 
 /**
- * Asks for clusters of 3 or more among 24 agents, one after another in each of `atOnce` lines, and dissolves most that
- * form. A service that is away is no error of the load: it asks again.
+ * Runs `atOnce` callers at the same time. Each forms clusters of three to five of 24 agents one after the other, and
+ * dissolves most of them. A caller that meets a refusal or an unavailable service sends its next request.
  */
 export async function startLoad(
   deployment: Deployment,
@@ -25,38 +25,38 @@ export async function startLoad(
   );
   let asked = 0;
   let stopped = false;
-  const line = async (): Promise<void> => {
+  const runCaller = async (): Promise<void> => {
     while (!stopped) {
       asked += 1;
       const requestId = `load-${asked}`;
       const size = { desired: 3 + Math.floor(random() * 3) };
       try {
         const request = { requestId, name: 'load', requiredCapabilities: ['work'], resources: { slots: 1 }, size };
-        const { clusterId } = await orGiveUp(deployment.manager.formCluster(request));
+        const { clusterId } = await withinPatience(deployment.manager.formCluster(request));
         if (random() < 0.9) {
           const end = { operationId: `end-${requestId}`, clusterId, drainSeconds: 0 };
-          await orGiveUp(deployment.manager.result(await deployment.manager.startDissolution(end)));
+          await withinPatience(deployment.manager.result(await deployment.manager.startDissolution(end)));
         }
       } catch (error) {
-        // Refused, or Temporal is away. Anything unfinished is found by whoever waits for all operations to end.
+        // Refused, or Temporal is down. The test waits for all operations later, so it finds any that never ends.
         if (!(error instanceof ManagerError)) await new Promise((resolve) => setTimeout(resolve, 200));
       }
     }
   };
-  const lines = Array.from({ length: atOnce }, line);
+  const callers = Array.from({ length: atOnce }, runCaller);
   return {
     asked: () => asked,
     stop: async () => {
       stopped = true;
-      await Promise.all(lines);
+      await Promise.all(callers);
     },
   };
 }
 
 const patienceMs = 20_000;
 
-/** A caller's patience: a line that waited for a run that was lost would never ask again. */
-async function orGiveUp<Result>(result: Promise<Result>): Promise<Result> {
+/** @throws when there is no result after 20 s: a caller that waited for a lost workflow would send no more requests. */
+async function withinPatience<Result>(result: Promise<Result>): Promise<Result> {
   let timer: NodeJS.Timeout | undefined;
   const patience = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(new Error('no answer yet')), patienceMs);

@@ -4,7 +4,7 @@ import type { MessageResult, NewMessage } from '../../src/contracts/messages.js'
 import { openJournal, type Journal } from '../support/journal.js';
 import type { DeploymentServer } from './deployment.js';
 
-/** Longer than the server takes to notice a connection that died without a word. */
+/** Longer than the server needs to detect a connection that died silently. */
 const callTimeoutMs = 30_000;
 const pauseMs = 250;
 
@@ -13,13 +13,13 @@ export interface AgentClient {
   readonly token: string;
   readonly url: string;
   readonly journal: Journal;
-  /** Messages that it has sent: they number its message ids. */
+  /** Messages sent so far; the count numbers the message ids. */
   readonly sent: { count: number };
 }
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** One call. @returns its status and body, or undefined when no answer came: it may have had its effect or not. */
+/** Makes one call. @returns its status and body; undefined without an answer, when its effect is unknown. */
 async function call(
   { url, token }: Pick<AgentClient, 'url' | 'token'>,
   method: string,
@@ -39,7 +39,7 @@ async function call(
   }
 }
 
-/** Calls until there is an answer that is not the server's or its databases' trouble. */
+/** Repeats a call until its answer is not a server error. @throws on a status of 4xx. */
 export async function insist<Body>(
   client: Pick<AgentClient, 'url' | 'token'>,
   method: string,
@@ -56,7 +56,7 @@ export async function insist<Body>(
   }
 }
 
-/** Registers an agent whose client writes its journal to a file of its own. */
+/** Registers an agent whose client writes a journal of its own to `folder`. */
 export async function enrol(
   { url, enrolmentToken }: Pick<DeploymentServer, 'url' | 'enrolmentToken'>,
   folder: string,
@@ -68,9 +68,9 @@ export async function enrol(
 }
 
 /**
- * Sends messages one call after the other, each call again until it is answered, and notes every answer.
- * @param next what goes with the next call, or undefined when there is no more.
- * @param onAccepted told how many messages of a call were accepted.
+ * Sends messages one call after the other, repeats each call until it is answered, and records every answer.
+ * @param next returns the messages of the next call, or undefined to end.
+ * @param onAccepted receives the number of accepted messages of each call.
  */
 export async function sendAll(
   client: AgentClient,
@@ -116,10 +116,10 @@ export interface Reader {
   readonly stop: () => Promise<void>;
 }
 
-/** Longer than any outage here. */
+/** Enough attempts to outlast every outage in these tests. */
 const ackAttempts = 200;
 
-/** Reads an agent's inbox and acks what it holds, noting both, until it is stopped. */
+/** Receives and acks an agent's deliveries, and records both in its journal, until it is stopped. */
 export function startReader(
   client: AgentClient,
   { by = 'poll', max = 20 }: { readonly by?: 'poll' | 'stream'; readonly max?: number } = {},
@@ -151,7 +151,7 @@ export function startReader(
   };
 }
 
-/** Acks until it is answered, as whoever counts on it must: an ack that was confirmed is confirmed again. */
+/** Repeats the acks until they are answered. That is safe: a repeated ack is confirmed again. */
 async function ackAll(client: AgentClient, deliveries: readonly DeliveryView[]): Promise<void> {
   const acks = deliveries.map(({ id, leaseToken }) => ({ id, leaseToken }));
   for (let attempt = 1; attempt <= ackAttempts; attempt += 1) {
@@ -185,7 +185,7 @@ async function stream(client: AgentClient, max: number, note: Note, signal: Abor
   const headers = { authorization: `Bearer ${client.token}`, accept: 'text/event-stream' };
   let held: DeliveryView[] = [];
   let acking = Promise.resolve();
-  /** What comes while an ack is on its way shares the next one. */
+  /** Deliveries that arrive during an ack are acked together in the next one. */
   const ackSoon = (delivery: DeliveryView): void => {
     held.push(delivery);
     if (held.length > 1) return;
@@ -207,7 +207,7 @@ async function stream(client: AgentClient, max: number, note: Note, signal: Abor
         ackSoon(delivery);
       }
     } catch {
-      // Cut off: what was held comes again when its lease is over.
+      // The connection was cut. Deliveries that are not acked are delivered again when their leases expire.
     }
     if (!signal.aborted) await pause(pauseMs);
   }

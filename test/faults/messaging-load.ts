@@ -12,38 +12,38 @@ import { enrol, insist, sendAll, startReader, type AgentClient, type Reader } fr
 const readers = 6;
 const senders = 8;
 
-/** Settings under which a fault of seconds is soon over, and no delivery dies of it. */
+/** Settings under which deliveries recover soon after a fault of some seconds, and none is dead-lettered. */
 export const patient = {
   communication: { delivery_lease: 4, retry_delays: [0], delivery_tries: 50 },
-  // Nobody here beats: the agents are about mail only.
+  // These agents send no heartbeats.
   agents: { lease: 3600 },
 } as const;
 
-export interface MailLoad {
-  /** Messages that senders were told are accepted. */
+export interface RunningLoad {
+  /** Messages whose senders received the answer that they are accepted. */
   readonly accepted: () => number;
-  /** COMMUNICATION requests that were carried out. */
+  /** COMMUNICATION requests that have completed. */
   readonly requests: () => number;
-  /** Lets the senders finish, waits until everything is acked. @returns how long that took, ms. */
+  /** Lets the senders finish and waits until every delivery is acked. @returns how long that took, in ms. */
   readonly finish: (timeoutMs: number) => Promise<number>;
 }
 
-/** Agents of one deployment that send and receive, and the journals of what they did. */
+/** Agents of one deployment that send and receive messages, with their journals. */
 export interface MessagingLoad {
   readonly clusterId: string;
-  /** Eight senders, each in its own pace: to agents, to a role, to a cluster and to a topic, one or several a call. */
-  readonly start: (random: () => number) => Promise<MailLoad>;
+  /** Starts eight senders, which send to agents, a role, the cluster and a topic, up to ten messages a call. */
+  readonly start: (random: () => number) => Promise<RunningLoad>;
   readonly check: () => Promise<Violation[]>;
   readonly figures: () => JournalFigures & { readonly redelivered: number };
   readonly close: () => Promise<void>;
 }
 
-/** Six agents that are a cluster and read all the time, half of them by stream, and a topic that they take. */
+/** Forms a cluster of six agents that are subscribed to a topic and always receive, half of them by stream. */
 export async function openMessagingLoad(
   deployment: Deployment & { readonly server: DeploymentServer },
   name: string,
 ): Promise<MessagingLoad> {
-  const folder = mkdtempSync(join(tmpdir(), 'cluster-manager-mail-'));
+  const folder = mkdtempSync(join(tmpdir(), 'cluster-manager-messaging-'));
   const admin = { url: deployment.server.url, token: deployment.server.adminToken };
   const team: AgentClient[] = [];
   for (let index = 0; index < readers; index += 1) {
@@ -103,7 +103,7 @@ export async function openMessagingLoad(
           },
         ),
       );
-      const asking = askAgain(deployment, { prefix: `${name}-${loads}`, clusterId, isStopped: () => stopped });
+      const asking = repeatRequests(deployment, { prefix: `${name}-${loads}`, clusterId, isStopped: () => stopped });
       return {
         accepted: () => accepted,
         requests: asking.done,
@@ -111,10 +111,13 @@ export async function openMessagingLoad(
           const startedMs = performance.now();
           stopped = true;
           await Promise.all(sending);
-          await waitFor('all mail to be acked', async () => (await open()) === 0, { timeoutMs, everyMs: 100 });
+          await waitFor('all deliveries to be acked', async () => (await open()) === 0, { timeoutMs, everyMs: 100 });
           const tookMs = performance.now() - startedMs;
           await asking.ended;
-          await waitFor('the last mail to be acked', async () => (await open()) === 0, { timeoutMs, everyMs: 100 });
+          await waitFor('the last deliveries to be acked', async () => (await open()) === 0, {
+            timeoutMs,
+            everyMs: 100,
+          });
           return tookMs;
         },
       };
@@ -133,8 +136,8 @@ export async function openMessagingLoad(
   };
 }
 
-/** One request after the other by the durable way, so that the worker has something to lose. */
-function askAgain(
+/** Runs one COMMUNICATION request after the other, so that the worker has work that a kill can interrupt. */
+function repeatRequests(
   deployment: Deployment,
   { prefix, clusterId, isStopped }: { prefix: string; clusterId: string; isStopped: () => boolean },
 ) {
@@ -158,7 +161,7 @@ function askAgain(
           }
           break;
         } catch (error) {
-          // Temporal knows the run or takes it again: the request id is the same.
+          // The request id stays the same, so Temporal attaches to the running workflow or starts it.
           if (error instanceof TypeError) throw error;
           await new Promise((resolve) => setTimeout(resolve, 200));
         }

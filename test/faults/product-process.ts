@@ -3,7 +3,7 @@ import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { waitFor } from '../support/wait-for.js';
 
-/** A worker or a server of the built product that is started again whenever it dies, as under the launcher but at once. */
+/** A worker or server of the build in dist. It is restarted whenever it exits, as by the launcher but without backoff. */
 export class ProductProcess {
   readonly #program: 'worker' | 'server';
   readonly #script: string;
@@ -52,7 +52,7 @@ export class ProductProcess {
       if (this.#child === child) this.#child = undefined;
       if (this.#stopping) return;
       this.deaths += 1;
-      // One that cannot reach its services ends by itself: not a busy loop.
+      // A process that cannot reach its services exits at once, so a restart without a pause would be a busy loop.
       setTimeout(() => this.#stopping || this.#spawn(), 200);
     });
   }

@@ -16,9 +16,9 @@ const betweenScalings = 'between its two scalings';
 const secondBegins = 'where its second scaling begins';
 
 /**
- * Where a worker may die in a run of the scaling interval: around what it records of a page of clusters; when some of
- * those that are to change were started and others were not; and while a member goes from one cluster to another, most of
- * all between the end of the scaling that it leaves by and the begin of the one that it joins by.
+ * Where the worker is killed in a run of the scaling interval: around the transaction that records a page of
+ * assessments; when some of the scalings are started and others are not; and while a member moves from one cluster to
+ * another, above all between the end of the scaling that releases it and the start of the one that adds it.
  */
 export const intervalPoints = {
   assessing: ['assessPage:before', 'assessPage:recommended', 'assessPage:after-commit'],
@@ -34,7 +34,7 @@ export const intervalPoints = {
 
 export type IntervalPhase = keyof typeof intervalPoints;
 
-/** The kinds of clusters: how each one starts, and how it ends. */
+/** The kinds of clusters: how each one is set up, and how the run must leave it. */
 const kinds = {
   due: { size: 3, spare: 2, slots: 3.6, end: { started: true, size: 5 } },
   giver: { size: 5, spare: 0, slots: 1.2, end: { started: false, size: 4 } },
@@ -81,7 +81,7 @@ export const intervalEnd = (phase: IntervalPhase): IntervalEnd => ({
 
 let runs = 0;
 
-/** Kills the worker at a point of a scaling interval, waits until its scalings have ended, and dissolves the clusters. */
+/** Kills the worker at a point of a scaling interval, waits until its scalings end, and dissolves the clusters. */
 export async function crashInInterval(
   deployment: Deployment,
   client: Client,
@@ -184,7 +184,7 @@ async function killBetweenScalings(deployment: Deployment, interval: WorkflowHan
   kill(deployment);
 }
 
-/** Arms a point of every scaling once the first one of a move has begun, so that it fires in the second. @returns the point. */
+/** Arms a failpoint once the first scaling of a move has begun, so that it fires in the second. @returns the point. */
 async function armSecond(deployment: Deployment, placed: readonly Placed[]): Promise<string> {
   const giver = placed.find(({ kind }) => kind === 'giver')?.clusterId ?? '';
   await waitFor('its first scaling', async () => (await scalingsOf(deployment, giver)).length > 0, { everyMs: 1 });

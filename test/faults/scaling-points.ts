@@ -11,8 +11,8 @@ import type { Deployment } from './deployment.js';
 const around = (step: string): string[] => ['before', 'before-commit', 'after-commit'].map((at) => `${step}:${at}`);
 
 /**
- * Where a worker may die while it scales: before, inside and after the transaction of each step and between the writes
- * that one step makes to several databases; and while the run only waits, in a soak, a drain or for the orchestrator.
+ * Where the worker is killed during a scaling: before, inside and after the transaction of each step; between the
+ * writes of one step to several databases; and while the workflow waits in a soak, in a drain or for the orchestrator.
  */
 export const scalingPoints = {
   grow: [
@@ -47,7 +47,7 @@ export const scalingPoints = {
 
 export type Scenario = keyof typeof scalingPoints;
 
-/** How each scenario ends, wherever the worker died on the way. */
+/** How each scenario ends, at whichever point the worker was killed. */
 export const scalingEnds: Readonly<Record<Scenario, object>> = {
   grow: { state: 'completed', outcome: 'scaled', size: 5, joined: 2, left: 0, violations: [] },
   shrink: { state: 'completed', outcome: 'scaled', size: 3, joined: 0, left: 2, violations: [] },
@@ -56,8 +56,8 @@ export const scalingEnds: Readonly<Record<Scenario, object>> = {
   undo: { state: 'cancelled', outcome: undefined, size: 3, joined: undefined, left: undefined, violations: [] },
 };
 
-/** Size before, agents that are free beside it, and what is asked for. */
-const asked = {
+/** For each scenario: the size of the cluster, the free agents of its capability, and the scaling request. */
+const setups = {
   grow: { size: 3, spare: 2, request: { desired: 5, soakSeconds: 3 } },
   shrink: { size: 5, spare: 0, request: { desired: 3, soakSeconds: 0 } },
   ask: { size: 3, spare: 0, request: { desired: 5, soakSeconds: 0 } },
@@ -77,11 +77,11 @@ export interface Scaled {
 
 let runs = 0;
 
-/** Kills the worker at a point of a scaling, and waits until that is over. */
+/** Kills the worker at a point of a scaling, and waits until the scaling has ended. */
 export async function crashWhileScaling(deployment: Deployment, scenario: Scenario, point: string): Promise<Scaled> {
   runs += 1;
   const name = `${scenario.toLowerCase()}-${runs}`;
-  const { size, spare, request } = asked[scenario];
+  const { size, spare, request } = setups[scenario];
   const { clusters } = deployment.stores;
   const clusterId = await clusterWithHeadroom(deployment, name, size, { spare });
   const earlier = await membersOf(clusters, clusterId);
@@ -122,7 +122,7 @@ export async function crashWhileScaling(deployment: Deployment, scenario: Scenar
   };
 }
 
-/** Forms a cluster, and registers as many idle agents beside it, so that its growth leaves the fleet's headroom free. */
+/** Forms a cluster, and registers as many idle agents as it has agents, so that its growth leaves the headroom free. */
 export async function clusterWithHeadroom(
   { stores: { clusters }, manager }: Deployment,
   name: string,
@@ -133,7 +133,7 @@ export async function clusterWithHeadroom(
   return clusterOf({ clusters, manager }, name, size, options);
 }
 
-/** Makes the joined members and one of the `earlier` ones unready, so that the stability score stays below what a soak needs. */
+/** Makes the joined members and one of the `earlier` ones unready, so that the stability score is below its threshold. */
 async function disableJoined(
   { stores: { clusters } }: Deployment,
   clusterId: string,
@@ -147,7 +147,7 @@ async function disableJoined(
   await clusters.updateTable('agents').set({ readiness: 'unavailable' }).where('id', 'in', unready).execute();
 }
 
-/** Kills the worker while the run has nothing to do but to wait. */
+/** Kills the worker while the workflow waits: in a soak, in a drain or for the orchestrator. */
 async function killInWait(
   deployment: Deployment,
   {
@@ -169,7 +169,7 @@ async function killInWait(
   for (const worker of deployment.workers) worker.signal('SIGKILL');
 }
 
-/** The orchestrator adds what was asked for, and says so. */
+/** Acts as the orchestrator: adds the two agents that the capacity request asks for, and grants the request. */
 async function grant(
   deployment: Deployment,
   { clusterId, name, workflowId }: { readonly clusterId: string; readonly name: string; readonly workflowId: string },

@@ -85,9 +85,9 @@ describe('a cluster that is dissolved while it is scaled', () => {
         const pid = await isAt(point);
         const end = { operationId: `${name}-end`, clusterId, drainSeconds: 0 };
         const dissolution = await deployment.manager.startDissolution(end);
-        // The other worker takes the cluster down; this one goes on in the middle of it.
+        // The other worker dissolves the cluster; the paused worker continues in the middle of the dissolution.
         await waitFor(
-          'the end of service',
+          'the cluster not to be active any more',
           async () => {
             const view = await clusterView(deployment.stores.clusters, clusterId);
             return view?.state !== 'active';
@@ -127,7 +127,7 @@ describe('a soak in which the worker is killed', () => {
 });
 
 describe('a scaling whose workflow was terminated', () => {
-  /** Moves its start into the past, beyond its deadline. */
+  /** Moves the start of the operation into the past, beyond its deadline. */
   const letTimePass = async (operationId: string): Promise<void> => {
     await deployment.stores.clusters
       .updateTable('operations')
@@ -136,7 +136,7 @@ describe('a scaling whose workflow was terminated', () => {
       .execute();
   };
   const terminate = (workflowId: string) =>
-    temporal.client.workflow.getHandle(workflowId).terminate('to see what becomes of it');
+    temporal.client.workflow.getHandle(workflowId).terminate('terminated by the test');
 
   it.each(['assessNeeds:after-commit', 'allocateResources:after-commit', 'adjustCluster:join:after-commit'])(
     'a scaling terminated at %s is resumed by the formation interval and completes',

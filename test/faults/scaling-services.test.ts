@@ -43,7 +43,7 @@ const scaled = async (): Promise<number> => {
   return count;
 };
 
-/** Each cluster grows and shrinks in turn, with mail to drain and a soak, until it is stopped. */
+/** Grows and shrinks each of several clusters in turn, with messages to drain and a soak, until it is stopped. */
 async function startScalingLoad(name: string): Promise<{ readonly stop: () => Promise<void> }> {
   let stopped = false;
   const line = async (number: number): Promise<void> => {
@@ -51,7 +51,7 @@ async function startScalingLoad(name: string): Promise<{ readonly stop: () => Pr
     await sendToMembers(deployment.stores, clusterId);
     for (let turn = 0; !stopped; turn += 1) {
       const request = { requestId: `${name}-${number}-${turn}`, clusterId, desired: turn % 2 === 0 ? 5 : 3 };
-      // While a service is away, or the run before goes on, this one is refused or not heard at all.
+      // The request fails while a service is down, and is refused while an earlier scaling of the cluster still runs.
       await deployment.manager
         .scaleCluster({ ...request, soakSeconds: turn % 3, drainSeconds: 1, grantSeconds: 0 })
         .catch(() => delay(200));
@@ -74,11 +74,11 @@ async function killUnderLoad(name: 'temporal' | 'postgres') {
     const before = await scaled();
     const load = await startScalingLoad(`${name}-${kill}`);
     await waitFor('the load to run', async () => (await scaled()) > before + 5, { timeoutMs: 60_000 });
-    // What holds at every instant is looked at while members join and leave.
-    for (let look = 0; look < 10; look += 1) violations.push(...(await deployment.check({ while: 'running' })));
+    // These invariants must hold at every instant, so they are checked while members join and leave.
+    for (let check = 0; check < 10; check += 1) violations.push(...(await deployment.check({ while: 'running' })));
     const pid = stack.signal(name, 'SIGKILL');
     expect(pid).toBeGreaterThan(0);
-    await waitFor('its next process', () => {
+    await waitFor(`the next process of ${name}`, () => {
       const status = stack.processes().find((process) => process.name === name);
       return status !== undefined && status.pid > 0 && status.pid !== pid;
     });

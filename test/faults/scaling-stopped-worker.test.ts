@@ -22,10 +22,12 @@ afterAll(async () => {
   printRecovery('scaling-stopped', recoveriesMs);
 });
 
-/** Where the worker stands still, to what size it scales four members, and what becomes of the cluster meanwhile. */
 interface Stop {
+  /** The failpoint at which the worker is paused, or `soak`. */
   readonly at: string;
+  /** The size to which it scales a cluster of four. */
   readonly desired: number;
+  /** What happens to the cluster while the worker is paused. */
   readonly meanwhile: 'another worker finished' | 'the cluster was scaled again' | 'the scaling was cancelled';
 }
 
@@ -37,7 +39,7 @@ const announcing = [
   { at: 'adjustCluster:before-leaving', desired: 3 },
 ];
 
-/** Before a change is announced, in its transaction, and when it is committed; and while it is watched. */
+/** Pauses before a change is announced, in its transaction, after its commit, in the soak and in the verification. */
 const stops: readonly Stop[] = [
   ...growing.map((at) => ({ at: `adjustCluster:${at}`, desired: 5, ...finishes })),
   ...shrinking.map((at) => ({ at: `adjustCluster:${at}`, desired: 3, ...finishes })),
@@ -53,7 +55,9 @@ describe.concurrent('a worker paused during a scaling', () => {
     'a worker paused at $at of a scaling to $desired changes nothing when it continues after $meanwhile',
     { timeout: 600_000 },
     async (stop, { expect }) => {
-      const { states, before, after, violations } = await withDeployment((deployment) => outlived(deployment, stop));
+      const { states, before, after, violations } = await withDeployment((deployment) =>
+        scaleWhilePaused(deployment, stop),
+      );
       expect(states).toEqual(
         {
           'another worker finished': ['completed'],
@@ -68,10 +72,10 @@ describe.concurrent('a worker paused during a scaling', () => {
   );
 });
 
-/** @returns how the scalings ended, and what is stored of them before and after the worker goes on. */
-async function outlived(deployment: Deployment, stop: Stop) {
+/** @returns the states of the scalings, and the rows about them before and after the paused worker continues. */
+async function scaleWhilePaused(deployment: Deployment, stop: Stop) {
   const { at, desired, meanwhile } = stop;
-  const name = `outlived-${stops.indexOf(stop)}-`;
+  const name = `paused-${stops.indexOf(stop)}-`;
   const clusterId = await clusterWithHeadroom(deployment, name, 4, { spare: 1 });
   deployment.arm(at === 'soak' ? [] : [`${at} SIGSTOP`]);
   const request = { requestId: `${name}scale`, clusterId, desired, soakSeconds: 6 };
@@ -101,7 +105,7 @@ async function outlived(deployment: Deployment, stop: Stop) {
   }
 }
 
-/** Stops the worker that has the run in its cache once it soaks. */
+/** Pauses the worker that ran the last task of the workflow, once the workflow soaks. @returns what continues it. */
 async function stopInSoak(client: Client, workflowId: string): Promise<() => void> {
   const pid = await waitFor('the soak', async () => {
     const events = (await client.workflow.getHandle(workflowId).fetchHistory()).events ?? [];
@@ -113,7 +117,7 @@ async function stopInSoak(client: Client, workflowId: string): Promise<() => voi
   return () => process.kill(pid, 'SIGCONT');
 }
 
-/** Every row of the three databases in which a name occurs. */
+/** Every row of the three databases that contains `name`, as text. */
 async function storedOf({ stores }: Deployment, name: string): Promise<readonly string[]> {
   const databases = [stores.clusters, stores.communication, stores.resources] as readonly Kysely<unknown>[];
   const found = await Promise.all(

@@ -44,7 +44,10 @@ const completed = async (): Promise<number> => {
   return count;
 };
 
-/** Kills one of the servers under load `times` times. @returns how long after each heal all operations had ended, and what is wrong then. */
+/**
+ * Kills Temporal or PostgreSQL `times` times under load.
+ * @returns for each kill, how long after the restart all operations had ended; and every violation found then.
+ */
 async function killUnderLoad(name: 'temporal' | 'postgres', times: number) {
   const recoveriesMs: number[] = [];
   const violations: Violation[] = [];
@@ -55,7 +58,7 @@ async function killUnderLoad(name: 'temporal' | 'postgres', times: number) {
     await delay(random() * 1_000);
     const pid = stack.signal(name, 'SIGKILL');
     expect(pid).toBeGreaterThan(0);
-    await waitFor('its next process', () => {
+    await waitFor(`the next process of ${name}`, () => {
       const status = stack.processes().find((process) => process.name === name);
       return status !== undefined && status.pid > 0 && status.pid !== pid;
     });
@@ -63,7 +66,7 @@ async function killUnderLoad(name: 'temporal' | 'postgres', times: number) {
     const stopping = load.stop();
     const recoveryMs = await deployment.settle({ timeoutMs: terminalWithinMs, sweep: true });
     await stopping;
-    // A line that was asking while the others settled may have added one more.
+    // A caller that was sending a request in the meantime may have started one more operation.
     recoveriesMs.push(recoveryMs + (await deployment.settle({ timeoutMs: terminalWithinMs, sweep: true })));
     violations.push(...(await deployment.check()));
   }

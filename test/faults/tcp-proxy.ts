@@ -1,11 +1,11 @@
 import { createServer, connect, type AddressInfo, type Socket } from 'node:net';
 
-/** Stands between a server and its database, and can fail in the ways that a network does and a process cannot. */
+/** A proxy between a server and its database that fails as a network does: it drops data or cuts connections. */
 export interface TcpProxy {
   readonly port: number;
-  /** The connections that are open now hear nothing from now on, and nobody tells either end. New ones work. */
+  /** Drops all data on the open connections without closing them; new ones work. @returns how many it silenced. */
   readonly silence: () => number;
-  /** The next connection that carries this text is cut off when the answer to it comes: done, and nobody knows. */
+  /** Cuts the next connection that carries `text` when the answer arrives: the statement takes effect unanswered. */
   readonly cutAfter: (text: string) => Promise<void>;
   readonly close: () => Promise<void>;
 }
@@ -25,7 +25,7 @@ export async function openTcpProxy(target: { readonly host: string; readonly por
     const { upstream } = pair;
     pairs.add(pair);
     const end = (): void => {
-      // Who is silent does not even say that it ends.
+      // A silenced connection does not forward its end either.
       if (pair.isSilent) return;
       pairs.delete(pair);
       client.destroy();

@@ -21,7 +21,7 @@ afterAll(async () => {
 
 let runs = 0;
 
-/** Terminates a formation's workflow while its worker stands still before a step; the step itself still happens. */
+/** Terminates a formation's workflow while its worker is paused before a step, which it still runs afterwards. */
 async function terminateBefore(step: string): Promise<string> {
   runs += 1;
   const name = `terminated-${runs}`;
@@ -35,7 +35,7 @@ async function terminateBefore(step: string): Promise<string> {
     deadlineSeconds: 2,
   });
   const pid = await waitFor(`the worker at ${point}`, () => deployment.fired(point), { timeoutMs: 30_000, everyMs: 5 });
-  await temporal.client.workflow.getHandle(workflowId).terminate('to see what becomes of it');
+  await temporal.client.workflow.getHandle(workflowId).terminate('terminated by the test');
   process.kill(pid, 'SIGCONT');
   await waitFor(`${step} of the late attempt`, async () => {
     const rows = await deployment.stores.clusters
@@ -49,7 +49,7 @@ async function terminateBefore(step: string): Promise<string> {
   return operationId;
 }
 
-/** Moves what is stored about an operation into the past, beyond every deadline; its reservations too if they are to have expired. */
+/** Moves the start of an operation into the past, beyond every deadline. @param options.expired also its reservations. */
 async function letTimePass(operationId: string, { expired }: { readonly expired: boolean }): Promise<void> {
   await deployment.stores.clusters
     .updateTable('operations')
