@@ -161,7 +161,7 @@ describe('message handlers', () => {
     expect(seen).toEqual(['a1', 'b1', 'k1', 'c1', 'k2', 'a2', 'a3']);
   });
 
-  it('that throw nack the message with the reason, finally when the error is final', async () => {
+  it('that throw nack the message with the reason, and the nack is final when the error is final', async () => {
     const { agent, manager, errors } = await oneAgent();
     agent.onMessage(({ id }) => {
       throw id === 'once' ? new Error('not\u0000 today\u001b[31m') : finalError('there is no such document');

@@ -29,7 +29,7 @@ describe('the memberships of an agent', () => {
     expect(known.all()).toEqual([]);
   });
 
-  it('compared with a heartbeat find what was missed, but not what was applied after the heartbeat was sent', () => {
+  it('differ from a heartbeat where a message was missed, but not where one was applied after the heartbeat was sent', () => {
     let nowMs = 100;
     const known = createMemberships('a', () => nowMs);
     known.apply(cluster('kept', 1, 'a'));

@@ -81,7 +81,7 @@ describe('a request', () => {
     await expect(interrupted).rejects.toMatchObject({ code: 'state_conflict' });
   });
 
-  it('that timed out, or was made by an earlier process, dead-letters a late reply', async () => {
+  it('that has timed out, or that an earlier process sent, has its late reply dead-lettered', async () => {
     const { agent, manager, errors } = await oneAgent();
     const handled: string[] = [];
     agent.onMessage(({ id }) => void handled.push(id));
@@ -180,7 +180,7 @@ describe('a reply', () => {
     ).toEqual([{ agent: 'b' }, { agent: 'c' }]);
   });
 
-  it('with a permanent refusal dead-letters the message, one with another refusal has it redelivered', async () => {
+  it('that is refused as invalid dead-letters the message; after any other refusal the message is redelivered', async () => {
     const { agent, manager } = await oneAgent();
     agent.onMessage(() => ({ type: 'answer', data: 1 }));
     let code = 'invalid_request';

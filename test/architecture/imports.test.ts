@@ -63,7 +63,7 @@ describe('the rooms of src', () => {
   });
 });
 
-describe('the rules', () => {
+describe('the import rules', () => {
   let folder: string;
   let violations: readonly string[];
 

@@ -17,14 +17,14 @@ function deadLinks(page: string, text: string): string[] {
     .filter((target) => !existsSync(join(dirname(page), target.replace(/#.*$/, ''))));
 }
 
-describe('the links between Markdown pages', () => {
-  it('are found when they lead nowhere', () => {
+describe('the relative links of Markdown pages', () => {
+  it('are reported when their target does not exist', () => {
     expect(deadLinks('docs/api.md', '[a](cli.md) [b](nowhere.md#x) [c](https://example.org) [d](#e)')).toEqual([
       'nowhere.md#x',
     ]);
   });
 
-  it.each(pages)('all lead to a file in %s', (page) => {
+  it.each(pages)('in %s have existing targets', (page) => {
     expect(deadLinks(page, readFileSync(page, 'utf8'))).toEqual([]);
   });
 });

@@ -19,7 +19,7 @@ describe('the package', () => {
     ...Object.entries(manifest.bin),
   ] as [string, string][];
 
-  it.each(targets)('offers %s from %s, which the build makes from a source that is there', (_name, target) => {
+  it.each(targets)('exports %s from %s, which the build compiles from an existing source file', (_name, target) => {
     expect(target).toMatch(/^(\.\/)?dist\/.+\.(js|d\.ts)$/);
     const source = target.replace(/^(\.\/)?dist\//, 'src/').replace(/(\.d\.ts|\.js)$/, '.ts');
     expect(existsSync(source), source).toBe(true);
@@ -44,7 +44,7 @@ describe('the package', () => {
     expect(textsIn('dist/stores')).toEqual(textsIn('src/stores'));
   });
 
-  it('names only files that are there in its scripts', () => {
+  it('names only existing files in its npm scripts', () => {
     const files = Object.values(manifest.scripts)
       .flatMap((script) => script.split(' '))
       .filter((word) => /^(scripts|examples|bench|test)\/\S+/.test(word));
@@ -58,7 +58,7 @@ describe('the package', () => {
     expect(sections.map((section) => section.split(' ')[0])).toContain(manifest.version);
   });
 
-  it('is verified and tested by the forge on Node 20, 22 and 24, by scripts that are there', () => {
+  it('is verified and tested in CI on Node 20, 22 and 24, by existing npm scripts', () => {
     const { jobs } = parse(readFileSync('.github/workflows/ci.yml', 'utf8')) as {
       jobs: { test: { strategy: { matrix: { node: number[] } }; steps: { run?: string }[] } };
     };
@@ -70,7 +70,7 @@ describe('the package', () => {
     expect(hashed.filter((file) => !existsSync(file))).toEqual([]);
   });
 
-  it('loads only what the build makes in scripts/', () => {
+  it('imports only existing build outputs in scripts/', () => {
     const targets = tracked
       .filter((path) => /^scripts\/.+\.mjs$/.test(path))
       .flatMap((path) => [...readFileSync(path, 'utf8').matchAll(/'\.\.\/dist\/(.+)\.js'/g)])
@@ -84,7 +84,7 @@ describe('the package', () => {
   });
 });
 
-describe('the texts', () => {
+describe('paths of one machine in the text files', () => {
   const texts = tracked.filter(
     (path) => path !== 'package-lock.json' && /\.(md|ts|tsx|mjs|cjs|json|ya?ml|sh|py)$|^\.ci\/run$/.test(path),
   );
@@ -94,12 +94,12 @@ describe('the texts', () => {
     'm',
   );
 
-  it('would be caught', () => {
+  it('are recognised, unlike relative paths and URLs', () => {
     expect(`see ${['', 'home', 'ada', 'x'].join('/')}`).toMatch(machinePath);
     expect('see src/work/x and http://host/work/x').not.toMatch(machinePath);
   });
 
-  it('name no path of one machine', () => {
+  it('do not occur', () => {
     expect(texts.length).toBeGreaterThan(100);
     const machineBound = texts.filter((path) => machinePath.test(readFileSync(path, 'utf8')));
     expect(machineBound).toEqual([]);

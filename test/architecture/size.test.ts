@@ -38,7 +38,7 @@ describe('a file of src/', () => {
 });
 
 describe('a function of src/', () => {
-  it('is measured from its first line to its last, be it declared, a method or a closure', () => {
+  it('is measured from its first to its last line, whether it is a declaration, a method or a closure', () => {
     const text = 'function a() {\n  return 1;\n}\nconst b = () => {\n  c.d(() => 1);\n};\nclass E {\n  f() {\n  }\n}\n';
     expect(longFunctions('x.ts', text, 2)).toEqual(['x.ts:1 has 3 lines', 'x.ts:4 has 3 lines']);
     expect(longFunctions('x.ts', text, 1)).toContain('x.ts:8 has 2 lines');

@@ -30,7 +30,7 @@ const form = async (name: string, size = 3, spare = 0): Promise<string> => {
 };
 
 describe('a transaction of one database', () => {
-  it('is seen by the test when another database is queried meanwhile', async () => {
+  it('is reported as a violation when another database is queried before it ends', async () => {
     const { clusters, communication } = watch.stores;
     await inTransaction(clusters, () => routingTable(communication, 'cl_none'));
     expect(watch.violations).toEqual([expect.stringContaining('communication_db is queried')]);

@@ -125,7 +125,7 @@ describe('startStack refuses an external service', () => {
     expect(refusal.message).not.toContain('hush');
   });
 
-  it('for one of three databases only, with the names of the others in the message', async () => {
+  it('when only one of the three databases has a URL, with the names of the others in the message', async () => {
     const refusal = await refusedStart(temporaryFolder(), { CLUSTERS_DATABASE_URL: 'postgres://u:p@127.0.0.1/x' });
     expect(refusal.code).toBe('invalid_configuration');
     expect(refusal.message).toContain('COMMUNICATION_DATABASE_URL and RESOURCES_DATABASE_URL is not set');
@@ -162,7 +162,7 @@ describe('ports', () => {
     again?.release();
   });
 
-  it('many reservations at once get different ports, all below those that the kernel gives to connections', async () => {
+  it('concurrent reservations get different ports, all below the ephemeral ports of the kernel', async () => {
     const reservations = await Promise.all(Array.from({ length: 20 }, () => reservePort()));
     const ports = reservations.map(({ port }) => port);
     expect(new Set(ports).size).toBe(20);

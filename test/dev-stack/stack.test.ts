@@ -130,7 +130,7 @@ describe('the secrets of a stack', () => {
     for (const secret of secrets) for (const log of logs) expect(log).not.toContain(secret);
   });
 
-  it('and its state folder are closed to other users', () => {
+  it('are readable by their owner only, like the state folder', () => {
     const modeOf = (name: string): string => (statSync(join(stateDir, name)).mode & 0o777).toString(8);
     expect(modeOf('.')).toBe('700');
     expect(modeOf('postgres')).toBe('700');
@@ -139,7 +139,7 @@ describe('the secrets of a stack', () => {
 });
 
 describe('a running stack', () => {
-  it('is the only one on its state folder: a second is refused with the pid of the first', async () => {
+  it('refuses a second stack on its state folder, with its own pid in the message', async () => {
     const refusal = await refusalOf(startStack({ stateDir, ports: 'free', services: 'data' }));
     expect(refusal.code).toBe('state_folder_busy');
     expect(refusal.message).toContain(`pid ${process.pid}`);

@@ -32,7 +32,7 @@ it.each([
   release();
 });
 
-it('exactly one of several managers that find the lock of a dead one at once locks the state folder', async () => {
+it('one manager locks the state folder when several find the lock of a dead process at the same time', async () => {
   const stateDir = temporaryFolder();
   writeFileSync(join(stateDir, 'owner.json'), JSON.stringify({ pid: 4_000_000, startTime: '1', startedAt: 'then' }));
   const starter = join(stateDir, 'go');

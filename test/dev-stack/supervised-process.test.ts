@@ -38,7 +38,7 @@ const readyPid = (folder: string): number | undefined => {
   return existsSync(file) ? identityOf(Number(readFileSync(file, 'utf8')))?.pid : undefined;
 };
 
-it('a failed start quotes the log of this run only, and the log of earlier runs is kept', async () => {
+it('the error of a failed start quotes the log of that run only, and the log of earlier runs is kept', async () => {
   const { part, folder } = supervised(`console.error('of this run'); process.exit(4)`);
   writeFileSync(join(folder, 'part.log'), 'of an earlier run\n');
   const refusal = await refusalOf(part.start());
@@ -47,7 +47,7 @@ it('a failed start quotes the log of this run only, and the log of earlier runs 
   expect(readFileSync(join(folder, 'part.log'), 'utf8')).toBe('of an earlier run\nof this run\n');
 });
 
-it('after a signal that ends a process, waitReady waits for the process that replaces it', async () => {
+it('waitReady waits for the replacement of a process that a signal ended', async () => {
   const { part, events } = supervised(`${becomeReady} ${forever}`);
   await part.start();
   const pid = part.signal('SIGKILL');

@@ -186,7 +186,7 @@ describe('errors of the command line', () => {
     },
   );
 
-  it('a request that the manager refuses ends with the error of the API or of the operation', async () => {
+  it('a refused request prints the error of the API or of the operation', async () => {
     const tooSmall = await run([...formArgs.slice(0, -1), '1', '--json'], env);
     expect(tooSmall.code).toBe(errorTable.invalid_request.exit);
     expect(errorOf(tooSmall)).toMatchObject({
@@ -198,7 +198,7 @@ describe('errors of the command line', () => {
     expect(lacking.stderr).toContain('fly');
   });
 
-  it('an unknown token is an error with the exit code of an unauthenticated request', async () => {
+  it('a command with an unknown token exits with the code of an unauthenticated request', async () => {
     const wrong = await run(['status', '--json'], { ...env, CLUSTER_MANAGER_TOKEN: 'cmt_wrong' });
     expect(wrong.code).toBe(errorTable.unauthenticated.exit);
     expect(errorOf(wrong).code).toBe('unauthenticated');

@@ -53,7 +53,7 @@ const isAlive = (pid: number): boolean => {
 };
 
 describe('cluster-manager start', () => {
-  it('says where everything is, serves until ctrl-C, refuses a second one, and leaves no process', async () => {
+  it('prints its URL and its secrets file, serves until Ctrl-C, refuses a second start, and leaves no process', async () => {
     const env = await environment();
     const apiPort = await port(false);
     const child: ChildProcess = spawn(process.execPath, [cli, 'start', '--port', String(apiPort)], {
@@ -87,7 +87,7 @@ describe('cluster-manager start', () => {
     expect((await run(['status'], env)).code).toBe(69);
   });
 
-  it('refuses a port that another program uses, and says which', async () => {
+  it('refuses a port that another program uses, and names the port', async () => {
     const env = await environment();
     const busy = await port(true);
     const refused = await run(['start', '--port', String(busy)], env);

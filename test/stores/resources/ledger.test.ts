@@ -32,11 +32,11 @@ it('ledger entries are listed newest first, page by page', async () => {
 });
 
 it.each([
-  ['changed', sql`update allocation_ledger set delta = 0`],
-  ['deleted', sql`delete from allocation_ledger`],
-  ['emptied', sql`truncate allocation_ledger`],
-  ['changed, of budgets', sql`update budget_ledger set reserved = 0`],
-])('is never %s', async (_how, statement) => {
+  ['update of an entry of the allocation ledger', sql`update allocation_ledger set delta = 0`],
+  ['delete from the allocation ledger', sql`delete from allocation_ledger`],
+  ['truncate of the allocation ledger', sql`truncate allocation_ledger`],
+  ['update of an entry of the budget ledger', sql`update budget_ledger set reserved = 0`],
+])('the database refuses the %s', async (_what, statement) => {
   await expect(statement.execute(db)).rejects.toThrow(/never changed or deleted/);
 });
 

@@ -44,11 +44,11 @@ it('a cluster without recorded data has an empty scaling memory', async () => {
 
 type Made = readonly [secondsAgo: number, because: string, outcome: string, waitedFor: number];
 it.each<[string, readonly Made[], number | null]>([
-  ['asked for and given in part', [[600, 'asked', 'partial', 2]], 6],
-  ['asked for when there was nobody', [[600, 'asked', 'unchanged', 3]], 6],
-  ['asked for too long ago', [[1200, 'asked', 'partial', 2]], null],
+  ['is remembered after a requested scaling that added only a part of it', [[600, 'asked', 'partial', 2]], 6],
+  ['is remembered after a requested scaling that found no agent', [[600, 'asked', 'unchanged', 3]], 6],
+  ['is forgotten when the scaling is older than the window', [[1200, 'asked', 'partial', 2]], null],
   [
-    'given since',
+    'is forgotten after a later scaling that added all of it',
     [
       [600, 'asked', 'partial', 2],
       [300, 'formula', 'scaled', 0],
@@ -56,7 +56,7 @@ it.each<[string, readonly Made[], number | null]>([
     null,
   ],
   [
-    'given in part again',
+    'is remembered while the window holds a later scaling that added only a part of it',
     [
       [1300, 'asked', 'partial', 2],
       [300, 'formula', 'partial', 1],
@@ -64,7 +64,7 @@ it.each<[string, readonly Made[], number | null]>([
     6,
   ],
   [
-    'tried for again in vain',
+    'is remembered after a later scaling that found no agent either',
     [
       [600, 'asked', 'partial', 2],
       [300, 'formula', 'unchanged', 2],
@@ -72,14 +72,14 @@ it.each<[string, readonly Made[], number | null]>([
     6,
   ],
   [
-    'not wanted any more',
+    'is forgotten after a later request that does not need it',
     [
       [600, 'asked', 'partial', 2],
       [300, 'asked', 'unchanged', 0],
     ],
     null,
   ],
-])('what could not be had is waited for: %s', async (_name, made, wanted) => {
+])('unmet capacity of a cluster %s', async (_name, made, wanted) => {
   const clusterId = fresh('cl');
   for (const [secondsAgo, because, outcome, waitedFor] of made) {
     const decision = { direction: 'out', because, desired: 6 };
@@ -99,11 +99,11 @@ it.each<[string, readonly Made[], number | null]>([
 });
 
 it.each<[string, readonly number[], number | null]>([
-  ['is the first of all when there was no gap', [2400, 1800, 1200, 600, 0], 2400],
-  ['begins after the last gap', [9000, 3000, 1800, 900, 10], 1800],
-  ['is the newest when there was a gap before it', [3000, 60], 60],
-  ['is unknown when the newest is too old itself', [1800, 901], null],
-])('being watched %s', async (_name, recommended, since) => {
+  ['at the first recommendation when there is no gap', [2400, 1800, 1200, 600, 0], 2400],
+  ['after the last gap', [9000, 3000, 1800, 900, 10], 1800],
+  ['at the newest recommendation when a gap is before it', [3000, 60], 60],
+  ['at an unknown time when the newest recommendation is too old', [1800, 901], null],
+])('the observation of a cluster begins %s', async (_name, recommended, since) => {
   const clusterId = fresh('cl');
   await recommend(clusterId, recommended);
   expect((await memoryOf(clusterId))?.watchedSinceMs).toBe(since === null ? null : ago(since));
