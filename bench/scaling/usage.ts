@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import { assess } from '../../src/domain/scaling/assess.js';
 import { readClusterSnapshots } from '../../src/activities/scaling/read-facts.js';
-import { rulesOf } from '../../src/activities/scaling/rules.js';
+import { rulesOf } from '../../src/activities/scaling/read-facts.js';
 import { loadConfig } from '../../src/config/index.js';
 import type { Stack } from '../../src/dev-stack/stack.js';
 import { findCluster } from '../../src/stores/clusters/index.js';

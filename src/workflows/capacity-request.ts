@@ -1,5 +1,5 @@
 import { ApplicationFailure, defineUpdate, setCurrentDetails, setHandler } from '@temporalio/workflow';
-import type { CapacityRequest } from '../activities/scaling/step-results.js';
+import type { CapacityRequest } from '../activities/scaling/scaling-run.js';
 import type { OperationId } from '../contracts/ids.js';
 import type { CapacityUpdate } from '../contracts/scaling.js';
 import { capacityUpdates } from '../contracts/workflow-inputs.js';

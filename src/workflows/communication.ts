@@ -3,8 +3,7 @@ import type { CommunicationResult } from '../contracts/communication.js';
 import type { OperationId } from '../contracts/ids.js';
 import type { ManageCommunicationInput } from '../contracts/workflow-inputs.js';
 import { communicationSteps } from './activity-options.js';
-import { describeRun } from './describe-run.js';
-import { startSaga } from './saga.js';
+import { runSaga } from './saga.js';
 
 /**
  * manage_communication: messages, broadcasts with their receipts, topics and routing tables, in four steps. Nothing is
@@ -13,22 +12,21 @@ import { startSaga } from './saga.js';
 export async function manageCommunication(request: ManageCommunicationInput): Promise<CommunicationResult> {
   const { workflowId } = workflowInfo();
   const operationId: OperationId = request?.requestId ?? workflowId.replace(/^communication\//, '');
-  const saga = startSaga({
+  const saga = {
+    component: 'communication',
     operationId,
     clusterId: '',
+    details: `Routing the messages of ${operationId}`,
     cancelledDetail: 'The operation was cancelled; accepted messages stay accepted, the remaining steps did not start',
-  });
-  describeRun('communication', { details: `Routing the messages of ${operationId}` });
-  try {
+  } as const;
+  return runSaga(saga, async () => {
     const messages = await communicationSteps('route messages').routeMessages({ operationId, workflowId, request });
     await handleBroadcasts(operationId);
     await communicationSteps('topics and subscriptions').manageTopics({ operationId });
     const result = await communicationSteps('routing tables, orphaned deliveries').updateRouting({ operationId });
     setCurrentDetails(summaryOf(messages, result));
     return result;
-  } catch (error) {
-    throw await saga.fail(error);
-  }
+  });
 }
 
 const maxPollMs = 60_000;

@@ -1,8 +1,8 @@
 import { CancellationScope, log, setCurrentDetails, sleep, workflowInfo } from '@temporalio/workflow';
+import type { ErrorCode } from '../contracts/errors.js';
 import type { DissolveClusterInput } from '../contracts/workflow-inputs.js';
 import { compensations, formationSteps } from './activity-options.js';
-import { describeRun } from './describe-run.js';
-import { startSaga } from './saga.js';
+import { runSaga } from './saga.js';
 
 const pollSeconds = 1;
 
@@ -12,19 +12,16 @@ export async function dissolveCluster(
 ): Promise<{ readonly clusterId: string; readonly unackedMail: number }> {
   const { operationId, clusterId, drainSeconds } = input;
   const ids = { operationId, clusterId };
-  const saga = startSaga({
+  const steps = formationSteps(Date.now() + (drainSeconds + 120) * 1_000, `dissolve ${clusterId}`);
+  const saga = {
     ...ids,
+    component: 'formation',
+    details: `Dissolving ${clusterId}`,
     cancelledDetail: 'The operation was cancelled before the dissolution began',
     // After a time-out or a cancellation the dissolution may have begun: the operation stays open and is resumed.
-    settles: (code) => code === 'state_conflict',
-  });
-  describeRun('formation', { clusterId, details: `Dissolving ${clusterId}` });
-  const steps = formationSteps(Date.now() + (drainSeconds + 120) * 1_000, `dissolve ${clusterId}`);
-  try {
-    await steps.beginDissolution({ ...input, workflowId: workflowInfo().workflowId });
-  } catch (error) {
-    throw await saga.fail(error);
-  }
+    settles: (code: ErrorCode) => code === 'state_conflict',
+  } as const;
+  await runSaga(saga, () => steps.beginDissolution({ ...input, workflowId: workflowInfo().workflowId }));
   const unackedMail = await drain(steps, input);
   await CancellationScope.nonCancellable(async () => {
     await compensations.retireCluster(ids);

@@ -5,8 +5,7 @@ import { clusterIdOf, type OperationIds } from '../contracts/ids.js';
 import type { FormClusterInput } from '../contracts/workflow-inputs.js';
 import { formationSteps } from './activity-options.js';
 import { deadlineOf, queueSecondsOf } from './deadlines.js';
-import { describeRun } from './describe-run.js';
-import { startSaga } from './saga.js';
+import { runSaga } from './saga.js';
 import { receiveWakeSignal, type WakeSignal } from './wake-signal.js';
 
 type Target = IdentifyAgentsInput['for'];
@@ -27,19 +26,23 @@ export const repairCluster = ({ operationId, clusterId }: OperationIds): Promise
 async function form(ids: OperationIds, target: Target): Promise<FormationResult> {
   const { workflowId } = workflowInfo();
   const wake = receiveWakeSignal();
-  const saga = startSaga({ ...ids, cancelledDetail: 'The operation was cancelled and its steps were compensated' });
   let deadlineMs = deadlineOf(target);
-  describeRun('formation', { clusterId: ids.clusterId, details: `Forming ${ids.clusterId}` });
-  try {
+  const saga = {
+    ...ids,
+    component: 'formation',
+    details: `Forming ${ids.clusterId}`,
+    cancelledDetail: 'The operation was cancelled and its steps were compensated',
+  } as const;
+  return runSaga(saga, async (compensateWith) => {
     for (let round = 0; ; round += 1) {
-      saga.compensateWith('releaseAgents');
+      compensateWith('releaseAgents');
       const found = await formationSteps(deadlineMs, `candidates of ${ids.clusterId}`).identifyAgents({
         ...ids,
         workflowId,
         round,
         for: target,
       });
-      saga.compensateWith('withdrawCluster');
+      compensateWith('withdrawCluster');
       const defined = await formationSteps(deadlineMs, `${found.reserved} agents reserved`).defineCluster({
         ...ids,
         round,
@@ -49,17 +52,15 @@ async function form(ids: OperationIds, target: Target): Promise<FormationResult>
       await wake.untilServed(queueSecondsOf(target), defined.reason);
       deadlineMs = deadlineOf(target);
     }
-    saga.compensateWith('closeConnections');
+    compensateWith('closeConnections');
     await connect(ids, deadlineMs, wake);
-    saga.compensateWith('retireCluster');
+    compensateWith('retireCluster');
     const result = await formationSteps(deadlineMs, 'routes, account, epoch').initializeCluster(ids);
     setCurrentDetails(
       `**Active** at epoch ${result.epoch}, ${result.members.length} members, coordinator ${result.coordinator}`,
     );
     return result;
-  } catch (error) {
-    throw await saga.fail(error);
-  }
+  });
 }
 
 /** Invited agents answer in their own time: the wait is a durable timer here, not a busy activity. */

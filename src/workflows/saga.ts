@@ -6,6 +6,8 @@ import {
   log,
   setCurrentDetails,
   TimeoutFailure,
+  upsertSearchAttributes,
+  workflowInfo,
 } from '@temporalio/workflow';
 import { codeOfFailureType, failureTypeOf, type ErrorCode } from '../contracts/errors.js';
 import type { ClusterId, OperationId } from '../contracts/ids.js';
@@ -26,45 +28,63 @@ const refusedBeforeStart: ReadonlySet<ErrorCode> = new Set([
 /** Codes that refuse a request because of the fleet's or the cluster's state; every other failure was compensated. */
 const refusals: ReadonlySet<ErrorCode> = new Set(['insufficient_agents', 'not_found']);
 
-export interface SagaOptions {
+interface Saga {
+  readonly component: 'formation' | 'communication' | 'scaling';
   readonly operationId: OperationId;
   readonly clusterId: ClusterId | '';
+  /** What the Temporal UI shows of the run until its first step has ended. */
+  readonly details: string;
   /** What remains of the operation after a cancellation, for its error detail. */
   readonly cancelledDetail: string;
   /** Whether a failure or cancellation with this code settles the operation; otherwise it is resumed later. Default: always. */
   readonly settles?: (code: ErrorCode) => boolean;
 }
 
-/** The compensation of one run, and the only way in which a failed run settles its operation. */
-export interface Saga {
-  /** Registers a compensation. Call it before the step: a step that timed out may still have happened. */
-  readonly compensateWith: (compensation: Compensation) => void;
-  /** Compensates in reverse order, settles the operation, and returns the failure to throw. */
-  readonly fail: (error: unknown) => Promise<unknown>;
+/**
+ * Runs the steps of an operation. When one fails, compensates in reverse order, settles the operation and throws its failure.
+ * @param steps registers each compensation before its step, because a step that timed out may still have happened.
+ */
+export async function runSaga<Result>(
+  saga: Saga,
+  steps: (compensateWith: (compensation: Compensation) => void) => Promise<Result>,
+): Promise<Result> {
+  const registered = new Set<Compensation>();
+  describeRun(saga);
+  try {
+    return await steps((compensation) => registered.add(compensation));
+  } catch (error) {
+    throw await compensate(saga, [...registered], error);
+  }
 }
 
-export function startSaga({ operationId, clusterId, cancelledDetail, settles = () => true }: SagaOptions): Saga {
-  const registered: Compensation[] = [];
-  return {
-    compensateWith: (compensation) => {
-      if (!registered.includes(compensation)) registered.push(compensation);
-    },
-    fail: async (error) => {
-      const outcome = outcomeOf(error, { cancelledDetail, hasCompensations: registered.length > 0 });
-      const { state, code, detail } = outcome;
-      const hasStarted = !refusedBeforeStart.has(code) || registered.length > 1;
-      if (hasStarted && settles(code)) {
-        setCurrentDetails(`**Compensating** after ${code}: ${detail}`);
-        await CancellationScope.nonCancellable(async () => {
-          const input = { operationId, clusterId, error: { code, detail } };
-          for (const compensation of registered.toReversed()) await compensations[compensation](input);
-          await compensations.settleOperation({ ...input, state });
-        });
-        setCurrentDetails(`**${state}**: ${detail}`);
-      }
-      return state === 'cancelled' ? error : toFailure(outcome);
-    },
-  };
+/** Sets the search attributes of a run that another SDK started without them, so that the Temporal UI finds it by its cluster. */
+function describeRun({ component, clusterId, details }: Saga): void {
+  if (!('Component' in workflowInfo().searchAttributes)) {
+    const isIndexed = clusterId !== '' && clusterId.length <= 255;
+    upsertSearchAttributes({ Component: [component], ...(isIndexed ? { ClusterId: [clusterId] } : {}) });
+  }
+  setCurrentDetails(details);
+}
+
+/** @returns the failure to throw. */
+async function compensate(
+  { operationId, clusterId, cancelledDetail, settles = () => true }: Saga,
+  registered: readonly Compensation[],
+  error: unknown,
+): Promise<unknown> {
+  const outcome = outcomeOf(error, { cancelledDetail, hasCompensations: registered.length > 0 });
+  const { state, code, detail } = outcome;
+  const hasStarted = !refusedBeforeStart.has(code) || registered.length > 1;
+  if (hasStarted && settles(code)) {
+    setCurrentDetails(`**Compensating** after ${code}: ${detail}`);
+    await CancellationScope.nonCancellable(async () => {
+      const input = { operationId, clusterId, error: { code, detail } };
+      for (const compensation of registered.toReversed()) await compensations[compensation](input);
+      await compensations.settleOperation({ ...input, state });
+    });
+    setCurrentDetails(`**${state}**: ${detail}`);
+  }
+  return state === 'cancelled' ? error : toFailure(outcome);
 }
 
 interface Outcome {

@@ -5,8 +5,7 @@ import type { ScalingResult } from '../contracts/scaling.js';
 import type { ScaleClusterInput } from '../contracts/workflow-inputs.js';
 import { scalingSteps } from './activity-options.js';
 import { isCapacityGranted, receiveCapacityAnswers } from './capacity-request.js';
-import { describeRun } from './describe-run.js';
-import { startSaga } from './saga.js';
+import { runSaga } from './saga.js';
 import { soak } from './soak.js';
 import { receiveWakeSignal, type WakeSignal } from './wake-signal.js';
 
@@ -21,25 +20,21 @@ export async function scaleCluster(request: ScaleClusterInput): Promise<ScalingR
   const ids = { operationId, clusterId: String(request?.clusterId ?? '') };
   const wake = receiveWakeSignal();
   receiveCapacityAnswers(operationId, wake);
-  const saga = startSaga({
+  const saga = {
     ...ids,
-    cancelledDetail: 'The operation was cancelled; members that joined stay, unused reservations were released',
-  });
-  describeRun('scaling', {
-    ...(ids.clusterId === '' ? {} : { clusterId: ids.clusterId }),
+    component: 'scaling',
     details: `Assessing what ${ids.clusterId} needs`,
-  });
-  try {
-    saga.compensateWith('compensateScaling');
+    cancelledDetail: 'The operation was cancelled; members that joined stay, unused reservations were released',
+  } as const;
+  return runSaga(saga, async (compensateWith) => {
+    compensateWith('compensateScaling');
     const needs = await scalingSteps(`needs of ${ids.clusterId}`).assessNeeds({ operationId, workflowId, request });
     setCurrentDetails(`**${needs.explanation}**`);
     if (needs.direction !== 'none') await carryOut(ids, needs, wake);
     const result = await scalingSteps('outcome').settleScaling(ids);
     setCurrentDetails(`**${result.outcome}**: ${result.explanation} ${result.verdict}`);
     return result;
-  } catch (error) {
-    throw await saga.fail(error);
-  }
+  });
 }
 
 /** Allocates and adjusts in rounds, then verifies the change and rolls it back once if it fails. */

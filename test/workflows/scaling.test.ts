@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { AllocatedResources } from '../../src/activities/scaling/step-results.js';
+import type { AllocatedResources } from '../../src/activities/scaling/scaling-run.js';
 import { scalingSteps } from '../../src/contracts/steps.js';
 import { clusterView, findAgent, findOperation, stepsOf } from '../../src/stores/clusters/index.js';
 import { leaseDeliveries, routingTable } from '../../src/stores/communication/index.js';

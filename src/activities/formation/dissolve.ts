@@ -15,16 +15,8 @@ export async function beginDissolution(
   if (!(await findCluster(clusters, clusterId))) {
     throw new ManagerError('invalid_request', `There is no cluster "${clusterId}" to dissolve`);
   }
-  const request = { clusterId, drainSeconds };
-  const requestedBy = byTemporal;
-  await acceptOperation(clusters, {
-    id: operationId,
-    kind: 'DISSOLUTION',
-    clusterId,
-    workflowId,
-    request,
-    requestedBy,
-  });
+  const operation = { id: operationId, kind: 'DISSOLUTION', clusterId, workflowId, requestedBy: byTemporal } as const;
+  await acceptOperation(clusters, { ...operation, request: { clusterId, drainSeconds } });
   await saveStep(clusters, { operationId, step: 'beginDissolution', round: 0 }, thisAttempt(), async (tx) => {
     await startDissolving(tx, clusterId);
     return null;

@@ -1,21 +1,33 @@
 import { ManagerError } from '../../contracts/errors.js';
+import { parseFormationRequest, type FormationSpec } from '../../contracts/formation.js';
+import { describeShortfall } from '../../domain/formation/describe-shortfall.js';
+import { match } from '../../domain/formation/match.js';
+import { describePlan } from '../../domain/formation/plan-diff.js';
+import type { Match } from '../../domain/formation/types.js';
 import {
   clustersBelowMinimum,
+  expiredReservations,
+  findCandidates,
+  membershipsOf,
   nextRound,
   queuedOperations,
   releaseExpiredReservations,
+  type ClustersDb,
+  type MembershipRow,
   type OperationRow,
+  type ShortCluster,
 } from '../../stores/clusters/index.js';
 import type { ActivityDeps } from '../deps.js';
 import { reserveForQueuedOperation } from './identify-agents.js';
+import { candidateQueryOf, matchRequestOf, toCandidate } from './plan.js';
 
 /** The clusters and queued formations of one run, and how long after an outage of the manager missing leases are ignored. */
-export const intervalLimits = ({ leaseSeconds }: { readonly leaseSeconds: number }) => ({
+const intervalLimits = ({ leaseSeconds }: { readonly leaseSeconds: number }) => ({
   limit: 200,
   graceSeconds: 2 * leaseSeconds,
 });
 
-export interface IntervalWork {
+interface IntervalWork {
   readonly releasedReservations: number;
   /** Queued formations, oldest first, for which agents are reserved now; their workflows wait for a signal. */
   readonly served: readonly { readonly operationId: string; readonly workflowId: string }[];
@@ -47,4 +59,61 @@ async function serve(deps: ActivityDeps, operation: OperationRow): Promise<boole
     if (error instanceof ManagerError) return false;
     throw error;
   }
+}
+
+/** Describes what the formation interval would do now, one line for each change, and changes nothing. */
+export async function planFormationInterval(
+  { clusters, settings }: ActivityDeps,
+  _input: object,
+): Promise<{ readonly lines: readonly string[] }> {
+  const limits = intervalLimits(settings);
+  const short = await clustersBelowMinimum(clusters, limits);
+  const repairs = await Promise.all(short.map((cluster) => planRepair(clusters, cluster)));
+  const queue = [];
+  for (const { id: operationId, request } of await queuedOperations(clusters, limits.limit)) {
+    const spec = parseFormationRequest(request, settings.clusterSize);
+    const { shortfall } = await tryMatch(clusters, spec, operationId);
+    queue.push({ operationId, blockedBy: shortfall });
+  }
+  const lines = describePlan({
+    joins: repairs.flatMap(({ joins }) => joins),
+    leaves: repairs.flatMap(({ leaves }) => leaves),
+    unrepairable: repairs.flatMap(({ unrepairable }) => unrepairable),
+    unchanged: [],
+    queue,
+    releases: await expiredReservations(clusters),
+  });
+  return { lines };
+}
+
+async function planRepair(clusters: ClustersDb, { id: clusterId, spec, lost }: ShortCluster) {
+  const members = await membershipsOf(clusters, clusterId);
+  const staying = members.filter((member) => member.state === 'active' && member.alive);
+  const { found, shortfall } = await tryMatch(clusters, spec, clusterId, { clusterId, staying });
+  if (shortfall !== null) return { joins: [], leaves: [], unrepairable: [{ clusterId, reason: shortfall }] };
+  const reason = 'its lease expired or it left';
+  return {
+    joins: found.members.map((member) => ({ clusterId, ...member })),
+    leaves: lost.map((agentId) => ({ clusterId, agentId, reason })),
+    unrepairable: [],
+  };
+}
+
+/**
+ * @param repair the cluster to repair, and the members that it keeps; none for a formation.
+ * @returns the members that would be chosen, and what is lacking: null when the request can be satisfied.
+ */
+async function tryMatch(
+  clusters: ClustersDb,
+  spec: FormationSpec,
+  seed: string,
+  repair: { readonly clusterId: string | null; readonly staying: readonly MembershipRow[] } = {
+    clusterId: null,
+    staying: [],
+  },
+): Promise<{ readonly found: Match; readonly shortfall: string | null }> {
+  const { eligible, rejected } = await findCandidates(clusters, candidateQueryOf(spec, seed, repair.clusterId));
+  const candidates = eligible.map((row) => toCandidate(row, spec.resources));
+  const found = match(candidates, matchRequestOf(spec, repair.staying, seed));
+  return { found, shortfall: found.shortfall.length === 0 ? null : describeShortfall(found.shortfall, rejected) };
 }

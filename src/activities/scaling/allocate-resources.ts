@@ -21,8 +21,7 @@ import type { ActivityDeps } from '../deps.js';
 import { candidateQueryOf, matchRequestOf, type FormationPlan } from '../formation/plan.js';
 import { reserveAgents, withRetryInTurn } from '../formation/reserve-agents.js';
 import { fairShare, type Entitlement } from './fair-share.js';
-import { readScalingRun, type ScalingRun } from './scaling-run.js';
-import type { AllocatedResources } from './step-results.js';
+import { readScalingRun, type AllocatedResources, type ScalingRun } from './scaling-run.js';
 
 /** A change of size: the assessed one, or its rollback. */
 interface ChangeOfSize extends Pick<Decision, 'direction' | 'desired' | 'victims' | 'charged'> {

@@ -1,17 +1,16 @@
 import type { OperationId } from '../../contracts/ids.js';
-import { findCapacityRequest, saveCapacityAnswer } from '../../stores/resources/index.js';
+import type { CapacityUpdate } from '../../contracts/scaling.js';
+import { findCapacityRequest, saveCapacityAnswer, type CapacityRequestRow } from '../../stores/resources/index.js';
 import type { ActivityDeps } from '../deps.js';
 
-export interface AnswerCapacityRequestInput {
+interface AnswerCapacityRequestInput extends CapacityUpdate {
   readonly operationId: OperationId;
-  readonly requestId: string;
   readonly state: 'granted' | 'denied';
   readonly by: string;
-  readonly reason?: string;
 }
 
-export interface CapacityRequestStatus {
-  readonly state: 'open' | 'granted' | 'denied' | 'expired' | 'unknown';
+interface CapacityRequestStatus {
+  readonly state: CapacityRequestRow['state'] | 'unknown';
   readonly reason: string;
 }
 

@@ -18,8 +18,7 @@ import { failpoint } from '../../stores/failpoint.js';
 import { thisAttempt } from '../shared/as-activity.js';
 import { newOperation, type RequestInput } from '../shared/preconditions.js';
 import type { ActivityDeps } from '../deps.js';
-import { readClusterSnapshots } from './read-facts.js';
-import { rulesOf } from './rules.js';
+import { readClusterSnapshots, rulesOf } from './read-facts.js';
 
 /** The decision that the later steps carry out. */
 export interface AssessedNeeds extends Pick<
@@ -92,24 +91,20 @@ async function decide(deps: ActivityDeps, operationId: string, request: unknown)
   failpoint('assessNeeds:decided');
   const score = stabilityScore(stability);
   const decision = stored.decision as Decision;
+  const { direction, from, victims, charged, because } = decision;
   const atMs = stored.at.getTime();
   await Promise.all([
-    saveScores(deps.resources, [{ clusterId, atMs, ...score, parts: { ...score.parts } }]),
+    saveScores(deps.resources, [{ clusterId, atMs, ...score }]),
     recordRecommendations(deps.resources, [{ clusterId, atMs, desired: decision.recommendation }]),
   ]);
   return {
+    ...{ direction, from, desired: decision.desired, victims, charged, because },
     decisionId: stored.id,
     clusterId,
     epoch: cluster.epoch,
-    direction: decision.direction,
-    from: decision.from,
-    desired: decision.desired,
-    victims: decision.victims,
-    charged: decision.charged,
-    because: decision.because,
     scoreBefore: score.score,
     soak: {
-      seconds: decision.direction === 'none' ? 0 : (requestedSoak ?? soakSeconds(decision.direction, rules)),
+      seconds: direction === 'none' ? 0 : (requestedSoak ?? soakSeconds(direction, rules)),
       samples: rules.passSamples,
     },
     explanation: stored.sentence,

@@ -1,9 +1,9 @@
 import { shareWithin } from '../../domain/communication/latency.js';
 import { usageRatio } from '../../domain/scaling/ewma.js';
 import { fourDecimals } from '../../domain/scaling/four-decimals.js';
-import type { ScalingRules } from '../../domain/scaling/rules.js';
+import { defaultScalingRules, rulesForUsage, type ScalingRules } from '../../domain/scaling/rules.js';
 import type { ClusterFacts, ScalingMember, Work } from '../../domain/scaling/types.js';
-import type { StabilityFacts } from '../../domain/stability/score.js';
+import { stabilityScore, type StabilityFacts } from '../../domain/stability/score.js';
 import {
   concurrencyResource,
   scalingMembers,
@@ -12,23 +12,33 @@ import {
   type ScalingMemberRow,
 } from '../../stores/clusters/index.js';
 import { inboxStatistics, type InboxStatistics } from '../../stores/communication/index.js';
-import { scalingMemories, usageOf, type ScalingMemory, type UsageReading } from '../../stores/resources/index.js';
-import type { ActivityDeps } from '../deps.js';
+import {
+  saveScores,
+  scalingMemories,
+  usageOf,
+  type ScalingMemory,
+  type UsageReading,
+} from '../../stores/resources/index.js';
+import type { ActivityDeps, ActivitySettings } from '../deps.js';
+
+/** The rules that this manager's settings make of the defaults. */
+export const rulesOf = ({ resourceUsageRatio, stabilityScore: passScore, scaling }: ActivitySettings): ScalingRules =>
+  rulesForUsage(resourceUsageRatio, { ...defaultScalingRules, ...scaling, passScore });
 
 /** The facts of a cluster that decisions and scores are based on, read from the three databases. */
-export interface ClusterSnapshot {
+interface ClusterSnapshot {
   readonly facts: ClusterFacts;
   readonly stability: StabilityFacts;
 }
 
 /** An explicitly requested size, and which agents leave for it. */
-export interface RequestedSize {
+interface RequestedSize {
   readonly desired: number;
   readonly release?: readonly string[] | undefined;
 }
 
 /** The time window of a stability score. */
-export const scoreWindowSeconds = 600;
+const scoreWindowSeconds = 600;
 
 /**
  * Reads the snapshots of clusters with a few queries for all of them together.
@@ -67,7 +77,7 @@ export async function readClusterSnapshots(
 }
 
 /** Reads the facts of stability scores, and the active members by cluster. */
-export async function readStability({ clusters, communication, settings }: ActivityDeps, rows: readonly ClusterRow[]) {
+async function readStability({ clusters, communication, settings }: ActivityDeps, rows: readonly ClusterRow[]) {
   const ids = rows.map(({ id }) => id);
   const [all, losses, statistics] = await Promise.all([
     scalingMembers(clusters, ids),
@@ -83,6 +93,15 @@ export async function readStability({ clusters, communication, settings }: Activ
     return stabilityFactsOf(cluster, own, { lost, figures, latencyMs: settings.communicationLatencyMs });
   };
   return { members, stability, ackedPerSecond };
+}
+
+/** Computes and stores the current stability score of a cluster. @returns null when it is unknown. */
+export async function takeScore(deps: ActivityDeps, cluster: ClusterRow): Promise<number | null> {
+  const atMs = Date.now();
+  const { stability } = await readStability(deps, [cluster]);
+  const score = stabilityScore(stability(cluster));
+  await saveScores(deps.resources, [{ clusterId: cluster.id, atMs, ...score }]);
+  return score.score;
 }
 
 function groupBy<Item>(items: readonly Item[], keyOf: (item: Item) => string): ReadonlyMap<string, readonly Item[]> {

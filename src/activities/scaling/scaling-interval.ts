@@ -9,8 +9,7 @@ import { clustersToAssess } from '../../stores/clusters/index.js';
 import { failpoint } from '../../stores/failpoint.js';
 import { recordRecommendations, saveScores } from '../../stores/resources/index.js';
 import type { ActivityDeps } from '../deps.js';
-import { readClusterSnapshots } from './read-facts.js';
-import { rulesOf } from './rules.js';
+import { readClusterSnapshots, rulesOf } from './read-facts.js';
 
 export interface AssessPageInput {
   /** The last cluster of the previous page; '' for the first page. */
@@ -93,12 +92,7 @@ async function record({ resources }: ActivityDeps, assessed: readonly Assessment
   failpoint('assessPage:recommended');
   await saveScores(
     resources,
-    assessed.map(({ clusterId, facts, score }) => ({
-      clusterId,
-      atMs: facts.nowMs,
-      ...score,
-      parts: { ...score.parts },
-    })),
+    assessed.map(({ clusterId, facts, score }) => ({ clusterId, atMs: facts.nowMs, ...score })),
   );
 }
 

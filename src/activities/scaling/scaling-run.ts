@@ -1,7 +1,31 @@
+import type { SoakVerdict } from '../../domain/scaling/soak.js';
 import { stepsOf, type ClustersDb } from '../../stores/clusters/index.js';
+import type { FormationPlan } from '../formation/plan.js';
 import type { AssessedNeeds } from './assess-needs.js';
+import type { FairShare } from './fair-share.js';
 import type { CommittedChange } from './record-change.js';
-import type { AllocatedResources, SoakResult } from './step-results.js';
+
+/** An open request to the orchestrator. The run waits for its answer. */
+export interface CapacityRequest {
+  readonly requestId: string;
+  readonly seconds: number;
+  readonly reason: string;
+}
+
+export interface AllocatedResources extends Pick<CommittedChange, 'cause' | 'charged'> {
+  readonly plan: FormationPlan;
+  /** How many of the wanted members could not be allocated. */
+  readonly missing: number;
+  /** Why members are missing; empty when none is. */
+  readonly reason: string;
+  readonly share: FairShare | null;
+  readonly capacityRequest: CapacityRequest | null;
+}
+
+/** A verdict with the score it was made at. `gone`: the cluster is no longer active. */
+export type SoakResult = (SoakVerdict | { readonly verdict: 'gone'; readonly why: string }) & {
+  readonly score: number | null;
+};
 
 /** The saved steps of a scaling so far. Steps of one operation pass their results on as rows, not through the workflow. */
 export interface ScalingRun {

@@ -5,8 +5,8 @@ import { recordOutcome, withdrawCapacityRequests } from '../../stores/resources/
 import { thisAttempt } from '../shared/as-activity.js';
 import type { ActivityDeps } from '../deps.js';
 import { readCapacityRequest } from './answer-capacity-request.js';
+import { takeScore } from './read-facts.js';
 import { readScalingRun, type ScalingRun } from './scaling-run.js';
-import { takeScore } from './take-score.js';
 
 /**
  * Ends a scaling: records the outcome of its decision and the operation's result, which follow from the saved steps. The
@@ -18,7 +18,8 @@ export async function settleScaling(
 ): Promise<ScalingResult> {
   const { clusters, resources } = deps;
   const run = await readScalingRun(clusters, operationId);
-  const { needs, changes, lastRound } = run;
+  const { changes, lastRound } = run;
+  const { decisionId, from, desired, scoreBefore, explanation, epoch } = run.needs;
   const joined = changes.flatMap((change) => change.joined);
   const left = changes.flatMap((change) => change.left);
   const conclusion = await conclude(deps, run);
@@ -26,26 +27,16 @@ export async function settleScaling(
   const { cluster, members = [] } = (await clusterWithMembers(clusters, clusterId)) ?? {};
   const hasChanged = joined.length + left.length > 0;
   // A cluster that was left as it was assessed a moment ago still has that score.
-  const scoreNow = () => (hasChanged && cluster ? takeScore(deps, cluster) : needs.scoreBefore);
+  const scoreNow = () => (hasChanged && cluster ? takeScore(deps, cluster) : scoreBefore);
   const scoreAfter = conclusion.score === undefined ? await scoreNow() : conclusion.score;
   const result: ScalingResult = {
-    clusterId,
-    decisionId: needs.decisionId,
-    outcome,
-    from: needs.from,
-    desired: needs.desired,
+    ...{ clusterId, decisionId, outcome, from, desired, joined, left, scoreBefore, scoreAfter, explanation, verdict },
     size: members.filter(({ state }) => state === 'active').length,
-    epoch: cluster?.epoch ?? needs.epoch,
-    joined,
-    left,
-    scoreBefore: needs.scoreBefore,
-    scoreAfter,
-    explanation: needs.explanation,
-    verdict,
+    epoch: cluster?.epoch ?? epoch,
   };
   // Both are idempotent, so a later attempt writes the same.
   if (lastRound >= 0) await withdrawCapacityRequests(resources, operationId);
-  await recordOutcome(resources, needs.decisionId, outcome, { operationId, verdict, joined, left, waitedFor: unmet });
+  await recordOutcome(resources, decisionId, outcome, { operationId, verdict, joined, left, waitedFor: unmet });
   const key = { operationId, step: 'verifyStability', round: 0 };
   return saveStep<ScalingResult>(clusters, key, thisAttempt(), async (tx) => {
     await endOperation(tx, operationId, { state: 'completed', event: `cluster.scaling.${outcome}`, result });

@@ -5,10 +5,8 @@ import { failpoint } from '../../stores/failpoint.js';
 import { blockRecommendation, lastScores } from '../../stores/resources/index.js';
 import { thisAttempt } from '../shared/as-activity.js';
 import type { ActivityDeps } from '../deps.js';
-import { rulesOf } from './rules.js';
-import { readScalingRun, type ScalingRun } from './scaling-run.js';
-import type { SoakResult } from './step-results.js';
-import { takeScore } from './take-score.js';
+import { rulesOf, takeScore } from './read-facts.js';
+import { readScalingRun, type SoakResult } from './scaling-run.js';
 
 export interface VerifyStabilityInput extends RoundIds {
   /** 0 for the soak of the change, 1 for the soak of its rollback. */
@@ -57,7 +55,7 @@ async function evaluate(deps: ActivityDeps, input: VerifyStabilityInput): Promis
   if (cluster?.state !== 'active') {
     return save({ verdict: 'gone', why: `the cluster is ${cluster?.state ?? 'gone'}`, score: null });
   }
-  const { needs }: ScalingRun = await readScalingRun(clusters, operationId);
+  const { needs } = await readScalingRun(clusters, operationId);
   if (needs.direction === 'none') throw new Error(`Operation ${operationId} has no change to verify`);
   const score = await takeScore(deps, cluster);
   const scores = (await lastScores(resources, clusterId, 100)).filter(({ atMs }) => atMs >= sinceMs);

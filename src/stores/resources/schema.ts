@@ -179,7 +179,7 @@ export interface ResourcesSchema {
     at: Date;
     /** 0 to 1; null when it is not known, and then `unknown` says why. */
     score: number | null;
-    parts: Json<Readonly<Record<string, number | null>>>;
+    parts: Json<Readonly<Record<'a' | 'm' | 'l' | 'd' | 'b', number | null>>>;
     caps: readonly string[];
     assumed: readonly string[];
     unknown: string | null;
