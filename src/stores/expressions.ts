@@ -1,4 +1,4 @@
-import { sql, type ColumnType, type Kysely, type QueryExecutorProvider, type RawBuilder } from 'kysely';
+import { sql, type ColumnType, type QueryExecutorProvider, type RawBuilder } from 'kysely';
 
 /** A jsonb column: its content is written as text, and read parsed. */
 export type Json<Content> = ColumnType<Content, string | RawBuilder<Content>, string | RawBuilder<Content>>;
@@ -87,9 +87,9 @@ export interface Retention {
 }
 
 /** Deletes rows of which `column` is past its retention. @returns how many; `limit` means that there may be more. */
-export const deletePast = <Schema>(
-  db: Kysely<Schema>,
-  table: keyof Schema & string,
+export const deletePast = (
+  db: QueryExecutorProvider,
+  table: string,
   column: string,
   { keepSeconds, limit }: Retention,
 ): Promise<number> => countChanged(db)`

@@ -2,15 +2,21 @@ import { sql } from 'kysely';
 import type { AgentView, Readiness, RegisterAgent } from '../../contracts/agents.js';
 import { ManagerError } from '../../contracts/errors.js';
 import { isDatabaseError } from '../database.js';
-import { countChanged, queryRow, queryRows, queryValues, secondsFromNow } from '../expressions.js';
+import { countChanged, queryRow, queryRows, queryValues, secondsFromNow, withIsoDates } from '../expressions.js';
 import type { ClustersDb, Row } from './schema.js';
 
-interface AgentRow extends Row<'agents'> {
-  readonly clusters: readonly string[];
+interface AgentRow extends Pick<
+  Row<'agents'>,
+  | keyof Omit<AgentView, 'clusters' | 'liveness' | 'reachability'>
+  | ('leaseExpiresAt' | 'leftAt' | 'load' | 'inboxDepth' | 'lastDeliveryAt')
+> {
+  readonly clusters: string[];
   readonly alive: boolean;
 }
 
-const agentColumns = sql<AgentRow>`a.*, (a.lease_expires_at > now()) as alive,
+const agentColumns = sql<AgentRow>`a.id, a.name, a.host, a.zone, a.labels, a.capabilities, a.resources, a.held,
+  a.max_clusters, a.acceptance, a.concurrency, a.incarnation, a.readiness, a.load, a.inbox_depth, a.lease_expires_at,
+  a.last_delivery_at, a.quarantined_until, a.registered_at, a.left_at, (a.lease_expires_at > now()) as alive,
   array(select m.cluster_id from memberships m where m.agent_id = a.id and m.state <> 'released' order by 1) as clusters`;
 
 /** `translate` and `translate@1.2` are both stored, for matching; a reader sees one capability. */
@@ -24,29 +30,17 @@ const capabilityViews = (tokens: readonly string[]): AgentView['capabilities'] =
   });
 };
 
-const toAgentView = (row: AgentRow): AgentView => ({
-  id: row.id,
-  name: row.name,
-  host: row.host,
-  zone: row.zone,
-  labels: row.labels,
-  capabilities: capabilityViews(row.capabilities),
-  resources: row.resources,
-  held: row.held,
-  maxClusters: row.maxClusters,
-  acceptance: row.acceptance,
-  concurrency: row.concurrency,
-  incarnation: row.incarnation,
-  clusters: [...row.clusters],
-  liveness: {
-    state: row.leftAt ? 'left' : row.alive ? 'alive' : 'expired',
-    leaseExpiresAt: row.leaseExpiresAt.toISOString(),
-  },
-  readiness: { state: row.readiness, load: row.load, inboxDepth: row.inboxDepth },
-  reachability: { lastHandOverAt: row.lastDeliveryAt?.toISOString() ?? null },
-  quarantinedUntil: row.quarantinedUntil?.toISOString() ?? null,
-  registeredAt: row.registeredAt.toISOString(),
-});
+function toAgentView(row: AgentRow): AgentView {
+  const { alive, capabilities, readiness, load, inboxDepth, ...dated } = row;
+  const { leaseExpiresAt, lastDeliveryAt, leftAt, ...shared } = withIsoDates(dated);
+  return {
+    ...shared,
+    capabilities: capabilityViews(capabilities),
+    liveness: { state: leftAt ? 'left' : alive ? 'alive' : 'expired', leaseExpiresAt },
+    readiness: { state: readiness, load, inboxDepth },
+    reachability: { lastHandOverAt: lastDeliveryAt },
+  };
+}
 
 /** The texts that requests are matched with: each capability's name, and `name@version` where it has a version. */
 export const capabilityTokens = (capabilities: RegisterAgent['capabilities']): string[] => [
@@ -86,7 +80,8 @@ export async function registerAgent(
         left_at = null, registered_at = case when a.left_at is null then a.registered_at else now() end
       returning ${agentColumns}, (xmax = 0) as created`;
     if (!row) throw new Error(`Agent ${agent.id} was not written`);
-    return { agent: toAgentView(row), created: row.created };
+    const { created, ...registered } = row;
+    return { agent: toAgentView(registered), created };
   } catch (error) {
     if (isDatabaseError(error, 'agents_at_most_max_clusters') || isDatabaseError(error, 'agents_held_within_offer')) {
       throw new ManagerError(
@@ -152,14 +147,9 @@ export const markAgentLeft = async (tx: ClustersDb, id: string): Promise<boolean
 export const unknownAgents = (db: ClustersDb, ids: readonly string[]): Promise<string[]> => queryValues<string>(db)`
   select id from unnest(${[...ids]}::text[]) as i (id) where not exists (select 1 from agents a where a.id = i.id)`;
 
-interface AgentStatusRow {
-  readonly id: string;
-  readonly status: 'live' | 'unready' | 'lapsed' | 'left';
-}
-
 /** A page of the status of agents by id, which the routing of messages goes by. */
-export const listAgentStatuses = (db: ClustersDb, after: string, limit: number): Promise<AgentStatusRow[]> =>
-  queryRows<AgentStatusRow>(db)`
+export const listAgentStatuses = (db: ClustersDb, after: string, limit: number) =>
+  queryRows<{ readonly id: string; readonly status: 'live' | 'unready' | 'lapsed' | 'left' }>(db)`
     select a.id, case when a.left_at is not null then 'left' when a.lease_expires_at <= now() then 'lapsed'
       when a.readiness in ('draining', 'unavailable') then 'unready' else 'live' end as status
     from agents a where a.id > ${after} order by a.id limit ${limit}`;

@@ -2,28 +2,25 @@ import type { Generated, Kysely, Selectable } from 'kysely';
 import type { FormationSpec } from '../../contracts/formation.js';
 import type { ClusterState } from '../../contracts/clusters.js';
 import type { OperationError, OperationKind, OperationState } from '../../contracts/operations.js';
-import type { Readiness } from '../../contracts/agents.js';
+import type { AgentView, Readiness } from '../../contracts/agents.js';
 import type { Role } from '../../contracts/tokens.js';
 import type { Json } from '../expressions.js';
 
+/** The columns of an agent that its view shows as they are. */
+type SharedAgentColumns = Pick<
+  AgentView,
+  | ('id' | 'name' | 'host' | 'zone' | 'labels' | 'resources' | 'held')
+  | ('maxClusters' | 'acceptance' | 'concurrency' | 'incarnation')
+>;
+
 type Amounts = Readonly<Record<string, number>>;
 
+/** The tables that statements are built for. SQL functions and raw statements use others, too. */
 export interface ClustersSchema {
-  agents: {
-    id: string;
-    name: string | null;
-    host: string | null;
-    zone: string | null;
-    labels: Readonly<Record<string, string>>;
+  agents: SharedAgentColumns & {
     /** `name` and, where versioned, `name@version`: what requests are matched against. */
     capabilities: readonly string[];
-    resources: Amounts;
-    held: Amounts;
-    maxClusters: number;
     clusterCount: number;
-    acceptance: 'auto' | 'ask';
-    concurrency: number;
-    incarnation: number;
     readiness: Readiness;
     load: number;
     reportsLoad: Generated<boolean>;
@@ -121,8 +118,6 @@ export interface ClustersSchema {
     data: Json<unknown>;
     time: Generated<Date>;
   };
-  eventHead: { lastSeq: number };
-  fleetCounts: { shard: number; agents: number };
   servers: {
     id: string;
     startedAt: Generated<Date>;

@@ -1,5 +1,5 @@
 import { countChanged, deletePast, queryValue, secondsAgo, type Retention } from '../expressions.js';
-import type { ResourcesDb, ResourcesSchema } from './schema.js';
+import type { ResourcesDb } from './schema.js';
 
 /**
  * Deletes rows that are past a retention, at most `limit` in each table.
@@ -9,7 +9,7 @@ type Prune = (db: ResourcesDb, retention: Retention) => Promise<number>;
 
 /** Deletes rows of tables by a column with their time. */
 const pruneTables =
-  (...tables: readonly (readonly [keyof ResourcesSchema, string])[]): Prune =>
+  (...tables: readonly (readonly [table: string, column: string])[]): Prune =>
   async (db, retention) => {
     let deleted = 0;
     for (const [table, column] of tables) deleted += await deletePast(db, table, column, retention);

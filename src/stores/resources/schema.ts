@@ -1,8 +1,10 @@
 import type { Generated, Kysely, Selectable } from 'kysely';
+import type { AllocationView } from '../../contracts/resources.js';
 import type { Json } from '../expressions.js';
 
 type Direction = 'out' | 'in';
 
+/** The tables that statements are built for. SQL functions and raw statements use others, too. */
 export interface ResourcesSchema {
   accounts: {
     clusterId: string;
@@ -29,22 +31,10 @@ export interface ResourcesSchema {
     allocated: Generated<number>;
     quota: number | null;
   };
-  allocationRequests: {
-    id: string;
-    clusterId: string;
-    content: Json<unknown>;
-    answer: Json<unknown> | null;
-    at: Generated<Date>;
-  };
-  allocations: {
+  allocations: Pick<AllocationView, 'requestId' | 'clusterId' | 'pool' | 'resource' | 'amount'> & {
     id: Generated<number>;
-    requestId: string;
-    clusterId: string;
     operationId: string;
-    pool: string;
-    resource: string;
-    amount: number;
-    state: Generated<'held' | 'released' | 'expired'>;
+    state: Generated<AllocationView['state']>;
     takenAt: Generated<Date>;
     leaseExpiresAt: Date;
     endedAt: Date | null;
@@ -108,14 +98,6 @@ export interface ResourcesSchema {
     lastAt: number;
     samples: Generated<number>;
   };
-  usageRollups: {
-    agentId: string;
-    resource: string;
-    slot: Date;
-    sum: number;
-    count: number;
-    max: number;
-  };
   decisions: {
     no: Generated<number>;
     /** `dec_…` */
@@ -133,11 +115,6 @@ export interface ResourcesSchema {
     /** Null while the decision is being carried out. */
     outcome: string | null;
     outcomeDetail: Json<unknown> | null;
-  };
-  recommendations: {
-    clusterId: string;
-    at: Date;
-    desired: number;
   };
   scalingChanges: {
     id: string;
