@@ -1,7 +1,7 @@
 import type { Context } from 'hono';
 import type { Endpoint } from '../contracts/endpoint.js';
 import { endpoints, type EndpointName } from '../contracts/endpoints.js';
-import { requireCapability } from '../operations/require-capability.js';
+import { requireCapability } from '../operations/requester.js';
 import type { Api, ApiEnv, RequestDeps } from './deps.js';
 import { Reply, type Handlers } from './handlers.js';
 import type { Authenticate } from './middleware/authentication.js';

@@ -1,11 +1,18 @@
 import { recordServer, removeServer } from '../stores/clusters/index.js';
-import { agentStatusSync } from './agent-status-sync.js';
+import type { Logger } from '../telemetry/index.js';
+import { agentStatusSync, usageSampler } from './agent-pages.js';
 import type { MaintenanceDeps } from './deps.js';
 import { rescueOperations } from './operation-rescuer.js';
-import { startPeriodicTask, type PeriodicTask } from './periodic-task.js';
 import { expireLeases, expireMessagesAndSubscriptions, pruneMessages, pruneResources } from './retention.js';
 import { urgentScaling } from './urgent-scaling.js';
-import { usageSampler } from './usage-sampler.js';
+
+interface PeriodicTask {
+  /** A verb phrase for the log. */
+  readonly name: string;
+  /** From the end of a run to the start of the next. */
+  readonly periodMs: number;
+  readonly run: () => Promise<unknown>;
+}
 
 /** Everything that a server does periodically. Any number of servers may run all of it at the same time. */
 const tasksOf = (deps: MaintenanceDeps): readonly PeriodicTask[] => [
@@ -31,5 +38,32 @@ export function startMaintenance(deps: MaintenanceDeps): () => Promise<void> {
   return async () => {
     await Promise.all(stops.map((stop) => stop()));
     await removeServer(deps.clusters, deps.serverId);
+  };
+}
+
+/**
+ * Runs a task now and then periodically, never twice at once. A failed run is logged; the next one tries again.
+ * @returns a function that stops the task after the run in progress.
+ */
+function startPeriodicTask({ name, periodMs, run }: PeriodicTask, logger: Logger): () => Promise<void> {
+  let isStopped = false;
+  let timer: NodeJS.Timeout | undefined;
+  let running = Promise.resolve();
+  const runAndSchedule = async (): Promise<void> => {
+    try {
+      await run();
+    } catch (err) {
+      logger.warn({ err, task: name }, 'a periodic task failed and will be tried again');
+    }
+    if (!isStopped) timer = setTimeout(start, periodMs);
+  };
+  const start = (): void => {
+    running = runAndSchedule();
+  };
+  start();
+  return async () => {
+    isStopped = true;
+    clearTimeout(timer);
+    await running;
   };
 }

@@ -12,8 +12,7 @@ import {
 } from '../stores/clusters/index.js';
 import type { OperationsDeps } from './deps.js';
 import { withStoredMessages } from './message-batch.js';
-import { requireCapability } from './require-capability.js';
-import { requesterOf } from './requester.js';
+import { requesterOf, requireCapability } from './requester.js';
 
 type Deps = Pick<OperationsDeps, 'clusters' | 'communication' | 'config'>;
 type SentRequest<Type extends ProcessRequest['type']> = Omit<

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { agentStatusSync } from '../../src/maintenance/agent-status-sync.js';
+import { agentStatusSync } from '../../src/maintenance/agent-pages.js';
 import { expireMessagesAndSubscriptions, pruneMessages } from '../../src/maintenance/retention.js';
 import type { NewSubscription, NewTopic, SubscriptionView, TopicView } from '../../src/contracts/topics.js';
 import { waitFor } from '../support/wait-for.js';

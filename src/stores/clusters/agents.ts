@@ -1,22 +1,17 @@
 import { sql } from 'kysely';
-import type { AgentView, Readiness, RegisterAgent } from '../../contracts/agents.js';
+import { agentView, type AgentView, type Readiness, type RegisterAgent } from '../../contracts/agents.js';
 import { ManagerError } from '../../contracts/errors.js';
+import { viewOf } from '../../contracts/view.js';
 import { isDatabaseError } from '../database.js';
-import { countChanged, queryRow, queryRows, queryValues, secondsFromNow, withIsoDates } from '../expressions.js';
+import { countChanged, queryRow, queryRows, queryValues, secondsFromNow } from '../expressions.js';
 import type { ClustersDb, Row } from './schema.js';
 
-interface AgentRow extends Pick<
-  Row<'agents'>,
-  | keyof Omit<AgentView, 'clusters' | 'liveness' | 'reachability'>
-  | ('leaseExpiresAt' | 'leftAt' | 'load' | 'inboxDepth' | 'lastDeliveryAt')
-> {
-  readonly clusters: string[];
+interface AgentRow extends Row<'agents'> {
+  readonly clusters: readonly string[];
   readonly alive: boolean;
 }
 
-const agentColumns = sql<AgentRow>`a.id, a.name, a.host, a.zone, a.labels, a.capabilities, a.resources, a.held,
-  a.max_clusters, a.acceptance, a.concurrency, a.incarnation, a.readiness, a.load, a.inbox_depth, a.lease_expires_at,
-  a.last_delivery_at, a.quarantined_until, a.registered_at, a.left_at, (a.lease_expires_at > now()) as alive,
+const agentColumns = sql<AgentRow>`a.*, (a.lease_expires_at > now()) as alive,
   array(select m.cluster_id from memberships m where m.agent_id = a.id and m.state <> 'released' order by 1) as clusters`;
 
 /** `translate` and `translate@1.2` are both stored, for matching; a reader sees one capability. */
@@ -30,17 +25,17 @@ const capabilityViews = (tokens: readonly string[]): AgentView['capabilities'] =
   });
 };
 
-function toAgentView(row: AgentRow): AgentView {
-  const { alive, capabilities, readiness, load, inboxDepth, ...dated } = row;
-  const { leaseExpiresAt, lastDeliveryAt, leftAt, ...shared } = withIsoDates(dated);
-  return {
-    ...shared,
-    capabilities: capabilityViews(capabilities),
-    liveness: { state: leftAt ? 'left' : alive ? 'alive' : 'expired', leaseExpiresAt },
-    readiness: { state: readiness, load, inboxDepth },
-    reachability: { lastHandOverAt: lastDeliveryAt },
-  };
-}
+const toAgentView = ({ readiness: state, load, inboxDepth, ...row }: AgentRow): AgentView =>
+  viewOf(agentView, {
+    ...row,
+    capabilities: capabilityViews(row.capabilities),
+    liveness: {
+      state: row.leftAt ? 'left' : row.alive ? 'alive' : 'expired',
+      leaseExpiresAt: row.leaseExpiresAt.toISOString(),
+    },
+    readiness: { state, load, inboxDepth },
+    reachability: { lastHandOverAt: row.lastDeliveryAt?.toISOString() ?? null },
+  });
 
 /** The texts that requests are matched with: each capability's name, and `name@version` where it has a version. */
 export const capabilityTokens = (capabilities: RegisterAgent['capabilities']): string[] => [
@@ -80,8 +75,7 @@ export async function registerAgent(
         left_at = null, registered_at = case when a.left_at is null then a.registered_at else now() end
       returning ${agentColumns}, (xmax = 0) as created`;
     if (!row) throw new Error(`Agent ${agent.id} was not written`);
-    const { created, ...registered } = row;
-    return { agent: toAgentView(registered), created };
+    return { agent: toAgentView(row), created: row.created };
   } catch (error) {
     if (isDatabaseError(error, 'agents_at_most_max_clusters') || isDatabaseError(error, 'agents_held_within_offer')) {
       throw new ManagerError(

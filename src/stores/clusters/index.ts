@@ -2,7 +2,6 @@ import type { DatabaseSchema } from '../migrate.js';
 
 export * from './agents.js';
 export * from './candidates.js';
-export * from './counts.js';
 export * from './events.js';
 export * from './clusters.js';
 export * from './cluster-changes.js';
@@ -11,7 +10,6 @@ export * from './intervals.js';
 export * from './operations.js';
 export * from './memberships.js';
 export * from './scaling.js';
-export * from './scaling-pages.js';
 export * from './steps.js';
 export * from './step-results.js';
 export * from './tokens.js';

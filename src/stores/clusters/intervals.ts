@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import { queryRow, queryRows, queryValue } from '../expressions.js';
+import { countByState, queryRow, queryRows, queryValue } from '../expressions.js';
 import type { ClusterRow } from './clusters.js';
 import type { OperationRow } from './operations.js';
 import type { ClustersDb } from './schema.js';
@@ -70,4 +70,19 @@ export async function recordServer(db: ClustersDb, id: string): Promise<void> {
 
 export async function removeServer(db: ClustersDb, id: string): Promise<void> {
   await db.deleteFrom('servers').where('id', '=', id).execute();
+}
+
+type AgentCounts = Readonly<Record<'alive' | 'expired' | 'left', number>>;
+
+/** How many agents, clusters and operations are in each state. A state of clusters or operations without any is left out. */
+export async function countsByState(db: ClustersDb) {
+  const [agents = { alive: 0, expired: 0, left: 0 }, clusters, operations] = await Promise.all([
+    queryRow<AgentCounts>(db)`
+      select count(*) filter (where left_at is null and lease_expires_at > now()) as alive,
+        count(*) filter (where left_at is null and lease_expires_at <= now()) as expired,
+        count(*) filter (where left_at is not null) as left from agents`,
+    countByState(db, 'clusters'),
+    countByState(db, 'operations'),
+  ]);
+  return { agents, clusters, operations };
 }

@@ -4,13 +4,11 @@ export * from './accounts.js';
 export { budgetDifferences, budgetsOf, findBudget, putBudget } from './budgets.js';
 export * from './decisions.js';
 export * from './allocations.js';
-export * from './ledger.js';
 export * from './pools.js';
 export * from './capacity-requests.js';
 export * from './holds.js';
 export * from './scaling-memory.js';
 export type { ResourcesDb, ResourcesSchema } from './schema.js';
-export * from './scores.js';
 export * from './retention.js';
 export * from './usage.js';
 
