@@ -1,6 +1,5 @@
 import { ManagerError } from '../../contracts/errors.js';
 import type { FormationSpec } from '../../contracts/formation.js';
-import type { OperationIds } from '../../contracts/ids.js';
 import { planLinks } from '../../domain/formation/links.js';
 import { invitationVerdict, majority, type InvitationAnswer } from '../../domain/formation/quorum.js';
 import { substitute } from '../../domain/formation/substitute.js';
@@ -9,19 +8,13 @@ import {
   membershipsOf,
   recordInvitations,
   releaseReservation,
-  requireStepResult,
   reserve,
   saveLinks,
-  saveStep,
-  unfinished,
   unwillingAgents,
   type ClustersDb,
   type MembershipRow,
-  type OpenStep,
 } from '../../stores/clusters/index.js';
 import type { ActivityDeps } from '../deps.js';
-import { thisAttempt } from '../shared/as-activity.js';
-import { openInboxes, sendInvitations } from './invite.js';
 import { candidateQueryOf, ruleOf, toCandidate, toPlaced, type FormationPlan } from './plan.js';
 
 export interface Connections {
@@ -37,25 +30,6 @@ interface Invitations {
   readonly plan: FormationPlan;
   readonly operationId: string;
   readonly settings: ActivityDeps['settings'];
-}
-
-/**
- * Step 3 of form_cluster: opens inboxes, invites agents that want to be asked, replaces those that decline or do not answer
- * by the next alternate, and links the members. Called again after each answer or time-out until done.
- * @throws `InvitationsDeclined` when those who accepted cannot be the cluster asked for.
- */
-export async function establishConnections(deps: ActivityDeps, { operationId }: OperationIds): Promise<Connections> {
-  const { clusters, settings } = deps;
-  const plan = await requireStepResult<FormationPlan>(clusters, { operationId, step: 'identifyAgents' });
-  await openInboxes(deps, plan);
-  const key = { operationId, step: 'establishConnections', round: 0 };
-  const work = async (tx: ClustersDb, { members }: OpenStep) => {
-    const connections = await connectMembers(tx, { plan, operationId, settings }, members);
-    return connections.waitSeconds === null ? connections : ([unfinished, connections] as const);
-  };
-  const connections = await saveStep<Connections>(clusters, key, thisAttempt(), work, { members: true });
-  if (connections.waitSeconds !== null) await sendInvitations(deps, plan, operationId);
-  return connections;
 }
 
 /**

@@ -1,6 +1,5 @@
 import type { RoundIds } from '../../contracts/ids.js';
 import { parseScalingRequest } from '../../contracts/scaling.js';
-import type { Change } from '../../domain/scaling/types.js';
 import { reAddressClusterDeliveries } from '../../messaging/re-address-deliveries.js';
 import {
   activateCluster,
@@ -16,30 +15,23 @@ import {
 } from '../../stores/clusters/index.js';
 import { openDeliveriesOf } from '../../stores/communication/index.js';
 import { failpoint } from '../../stores/failpoint.js';
-import { announceEpoch } from '../shared/announce-membership.js';
+import { announceEpoch, type MembersOfEpoch } from '../shared/announce-membership.js';
 import { thisAttempt } from '../shared/as-activity.js';
 import type { ActivityDeps } from '../deps.js';
 import { openInboxes, sendInvitations } from '../formation/invite.js';
 import { connectMembers } from '../formation/connect-members.js';
-import type { FormationPlan } from '../formation/plan.js';
 import { recordCommittedChange, type CommittedChange } from './record-change.js';
-import { readScalingRun } from './scaling-run.js';
+import { readScalingRun, type AllocatedResources } from './scaling-run.js';
 
-export interface AdjustedCluster {
+export interface AdjustedCluster extends Pick<CommittedChange, 'joined' | 'left' | 'epoch'> {
   /** Null when the change is complete; else how long to wait before the next call. */
   readonly waitSeconds: number | null;
   /** What the change waits for. */
   readonly progress: string;
-  readonly joined: readonly string[];
-  readonly left: readonly string[];
-  readonly epoch: number;
 }
 
 /** One round of a change, with what its earlier calls committed. */
-interface Round extends RoundIds {
-  readonly plan: FormationPlan;
-  readonly cause: Change['cause'];
-  readonly charged: number;
+interface Round extends RoundIds, Pick<AllocatedResources, 'plan' | 'cause' | 'charged'> {
   readonly joined: CommittedChange | undefined;
   readonly left: CommittedChange | undefined;
 }
@@ -92,10 +84,9 @@ const unchanged = (epoch: number): AdjustedCluster => ({
 
 /** Connects the reserved agents and makes them members at the next epoch. */
 async function join(deps: ActivityDeps, current: Round): Promise<AdjustedCluster> {
-  const { operationId, clusterId, round, plan, cause, charged } = current;
+  const { operationId, plan } = current;
   if (plan.joining.length === 0) return unchanged(plan.epoch);
   if (current.joined) return { ...unchanged(current.joined.epoch), joined: current.joined.joined };
-  const { clusters } = deps;
   await openInboxes(deps, plan);
   const connected = await connect(deps, current);
   if (connected.waitSeconds !== null) {
@@ -103,22 +94,34 @@ async function join(deps: ActivityDeps, current: Round): Promise<AdjustedCluster
     const progress = `waiting for answers of ${connected.ids.join(', ')}`;
     return { ...unchanged(plan.epoch), waitSeconds: connected.waitSeconds, progress };
   }
-  const epoch = plan.epoch + 1;
-  const { coordinator: previous, members: present } = await readMembers(clusters, clusterId);
+  const { members: present, coordinator: previous } = await readMembers(deps.clusters, current.clusterId);
   const members = present.filter((member) => connected.ids.includes(member.agentId));
   const idsOf = (state: 'reserved' | 'active') =>
     members.filter((member) => member.state === state).map(({ agentId }) => agentId);
-  const joining = idsOf('reserved');
   failpoint('adjustCluster:before-joining');
-  const informed = idsOf('active');
-  const coordinator = await announceEpoch(deps, { operationId, plan, epoch, members, joining, informed, previous });
-  const key = { operationId, step: 'adjustCluster:join', round };
-  const saved = await saveStep<CommittedChange>(clusters, key, thisAttempt(), async (tx) => {
-    const desired = members.length;
-    await activateCluster(tx, { clusterId, operationId, epoch, coordinator, joining, leaving: [], desired });
-    return { joined: joining, left: [], epoch, cause, charged };
+  const next = { epoch: plan.epoch + 1, members, joining: idsOf('reserved'), informed: idsOf('active'), previous };
+  const { epoch, joined } = await commitEpoch(deps, current, { ...next, leaving: [] });
+  return { ...unchanged(epoch), joined };
+}
+
+interface NextEpoch extends Pick<MembersOfEpoch, 'epoch' | 'members' | 'joining' | 'informed' | 'previous'> {
+  readonly leaving: readonly string[];
+}
+
+/** Announces the next epoch of a cluster, then makes it effective and saves what changed. */
+async function commitEpoch(
+  deps: ActivityDeps,
+  { operationId, clusterId, round, plan, cause, charged }: Round,
+  { leaving, ...next }: NextEpoch,
+): Promise<CommittedChange> {
+  const { epoch, joining, members } = next;
+  const coordinator = await announceEpoch(deps, { ...next, operationId, plan });
+  const change = { clusterId, operationId, epoch, coordinator, leaving, desired: members.length };
+  const step = leaving.length > 0 ? 'adjustCluster:leave' : 'adjustCluster:join';
+  return saveStep<CommittedChange>(deps.clusters, { operationId, step, round }, thisAttempt(), async (tx) => {
+    await (leaving.length > 0 ? startLeaving(tx, change) : activateCluster(tx, { ...change, joining }));
+    return { joined: joining, left: leaving, epoch, cause, charged };
   });
-  return { ...unchanged(epoch), joined: saved.joined };
 }
 
 interface Connected {
@@ -162,18 +165,12 @@ async function leave(deps: ActivityDeps, current: Round): Promise<AdjustedCluste
 }
 
 async function removeFromRouting(deps: ActivityDeps, current: Round, epoch: number): Promise<void> {
-  const { operationId, clusterId, round, plan, cause, charged } = current;
-  const leaving = [...plan.leaving];
-  const { coordinator: previous, members: present } = await readMembers(deps.clusters, clusterId);
+  const { leaving } = current.plan;
+  const { members: present, coordinator: previous } = await readMembers(deps.clusters, current.clusterId);
   const members = present.filter(({ state, agentId }) => state === 'active' && !leaving.includes(agentId));
   failpoint('adjustCluster:before-leaving');
   const informed = [...members.map(({ agentId }) => agentId), ...leaving];
-  const coordinator = await announceEpoch(deps, { operationId, plan, epoch, members, joining: [], informed, previous });
-  const key = { operationId, step: 'adjustCluster:leave', round };
-  await saveStep<CommittedChange>(deps.clusters, key, thisAttempt(), async (tx) => {
-    await startLeaving(tx, { clusterId, operationId, epoch, coordinator, leaving, desired: members.length });
-    return { joined: [], left: leaving, epoch, cause, charged };
-  });
+  await commitEpoch(deps, current, { epoch, members, joining: [], informed, previous, leaving });
 }
 
 /** @returns what the drain still waits for; null when it is complete or its time is up. */

@@ -38,7 +38,7 @@ export async function announceMembership(
   messaging.notify([...joined, ...changed]);
 }
 
-interface NextEpoch {
+export interface MembersOfEpoch {
   readonly operationId: string;
   readonly plan: Pick<FormationPlan, 'clusterId' | 'spec'>;
   readonly epoch: number;
@@ -53,7 +53,7 @@ interface NextEpoch {
 /** Announces the membership of the next epoch. @returns its coordinator. @throws ManagerError `reservation_lost` without members. */
 export async function announceEpoch(
   deps: ActivityDeps,
-  { operationId, plan, epoch, members: rows, joining, informed, previous }: NextEpoch,
+  { operationId, plan, epoch, members: rows, joining, informed, previous }: MembersOfEpoch,
 ): Promise<string> {
   const { clusterId, spec } = plan;
   const candidates = rows.map(({ agentId, chosenLoad }) => ({ agentId, load: chosenLoad }));

@@ -43,16 +43,9 @@ export const lockCluster = (tx: ClustersDb, id: string): Promise<ClusterRow> =>
     .forUpdate()
     .executeTakeFirstOrThrow(() => new ManagerError('not_found', `Cluster "${id}" does not exist`));
 
-interface ViewedCluster extends Pick<
-  ClusterRow,
-  'id' | 'name' | 'state' | 'epoch' | 'coordinator' | 'operationId' | 'createdAt' | 'activatedAt' | 'endedAt' | 'spec'
-> {
-  readonly links: ClusterView['links'];
-  readonly members: ClusterView['members'];
-}
+type ViewedCluster = Omit<ClusterRow, 'links'> & Pick<ClusterView, 'links' | 'members'>;
 
-const viewedColumns = sql`c.id, c.name, c.state, c.epoch, c.coordinator, c.operation_id, c.created_at, c.activated_at,
-  c.ended_at, c.links, c.spec,
+const viewedColumns = sql`c.*,
   coalesce((select jsonb_agg(jsonb_build_object('agentId', m.agent_id, 'roles', m.roles, 'state', m.state,
       'joinedAt', to_char(m.joined_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')) order by m.agent_id)
     from memberships m where m.cluster_id = c.id and m.state <> 'released'), '[]'::jsonb) as members`;

@@ -1,8 +1,10 @@
 import { sql } from 'kysely';
 import { ManagerError } from '../../contracts/errors.js';
+import type { OperationIds } from '../../contracts/ids.js';
 import { queryRow, queryRows, queryValue } from '../expressions.js';
 import type { MembershipRow } from './memberships.js';
 import type { ClustersDb, Row } from './schema.js';
+import type { StepKey } from './steps.js';
 
 export type StepRow = Row<'operationSteps'>;
 
@@ -22,20 +24,18 @@ export async function stepsOfMany(
 export const stepsOf = async (db: ClustersDb, operationId: string): Promise<readonly StepRow[]> =>
   (await stepsOfMany(db, [operationId])).get(operationId) ?? [];
 
-interface StepOf {
-  readonly operationId: string;
-  readonly step: string;
-}
-
 /** The saved result of a step, or undefined while it is not done. */
 export const stepResult = <Result>(
   db: ClustersDb,
-  { operationId, step, round }: StepOf & { readonly round: number },
+  { operationId, step, round }: StepKey,
 ): Promise<Result | undefined> => queryValue<Result>(db)`
   select result from operation_steps where operation_id = ${operationId} and step = ${step} and round = ${round}`;
 
 /** The newest result of a step. @throws ManagerError `state_conflict` when it has none yet. */
-export async function requireStepResult<Result>(db: ClustersDb, { operationId, step }: StepOf): Promise<Result> {
+export async function requireStepResult<Result>(
+  db: ClustersDb,
+  { operationId, step }: Omit<StepKey, 'round'>,
+): Promise<Result> {
   const row = await queryRow<{ result: Result }>(db)`
     select result from operation_steps where operation_id = ${operationId} and step = ${step} order by round desc limit 1`;
   if (!row) throw missing(operationId, step);
@@ -51,25 +51,25 @@ export const nextRound = async (db: ClustersDb, operationId: string): Promise<nu
     select coalesce(max(round), -1) + 1 from operation_steps
     where operation_id = ${operationId} and step = 'defineCluster'`) ?? 0;
 
-/** What the fourth step of a formation starts from. */
-export interface Connected<Plan, Connections, Result> {
+interface ConnectedRow<Plan, Connections, Result> {
   /** The fourth step's own result, when it is done already. */
   readonly done: Result | null;
-  readonly plan: Plan;
-  readonly connections: Connections;
-  readonly members: readonly MembershipRow[];
+  readonly plan: Plan | null;
+  readonly connections: Connections | null;
+  readonly members: readonly MembershipRow[] | null;
 }
 
-type Nullable<Fields> = { readonly [Name in keyof Fields]: Fields[Name] | null };
-
-/** Reads in one statement what the fourth step starts from. @throws ManagerError `state_conflict` when an earlier step has no result yet. */
+/**
+ * Reads in one statement what the fourth step of a formation starts from.
+ * @throws ManagerError `state_conflict` when an earlier step has no result yet.
+ */
 export async function connectedSoFar<Plan, Connections, Result>(
   db: ClustersDb,
-  { operationId, clusterId }: { readonly operationId: string; readonly clusterId: string },
-): Promise<Connected<Plan, Connections, Result>> {
+  { operationId, clusterId }: OperationIds,
+) {
   const newest = (step: string) => sql`(select result from operation_steps
     where operation_id = ${operationId} and step = ${step} order by round desc limit 1)`;
-  const row = await queryRow<Partial<Nullable<Connected<Plan, Connections, Result>>>>(db)`
+  const row = await queryRow<ConnectedRow<Plan, Connections, Result>>(db)`
     select ${newest('initializeCluster')} as done, ${newest('identifyAgents')} as plan,
       ${newest('establishConnections')} as connections, members_of(${clusterId}) as members`;
   const { done = null, plan = null, connections = null, members } = row ?? {};

@@ -4,7 +4,7 @@ import type { BudgetView } from '../../contracts/resources.js';
 import { inTransaction } from '../database.js';
 import { queryRow, queryRows } from '../expressions.js';
 import { requireAmount } from './amounts.js';
-import type { ResourcesDb } from './schema.js';
+import type { ResourcesDb, Row } from './schema.js';
 
 const columns = sql`id, cluster_id, resource, limit_amount as "limit", reserved, committed, overdrawn,
   greatest(0, limit_amount - reserved - committed - overdrawn) as "left"`;
@@ -64,14 +64,8 @@ export const budgetsOf = (
 /** Changes a locked budget, and writes the ledger entry that explains it. */
 export async function changeBudget(
   tx: ResourcesDb,
-  entry: {
-    readonly budgetId: string;
-    readonly holdId: string;
-    readonly reserved?: number;
-    readonly committed?: number;
-    readonly overdrawn?: number;
-    readonly reason: 'reserved' | 'committed' | 'released' | 'expired';
-  },
+  entry: Pick<Row<'budgetLedger'>, 'budgetId' | 'holdId' | 'reason'> &
+    Partial<Pick<Row<'budgetLedger'>, 'reserved' | 'committed' | 'overdrawn'>>,
 ): Promise<BudgetView> {
   const { budgetId, reserved = 0, committed = 0, overdrawn = 0 } = entry;
   await tx

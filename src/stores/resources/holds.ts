@@ -21,14 +21,8 @@ export interface HoldOutcome {
  */
 export async function placeHold(
   db: ResourcesDb,
-  wanted: {
-    readonly budgetId: string;
-    readonly holdId: string;
-    readonly amount: number;
-    readonly leaseSeconds: number;
-    /** The agent that asks; null when it is not an agent. */
-    readonly reservedBy?: string | null;
-  },
+  wanted: Pick<HoldRow, 'budgetId' | 'amount'> &
+    Partial<Pick<HoldRow, 'reservedBy'>> & { readonly holdId: string; readonly leaseSeconds: number },
 ): Promise<HoldOutcome> {
   const { budgetId, holdId, leaseSeconds, reservedBy = null } = wanted;
   requireAmount('amount', wanted.amount, { aboveZero: true });

@@ -82,7 +82,7 @@ export interface ResourcesSchema {
     reserved: number;
     committed: number;
     overdrawn: number;
-    reason: string;
+    reason: 'reserved' | 'committed' | 'released' | 'expired';
     at: Generated<Date>;
   };
   usageLatest: {
