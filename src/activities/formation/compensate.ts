@@ -39,7 +39,7 @@ export async function retireCluster(deps: ActivityDeps, { operationId, clusterId
     return;
   }
   await announceRemainingMembers(deps, clusterId);
-  await undoStep(clusters, { operationId, step: 'initializeCluster' }, thisAttempt(), async () => undefined);
+  await undoStep(clusters, { operationId, step: 'initializeCluster' }, thisAttempt());
 }
 
 /** Compensates establishConnections: closes the cluster's routes and notifies its members and invited agents. */
@@ -73,7 +73,7 @@ export async function closeConnections(
       messaging.notify(informed);
     }
   }
-  await undoStep(clusters, { operationId, step: 'establishConnections' }, thisAttempt(), async () => undefined);
+  await undoStep(clusters, { operationId, step: 'establishConnections' }, thisAttempt());
 }
 
 /** Compensates defineCluster: ends the cluster's row. */

@@ -34,10 +34,8 @@ export async function compensateScaling(
 async function undoSteps(deps: ActivityDeps, ids: OperationIds): Promise<boolean> {
   const { clusters, resources } = deps;
   const { operationId, clusterId } = ids;
-  const undo = (step: string, work: (tx: ClustersDb) => Promise<unknown> = async () => undefined): Promise<void> =>
-    undoStep(clusters, { operationId, step }, thisAttempt(), async (tx) => {
-      await work(tx);
-    });
+  const undo = (step: string, work?: (tx: ClustersDb) => Promise<unknown>): Promise<void> =>
+    undoStep(clusters, { operationId, step }, thisAttempt(), work);
   // First the steps that announce an epoch, so that a late attempt cannot change the cluster after the announcement below.
   await undo('adjustCluster:connect');
   await undo('adjustCluster:join');

@@ -11,7 +11,7 @@ import {
   type ClusterRow,
   type ScalingMemberRow,
 } from '../../stores/clusters/index.js';
-import { inboxStatistics, type InboxStatistics } from '../../stores/communication/index.js';
+import { inboxStatistics } from '../../stores/communication/index.js';
 import {
   saveScores,
   scalingMemories,
@@ -51,7 +51,7 @@ export async function readClusterSnapshots(
 ): Promise<ReadonlyMap<string, ClusterSnapshot>> {
   const ids = rows.map(({ id }) => id);
   const nowMs = Date.now();
-  const [{ members, stability, ackedPerSecond }, histories] = await Promise.all([
+  const [{ members, statistics, stability }, histories] = await Promise.all([
     readStability(deps, rows),
     scalingMemories(deps.resources, ids, {
       nowMs,
@@ -68,8 +68,8 @@ export async function readClusterSnapshots(
         nowMs,
         readings,
         asked: asked.get(cluster.id),
-        history: histories.get(cluster.id),
-        ackedPerSecond: ackedPerSecond(cluster.id),
+        history: histories.get(cluster.id) ?? noHistory,
+        ackedPerSecond: statistics.get(cluster.id)?.ackedPerSecond ?? null,
       });
       return [cluster.id, { facts, stability: stability(cluster) }];
     }),
@@ -84,15 +84,26 @@ async function readStability({ clusters, communication, settings }: ActivityDeps
     unplannedLosses(clusters, ids, scoreWindowSeconds),
     inboxStatistics(communication, ids, scoreWindowSeconds),
   ]);
-  const ackedPerSecond = (clusterId: string): number | null => statistics.get(clusterId)?.ackedPerSecond ?? null;
   const members = groupBy(all, ({ clusterId }) => clusterId);
   const stability = (cluster: ClusterRow): StabilityFacts => {
     const own = members.get(cluster.id) ?? [];
     const lost = (losses.get(cluster.id) ?? 0) + own.filter(({ alive }) => !alive).length;
-    const figures = statistics.get(cluster.id);
-    return stabilityFactsOf(cluster, own, { lost, figures, latencyMs: settings.communicationLatencyMs });
+    const { firstDeliveries = [], sent = 0, dead = 0, redelivered = 0 } = statistics.get(cluster.id) ?? {};
+    const count = firstDeliveries.reduce((sum, each) => sum + each, 0);
+    const share = shareWithin(firstDeliveries, settings.communicationLatencyMs) ?? 0;
+    return {
+      members: own.length,
+      ready: own.filter(({ ready }) => ready).length,
+      desired: cluster.spec.size.desired,
+      min: cluster.spec.size.min,
+      unplannedLosses: lost,
+      flaps: own.reduce((sum, { recentFlaps }) => sum + recentFlaps, 0),
+      handOvers: { count, within: Math.round(count * share) },
+      mail: { sent, dead, redelivered },
+      loads: own.flatMap(({ reportsLoad, load }) => (reportsLoad ? [load] : [])),
+    };
   };
-  return { members, stability, ackedPerSecond };
+  return { members, statistics, stability };
 }
 
 /** Computes and stores the current stability score of a cluster. @returns null when it is unknown. */
@@ -114,37 +125,33 @@ function groupBy<Item>(items: readonly Item[], keyOf: (item: Item) => string): R
   return groups;
 }
 
+const noHistory: ScalingMemory = { recommendations: [], watchedSinceMs: null, changes: [], blocks: [], wanted: null };
+
+interface FactSources extends Pick<ClusterFacts, 'nowMs'> {
+  readonly readings: ReadonlyMap<string, readonly UsageReading[]>;
+  readonly asked: RequestedSize | undefined;
+  readonly history: ScalingMemory;
+  readonly ackedPerSecond: number | null;
+}
+
 function factsOf(
   cluster: ClusterRow,
   members: readonly ScalingMemberRow[],
-  {
-    nowMs,
-    readings,
-    asked,
-    history,
-    ackedPerSecond,
-  }: {
-    readonly nowMs: number;
-    readonly readings: ReadonlyMap<string, readonly UsageReading[]>;
-    readonly asked: RequestedSize | undefined;
-    readonly history: ScalingMemory | undefined;
-    readonly ackedPerSecond: number | null;
-  },
+  { nowMs, readings, asked, history, ackedPerSecond }: FactSources,
 ): ClusterFacts {
+  const { wanted, watchedSinceMs, ...remembered } = history;
   const { requiredCapabilities, roles, size, spread } = cluster.spec;
   return {
     nowMs,
     rule: { requiredCapabilities, roles, size, spread },
     members: members.map((member) => memberOf(member, readings.get(member.agentId) ?? [])),
     work: workOf(members, ackedPerSecond),
-    waitedFor: Math.max(0, (history?.wanted ?? 0) - members.length),
+    waitedFor: Math.max(0, (wanted ?? 0) - members.length),
     asked: asked?.desired ?? null,
     release: asked?.release ?? null,
-    recommendations: history?.recommendations ?? [],
-    watchedSinceMs: history?.watchedSinceMs ?? nowMs,
-    changes: history?.changes ?? [],
+    watchedSinceMs: watchedSinceMs ?? nowMs,
+    ...remembered,
     unreplaced: Math.max(0, size.desired - members.filter(({ alive }) => alive).length),
-    blocks: history?.blocks ?? [],
   };
 }
 
@@ -189,29 +196,5 @@ function workOf(members: readonly ScalingMemberRow[], ackedPerSecond: number | n
     backlog,
     tasksPerSlotSecond: ackedPerSecond === null || inFlight === 0 ? null : fourDecimals(ackedPerSecond / inFlight),
     slotsPerMember: Math.max(1, Math.round(slots / reporting.length)),
-  };
-}
-
-function stabilityFactsOf(
-  { spec }: ClusterRow,
-  members: readonly ScalingMemberRow[],
-  {
-    lost,
-    figures,
-    latencyMs,
-  }: { readonly lost: number; readonly figures: InboxStatistics | undefined; readonly latencyMs: number },
-): StabilityFacts {
-  const latencies = figures?.firstDeliveries ?? [];
-  const count = latencies.reduce((sum, each) => sum + each, 0);
-  return {
-    members: members.length,
-    ready: members.filter(({ ready }) => ready).length,
-    desired: spec.size.desired,
-    min: spec.size.min,
-    unplannedLosses: lost,
-    flaps: members.reduce((sum, { recentFlaps }) => sum + recentFlaps, 0),
-    handOvers: { count, within: Math.round(count * (shareWithin(latencies, latencyMs) ?? 0)) },
-    mail: { sent: figures?.sent ?? 0, dead: figures?.dead ?? 0, redelivered: figures?.redelivered ?? 0 },
-    loads: members.flatMap(({ reportsLoad, load }) => (reportsLoad ? [load] : [])),
   };
 }

@@ -119,7 +119,7 @@ export async function undoStep(
   db: ClustersDb,
   key: Omit<StepKey, 'round'>,
   attempt: Attempt,
-  work: (tx: ClustersDb, operation: OperationRow) => Promise<unknown>,
+  work: (tx: ClustersDb, operation: OperationRow) => Promise<unknown> = async () => undefined,
 ): Promise<void> {
   const step = `undo:${key.step}`;
   failpoint(`${step}:before`);
