@@ -20,15 +20,25 @@ export type ActivitySettings = Pick<
   | 'stabilityScore'
 >;
 
-/** The dependencies of every activity. */
-export interface ActivityDeps {
+/** The dependencies of form_cluster and its interval. */
+export interface FormationDeps {
   readonly clusters: ClustersDb;
   readonly communication: CommunicationDb;
   readonly resources: ResourcesDb;
   readonly messaging: MessagingDeps;
   readonly settings: ActivitySettings;
+}
+
+/** The dependencies of manage_communication. */
+export type CommunicationDeps = Pick<FormationDeps, 'clusters' | 'communication' | 'messaging' | 'settings'>;
+
+/** The dependencies of scale_cluster and its interval. */
+export interface ScalingDeps extends FormationDeps {
   /** The fleet's stock by what it was read for. */
   readonly fleetStockCache: Map<string, { readonly atMs: number; readonly stock: Promise<FleetStock> }>;
+}
+
+export interface OperationDeps extends Pick<FormationDeps, 'clusters'> {
   /** Starts the workflows of abandoned operations again. @returns the ids of the operations that were started. */
   readonly resumeAbandonedOperations: () => Promise<readonly string[]>;
 }

@@ -3,7 +3,7 @@ import { handleBroadcasts } from './communication/handle-broadcasts.js';
 import { manageTopics } from './communication/manage-topics.js';
 import { routeMessages } from './communication/route-messages.js';
 import { updateRouting } from './communication/update-routing.js';
-import type { ActivityDeps } from './deps.js';
+import type { OperationDeps, ScalingDeps } from './deps.js';
 import { closeConnections, releaseAgents, retireCluster, withdrawCluster } from './formation/compensate.js';
 import { defineCluster } from './formation/define-cluster.js';
 import { beginDissolution, countOpenDeliveries } from './formation/dissolve.js';
@@ -37,7 +37,7 @@ const activities = {
   countOpenDeliveries,
   planFormationInterval,
   runFormationInterval,
-  resumeAbandonedOperations: ({ resumeAbandonedOperations }: ActivityDeps, _input: object) =>
+  resumeAbandonedOperations: ({ resumeAbandonedOperations }: OperationDeps, _input: object) =>
     resumeAbandonedOperations(),
   // manage_communication: its four steps.
   routeMessages,
@@ -56,7 +56,10 @@ const activities = {
   assessPage,
 };
 
-type WithDeps<Activity> = Activity extends (deps: ActivityDeps, input: infer Input) => infer Output
+/** What a worker gives to its activities; each function group takes its part of it. */
+type AllDeps = ScalingDeps & OperationDeps;
+
+type WithDeps<Activity> = Activity extends (deps: AllDeps, input: infer Input) => infer Output
   ? (input: Input) => Output
   : never;
 
@@ -65,8 +68,8 @@ export type Activities = { readonly [Name in keyof typeof activities]: WithDeps<
 /** What a worker provides. The two functions are optional where nothing is notified and nothing is resumed. */
 export interface WorkerParts
   extends
-    Pick<ActivityDeps, 'clusters' | 'communication' | 'resources' | 'settings'>,
-    Partial<Pick<ActivityDeps, 'resumeAbandonedOperations'> & Pick<MessagingDeps, 'notify'>> {}
+    Pick<AllDeps, 'clusters' | 'communication' | 'resources' | 'settings'>,
+    Partial<Pick<AllDeps, 'resumeAbandonedOperations'> & Pick<MessagingDeps, 'notify'>> {}
 
 /** Every activity that a worker serves. */
 export function createActivities({
@@ -75,11 +78,11 @@ export function createActivities({
   ...parts
 }: WorkerParts): Activities {
   const messaging = { communication: parts.communication, settings: () => parts.settings.communication, notify };
-  const deps: ActivityDeps = { ...parts, messaging, resumeAbandonedOperations, fleetStockCache: new Map() };
+  const deps: AllDeps = { ...parts, messaging, resumeAbandonedOperations, fleetStockCache: new Map() };
   return Object.fromEntries(
     Object.entries(activities).map(([name, activity]) => [
       name,
-      asActivity((input: never) => (activity as (deps: ActivityDeps, input: never) => Promise<unknown>)(deps, input)),
+      asActivity((input: never) => (activity as (deps: AllDeps, input: never) => Promise<unknown>)(deps, input)),
     ]),
   ) as Activities;
 }

@@ -1,10 +1,14 @@
 import { recordServer, removeServer } from '../stores/clusters/index.js';
 import type { Logger } from '../telemetry/index.js';
-import { agentStatusSync, usageSampler } from './agent-pages.js';
+import { agentStatusSync } from './agent-status-sync.js';
 import type { MaintenanceDeps } from './deps.js';
+import { expireLeases } from './lease-expirer.js';
+import { pruneMessages } from './message-cleaner.js';
+import { expireMessagesAndSubscriptions } from './message-expirer.js';
 import { rescueOperations } from './operation-rescuer.js';
-import { expireLeases, expireMessagesAndSubscriptions, pruneMessages, pruneResources } from './retention.js';
+import { pruneResources } from './resource-cleaner.js';
 import { urgentScaling } from './urgent-scaling.js';
+import { usageSampler } from './usage-sampler.js';
 
 interface PeriodicTask {
   /** A verb phrase for the log. */

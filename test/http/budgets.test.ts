@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { expireLeases } from '../../src/maintenance/retention.js';
+import { expireLeases } from '../../src/maintenance/lease-expirer.js';
 import type { BudgetView, HoldAnswer } from '../../src/contracts/resources.js';
 import { waitFor } from '../support/wait-for.js';
 import { codeOf } from './messaging-fixture.js';

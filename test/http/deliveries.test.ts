@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { expireMessagesAndSubscriptions } from '../../src/maintenance/retention.js';
+import { expireMessagesAndSubscriptions } from '../../src/maintenance/message-expirer.js';
 import type { DeliveryView } from '../../src/contracts/inbox.js';
 import type { DeadLetterView } from '../../src/contracts/messages.js';
 import { waitFor } from '../support/wait-for.js';

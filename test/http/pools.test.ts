@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { expireLeases, pruneResources } from '../../src/maintenance/retention.js';
+import { expireLeases } from '../../src/maintenance/lease-expirer.js';
+import { pruneResources } from '../../src/maintenance/resource-cleaner.js';
 import type {
   AllocationAnswer,
   AllocationView,

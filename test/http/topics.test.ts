@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { agentStatusSync } from '../../src/maintenance/agent-pages.js';
-import { expireMessagesAndSubscriptions, pruneMessages } from '../../src/maintenance/retention.js';
+import { agentStatusSync } from '../../src/maintenance/agent-status-sync.js';
+import { pruneMessages } from '../../src/maintenance/message-cleaner.js';
+import { expireMessagesAndSubscriptions } from '../../src/maintenance/message-expirer.js';
 import type { NewSubscription, NewTopic, SubscriptionView, TopicView } from '../../src/contracts/topics.js';
 import { waitFor } from '../support/wait-for.js';
 import { codeOf, idsOf, messagingOf, only, type MessagingCalls } from './messaging-fixture.js';

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { urgentScaling } from '../../src/maintenance/urgent-scaling.js';
 import { emptyHistogram } from '../../src/domain/communication/latency.js';
-import { usageSampler } from '../../src/maintenance/agent-pages.js';
+import { usageSampler } from '../../src/maintenance/usage-sampler.js';
 import { findOperation, listOperations, saveHeartbeats } from '../../src/stores/clusters/index.js';
 import { addLatencies } from '../../src/stores/communication/index.js';
 import { lastScores, listCapacityRequests, scalingMemories, usageOf } from '../../src/stores/resources/index.js';

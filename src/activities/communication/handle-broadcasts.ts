@@ -6,7 +6,7 @@ import { receiptsOf } from '../../messaging/receipts.js';
 import { unfinished } from '../../stores/clusters/index.js';
 import { openReceipt } from '../../stores/communication/index.js';
 import { failpoint } from '../../stores/failpoint.js';
-import type { ActivityDeps } from '../deps.js';
+import type { CommunicationDeps } from '../deps.js';
 import { runStep } from '../shared/run-step.js';
 import { partOf, senderOf } from './request.js';
 
@@ -34,7 +34,7 @@ const maxOutcomes = 100;
  * again until no receipt is open; deadlines are stored with the receipts, so that no call and no worker owns them.
  */
 export function handleBroadcasts(
-  deps: ActivityDeps,
+  deps: CommunicationDeps,
   { operationId, refused: refusedBefore }: HandleBroadcastsInput,
 ): Promise<HandledBroadcasts> {
   const key = { operationId, step: 'handleBroadcasts', round: 0 };
@@ -61,7 +61,7 @@ type Draft = CommunicationSpec['broadcasts'][number] & { readonly id: string };
 
 /** @returns the refused broadcasts. */
 async function send(
-  { communication, messaging, settings }: ActivityDeps,
+  { communication, messaging, settings }: CommunicationDeps,
   sender: MessageSender,
   operationId: OperationId,
   drafts: readonly Draft[],

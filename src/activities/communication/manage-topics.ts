@@ -10,7 +10,7 @@ import { createTopic, deleteTopic, subscribe } from '../../messaging/change-topi
 import type { MessageSender, MessagingDeps } from '../../messaging/deps.js';
 import { changeOnce, unsubscribe } from '../../stores/communication/index.js';
 import { failpoint } from '../../stores/failpoint.js';
-import type { ActivityDeps } from '../deps.js';
+import type { CommunicationDeps } from '../deps.js';
 import { runStep } from '../shared/run-step.js';
 import { senderOf } from './request.js';
 
@@ -20,7 +20,7 @@ type Publication = Extract<Change, { action: 'publish' }>;
 
 /** Step 3 of manage_communication: topics, subscriptions and publications, one after the other, each with its outcome. */
 export function manageTopics(
-  { clusters, messaging }: ActivityDeps,
+  { clusters, messaging }: CommunicationDeps,
   { operationId }: { readonly operationId: OperationId },
 ): Promise<CommunicationResult['topics']> {
   const key = { operationId, step: 'manageTopics', round: 0 };

@@ -3,7 +3,7 @@ import { ManagerError } from '../../contracts/errors.js';
 import type { MessageSender } from '../../messaging/deps.js';
 import type { OperationRow } from '../../stores/clusters/index.js';
 import { findBatchPart } from '../../stores/communication/index.js';
-import type { ActivityDeps } from '../deps.js';
+import type { CommunicationDeps } from '../deps.js';
 
 /** The sender in whose name an operation acts: an agent by its id, others by a path that no agent's id can be. */
 export function senderOf(requestedBy: string): MessageSender {
@@ -18,7 +18,7 @@ export function senderOf(requestedBy: string): MessageSender {
  * @throws ManagerError `not_found` when there is no such batch, or it belongs to another agent.
  */
 export async function partOf<Part extends 'messages' | 'broadcasts'>(
-  { communication }: ActivityDeps,
+  { communication }: CommunicationDeps,
   part: Part,
   { request, requestedBy }: Pick<OperationRow, 'request' | 'requestedBy'>,
 ): Promise<CommunicationSpec[Part]> {

@@ -1,7 +1,7 @@
 import { parseCommunicationRequest, type CommunicationResult } from '../../contracts/communication.js';
 import { acceptMessages } from '../../messaging/accept-messages.js';
 import { findOperation } from '../../stores/clusters/index.js';
-import type { ActivityDeps } from '../deps.js';
+import type { CommunicationDeps } from '../deps.js';
 import { newOperation, type RequestInput } from '../shared/preconditions.js';
 import { runStep } from '../shared/run-step.js';
 import { partOf, senderOf } from './request.js';
@@ -12,7 +12,10 @@ const maxProblems = 100;
  * Step 1 of manage_communication: accepts the request's messages and routes each to its recipients, as the fast path does.
  * @throws `InvalidRequest`, `CapabilityDisabled`, `IdempotencyConflict`, `NotFound` for a batch that does not exist.
  */
-export async function routeMessages(deps: ActivityDeps, input: RequestInput): Promise<CommunicationResult['messages']> {
+export async function routeMessages(
+  deps: CommunicationDeps,
+  input: RequestInput,
+): Promise<CommunicationResult['messages']> {
   const { operationId } = input;
   const accept = newOperation('COMMUNICATION', deps.settings, input, () => {
     parseCommunicationRequest(input.request);

@@ -9,7 +9,7 @@ import { reAddressClusterDeliveries } from '../../messaging/re-address-deliverie
 import { endOperation, findCluster, membershipsOf, requireStepResult } from '../../stores/clusters/index.js';
 import { routeAndDeliver, routingTable } from '../../stores/communication/index.js';
 import { failpoint } from '../../stores/failpoint.js';
-import type { ActivityDeps } from '../deps.js';
+import type { CommunicationDeps } from '../deps.js';
 import { runStep } from '../shared/run-step.js';
 import type { HandledBroadcasts } from './handle-broadcasts.js';
 import { senderOf } from './request.js';
@@ -22,7 +22,7 @@ type Change = CommunicationSpec['routing'][number];
  * members; then completes the operation with the results of all four steps.
  */
 export async function updateRouting(
-  deps: ActivityDeps,
+  deps: CommunicationDeps,
   { operationId }: { readonly operationId: OperationId },
 ): Promise<CommunicationResult> {
   const key = { operationId, step: 'updateRouting', round: 0 };
@@ -47,7 +47,7 @@ export async function updateRouting(
 
 const operatorsOnly = new ManagerError('forbidden', 'Only orchestrators and admins update routing tables');
 
-async function requireResults({ clusters }: ActivityDeps, operationId: OperationId) {
+async function requireResults({ clusters }: CommunicationDeps, operationId: OperationId) {
   const [messages, handled, topics] = await Promise.all([
     requireStepResult<CommunicationResult['messages']>(clusters, { operationId, step: 'routeMessages' }),
     requireStepResult<HandledBroadcasts>(clusters, { operationId, step: 'handleBroadcasts' }),
@@ -57,7 +57,7 @@ async function requireResults({ clusters }: ActivityDeps, operationId: Operation
 }
 
 /** Publishes the routing table of a cluster's current epoch if needed, and re-addresses deliveries of removed members. */
-async function refresh(deps: ActivityDeps, change: Change): Promise<RoutingOutcome> {
+async function refresh(deps: CommunicationDeps, change: Change): Promise<RoutingOutcome> {
   const { clusters, communication } = deps;
   const { clusterId, expectedEpoch } = change;
   try {

@@ -14,7 +14,7 @@ import { closeRoutes, deliver, routingTable } from '../../stores/communication/i
 import { failpoint } from '../../stores/failpoint.js';
 import { closeAccount, releaseAllocation } from '../../stores/resources/index.js';
 import { thisAttempt } from '../shared/as-activity.js';
-import type { ActivityDeps } from '../deps.js';
+import type { FormationDeps } from '../deps.js';
 import { announceRemainingMembers } from '../shared/announce-remaining-members.js';
 
 /** Compensating a formation, and a dissolution, ends the cluster; compensating a repair leaves it active. */
@@ -26,7 +26,7 @@ const formedBy = ({ kind, id }: OperationRow): string | undefined => (kind === '
 const endStateOf = ({ kind }: OperationRow) => (kind === 'DISSOLUTION' ? 'dissolved' : 'failed');
 
 /** Compensates initializeCluster: closes the cluster's account and takes it out of service. */
-export async function retireCluster(deps: ActivityDeps, { operationId, clusterId }: OperationIds): Promise<void> {
+export async function retireCluster(deps: FormationDeps, { operationId, clusterId }: OperationIds): Promise<void> {
   const { clusters, resources } = deps;
   const operation = await findOperation(clusters, operationId);
   if (!operation || operation.endedAt) return;
@@ -44,7 +44,7 @@ export async function retireCluster(deps: ActivityDeps, { operationId, clusterId
 
 /** Compensates establishConnections: closes the cluster's routes and notifies its members and invited agents. */
 export async function closeConnections(
-  { clusters, communication, messaging, settings }: ActivityDeps,
+  { clusters, communication, messaging, settings }: FormationDeps,
   { operationId, clusterId }: OperationIds,
 ): Promise<void> {
   const operation = await findOperation(clusters, operationId);
@@ -77,13 +77,13 @@ export async function closeConnections(
 }
 
 /** Compensates defineCluster: ends the cluster's row. */
-export const withdrawCluster = ({ clusters }: ActivityDeps, { operationId, clusterId }: OperationIds): Promise<void> =>
+export const withdrawCluster = ({ clusters }: FormationDeps, { operationId, clusterId }: OperationIds): Promise<void> =>
   undoStep(clusters, { operationId, step: 'defineCluster' }, thisAttempt(), async (tx, operation) => {
     if (endsCluster(operation)) await endCluster(tx, clusterId, endStateOf(operation), formedBy(operation));
   });
 
 /** Compensates identifyAgents: releases the reservations. */
-export const releaseAgents = ({ clusters }: ActivityDeps, { operationId, clusterId }: OperationIds): Promise<void> =>
+export const releaseAgents = ({ clusters }: FormationDeps, { operationId, clusterId }: OperationIds): Promise<void> =>
   undoStep(clusters, { operationId, step: 'identifyAgents' }, thisAttempt(), (tx, operation) =>
     endsCluster(operation) ? releaseMembers(tx, clusterId, formedBy(operation)) : releaseReservations(tx, operationId),
   );

@@ -14,7 +14,7 @@ import {
   type ClustersDb,
   type MembershipRow,
 } from '../../stores/clusters/index.js';
-import type { ActivityDeps } from '../deps.js';
+import type { FormationDeps } from '../deps.js';
 import { candidateQueryOf, ruleOf, toCandidate, toPlaced, type FormationPlan } from './plan.js';
 
 export interface Connections {
@@ -29,7 +29,7 @@ export interface Connections {
 interface Invitations {
   readonly plan: FormationPlan;
   readonly operationId: string;
-  readonly settings: ActivityDeps['settings'];
+  readonly settings: FormationDeps['settings'];
 }
 
 /**

@@ -12,7 +12,7 @@ import {
   type ClustersDb,
   type OpenStep,
 } from '../../stores/clusters/index.js';
-import type { ActivityDeps } from '../deps.js';
+import type { FormationDeps } from '../deps.js';
 import { thisAttempt } from '../shared/as-activity.js';
 import { planOf, ruleOf, toPlaced } from './plan.js';
 
@@ -25,7 +25,7 @@ export type DefinedCluster =
  * epoch 0. A request that cannot be satisfied is queued if it asked for that.
  * @throws `InsufficientAgents` with what is missing; `ReservationLost`.
  */
-export async function defineCluster({ clusters }: ActivityDeps, input: RoundIds): Promise<DefinedCluster> {
+export async function defineCluster({ clusters }: FormationDeps, input: RoundIds): Promise<DefinedCluster> {
   const key = { operationId: input.operationId, step: 'defineCluster', round: input.round };
   try {
     return await saveStep<DefinedCluster>(clusters, key, thisAttempt(), define, { members: true });

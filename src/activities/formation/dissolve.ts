@@ -2,13 +2,13 @@ import { ManagerError } from '../../contracts/errors.js';
 import type { DissolveClusterInput } from '../../contracts/workflow-inputs.js';
 import { acceptOperation, findCluster, saveStep, startDissolving } from '../../stores/clusters/index.js';
 import { openDeliveries } from '../../stores/communication/index.js';
-import type { ActivityDeps } from '../deps.js';
+import type { FormationDeps } from '../deps.js';
 import { thisAttempt } from '../shared/as-activity.js';
 import { byTemporal } from '../shared/preconditions.js';
 
 /** Takes an active cluster out of service: it accepts no new messages, its members may still ack theirs. */
 export async function beginDissolution(
-  { clusters }: ActivityDeps,
+  { clusters }: FormationDeps,
   input: DissolveClusterInput & { readonly workflowId: string },
 ): Promise<void> {
   const { operationId, clusterId, drainSeconds, workflowId } = input;
@@ -25,6 +25,6 @@ export async function beginDissolution(
 
 /** @returns the deliveries of a cluster's messages that are not acked yet. */
 export const countOpenDeliveries = (
-  { communication }: ActivityDeps,
+  { communication }: FormationDeps,
   { clusterId }: { readonly clusterId: string },
 ): Promise<number> => openDeliveries(communication, { clusterId });

@@ -6,7 +6,7 @@ import {
   type ClustersDb,
   type OpenStep,
 } from '../../stores/clusters/index.js';
-import type { ActivityDeps } from '../deps.js';
+import type { FormationDeps } from '../deps.js';
 import { thisAttempt } from '../shared/as-activity.js';
 import { connectMembers, type Connections } from './connect-members.js';
 import { openInboxes, sendInvitations } from './invite.js';
@@ -17,7 +17,7 @@ import type { FormationPlan } from './plan.js';
  * by the next alternate, and links the members. Called again after each answer or time-out until done.
  * @throws `InvitationsDeclined` when those who accepted cannot be the cluster asked for.
  */
-export async function establishConnections(deps: ActivityDeps, { operationId }: OperationIds): Promise<Connections> {
+export async function establishConnections(deps: FormationDeps, { operationId }: OperationIds): Promise<Connections> {
   const { clusters, settings } = deps;
   const plan = await requireStepResult<FormationPlan>(clusters, { operationId, step: 'identifyAgents' });
   await openInboxes(deps, plan);

@@ -17,7 +17,7 @@ import {
   type OperationRow,
   type ShortCluster,
 } from '../../stores/clusters/index.js';
-import type { ActivityDeps } from '../deps.js';
+import type { FormationDeps } from '../deps.js';
 import { reserveForQueuedOperation } from './identify-agents.js';
 import { candidateQueryOf, matchRequestOf, toCandidate } from './plan.js';
 
@@ -39,7 +39,7 @@ interface IntervalWork {
  * The part of a formation interval that needs no workflow: releases expired reservations and reserves agents for queued
  * requests in the order they came. Lists the clusters to repair.
  */
-export async function runFormationInterval(deps: ActivityDeps, _input: object): Promise<IntervalWork> {
+export async function runFormationInterval(deps: FormationDeps, _input: object): Promise<IntervalWork> {
   const { clusters, settings } = deps;
   const limits = intervalLimits(settings);
   const releasedReservations = await releaseExpiredReservations(clusters);
@@ -52,7 +52,7 @@ export async function runFormationInterval(deps: ActivityDeps, _input: object): 
 }
 
 /** A request that is refused, because it ended meanwhile or the settings changed, does not hold up the others. */
-async function serve(deps: ActivityDeps, operation: OperationRow): Promise<boolean> {
+async function serve(deps: FormationDeps, operation: OperationRow): Promise<boolean> {
   try {
     return await reserveForQueuedOperation(deps, operation, await nextRound(deps.clusters, operation.id));
   } catch (error) {
@@ -63,7 +63,7 @@ async function serve(deps: ActivityDeps, operation: OperationRow): Promise<boole
 
 /** Describes what the formation interval would do now, one line for each change, and changes nothing. */
 export async function planFormationInterval(
-  { clusters, settings }: ActivityDeps,
+  { clusters, settings }: FormationDeps,
   _input: object,
 ): Promise<{ readonly lines: readonly string[] }> {
   const limits = intervalLimits(settings);

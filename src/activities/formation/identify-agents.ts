@@ -13,7 +13,7 @@ import {
   type OperationRow,
   type NewOperation,
 } from '../../stores/clusters/index.js';
-import type { ActivityDeps } from '../deps.js';
+import type { FormationDeps } from '../deps.js';
 import { thisAttempt } from '../shared/as-activity.js';
 import { newOperation } from '../shared/preconditions.js';
 import { candidateQueryOf, matchRequestOf, type FormationPlan } from './plan.js';
@@ -39,7 +39,7 @@ export interface IdentifiedAgents {
  * same transaction.
  * @throws `InvalidRequest`, `CapabilityDisabled`, `IdempotencyConflict`, or the error with which the operation ended.
  */
-export async function identifyAgents(deps: ActivityDeps, input: IdentifyAgentsInput): Promise<IdentifiedAgents> {
+export async function identifyAgents(deps: FormationDeps, input: IdentifyAgentsInput): Promise<IdentifiedAgents> {
   const operation =
     'request' in input.for
       ? formationOperation(deps, input, input.for.request)
@@ -58,7 +58,7 @@ export async function identifyAgents(deps: ActivityDeps, input: IdentifyAgentsIn
  * @returns whether agents were reserved.
  */
 export const reserveForQueuedOperation = (
-  deps: ActivityDeps,
+  deps: FormationDeps,
   operation: OperationRow,
   round: number,
 ): Promise<boolean> =>
@@ -89,7 +89,7 @@ interface Survey {
 type Planned = Pick<NewOperation, 'id' | 'kind' | 'clusterId' | 'request'>;
 
 /** Reads what the plan depends on, before the step's transaction, so that nothing is locked meanwhile. */
-async function findFormationCandidates({ clusters, settings }: ActivityDeps, operation: Planned): Promise<Survey> {
+async function findFormationCandidates({ clusters, settings }: FormationDeps, operation: Planned): Promise<Survey> {
   const { id: operationId, clusterId } = operation;
   const cluster = operation.kind === 'REPAIR' ? await findCluster(clusters, clusterId) : undefined;
   const members = cluster ? await membershipsOf(clusters, clusterId) : [];
@@ -123,7 +123,7 @@ async function reserveFor(tx: ClustersDb, survey: Survey, turn: boolean): Promis
 }
 
 const formationOperation = (
-  { settings }: ActivityDeps,
+  { settings }: FormationDeps,
   { operationId, workflowId }: IdentifyAgentsInput,
   request: unknown,
 ): NewOperation =>
@@ -133,7 +133,7 @@ const formationOperation = (
   });
 
 async function repairOperation(
-  { clusters }: ActivityDeps,
+  { clusters }: FormationDeps,
   { operationId, workflowId }: IdentifyAgentsInput,
   clusterId: ClusterId,
 ): Promise<NewOperation> {

@@ -14,7 +14,7 @@ import { failpoint } from '../../stores/failpoint.js';
 import { openAccount } from '../../stores/resources/index.js';
 import { announceEpoch } from '../shared/announce-membership.js';
 import { thisAttempt } from '../shared/as-activity.js';
-import type { ActivityDeps } from '../deps.js';
+import type { FormationDeps } from '../deps.js';
 import type { Connections } from './connect-members.js';
 import type { FormationPlan } from './plan.js';
 
@@ -25,7 +25,7 @@ import type { FormationPlan } from './plan.js';
  * @throws `ReservationLost`, `StateConflict`, `OperationEnded`.
  */
 export async function initializeCluster(
-  deps: ActivityDeps,
+  deps: FormationDeps,
   { operationId, clusterId }: OperationIds,
 ): Promise<FormationResult> {
   const { clusters, resources } = deps;

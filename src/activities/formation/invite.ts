@@ -2,12 +2,12 @@ import { ManagerError } from '../../contracts/errors.js';
 import { managerMessageTypes } from '../../contracts/inbox.js';
 import { membershipsOf } from '../../stores/clusters/index.js';
 import { deliver, openRoutes } from '../../stores/communication/index.js';
-import type { ActivityDeps } from '../deps.js';
+import type { FormationDeps } from '../deps.js';
 import type { FormationPlan } from './plan.js';
 
 /** Gives every agent that may become a member an inbox. @throws ManagerError `operation_ended` when the cluster was closed. */
 export async function openInboxes(
-  { communication }: ActivityDeps,
+  { communication }: FormationDeps,
   { clusterId, joining, alternates }: FormationPlan,
 ): Promise<void> {
   const candidates = [...joining.map((member) => member.agentId), ...alternates];
@@ -23,7 +23,7 @@ export async function openInboxes(
  * repairs a crash between the two, and no agent is invited twice for one try.
  */
 export async function sendInvitations(
-  { clusters, communication, messaging, settings }: ActivityDeps,
+  { clusters, communication, messaging, settings }: FormationDeps,
   { clusterId, epoch, spec }: FormationPlan,
   operationId: string,
 ): Promise<void> {

@@ -17,7 +17,7 @@ import { openDeliveriesOf } from '../../stores/communication/index.js';
 import { failpoint } from '../../stores/failpoint.js';
 import { announceEpoch, type MembersOfEpoch } from '../shared/announce-membership.js';
 import { thisAttempt } from '../shared/as-activity.js';
-import type { ActivityDeps } from '../deps.js';
+import type { ScalingDeps } from '../deps.js';
 import { openInboxes, sendInvitations } from '../formation/invite.js';
 import { connectMembers } from '../formation/connect-members.js';
 import { recordCommittedChange, type CommittedChange } from './record-change.js';
@@ -42,7 +42,7 @@ interface Round extends RoundIds, Pick<AllocatedResources, 'plan' | 'cause' | 'c
  * until done. How long a drain has lasted is stored with the membership, so that any worker can continue it.
  * @throws `StateConflict` when the cluster changed since the plan was made, `InvitationsDeclined`, `ReservationLost`.
  */
-export async function adjustCluster(deps: ActivityDeps, input: RoundIds): Promise<AdjustedCluster> {
+export async function adjustCluster(deps: ScalingDeps, input: RoundIds): Promise<AdjustedCluster> {
   const { operationId, clusterId, round } = input;
   const { clusters, resources } = deps;
   const { allocated, adjusted } = await readScalingRun(clusters, operationId);
@@ -83,7 +83,7 @@ const unchanged = (epoch: number): AdjustedCluster => ({
 });
 
 /** Connects the reserved agents and makes them members at the next epoch. */
-async function join(deps: ActivityDeps, current: Round): Promise<AdjustedCluster> {
+async function join(deps: ScalingDeps, current: Round): Promise<AdjustedCluster> {
   const { operationId, plan } = current;
   if (plan.joining.length === 0) return unchanged(plan.epoch);
   if (current.joined) return { ...unchanged(current.joined.epoch), joined: current.joined.joined };
@@ -110,7 +110,7 @@ interface NextEpoch extends Pick<MembersOfEpoch, 'epoch' | 'members' | 'joining'
 
 /** Announces the next epoch of a cluster, then makes it effective and saves what changed. */
 async function commitEpoch(
-  deps: ActivityDeps,
+  deps: ScalingDeps,
   { operationId, clusterId, round, plan, cause, charged }: Round,
   { leaving, ...next }: NextEpoch,
 ): Promise<CommittedChange> {
@@ -131,7 +131,7 @@ interface Connected {
 }
 
 /** Invites reserved agents, substitutes those that decline, and links the members once all have answered. */
-function connect({ clusters, settings }: ActivityDeps, { operationId, round, plan }: Round): Promise<Connected> {
+function connect({ clusters, settings }: ScalingDeps, { operationId, round, plan }: Round): Promise<Connected> {
   const key = { operationId, step: 'adjustCluster:connect', round };
   const work = async (tx: ClustersDb, { members }: OpenStep) => {
     // Members that another change is about to remove are neither kept nor invited.
@@ -152,7 +152,7 @@ async function readMembers(clusters: ClustersDb, clusterId: string) {
 }
 
 /** Removes departing members from the routing table, then waits until they have acked their deliveries or time is up. */
-async function leave(deps: ActivityDeps, current: Round): Promise<AdjustedCluster> {
+async function leave(deps: ScalingDeps, current: Round): Promise<AdjustedCluster> {
   const { plan } = current;
   const epoch = plan.epoch + (plan.joining.length > 0 ? 1 : 0);
   if (plan.leaving.length === 0) return unchanged(epoch);
@@ -164,7 +164,7 @@ async function leave(deps: ActivityDeps, current: Round): Promise<AdjustedCluste
   return { ...unchanged(epoch + 1), left: plan.leaving };
 }
 
-async function removeFromRouting(deps: ActivityDeps, current: Round, epoch: number): Promise<void> {
+async function removeFromRouting(deps: ScalingDeps, current: Round, epoch: number): Promise<void> {
   const { leaving } = current.plan;
   const { members: present, coordinator: previous } = await readMembers(deps.clusters, current.clusterId);
   const members = present.filter(({ state, agentId }) => state === 'active' && !leaving.includes(agentId));
@@ -174,7 +174,7 @@ async function removeFromRouting(deps: ActivityDeps, current: Round, epoch: numb
 }
 
 /** @returns what the drain still waits for; null when it is complete or its time is up. */
-async function drainOf({ clusters, communication }: ActivityDeps, { operationId, clusterId, plan }: Round) {
+async function drainOf({ clusters, communication }: ScalingDeps, { operationId, clusterId, plan }: Round) {
   const drain = await leavingSince(clusters, operationId);
   if (!drain) return null;
   const { drainSeconds } = parseScalingRequest((await findOperation(clusters, operationId))?.request);

@@ -17,7 +17,7 @@ import {
 import { openCapacityRequest, withdrawCapacityRequests } from '../../stores/resources/index.js';
 import { failpoint } from '../../stores/failpoint.js';
 import { thisAttempt } from '../shared/as-activity.js';
-import type { ActivityDeps } from '../deps.js';
+import type { ScalingDeps } from '../deps.js';
 import { candidateQueryOf, matchRequestOf, type FormationPlan } from '../formation/plan.js';
 import { reserveAgents, withRetryInTurn } from '../formation/reserve-agents.js';
 import { fairShare, type Entitlement } from './fair-share.js';
@@ -36,7 +36,7 @@ interface ChangeOfSize extends Pick<Decision, 'direction' | 'desired' | 'victims
  * Step 2 of scale_cluster: determines what the cluster may have by its fair share and reserves agents for it. What the
  * fleet lacks becomes a capacity request to the orchestrator.
  */
-export async function allocateResources(deps: ActivityDeps, input: RoundIds): Promise<AllocatedResources> {
+export async function allocateResources(deps: ScalingDeps, input: RoundIds): Promise<AllocatedResources> {
   const { operationId, clusterId, round } = input;
   const change = changeOf(await readScalingRun(deps.clusters, operationId));
   const share = change.direction === 'out' ? await fairShare(deps, clusterId, change) : null;
@@ -154,7 +154,7 @@ const reasonOf = (answer: Answer): string => (answer.kind === 'granted' ? '' : a
 
 /** Opens the capacity request of a round, once. */
 async function requestCapacity(
-  { clusters, resources }: ActivityDeps,
+  { clusters, resources }: ScalingDeps,
   { operationId, clusterId, round }: RoundIds,
   { capacityRequest, plan, missing }: AllocatedResources,
 ): Promise<void> {

@@ -1,7 +1,7 @@
 import type { OperationId } from '../../contracts/ids.js';
 import type { CapacityUpdate } from '../../contracts/scaling.js';
 import { findCapacityRequest, saveCapacityAnswer, type CapacityRequestRow } from '../../stores/resources/index.js';
-import type { ActivityDeps } from '../deps.js';
+import type { ScalingDeps } from '../deps.js';
 
 interface AnswerCapacityRequestInput extends CapacityUpdate {
   readonly operationId: OperationId;
@@ -19,7 +19,7 @@ interface CapacityRequestStatus {
  * @throws `NotFound`, `StateConflict` when it was answered differently or has expired.
  */
 export async function answerCapacityRequest(
-  { resources }: ActivityDeps,
+  { resources }: ScalingDeps,
   { requestId, state, by, reason }: AnswerCapacityRequestInput,
 ): Promise<CapacityRequestStatus> {
   const answer = reason === undefined ? {} : { reason };
@@ -29,7 +29,7 @@ export async function answerCapacityRequest(
 
 /** Reads the status of a capacity request, for a run that was woken or whose wait has ended. */
 export async function readCapacityRequest(
-  { resources }: Pick<ActivityDeps, 'resources'>,
+  { resources }: Pick<ScalingDeps, 'resources'>,
   { requestId }: { readonly requestId: string },
 ): Promise<CapacityRequestStatus> {
   const row = await findCapacityRequest(resources, requestId);

@@ -17,7 +17,7 @@ import { recordFailure, recordRecommendations, saveDecision, saveScores } from '
 import { failpoint } from '../../stores/failpoint.js';
 import { thisAttempt } from '../shared/as-activity.js';
 import { newOperation, type RequestInput } from '../shared/preconditions.js';
-import type { ActivityDeps } from '../deps.js';
+import type { ScalingDeps } from '../deps.js';
 import { readClusterSnapshots, rulesOf } from './read-facts.js';
 
 /** The decision that the later steps carry out. */
@@ -41,7 +41,7 @@ export interface AssessedNeeds extends Pick<
  * @throws `InvalidRequest`, `CapabilityDisabled`, `IdempotencyConflict`, `NotFound`, `StateConflict` when the cluster is
  * not active or is being scaled already.
  */
-export async function assessNeeds(deps: ActivityDeps, input: RequestInput): Promise<AssessedNeeds> {
+export async function assessNeeds(deps: ScalingDeps, input: RequestInput): Promise<AssessedNeeds> {
   const { clusters } = deps;
   const { operationId } = input;
   const accept = newOperation('SCALING', deps.settings, input, () => parseScalingRequest(input.request).clusterId);
@@ -67,7 +67,7 @@ export async function assessNeeds(deps: ActivityDeps, input: RequestInput): Prom
   }
 }
 
-async function decide(deps: ActivityDeps, operationId: string, request: unknown): Promise<AssessedNeeds> {
+async function decide(deps: ScalingDeps, operationId: string, request: unknown): Promise<AssessedNeeds> {
   const { clusterId, desired, release, soakSeconds: requestedSoak } = parseScalingRequest(request);
   const cluster = await findCluster(deps.clusters, clusterId);
   if (!cluster) throw new ManagerError('not_found', `Cluster "${clusterId}" does not exist`);

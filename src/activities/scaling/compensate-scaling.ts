@@ -10,7 +10,7 @@ import {
 } from '../../stores/clusters/index.js';
 import { recordFailure, withdrawCapacityRequests } from '../../stores/resources/index.js';
 import { thisAttempt } from '../shared/as-activity.js';
-import type { ActivityDeps } from '../deps.js';
+import type { ScalingDeps } from '../deps.js';
 import { announceRemainingMembers } from '../shared/announce-remaining-members.js';
 import { recordCommittedChange, type CommittedChange } from './record-change.js';
 
@@ -19,7 +19,7 @@ import { recordCommittedChange, type CommittedChange } from './record-change.js'
  * cluster is whole at every epoch, so no membership is reverted.
  */
 export async function compensateScaling(
-  deps: ActivityDeps,
+  deps: ScalingDeps,
   { operationId, clusterId, error }: OperationIds & { readonly error: OperationError },
 ): Promise<void> {
   const { clusters, resources } = deps;
@@ -31,7 +31,7 @@ export async function compensateScaling(
 }
 
 /** @returns false when a late attempt completed the operation first. */
-async function undoSteps(deps: ActivityDeps, ids: OperationIds): Promise<boolean> {
+async function undoSteps(deps: ScalingDeps, ids: OperationIds): Promise<boolean> {
   const { clusters, resources } = deps;
   const { operationId, clusterId } = ids;
   const undo = (step: string, work?: (tx: ClustersDb) => Promise<unknown>): Promise<void> =>

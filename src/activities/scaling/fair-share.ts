@@ -2,7 +2,7 @@ import type { Allocation, Share } from '../../domain/scaling/claims.js';
 import { allocate, defaultHeadroom } from '../../domain/scaling/drf.js';
 import { agentsResource, claimantsOf, fleetStock, type FleetStock } from '../../stores/clusters/index.js';
 import { openClaims, type OpenClaim } from '../../stores/resources/index.js';
-import type { ActivityDeps } from '../deps.js';
+import type { ScalingDeps } from '../deps.js';
 
 /** The cluster's share among all clusters that want to grow, and Jain's index over all claims. */
 export interface FairShare
@@ -28,7 +28,7 @@ const maxClaims = 10_000;
 const maxShares = 100;
 const stockCacheMs = 1_000;
 
-type Deps = Pick<ActivityDeps, 'clusters' | 'resources' | 'fleetStockCache'>;
+type Deps = Pick<ScalingDeps, 'clusters' | 'resources' | 'fleetStockCache'>;
 
 /**
  * Weighted dominant resource fairness over all clusters that want to grow by agents of the same kind. The fleet's stock

@@ -19,7 +19,7 @@ import {
   type ScalingMemory,
   type UsageReading,
 } from '../../stores/resources/index.js';
-import type { ActivityDeps, ActivitySettings } from '../deps.js';
+import type { ScalingDeps, ActivitySettings } from '../deps.js';
 
 /** The rules that this manager's settings make of the defaults. */
 export const rulesOf = ({ resourceUsageRatio, stabilityScore: passScore, scaling }: ActivitySettings): ScalingRules =>
@@ -45,7 +45,7 @@ const scoreWindowSeconds = 600;
  * @param asked explicitly requested sizes by cluster.
  */
 export async function readClusterSnapshots(
-  deps: ActivityDeps,
+  deps: ScalingDeps,
   rows: readonly ClusterRow[],
   { rules, asked = new Map() }: { readonly rules: ScalingRules; readonly asked?: ReadonlyMap<string, RequestedSize> },
 ): Promise<ReadonlyMap<string, ClusterSnapshot>> {
@@ -77,7 +77,7 @@ export async function readClusterSnapshots(
 }
 
 /** Reads the facts of stability scores, and the active members by cluster. */
-async function readStability({ clusters, communication, settings }: ActivityDeps, rows: readonly ClusterRow[]) {
+async function readStability({ clusters, communication, settings }: ScalingDeps, rows: readonly ClusterRow[]) {
   const ids = rows.map(({ id }) => id);
   const [all, losses, statistics] = await Promise.all([
     scalingMembers(clusters, ids),
@@ -107,7 +107,7 @@ async function readStability({ clusters, communication, settings }: ActivityDeps
 }
 
 /** Computes and stores the current stability score of a cluster. @returns null when it is unknown. */
-export async function takeScore(deps: ActivityDeps, cluster: ClusterRow): Promise<number | null> {
+export async function takeScore(deps: ScalingDeps, cluster: ClusterRow): Promise<number | null> {
   const atMs = Date.now();
   const { stability } = await readStability(deps, [cluster]);
   const score = stabilityScore(stability(cluster));

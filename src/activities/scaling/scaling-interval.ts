@@ -8,7 +8,7 @@ import { stabilityScore, type StabilityScore } from '../../domain/stability/scor
 import { clustersToAssess } from '../../stores/clusters/index.js';
 import { failpoint } from '../../stores/failpoint.js';
 import { recordRecommendations, saveScores } from '../../stores/resources/index.js';
-import type { ActivityDeps } from '../deps.js';
+import type { ScalingDeps } from '../deps.js';
 import { readClusterSnapshots, rulesOf } from './read-facts.js';
 
 export interface AssessPageInput {
@@ -48,7 +48,7 @@ interface Assessment {
  * their own. Scores and recommendations are recorded; the workflow starts the changes.
  */
 export async function assessPage(
-  deps: ActivityDeps,
+  deps: ScalingDeps,
   { after, limit, dryRun, balance }: AssessPageInput,
 ): Promise<AssessedPage> {
   const rules = rulesOf(deps.settings);
@@ -80,7 +80,7 @@ export async function assessPage(
   };
 }
 
-async function record({ resources }: ActivityDeps, assessed: readonly Assessment[]): Promise<void> {
+async function record({ resources }: ScalingDeps, assessed: readonly Assessment[]): Promise<void> {
   await recordRecommendations(
     resources,
     assessed.map(({ clusterId, facts, decision }) => ({

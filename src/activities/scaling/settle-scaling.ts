@@ -3,7 +3,7 @@ import type { ScalingOutcome, ScalingResult } from '../../contracts/scaling.js';
 import { clusterWithMembers, endOperation, saveStep } from '../../stores/clusters/index.js';
 import { recordOutcome, withdrawCapacityRequests } from '../../stores/resources/index.js';
 import { thisAttempt } from '../shared/as-activity.js';
-import type { ActivityDeps } from '../deps.js';
+import type { ScalingDeps } from '../deps.js';
 import { readCapacityRequest } from './answer-capacity-request.js';
 import { takeScore } from './read-facts.js';
 import { readScalingRun, type ScalingRun } from './scaling-run.js';
@@ -13,7 +13,7 @@ import { readScalingRun, type ScalingRun } from './scaling-run.js';
  * record is that of the fourth step, so that a settled scaling shows all its steps as completed.
  */
 export async function settleScaling(
-  deps: ActivityDeps,
+  deps: ScalingDeps,
   { operationId, clusterId }: OperationIds,
 ): Promise<ScalingResult> {
   const { clusters, resources } = deps;
@@ -53,7 +53,7 @@ interface Conclusion {
   readonly score: number | null | undefined;
 }
 
-async function conclude({ resources }: ActivityDeps, run: ScalingRun): Promise<Conclusion> {
+async function conclude({ resources }: ScalingDeps, run: ScalingRun): Promise<Conclusion> {
   const rollback = run.verdict(1);
   const soaked = rollback ?? run.verdict(0);
   const scalingRound = run.verdict(0)?.verdict === 'roll_back' ? run.lastRound - 1 : run.lastRound;

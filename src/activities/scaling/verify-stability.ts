@@ -4,7 +4,7 @@ import { findCluster, saveStep, stepResult } from '../../stores/clusters/index.j
 import { failpoint } from '../../stores/failpoint.js';
 import { blockRecommendation, lastScores } from '../../stores/resources/index.js';
 import { thisAttempt } from '../shared/as-activity.js';
-import type { ActivityDeps } from '../deps.js';
+import type { ScalingDeps } from '../deps.js';
 import { rulesOf, takeScore } from './read-facts.js';
 import { readScalingRun, type SoakResult } from './scaling-run.js';
 
@@ -26,7 +26,7 @@ export type VerifiedStability =
  * Step 4 of scale_cluster: takes a stability score and evaluates the change by the scores since. Called once for each
  * sample; the workflow waits in between.
  */
-export async function verifyStability(deps: ActivityDeps, input: VerifyStabilityInput): Promise<VerifiedStability> {
+export async function verifyStability(deps: ScalingDeps, input: VerifyStabilityInput): Promise<VerifiedStability> {
   const { clusterId, operationId } = input;
   const result = await evaluate(deps, input);
   const { score } = result;
@@ -44,7 +44,7 @@ export async function verifyStability(deps: ActivityDeps, input: VerifyStability
 }
 
 /** A soak has one verdict: a repeated attempt or a restarted workflow must not contradict what was already acted upon. */
-async function evaluate(deps: ActivityDeps, input: VerifyStabilityInput): Promise<SoakResult> {
+async function evaluate(deps: ScalingDeps, input: VerifyStabilityInput): Promise<SoakResult> {
   const { clusters, resources, settings } = deps;
   const { operationId, clusterId, round, sinceMs, isLastSample } = input;
   const key = { operationId, step: 'verifyStability:judged', round };

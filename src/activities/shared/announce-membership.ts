@@ -3,7 +3,7 @@ import { managerMessageTypes } from '../../contracts/inbox.js';
 import { keepOrElectCoordinator } from '../../domain/formation/coordinator.js';
 import type { MembershipRow } from '../../stores/clusters/index.js';
 import { routeAndDeliver, type RoutingTable } from '../../stores/communication/index.js';
-import type { ActivityDeps } from '../deps.js';
+import type { FormationDeps } from '../deps.js';
 import type { FormationPlan } from '../formation/plan.js';
 
 /** The members of a cluster from an epoch on. */
@@ -19,7 +19,7 @@ interface Membership extends RoutingTable {
  * cluster is closed to routing.
  */
 export async function announceMembership(
-  { communication, messaging, settings }: ActivityDeps,
+  { communication, messaging, settings }: FormationDeps,
   membership: Membership,
   to: { readonly joined?: readonly string[]; readonly changed: readonly string[] },
 ): Promise<void> {
@@ -52,7 +52,7 @@ export interface MembersOfEpoch {
 
 /** Announces the membership of the next epoch. @returns its coordinator. @throws ManagerError `reservation_lost` without members. */
 export async function announceEpoch(
-  deps: ActivityDeps,
+  deps: FormationDeps,
   { operationId, plan, epoch, members: rows, joining, informed, previous }: MembersOfEpoch,
 ): Promise<string> {
   const { clusterId, spec } = plan;

@@ -10,14 +10,14 @@ import {
 } from '../../stores/clusters/index.js';
 import { routingTable } from '../../stores/communication/index.js';
 import { failpoint } from '../../stores/failpoint.js';
-import type { ActivityDeps } from '../deps.js';
+import type { FormationDeps } from '../deps.js';
 import { announceMembership } from './announce-membership.js';
 
 /**
  * Announces the actual members of an active cluster at the next free epoch, after a failed operation may have announced
  * an epoch that was never committed. A late attempt of that operation then finds its epoch taken and announces nothing.
  */
-export async function announceRemainingMembers(deps: ActivityDeps, clusterId: ClusterId): Promise<void> {
+export async function announceRemainingMembers(deps: FormationDeps, clusterId: ClusterId): Promise<void> {
   const { clusters } = deps;
   for (;;) {
     const cluster = await findCluster(clusters, clusterId);
@@ -31,7 +31,7 @@ export async function announceRemainingMembers(deps: ActivityDeps, clusterId: Cl
 
 /** @returns the epoch announced, or undefined when the cluster is closed to routing. */
 async function announceNextEpoch(
-  deps: ActivityDeps,
+  deps: FormationDeps,
   { id: clusterId, spec, coordinator, epoch: present }: ClusterRow,
 ): Promise<number | undefined> {
   const { clusters, communication, messaging } = deps;
