@@ -68,5 +68,6 @@ function responseOf({ responses }: Endpoint, result: unknown): Response {
   const body = reply ? reply.body : result;
   if (body === undefined) return new Response(null, { status, headers: reply?.headers ?? {} });
   const headers = { 'content-type': 'application/json', ...reply?.headers };
-  return new Response(JSON.stringify(body), { status, headers });
+  const isJson = responses[status]?.contentType === undefined;
+  return new Response(isJson ? JSON.stringify(body) : String(body), { status, headers });
 }

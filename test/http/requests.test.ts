@@ -266,7 +266,10 @@ describe('the state of the manager', () => {
     expect((rest as { events: { seq: number }[] }).events[0]?.seq).toBe(next + 1);
     expect((await test.call('GET', '/livez')).body).toEqual({ alive: true });
     expect((await test.call('GET', '/readyz')).body).toMatchObject({ ready: true });
-    expect((await test.call('GET', '/metrics', { token: viewer })).body).toContain('cluster_manager_formations_total');
+    const metrics = await test.call('GET', '/metrics', { token: viewer });
+    expect(metrics.headers.get('content-type')).toMatch(/^text\/plain/);
+    expect(metrics.body).toMatch(/^# HELP /);
+    expect(metrics.body).toMatch(/^cluster_manager_formations_total\{outcome="accepted"\} \d+$/m);
     expect((await test.call('GET', '/openapi.json')).body).toMatchObject({ openapi: '3.1.0' });
   });
 });
