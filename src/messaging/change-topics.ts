@@ -2,7 +2,7 @@ import { ManagerError } from '../contracts/errors.js';
 import { isoDates } from '../contracts/view.js';
 import type { SubscriptionView, TopicView } from '../contracts/topics.js';
 import { isTopicAllowed } from '../domain/communication/topic-access.js';
-import { matchesTopic, patternsTaking } from '../domain/communication/topic-patterns.js';
+import { matchesTopic } from '../domain/communication/topic-patterns.js';
 import {
   clustersOfAgents,
   createTopic as insertTopic,
@@ -81,7 +81,7 @@ export async function subscribe(
   const subscription = await insertSubscription(db, agentId, {
     pattern: wanted.pattern,
     queueGroup,
-    ...(name === undefined ? {} : { topic: { name, patterns: patternsTaking(name) } }),
+    ...(name === undefined ? {} : { topic: name }),
   });
   if (subscription === 'full') {
     throw new ManagerError(
@@ -121,10 +121,7 @@ const hasWildcard = (pattern: string): boolean => /[*>]/.test(pattern);
 /** Topics with their subscribers and figures. */
 export async function topicViews(db: CommunicationDb, rows: readonly TopicRow[]): Promise<TopicView[]> {
   const names = rows.map(({ name }) => name);
-  const [subscriptions, figures] = await Promise.all([
-    subscriptionsTo(db, new Map(names.map((name) => [name, patternsTaking(name)]))),
-    topicFigures(db, names),
-  ]);
+  const [subscriptions, figures] = await Promise.all([subscriptionsTo(db, names), topicFigures(db, names)]);
   return rows.map((row) => ({
     ...isoDates(row),
     subscribers: subscriptions

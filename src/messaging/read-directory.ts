@@ -1,6 +1,5 @@
 import type { Address } from '../contracts/messages.js';
 import type { Directory, RoutableTopic } from '../domain/communication/routing.js';
-import { patternsTaking } from '../domain/communication/topic-patterns.js';
 import {
   capableAgents,
   clustersOfAgents,
@@ -81,10 +80,11 @@ async function readTopics(
   names: ReadonlySet<string>,
 ): Promise<ReadonlyMap<string, RoutableTopic>> {
   if (names.size === 0) return none;
-  const [topics, subscriptions] = await Promise.all([
-    findTopics(db, [...names]),
-    subscriptionsTo(db, new Map([...names].map((name) => [name, patternsTaking(name)]))),
-  ]);
+  const topics = await findTopics(db, [...names]);
+  const subscriptions = await subscriptionsTo(
+    db,
+    topics.map(({ name }) => name),
+  );
   return new Map(
     topics.map((row) => [
       row.name,

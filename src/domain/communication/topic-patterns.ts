@@ -11,19 +11,3 @@ export function matchesTopic(pattern: string, topic: string): boolean {
   }
   return tokens.length === wanted.length;
 }
-
-/**
- * Lists every pattern that matches a topic, so that the store finds subscriptions by equality through an index, however
- * many other patterns exist.
- * @param topic of n tokens.
- * @returns 2^n patterns without `>` and 2^n - 1 with it; 2,047 for the ten tokens a topic may have.
- */
-export function patternsTaking(topic: string): string[] {
-  const patterns: string[] = [];
-  let beginnings = [''];
-  for (const token of topic.split('.')) {
-    patterns.push(...beginnings.map((beginning) => `${beginning}>`));
-    beginnings = beginnings.flatMap((beginning) => [`${beginning}${token}.`, `${beginning}*.`]);
-  }
-  return [...patterns, ...beginnings.map((beginning) => beginning.slice(0, -1))];
-}

@@ -2,33 +2,20 @@ import { sql } from 'kysely';
 import { isoDates } from '../../contracts/view.js';
 import type { SubscriptionView } from '../../contracts/topics.js';
 import { inTransaction } from '../database.js';
-import { anyOf, queryRow, queryRows, secondsAgo } from '../expressions.js';
+import { queryRow, queryRows, secondsAgo } from '../expressions.js';
 import type { CommunicationDb, Row } from './schema.js';
 
 export type MatchedSubscription = Omit<SubscriptionView, 'id' | 'createdAt'> & { readonly topic: string };
 
-/**
- * The subscriptions that take these topics.
- * @param patterns each topic with every pattern that takes it, from `patternsTaking`.
- */
-export const subscriptionsTo = (
-  db: CommunicationDb,
-  patterns: ReadonlyMap<string, readonly string[]>,
-): Promise<MatchedSubscription[]> => {
-  const pairs = [...patterns].flatMap(([topic, all]) => all.map((pattern) => ({ topic, pattern })));
-  return queryRows<MatchedSubscription>(db)`
-    select w.topic, i.agent_id, s.pattern, s.queue_group, i.agent_status = 'lapsed' as suspended
-    from unnest(${pairs.map(({ topic }) => topic)}::text[], ${pairs.map(({ pattern }) => pattern)}::text[])
-      as w (topic, pattern)
-    join subscriptions s on s.pattern = w.pattern join inboxes i on i.no = s.inbox_no
-    order by w.topic, i.agent_id`;
-};
+/** The subscriptions whose patterns match these topics, by topic and agent. */
+export const subscriptionsTo = (db: CommunicationDb, topics: readonly string[]): Promise<MatchedSubscription[]> =>
+  queryRows<MatchedSubscription>(db)`select * from subscriptions_to(${topics}::text[])`;
 
 export interface NewSubscriptionRow {
   readonly pattern: string;
   readonly queueGroup: string | null;
-  /** For a pattern that names one topic: the topic with every pattern that takes it, to count its subscribers. */
-  readonly topic?: { readonly name: string; readonly patterns: readonly string[] };
+  /** The topic that a pattern without wildcards names, when it exists. */
+  readonly topic?: string;
 }
 
 /**
@@ -45,10 +32,9 @@ export async function subscribe(
   return inTransaction(db, async (tx) => {
     // Under the topic's lock, so that of two subscribers at the same time one gets the last place.
     const found = await queryRow<Pick<Row<'topics'>, 'maxSubscribers'>>(tx)`
-      select max_subscribers from topics where name = ${topic.name} for no key update`;
+      select max_subscribers from topics where name = ${topic} for no key update`;
     const counted = await queryRow<{ others: number }>(tx)`
-      select count(distinct i.no) as others from subscriptions s join inboxes i on i.no = s.inbox_no
-      where s.pattern = ${anyOf(topic.patterns)} and i.agent_id <> ${agentId}`;
+      select count(distinct agent_id) as others from subscriptions_to(array[${topic}]) where agent_id <> ${agentId}`;
     return found && found.maxSubscribers <= (counted?.others ?? 0) ? 'full' : insertSubscription(tx, agentId, wanted);
   });
 }

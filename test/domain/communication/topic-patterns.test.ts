@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { matchesTopic, patternsTaking } from '../../../src/domain/communication/topic-patterns.js';
+import { matchesTopic } from '../../../src/domain/communication/topic-patterns.js';
 
 const token = fc.stringMatching(/^[A-Za-z0-9_-]{1,6}$/);
 const word = fc.oneof(fc.constantFrom('a', 'b', 'ab'), token);
@@ -48,55 +48,5 @@ describe('matchesTopic', () => {
       }),
       { numRuns: 2000 },
     );
-  });
-});
-
-describe('patternsTaking', () => {
-  it('patternsTaking lists the patterns of one and of two tokens', () => {
-    expect(patternsTaking('a').sort()).toEqual(['*', '>', 'a']);
-    expect(patternsTaking('a.b').sort()).toEqual(['*.*', '*.>', '*.b', '>', 'a.*', 'a.>', 'a.b']);
-  });
-
-  it('patternsTaking returns each matching pattern once: 2^n without ">" and 2^n - 1 with it', () => {
-    fc.assert(
-      fc.property(topic, (name) => {
-        const all = patternsTaking(name);
-        const tokens = name.split('.').length;
-        expect(all).toHaveLength(2 ** tokens + 2 ** tokens - 1);
-        expect(new Set(all).size).toBe(all.length);
-        for (const each of all) expect(oracle(each, name)).toBe(true);
-      }),
-    );
-  });
-
-  it('patternsTaking contains a pattern exactly when it matches the topic', () => {
-    fc.assert(
-      fc.property(pattern, topic, (wanted, name) => {
-        expect(patternsTaking(name).includes(wanted)).toBe(oracle(wanted, name));
-      }),
-      { numRuns: 1000 },
-    );
-  });
-
-  it('a pattern derived from a topic by wildcards is among its patterns', () => {
-    const hidden = topic.chain((name) => {
-      const tokens = name.split('.');
-      return fc.tuple(
-        fc.constant(tokens),
-        fc.array(fc.boolean(), { minLength: tokens.length, maxLength: tokens.length }),
-        fc.nat(tokens.length),
-      );
-    });
-    fc.assert(
-      fc.property(hidden, ([tokens, stars, cut]) => {
-        const shown = tokens.map((each, index) => (stars[index] ? '*' : each));
-        const wanted = cut < tokens.length ? [...shown.slice(0, cut), '>'] : shown;
-        expect(patternsTaking(tokens.join('.'))).toContain(wanted.join('.'));
-      }),
-    );
-  });
-
-  it('a topic of ten tokens has 2,047 patterns', () => {
-    expect(patternsTaking('a.b.c.d.e.f.g.h.i.j')).toHaveLength(2047);
   });
 });

@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Retention } from '../../../src/contracts/topics.js';
-import { patternsTaking } from '../../../src/domain/communication/topic-patterns.js';
+import { matchesTopic } from '../../../src/domain/communication/topic-patterns.js';
 import {
   ackDeliveries,
   closeInbox,
@@ -67,7 +67,7 @@ const publish = (topic: string, recipients: readonly string[] = [], rest: Parame
   });
 
 const subscribersOf = async (topic: string): Promise<string[]> =>
-  (await subscriptionsTo(db, new Map([[topic, patternsTaking(topic)]]))).map(({ agentId }) => agentId);
+  (await subscriptionsTo(db, [topic])).map(({ agentId }) => agentId);
 
 describe('a topic', () => {
   it('a topic created concurrently exists once, and creating it with other settings is a conflict', async () => {
@@ -294,4 +294,40 @@ describe('a subscription', () => {
 
 it('every invariant holds after the tests of this file', async () => {
   expect(await checkInvariants(stores, { among: communicationInvariants })).toEqual([]);
+});
+
+describe('subscriptions to a topic', () => {
+  it('subscriptionsTo returns a subscription exactly when its pattern matches the topic', async () => {
+    const [subscriber] = (await agents(db, 1)) as [string];
+    const root = fresh('root');
+    const patterns = [
+      ...['*', '>', 'a', 'ab', 'a.*', 'a.>', '*.b', '*.>', '*.*', 'a.b', 'a.b.c', 'a.*.c', '*.b.>', '*.*.*.d', 'a-b.c'],
+    ].map((pattern) => `${root}.${pattern}`);
+    for (const pattern of patterns) await subscribe(db, subscriber, { pattern, queueGroup: null });
+    const topics = [
+      'a',
+      'b',
+      'ab',
+      'a.b',
+      'a.c',
+      'b.b',
+      'a-b',
+      'a-b.c',
+      'a.b.c',
+      'a.x.c',
+      'x.b.y',
+      'x.y.z.d',
+      'x.y.z.e',
+    ].map((topic) => `${root}.${topic}`);
+    const found = await subscriptionsTo(db, topics);
+    const expected = topics.flatMap((topic) =>
+      patterns.filter((pattern) => matchesTopic(pattern, topic)).map((pattern) => `${topic} ${pattern}`),
+    );
+    expect(
+      found
+        .filter(({ agentId }) => agentId === subscriber)
+        .map(({ topic, pattern }) => `${topic} ${pattern}`)
+        .sort(),
+    ).toEqual(expected.sort());
+  });
 });
