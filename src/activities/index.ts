@@ -1,3 +1,4 @@
+import { log } from '@temporalio/activity';
 import type { MessagingDeps } from '../messaging/deps.js';
 import { handleBroadcasts } from './communication/handle-broadcasts.js';
 import { manageTopics } from './communication/manage-topics.js';
@@ -77,7 +78,8 @@ export function createActivities({
   resumeAbandonedOperations = () => Promise.resolve([]),
   ...parts
 }: WorkerParts): Activities {
-  const messaging = { communication: parts.communication, settings: () => parts.settings.communication, notify };
+  const warn = (message: string, error: unknown): void => log.warn(message, { error });
+  const messaging = { communication: parts.communication, settings: () => parts.settings.communication, notify, warn };
   const deps: AllDeps = { ...parts, messaging, resumeAbandonedOperations, fleetStockCache: new Map() };
   return Object.fromEntries(
     Object.entries(activities).map(([name, activity]) => [

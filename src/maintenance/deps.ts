@@ -6,7 +6,7 @@ import type { ResourcesDb } from '../stores/resources/index.js';
 export interface MaintenanceDeps
   extends
     Pick<OperationsDeps, 'clusters' | 'client' | 'config' | 'logger'>,
-    Pick<ServerMessaging, 'communication' | 'settings' | 'notify' | 'latencies'> {
+    Pick<ServerMessaging, 'communication' | 'settings' | 'notify' | 'warn' | 'latencies'> {
   readonly resources: ResourcesDb;
   readonly serverId: string;
 }

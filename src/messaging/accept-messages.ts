@@ -54,7 +54,8 @@ async function acceptDrafts(deps: MessagingDeps, drafts: readonly Draft[]): Prom
     failpoint('acceptMail:committed');
     if (outcomes === 'stale') continue;
     deps.notify([...new Set(routed.flatMap(({ recipients }) => recipients.map(({ agentId }) => agentId)))]);
-    await pruneRetainedOf(deps, routed);
+    // The messages are stored: a failure here must not be answered as theirs. The message cleaner prunes the topic later.
+    await pruneRetainedOf(deps, routed).catch((error: unknown) => deps.warn('a topic was not pruned', error));
     let next = 0;
     return routes.map((route, index) =>
       route.state === 'refused'

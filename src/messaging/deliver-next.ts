@@ -11,6 +11,7 @@ export interface DeliveryDeps extends Pick<ServerMessaging, 'communication' | 's
 /** A leased delivery as the JSON text that is sent to the agent. */
 export interface SerializedDelivery {
   readonly id: string;
+  readonly leaseToken: string;
   readonly text: string;
 }
 
@@ -37,7 +38,7 @@ export async function deliverNext(
   recordDelivery(clusters, [agentId]).catch((err: unknown) =>
     logger.warn({ err, agentId }, 'a delivery was not recorded for reachability'),
   );
-  return leased.map((one) => ({ id: one.delivery.id, text: textOf(one) }));
+  return leased.map((one) => ({ id: one.delivery.id, leaseToken: one.delivery.leaseToken, text: textOf(one) }));
 }
 
 /** The data is sent as the text in which it was stored: parsing and serializing it again would be most of the work. */

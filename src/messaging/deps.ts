@@ -11,6 +11,8 @@ export interface MessagingDeps {
    * latency.
    */
   readonly notify: (agentIds: readonly string[]) => void;
+  /** Logs a failure that does not concern the caller. */
+  readonly warn: (message: string, error: unknown) => void;
 }
 
 /** The sender of a message. */

@@ -24,6 +24,10 @@ export interface Draft extends Envelope {
   readonly hash: string;
 }
 
+/** Gives the message its id, so that every attempt to store it stores the same message. */
+export const withId = (envelope: Envelope): Envelope =>
+  envelope.message.id === undefined ? { ...envelope, message: { ...envelope.message, id: newMessageId() } } : envelope;
+
 export function draftOf(envelope: Envelope): Draft {
   const { id: given, data: body, ...head } = envelope.message;
   const id = given ?? newMessageId();

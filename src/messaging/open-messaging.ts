@@ -12,7 +12,7 @@ import type { MessagingDeps } from './deps.js';
 import { GroupCommit } from './group-commit.js';
 import { InboxNotifier } from './inbox-notifier.js';
 import { LatencyRecorder } from './latency.js';
-import type { Envelope } from './message-draft.js';
+import { withId, type Envelope } from './message-draft.js';
 
 const pollMs = 500;
 const pollWithoutNotificationsMs = 100;
@@ -51,8 +51,9 @@ export function openMessaging(
     notifier.notify(agentIds);
     otherServers.notify(agentIds);
   };
+  const warn = (message: string, err: unknown): void => logger.warn({ err }, message);
   const messages = new GroupCommit<Envelope, MessageResult>(
-    (envelopes) => acceptMessages({ communication, settings, notify }, envelopes),
+    (envelopes) => acceptMessages({ communication, settings, notify, warn }, envelopes),
     maxItemsPerCommit,
   );
   const acks = new GroupCommit<LeaseClaim, boolean>(async (claims) => {
@@ -68,7 +69,9 @@ export function openMessaging(
     communication,
     settings,
     notify,
-    accept: (envelopes) => messages.add(envelopes),
+    warn,
+    // Before the group commit, which repeats a call whose commit failed, possibly after it took effect.
+    accept: (envelopes) => messages.add(envelopes.map(withId)),
     acknowledge: (claims) => acks.add(claims),
     notifier,
     latencies,

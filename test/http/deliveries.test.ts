@@ -1,7 +1,9 @@
+import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { expireMessagesAndSubscriptions } from '../../src/maintenance/message-expirer.js';
 import type { DeliveryView } from '../../src/contracts/inbox.js';
 import type { DeadLetterView } from '../../src/contracts/messages.js';
+import { inTransaction } from '../../src/stores/database.js';
 import { waitFor } from '../support/wait-for.js';
 import { codeOf, idsOf, messagingOf, only, type MessagingCalls } from './messaging-fixture.js';
 import { startTestApi, type Answer, type TestApi } from './support.js';
@@ -157,6 +159,30 @@ describe('a negative acknowledgement', () => {
     const polled = messaging.receive('n2', token, '?waitSeconds=20');
     await messaging.settle(token, delivery, 'nack', { delaySeconds: 0.2 });
     expect(only(await polled)).toMatchObject({ id: delivery.id, attempt: 2 });
+  });
+
+  it('a delivery whose client is gone when it is leased is available at once and loses no attempt', async () => {
+    const { token, delivery: first } = await held('goes');
+    await messaging.settle(token, first);
+    const leaving = new AbortController();
+    const polled = test
+      .call('GET', '/v1/agents/goes/inbox?waitSeconds=20', { token, signal: leaving.signal })
+      .catch((error: unknown) => error);
+    await waitFor('the poll to wait', () => test.deps.notifier.waiting === 1);
+    await inTransaction(test.databases.communication, async (tx) => {
+      // The lease waits for this lock, so that the client goes before it is taken.
+      await sql`select from inbox_cursors c join inboxes i on i.no = c.inbox_no
+        where i.agent_id = 'goes' for update of c`.execute(tx);
+      await messaging.send(test.tokens.admin, { id: 'for-goes', to: { agent: 'goes' } });
+      await waitFor('the poll to lease', () => test.deps.notifier.waiting === 0);
+      leaving.abort();
+      await polled;
+      // Served after the disconnect was seen.
+      await test.call('GET', '/livez');
+    });
+    const again = only(await messaging.receive('goes', token, '?waitSeconds=10'));
+    expect(again).toMatchObject({ message: { id: 'for-goes' }, attempt: 1 });
+    expect((await messaging.settle(token, again)).status).toBe(200);
   });
 
   it('a final nack makes the delivery a dead letter with the given reason', async () => {

@@ -1,7 +1,9 @@
+import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { agentStatusSync } from '../../src/maintenance/agent-status-sync.js';
 import { pruneMessages } from '../../src/maintenance/message-cleaner.js';
 import { expireMessagesAndSubscriptions } from '../../src/maintenance/message-expirer.js';
+import { closeInbox } from '../../src/stores/communication/index.js';
 import type { NewSubscription, NewTopic, SubscriptionView, TopicView } from '../../src/contracts/topics.js';
 import { waitFor } from '../support/wait-for.js';
 import { codeOf, idsOf, messagingOf, only, type MessagingCalls } from './messaging-fixture.js';
@@ -419,6 +421,40 @@ describe('a subscription', () => {
         ['h-1', 're_addressed'],
         ['h-2', 'leased'],
       ]);
+    }
+  });
+});
+
+it('an inbox that is closed under a living agent is opened again by the sync of agent statuses', async () => {
+  const token = await test.register('closed-under');
+  await closeInbox(test.databases.communication, 'closed-under');
+  const send = () => messaging.send(test.tokens.orchestrator, { to: { agent: 'closed-under' } });
+  expect(only(await send())).toMatchObject({ deadLetter: expect.stringContaining('unknown_recipient') as string });
+  await agentStatusSync(test.maintenance)();
+  expect(only(await send())).not.toHaveProperty('deadLetter');
+  expect(await messaging.receive('closed-under', token)).toHaveLength(1);
+});
+
+describe('a topic that cannot be pruned', () => {
+  it('a message that was committed is answered as accepted and delivered once, although its topic cannot be pruned', async () => {
+    await create({ name: 'unprunable', retention: { keep: 'count', count: 1 } });
+    const token = await listener('reads-unprunable', { pattern: 'unprunable' });
+    await sql`create function refuse_to_prune() returns trigger language plpgsql as $$
+      begin raise exception 'retained messages cannot be deleted'; end $$`.execute(test.databases.communication);
+    await sql`create trigger refuse_to_prune before delete on retained_messages
+      for each row execute function refuse_to_prune()`.execute(test.databases.communication);
+    try {
+      const answers = [];
+      for (let count = 0; count < 6; count += 1) {
+        const body = { messages: [{ to: { topic: 'unprunable' }, type: 'task', data: count }] };
+        answers.push(await test.call('POST', '/v1/messages', { token: test.tokens.orchestrator, body }));
+      }
+      expect(answers.map(({ status }) => status)).toEqual([202, 202, 202, 202, 202, 202]);
+      const inbox = await test.call('GET', '/v1/agents/reads-unprunable/inbox?max=100', { token });
+      const { deliveries } = inbox.body as { deliveries: { message: { data: unknown } }[] };
+      expect(deliveries.map(({ message }) => message.data)).toEqual([0, 1, 2, 3, 4, 5]);
+    } finally {
+      await sql`drop trigger refuse_to_prune on retained_messages`.execute(test.databases.communication);
     }
   });
 });

@@ -27,4 +27,5 @@ export const messagingOf = (
   communication,
   settings: () => ({ ...communicationSettings, ...settings }),
   notify: () => undefined,
+  warn: () => undefined,
 });

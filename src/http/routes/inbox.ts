@@ -1,7 +1,7 @@
-import { ManagerError } from '../../contracts/errors.js';
+import { ManagerError, type ErrorCode } from '../../contracts/errors.js';
 import { deliverNext, type SerializedDelivery } from '../../messaging/deliver-next.js';
 import { answerInvitation, findAgent, type Principal } from '../../stores/clusters/index.js';
-import { extendLease, nackDelivery, ownsDelivery } from '../../stores/communication/index.js';
+import { extendLease, nackDelivery, ownedDeliveries, releaseLeases } from '../../stores/communication/index.js';
 import type { MessageDeps } from '../deps.js';
 import type { Handlers } from '../handlers.js';
 import { agentNotFound, notFound } from '../visibility.js';
@@ -21,14 +21,14 @@ export const inboxHandlers = (deps: MessageDeps) => {
     ackDeliveries: async ({ body: { acks }, principal }) => {
       const agentId = recipientOf(principal);
       const acked = await deps.acknowledge(acks.map((claim) => ({ ...claim, agentId })));
-      const results = await Promise.all(
-        acks.map(async ({ id }, index) =>
-          acked[index]
-            ? { id, acked: true }
-            : { id, acked: false, error: { code: (await leaseLost(deps, agentId, id)).code } },
+      const lost = acks.filter((_, index) => !acked[index]).map(({ id }) => id);
+      const owned = await ownedDeliveries(deps.communication, agentId, lost);
+      const refusedWith = (id: string): ErrorCode => (owned.has(id) ? 'stale_lease' : 'not_found');
+      return {
+        results: acks.map(({ id }, index) =>
+          acked[index] ? { id, acked: true } : { id, acked: false, error: { code: refusedWith(id) } },
         ),
-      );
-      return { results };
+      };
     },
 
     ackDelivery: async ({ params: { id }, body: { leaseToken }, principal }) => {
@@ -79,10 +79,29 @@ async function poll(deps: MessageDeps, { agentId, max, waitMs, signal, reauthent
   for (;;) {
     const since = deps.notifier.moment;
     const deliveries = await deliverNext(deps, agentId, max);
-    if (deliveries.length > 0) return inboxResponse(deliveries);
+    if (deliveries.length > 0) {
+      releaseIfUnsent(deps, agentId, deliveries, signal);
+      return inboxResponse(deliveries);
+    }
     if (!(await deps.notifier.wait(agentId, since, endsAtMs - performance.now(), signal))) return inboxResponse([]);
     await reauthenticate();
   }
+}
+
+/** A client that goes before its response is written has not received the deliveries: they must not wait for their leases. */
+function releaseIfUnsent(
+  { communication, notifier, logger }: MessageDeps,
+  agentId: string,
+  deliveries: readonly SerializedDelivery[],
+  signal: AbortSignal,
+): void {
+  const release = () =>
+    releaseLeases(communication, deliveries).then(
+      () => notifier.notify([agentId]),
+      (err: unknown) => logger.warn({ err, agentId }, 'leases of an unsent response were not released'),
+    );
+  if (signal.aborted) void release();
+  else signal.addEventListener('abort', () => void release(), { once: true });
 }
 
 /** The deliveries are JSON text already; tests check it against the response schema. */
@@ -98,7 +117,7 @@ function recipientOf({ agentId }: Principal): string {
 
 /** Another agent's delivery is reported as not found, so that agents cannot probe ids. */
 async function leaseLost(deps: MessageDeps, agentId: string, id: string): Promise<ManagerError> {
-  if (!(await ownsDelivery(deps.communication, agentId, id))) {
+  if (!(await ownedDeliveries(deps.communication, agentId, [id])).has(id)) {
     return notFound(`Delivery "${id}"`);
   }
   return new ManagerError(

@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import { ManagerError } from '../../contracts/errors.js';
 import type { OperationError, OperationState } from '../../contracts/operations.js';
 import { requestHash } from '../../contracts/request-hash.js';
-import { andEqual, queryRow, queryRows } from '../expressions.js';
+import { andEqual, queryRow, queryRows, queryValues } from '../expressions.js';
 import { withCommit } from '../pipelined-pool.js';
 import type { ClustersDb, Row } from './schema.js';
 
@@ -99,6 +99,11 @@ export async function endOperation(
     select last_seq, ${`${id}:${end.event}`}, ${end.event}, cluster_id, ${id},
       coalesce(${error}::jsonb, ${result}::jsonb, '{}'::jsonb) from head`.execute(tx);
 }
+
+/** The batches of messages that unfinished operations name. */
+export const batchesInUse = (db: ClustersDb): Promise<string[]> => queryValues<string>(db)`
+  select distinct o.request ->> 'batchId' from operations o
+  where o.state in ('running', 'queued') and o.kind = 'COMMUNICATION' and o.request ? 'batchId'`;
 
 /**
  * Open operations whose workflow may have been terminated: accepted but without a step after `startSeconds`, or open

@@ -7,7 +7,7 @@ export interface BatchParts {
 }
 
 /**
- * Stores messages that are too large for a workflow's argument. The same batch again changes nothing.
+ * Stores messages that are too large for a workflow's argument. The same batch again is kept from then on.
  * @returns false when another batch has this id.
  */
 export async function storeBatch(
@@ -19,7 +19,7 @@ export async function storeBatch(
   const stored = await queryRow<{ isSame: boolean }>(db)`
     insert into batches as b (id, owner, messages, broadcasts)
     values (${id}, ${owner}, ${messages}::json, ${broadcasts}::json)
-    on conflict (id) do update set id = b.id
+    on conflict (id) do update set created_at = now()
     returning b.owner = ${owner} and b.messages::text = ${messages} and b.broadcasts::text = ${broadcasts} as is_same`;
   return stored?.isSame ?? false;
 }

@@ -66,13 +66,17 @@ export async function setAgentStatus(
   return Number(numAffectedRows ?? 0n);
 }
 
-/** Which of these agents have an open inbox. */
-export async function openInboxesOf(db: CommunicationDb, agentIds: readonly string[]): Promise<string[]> {
+/** Which of these agents have an inbox that is open, or closed. */
+export async function inboxesOf(
+  db: CommunicationDb,
+  agentIds: readonly string[],
+  state: 'open' | 'closed',
+): Promise<string[]> {
   const rows = await db
     .selectFrom('inboxes')
     .select('agentId')
     .where('agentId', '=', anyOf(agentIds))
-    .where('agentStatus', '<>', 'left')
+    .where('agentStatus', state === 'open' ? '<>' : '=', 'left')
     .execute();
   return rows.map(({ agentId }) => agentId);
 }
@@ -101,13 +105,24 @@ export async function agentsWithDueDeliveries(db: CommunicationDb, agentIds: rea
   return rows.map(({ agentId }) => agentId);
 }
 
-/** Whether a delivery is, or was, in an agent's inbox. */
-export async function ownsDelivery(db: CommunicationDb, agentId: string, id: string): Promise<boolean> {
-  const key = parseDeliveryId(id);
-  if (!key) return false;
-  const inbox = await queryRow(db)`
-    select from inboxes where no = ${key.inboxNo} and agent_id = ${agentId} and next_sequence > ${key.sequence}`;
-  return inbox !== undefined;
+/** Those of these deliveries that exist or existed in the agent's inbox. Malformed ids belong to nobody. */
+export async function ownedDeliveries(
+  db: CommunicationDb,
+  agentId: string,
+  ids: readonly string[],
+): Promise<ReadonlySet<string>> {
+  if (ids.length === 0) return new Set();
+  const inbox = await db
+    .selectFrom('inboxes')
+    .select(['no', 'nextSequence'])
+    .where('agentId', '=', agentId)
+    .executeTakeFirst();
+  return new Set(
+    ids.filter((id) => {
+      const key = parseDeliveryId(id);
+      return key && inbox && key.inboxNo === inbox.no && key.sequence < inbox.nextSequence;
+    }),
+  );
 }
 
 /** Open deliveries of the messages of a cluster, which a drain waits for, or of a topic. */

@@ -21,6 +21,8 @@ export interface RetentionRules {
   readonly retentionSeconds: number;
   readonly deadLetterRetentionSeconds: number;
   readonly limit: number;
+  /** Batches that unfinished operations name. */
+  readonly keptBatches: readonly string[];
 }
 
 /**
@@ -29,7 +31,7 @@ export interface RetentionRules {
  */
 export async function pruneChunk(
   db: CommunicationDb,
-  { retentionSeconds, deadLetterRetentionSeconds, limit }: RetentionRules,
+  { retentionSeconds, deadLetterRetentionSeconds, limit, keptBatches }: RetentionRules,
 ): Promise<number> {
   const past = (table: keyof CommunicationSchema, column: string, keepSeconds: number): Promise<number> =>
     deletePast(db, table, column, { keepSeconds, limit });
@@ -39,12 +41,24 @@ export async function pruneChunk(
     await deleteUnusedMessages(db, { keepSeconds: retentionSeconds, limit }),
     await past('operationChanges', 'changedAt', retentionSeconds),
     await past('latencies', 'slot', daySeconds),
-    await past('batches', 'createdAt', Math.max(daySeconds, retentionSeconds)),
+    await deleteBatches(db, keptBatches, { keepSeconds: Math.max(daySeconds, retentionSeconds), limit }),
   ];
   await queryRow(db)`
     delete from receipts r where r.deadline_at < ${secondsAgo(retentionSeconds)}
       and not exists (select from messages m where m.no = r.message_no)`;
   return Math.max(...deleted);
+}
+
+async function deleteBatches(
+  db: CommunicationDb,
+  kept: readonly string[],
+  { keepSeconds, limit }: Retention,
+): Promise<number> {
+  const deleted = await queryRows(db)`
+    delete from batches where id in (
+      select id from batches where created_at < ${secondsAgo(keepSeconds)} and id <> all(${kept}::text[])
+      limit ${limit}) returning id`;
+  return deleted.length;
 }
 
 /** Deletes messages past their retention that no other table names. @returns how many. */

@@ -1,4 +1,4 @@
-import { retryOnDeadlock } from '../database.js';
+import { inTransaction, retryOnDeadlock } from '../database.js';
 import { json, now, queryRow, queryRows, secondsFromNow } from '../expressions.js';
 import { deadLetterDeliveries } from './dead-letters.js';
 import { parseDeliveryId } from './delivery-id.js';
@@ -52,7 +52,9 @@ export async function nackDelivery(
 ): Promise<'waiting' | 'dead' | undefined> {
   const key = parseDeliveryId(id);
   if (!key || !isUuid(leaseToken)) return undefined;
-  const row = await queryRow<{ attempts: number }>(db)`
+  // In one transaction: a delivery without a lease could be leased again before it becomes a dead letter.
+  return inTransaction(db, async (tx) => {
+    const row = await queryRow<{ attempts: number }>(tx)`
     update deliveries d set lease_token = null, lease_expires_at = null,
       available_at = clock_timestamp() + make_interval(secs => coalesce(${how.delaySeconds ?? null}::double precision,
         (${rules.retryDelaysSeconds}::integer[])[least(d.attempts, ${rules.retryDelaysSeconds.length})]
@@ -63,13 +65,27 @@ export async function nackDelivery(
     where i.no = d.inbox_no and i.agent_id = ${agentId} and d.inbox_no = ${key.inboxNo}
       and d.sequence = ${key.sequence} and d.lease_token = ${leaseToken}::uuid
     returning d.attempts`;
-  if (!row) return undefined;
-  if (!how.final && row.attempts < rules.tries) return 'waiting';
-  const [reason, detail] = how.final
-    ? ['rejected', how.reason ?? 'The recipient rejected it as final']
-    : ['tries_exhausted', `Delivered ${rules.tries} times; the last nack says: ${how.reason ?? 'no reason given'}`];
-  await deadLetterDeliveries(db, [key], reason, detail);
-  return 'dead';
+    if (!row) return undefined;
+    if (!how.final && row.attempts < rules.tries) return 'waiting';
+    const [reason, detail] = how.final
+      ? ['rejected', how.reason ?? 'The recipient rejected it as final']
+      : ['tries_exhausted', `Delivered ${rules.tries} times; the last nack says: ${how.reason ?? 'no reason given'}`];
+    await deadLetterDeliveries(tx, [key], reason, detail);
+    return 'dead';
+  });
+}
+
+/** Gives up leases whose deliveries did not reach the agent: each is available at once and loses no attempt. */
+export async function releaseLeases(
+  db: CommunicationDb,
+  claims: readonly Omit<LeaseClaim, 'agentId'>[],
+): Promise<void> {
+  const keys = claims.map(({ id, leaseToken }) => ({ ...parseDeliveryId(id), leaseToken }));
+  await queryRow(db)`
+    update deliveries d set lease_token = null, lease_expires_at = null, available_at = clock_timestamp(),
+      attempts = d.attempts - 1
+    from jsonb_to_recordset(${JSON.stringify(keys)}::jsonb) as c ("inboxNo" integer, sequence bigint, "leaseToken" uuid)
+    where d.inbox_no = c."inboxNo" and d.sequence = c.sequence and d.lease_token = c."leaseToken"`;
 }
 
 /** Extends a lease that is still held, counted from now. @returns its new end, or undefined. */

@@ -50,7 +50,14 @@ async function begin(): Promise<{ model: Model; real: Real }> {
     maxStreams: 10,
     wakeUps: false,
   } as const;
-  return { model, real: { db, root, deps: { communication: db, settings: () => settings, notify: () => undefined } } };
+  return {
+    model,
+    real: {
+      db,
+      root,
+      deps: { communication: db, settings: () => settings, notify: () => undefined, warn: () => undefined },
+    },
+  };
 }
 
 const agent = fc.nat({ max: agentCount - 1 });

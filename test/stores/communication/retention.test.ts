@@ -5,6 +5,7 @@ import {
   addLatencies,
   deadLetterExpired,
   createTopic,
+  findBatchPart,
   pruneChunk,
   latenciesOf,
   listDeadLetters,
@@ -91,7 +92,7 @@ describe('expired deliveries', () => {
 });
 
 describe('rows past their retention', () => {
-  const rules = { retentionSeconds: 3600, deadLetterRetentionSeconds: 7200, limit: 10 };
+  const rules = { retentionSeconds: 3600, deadLetterRetentionSeconds: 7200, limit: 10, keptBatches: [] };
 
   it('rows past their retention are deleted in chunks, and open, dead or retained deliveries keep their message', async () => {
     const [a, b] = (await agents(db, 2)) as [string, string];
@@ -143,6 +144,17 @@ describe('rows past their retention', () => {
       batches: 0,
     });
     expect((await accept(db, [kept[1] as (typeof kept)[number]]))[0]?.outcome).toBe('accepted');
+  });
+
+  it('a batch past its retention is kept while an unfinished operation names it', async () => {
+    const [used, unused] = [fresh('batch'), fresh('batch')];
+    for (const id of [used, unused]) await storeBatch(db, { id, owner: 'a', parts: {} });
+    await age(90_000);
+    await pruneChunk(db, { ...rules, keptBatches: [used] });
+    expect(await findBatchPart(db, used, 'messages')).toBeDefined();
+    expect(await findBatchPart(db, unused, 'messages')).toBeUndefined();
+    await pruneChunk(db, rules);
+    expect(await findBatchPart(db, used, 'messages')).toBeUndefined();
   });
 
   it('retention during concurrent messaging deletes no open delivery', async () => {
