@@ -46,7 +46,7 @@ export function workflowStarter(client: Client, taskQueue: string) {
       const operationId = operationIdOf(request);
       const clusterId = clusterIdOf(operationId);
       const input = { ...request, requestId: operationId };
-      const summary = `Form cluster "${String(request.name).slice(0, 100)}"`;
+      const summary = `Form cluster "${asMarkdown(String(request.name).slice(0, 100))}"`;
       const labels = { summary, component: 'formation', clusterId, requestedBy };
       const workflowId = await start(workflowTypes.formCluster, workflowIds.formation(operationId), input, labels);
       return { operationId, clusterId, workflowId };
@@ -82,3 +82,6 @@ export function workflowStarter(client: Client, taskQueue: string) {
 
 const operationIdOf = ({ requestId }: { readonly requestId?: string | undefined }): OperationId =>
   requestId ?? `op_${uuidv7()}`;
+
+/** Escapes a text that the Temporal UI would render as Markdown or HTML. */
+const asMarkdown = (text: string): string => text.replaceAll(/[\\`*_{}[\]()<>#+\-.!|~&]/g, '\\$&');

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { identifierPattern } from './ids.js';
+import { printableText } from './printable-text.js';
 
 export const identifier = z
   .string()
@@ -7,13 +8,6 @@ export const identifier = z
     identifierPattern,
     'must be 1 to 128 characters of letters, digits, ".", "_", ":" or "-", the first a letter or digit',
   );
-
-const shortText = z
-  .string()
-  .min(1)
-  .max(200)
-  // eslint-disable-next-line no-control-regex -- control characters would reach logs and terminals
-  .regex(/^[^\u0000-\u001f\u007f]*$/, 'must not hold control characters');
 
 /** A capability's name, or `name@version` for one exact version. */
 export const capabilityName = z
@@ -43,7 +37,7 @@ export type Readiness = z.infer<typeof readiness>;
 /** What an agent says of itself when it registers. Registering a known id again is an update and a new incarnation. */
 export const registerAgent = z.strictObject({
   id: identifier,
-  name: shortText.optional(),
+  name: printableText(200).optional(),
   host: identifier.optional(),
   zone: identifier.optional(),
   labels: labels.default({}),

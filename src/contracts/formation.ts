@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { capabilityName, identifier, labels, resourceAmounts } from './agents.js';
 import { invalidRequest, type Problem } from './errors.js';
+import { printableText } from './printable-text.js';
 
 const role = z.strictObject({
   name: identifier,
@@ -12,7 +13,7 @@ const role = z.strictObject({
 /** The body of a formation request, from HTTP (without `type`), the client, the CLI or any Temporal SDK. */
 export const formationRequest = z.strictObject({
   requestId: identifier.optional(),
-  name: z.string().min(1).max(200),
+  name: printableText(200),
   requiredCapabilities: z.array(capabilityName).max(50).default([]),
   roles: z.array(role).max(20).default([]),
   size: z

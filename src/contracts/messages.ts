@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { capabilityName, identifier } from './agents.js';
 import { topicName } from './topics.js';
+import { printableText } from './printable-text.js';
 
 /** Bytes of a message's `data` as JSON text. */
 export const messageLimitBytes = 256 * 1024;
@@ -30,14 +31,6 @@ export const address = z.union(
 );
 export type Address = z.infer<typeof address>;
 
-const shortText = (max: number) =>
-  z
-    .string()
-    .min(1)
-    .max(max)
-    // eslint-disable-next-line no-control-regex -- control characters would reach logs and terminals
-    .regex(/^[^\u0000-\u001f\u007f]*$/, 'must not hold control characters');
-
 /** Types that only the manager may use: agents trust messages of these types. */
 const reservedType = /^(cluster|manager|agent)\./;
 
@@ -48,16 +41,16 @@ const reservedType = /^(cluster|manager|agent)\./;
 export const newMessage = z.strictObject({
   id: identifier.optional(),
   to: address,
-  type: shortText(200).refine(
+  type: printableText(200).refine(
     (type) => !reservedType.test(type),
     'must not begin with "cluster.", "manager." or "agent.", which are the manager\'s own',
   ),
   data: z.unknown(),
-  correlationId: shortText(200).optional(),
+  correlationId: printableText(200).optional(),
   /** The agent that replies go to; default: the sender, when it is an agent. */
   replyTo: identifier.optional(),
   /** A recipient gets messages with the same key strictly one at a time; without a key, in the order they were sent. */
-  partitionKey: shortText(200).optional(),
+  partitionKey: printableText(200).optional(),
   /** After this many seconds without an ack the message is dead-lettered. */
   ttlSeconds: z.int().min(1).max(604_800).optional(),
 });

@@ -1,11 +1,12 @@
 import { z } from 'zod';
+import { printableText } from './printable-text.js';
 
 export const role = z.enum(['admin', 'orchestrator', 'agent', 'viewer']);
 export type Role = z.infer<typeof role>;
 
 export const createToken = z.strictObject({
   role,
-  name: z.string().min(1).max(100),
+  name: printableText(100),
   expiresInSeconds: z.int().min(1).max(315_360_000).optional(),
 });
 

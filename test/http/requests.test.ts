@@ -1,7 +1,7 @@
 import { createServer, type AddressInfo } from 'node:net';
 import { Client, Connection } from '@temporalio/client';
 import { sql } from 'kysely';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { rescueOperations } from '../../src/maintenance/operation-rescuer.js';
 import { createClusterManagerClient } from '../../src/client/index.js';
 import type { OperationView } from '../../src/contracts/operations.js';
@@ -26,6 +26,17 @@ const isStarted = async (id: string): Promise<boolean> =>
   (await test.deps.client.progress(`formation/${id}`))?.running === true;
 
 describe('POST /v1/requests', () => {
+  it('a name with Markdown or HTML is shown as text in the Temporal UI', async () => {
+    const { id } = operationOf(await ask(body('**bold** [link](http://x) <img src=x>')));
+    const { address, namespace } = inject('temporal');
+    const connection = await Connection.connect({ address });
+    const described = await new Client({ connection, namespace }).workflow.getHandle(`formation/${id}`).describe();
+    expect(await described.staticSummary()).toBe(
+      String.raw`Form cluster "\*\*bold\*\* \[link\]\(http://x\) \<img src=x\>"`,
+    );
+    await connection.close();
+  });
+
   it('a request stores its operation, starts its workflow and gets 202 with the location of the operation', async () => {
     const answer = await ask(body('first'));
     const operation = operationOf(answer);
