@@ -64,8 +64,8 @@ const rooms = {
   },
   http: {
     sentence:
-      'http imports hono, zod, uuid, contracts, config, client, messaging, operations and stores; telemetry as types',
-    packages: ['hono', '@hono/node-server', '@asteasolutions/zod-to-openapi', 'zod', 'uuid'],
+      'http imports hono, zod, uuid, rate-limiter-flexible, contracts, config, client, messaging, operations and stores; telemetry as types',
+    packages: ['hono', '@hono/node-server', '@asteasolutions/zod-to-openapi', 'zod', 'uuid', 'rate-limiter-flexible'],
     rooms: ['contracts', 'config', 'client', 'messaging', 'operations', 'stores'],
     types: ['telemetry'],
   },

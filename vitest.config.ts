@@ -12,8 +12,11 @@ const alone = [
   'messaging',
   'telemetry',
 ].map((folder) => `test/${folder}/**/*.test.ts`);
-/** Long crash runs have a command of their own: npm run test:faults. */
-const faults = process.env['FAULTS'] === '1' ? [] : ['test/faults/**'];
+/** Long crash runs have a command of their own, npm run test:faults; attacks, which measure, too: npm run test:attacks. */
+const apart = [
+  ...(process.env['FAULTS'] === '1' ? [] : ['test/faults/**']),
+  ...(process.env['ATTACKS'] === '1' ? [] : ['test/attacks/**']),
+];
 
 export default defineConfig({
   test: {
@@ -33,7 +36,7 @@ export default defineConfig({
         test: {
           name: 'servers',
           include: ['test/**/*.test.ts'],
-          exclude: [...alone, ...faults],
+          exclude: [...alone, ...apart],
           globalSetup: ['test/support/global-setup.ts'],
         },
       },

@@ -65,6 +65,8 @@ function toSettings(file: SettingsFile['cluster_manager']) {
     invitationTimeoutSeconds: formation.invitation_timeout,
     invitationTries: formation.invitation_tries,
     bodyLimitBytes: file.limits.body_kib * 1024,
+    /** What one agent's token may use of one server. */
+    tokenLimits: tokenLimitsOf(file.limits),
     communication: {
       /** `cluster`: agents may send only to topics and to agents they share a cluster with. */
       reach: communication.reach,
@@ -84,19 +86,35 @@ function toSettings(file: SettingsFile['cluster_manager']) {
       maxStreams: communication.max_streams,
       wakeUps: communication.wake_ups,
     },
-    scaling: {
-      samplePeriodSeconds: scaling.sample_period,
-      halfLifeSeconds: scaling.half_life,
-      /** Stabilization window: a cluster shrinks only when every recommendation within it was lower. */
-      windowSeconds: scaling.window,
-      /** Readings of a member younger than this are ignored. */
-      newMemberSeconds: scaling.new_member,
-      soakGrowSeconds: scaling.soak_grow,
-      soakShrinkSeconds: scaling.soak_shrink,
-      /** Members that may join or leave a cluster by scaling within an hour. */
-      budgetChanges: scaling.flap_budget,
-      reversalSeconds: scaling.reversal,
-      blockSeconds: scaling.block,
-    },
+    scaling: scalingOf(scaling),
   };
 }
+
+const scalingOf = (scaling: SettingsFile['cluster_manager']['scaling']) => ({
+  samplePeriodSeconds: scaling.sample_period,
+  halfLifeSeconds: scaling.half_life,
+  /** Stabilization window: a cluster shrinks only when every recommendation within it was lower. */
+  windowSeconds: scaling.window,
+  /** Readings of a member younger than this are ignored. */
+  newMemberSeconds: scaling.new_member,
+  soakGrowSeconds: scaling.soak_grow,
+  soakShrinkSeconds: scaling.soak_shrink,
+  /** Members that may join or leave a cluster by scaling within an hour. */
+  budgetChanges: scaling.flap_budget,
+  reversalSeconds: scaling.reversal,
+  blockSeconds: scaling.block,
+  /** The most that may be committed for a reservation, as a multiple of its amount. */
+  maxOverrun: scaling.max_overrun,
+});
+
+const tokenLimitsOf = (limits: SettingsFile['cluster_manager']['limits']) => ({
+  requestsPerSecond: limits.requests_per_second,
+  /** Bytes of request bodies. */
+  bytesPerSecond: limits.kib_per_second * 1024,
+  /** Messages sent and deliveries acknowledged. */
+  itemsPerSecond: limits.items_per_second,
+  concurrentRequests: limits.concurrent_requests,
+  streams: limits.streams,
+  /** Of each address, to endpoints that need no token. */
+  publicRequestsPerSecond: limits.public_requests_per_second,
+});

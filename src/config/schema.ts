@@ -127,9 +127,20 @@ export const settingsFile = section({
       flap_budget: wholeNumber(1, 1000, 'changes an hour').default(4),
       reversal: seconds(0, 86_400).default(1800),
       block: seconds(0, 86_400).default(1800),
+      max_overrun: z
+        .number('a number from 1 to 1000')
+        .min(1, 'a number from 1 to 1000')
+        .max(1000, 'a number from 1 to 1000')
+        .default(10),
     }).prefault({}),
     limits: section({
       body_kib: wholeNumber(1, 10_240, 'KiB').default(256),
+      requests_per_second: wholeNumber(1, 1_000_000, 'requests').default(2000),
+      kib_per_second: wholeNumber(8192, 10_485_760, 'KiB').default(8192),
+      items_per_second: wholeNumber(1000, 10_000_000, 'messages and acks').default(5000),
+      concurrent_requests: wholeNumber(1, 100_000, 'requests').default(64),
+      streams: wholeNumber(1, 100_000, 'streams').default(8),
+      public_requests_per_second: wholeNumber(1, 1_000_000, 'requests').default(200),
     }).prefault({}),
   }),
 });

@@ -38,6 +38,8 @@ export interface Endpoint {
   readonly bodyLimitBytes?: number;
   /** A smaller limit that depends on the parsed JSON. */
   readonly bodyLimitOf?: (body: unknown) => number | undefined;
+  /** Messages or deliveries in a valid body, which count against the token's limit. */
+  readonly itemsOf?: (body: never) => number;
   /** Successful responses by HTTP status. */
   readonly responses: Readonly<Record<number, EndpointResponse>>;
   /**

@@ -72,11 +72,24 @@ export const messageOf = (error: unknown): string => (error instanceof Error ? e
 
 export const isErrorCode = (code: string): code is ErrorCode => Object.hasOwn(errorTable, code);
 
-/** @param subject what has the problems: `The formation request`. */
-export function invalidRequest(subject: string, problems: readonly Problem[]): ManagerError {
-  const count = problems.length === 1 ? 'a problem' : `${problems.length} problems`;
-  const list = problems.map(({ path, message }) => `${path}: ${message}`).join('; ');
-  return new ManagerError('invalid_request', `${subject} has ${count}: ${list}`, { problems });
+/** Problems that one error lists; the sender of a thousand wrong messages needs the first ones. */
+export const maxProblems = 20;
+/** Characters of a listed path and message: twenty of them stay within 16 KiB. */
+const maxProblemLength = { path: 200, message: 500 };
+
+/**
+ * @param subject what has the problems: `The formation request`.
+ * @param total how many there are, when `problems` has only the first of them.
+ */
+export function invalidRequest(subject: string, problems: readonly Problem[], total = problems.length): ManagerError {
+  const listed = problems.slice(0, maxProblems).map(({ path, message }) => ({
+    path: shortened(path, maxProblemLength.path),
+    message: shortened(message, maxProblemLength.message),
+  }));
+  const count = total === 1 ? 'a problem' : `${total} problems`;
+  const first = total > listed.length ? `, the first ${listed.length}` : '';
+  const list = listed.map(({ path, message }) => `${path}: ${message}`).join('; ');
+  return new ManagerError('invalid_request', `${subject} has ${count}${first}: ${list}`, { problems: listed });
 }
 
 /** @throws ManagerError `capability_disabled` when the configuration does not list the capability. */
@@ -87,6 +100,7 @@ export function requireEnabled(capabilities: readonly string[], capability: stri
     `This manager offers ${capabilities.join(', ')}; add "${capability}" to cluster_manager.capabilities`,
   );
 }
+const shortened = (text: string, most: number): string => (text.length > most ? `${text.slice(0, most - 3)}...` : text);
 
 /** The Temporal failure type of a code: `invalid_request` becomes `InvalidRequest`. Callers in any SDK match on it. */
 export const failureTypeOf = (code: ErrorCode): string =>

@@ -9,6 +9,7 @@ import type { ClustersDb } from '../stores/clusters/index.js';
 import type { ResourcesDb, UsageSample } from '../stores/resources/index.js';
 import type { Logger, Metrics } from '../telemetry/index.js';
 import type { HeartbeatBatcher } from './heartbeat-batcher.js';
+import type { RequestLimits } from './middleware/request-limits.js';
 import type { PrincipalCache } from './middleware/principal-cache.js';
 
 /** The dependencies of the API; each group of routes declares which of them it uses. */
@@ -21,6 +22,7 @@ export interface ApiDeps extends ServerMessaging {
   readonly logger: Logger;
   readonly metrics: Metrics;
   readonly principals: PrincipalCache;
+  readonly limits: RequestLimits;
   readonly heartbeats: HeartbeatBatcher;
   /** Stores samples. @returns true for each. */
   readonly usage: GroupCommit<UsageSample, boolean>;
@@ -36,7 +38,7 @@ export interface ApiDeps extends ServerMessaging {
 }
 
 /** The dependencies of every request, before it reaches a route. */
-export type RequestDeps = Pick<ApiDeps, 'config' | 'logger' | 'metrics' | 'principals'>;
+export type RequestDeps = Pick<ApiDeps, 'config' | 'logger' | 'metrics' | 'principals' | 'limits'>;
 
 /** Agents and tokens. */
 export type AgentDeps = MessagingDeps & Pick<ApiDeps, 'clusters' | 'config' | 'heartbeats' | 'metrics' | 'principals'>;

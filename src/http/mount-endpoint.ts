@@ -2,9 +2,11 @@ import type { Context } from 'hono';
 import type { Endpoint } from '../contracts/endpoint.js';
 import { endpoints, type EndpointName } from '../contracts/endpoints.js';
 import { requireCapability } from '../operations/requester.js';
+import type { Principal } from '../stores/clusters/index.js';
 import type { Api, ApiEnv, RequestDeps } from './deps.js';
 import { Reply, type Handlers } from './handlers.js';
 import type { Authenticate } from './middleware/authentication.js';
+import { addressOf } from './middleware/client-address.js';
 import { authorize } from './middleware/authorization.js';
 import { readJsonBody } from './middleware/json-body.js';
 import { validate } from './middleware/validation.js';
@@ -24,19 +26,32 @@ export function mountEndpoint(
 ): void {
   const endpoint: Endpoint = endpoints[name];
   const isOwnPath = endpoint.path.startsWith('/v1/agents/{id}');
+  const answer = async (c: Context<ApiEnv>, principal: Principal | undefined): Promise<Response> => {
+    const takeBytes = (bytes: number) => principal && deps.limits.take(principal, 'bytesPerSecond', bytes);
+    const sentBody = endpoint.body && (await readJsonBody(c.req.raw, { ...limitsOf(endpoint, deps), takeBytes }));
+    const parts = requestPartsOf(c, endpoint, sentBody);
+    if (principal) {
+      if (endpoint.capability) requireCapability(deps, principal, endpoint.capability);
+      await deps.limits.take(principal, 'itemsPerSecond', endpoint.itemsOf?.(parts.body as never) ?? 0);
+    }
+    const reauthenticate = async () => void (await authenticate(c));
+    const request = { ...parts, principal, sentBody, raw: c.req.raw, reauthenticate };
+    return responseOf(endpoint, await (handler as AnyHandler)(request));
+  };
   api.on(endpoint.method.toUpperCase(), endpoint.path.replaceAll(/\{(\w+)\}/g, ':$1'), async (c) => {
     const principal = endpoint.roles === 'public' ? undefined : await authenticate(c);
-    if (principal) authorize(principal, name, { agentId: isOwnPath ? c.req.param('id') : undefined });
-    const sentBody = endpoint.body && (await readJsonBody(c.req.raw, limitsOf(endpoint, deps)));
-    const request = {
-      ...requestPartsOf(c, endpoint, sentBody),
-      principal,
-      sentBody,
-      raw: c.req.raw,
-      reauthenticate: async () => void (await authenticate(c)),
-    };
-    if (principal && endpoint.capability) requireCapability(deps, principal, endpoint.capability);
-    return responseOf(endpoint, await (handler as AnyHandler)(request));
+    if (!principal) {
+      await deps.limits.takePublic(addressOf(c, deps.config().behindProxy));
+      return answer(c, undefined);
+    }
+    await deps.limits.take(principal, 'requestsPerSecond', 1);
+    const leave = deps.limits.enter(principal);
+    try {
+      authorize(principal, name, { agentId: isOwnPath ? c.req.param('id') : undefined });
+      return await answer(c, principal);
+    } finally {
+      leave();
+    }
   });
 }
 

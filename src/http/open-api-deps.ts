@@ -4,11 +4,12 @@ import { recordUsage, usageRulesOf } from '../stores/resources/index.js';
 import type { ApiDeps } from './deps.js';
 import { HeartbeatBatcher } from './heartbeat-batcher.js';
 import { PrincipalCache } from './middleware/principal-cache.js';
+import { RequestLimits } from './middleware/request-limits.js';
 
 const defaultStreamPingMs = 15_000;
 const maxItemsPerStatement = 5000;
 
-type Opened = 'principals' | 'heartbeats' | 'usage' | 'agentsKnown' | 'streamPingMs';
+type Opened = 'principals' | 'limits' | 'heartbeats' | 'usage' | 'agentsKnown' | 'streamPingMs';
 
 /** Adds what the API itself keeps to a server's stores, Temporal client and messaging. */
 export function openApiDeps(
@@ -25,6 +26,7 @@ export function openApiDeps(
     ...given,
     streamPingMs,
     principals,
+    limits: new RequestLimits(() => config().tokenLimits, metrics),
     heartbeats,
     // Reports that arrive while a statement runs share the next one: its cost hardly grows with its rows.
     usage: new GroupCommit(async (samples) => {

@@ -8,8 +8,8 @@ export function createMetrics() {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const registers = [registry];
-  const outcomeCounter = (name: string, help: string): Counter<'outcome'> =>
-    new Counter({ name, help, labelNames: ['outcome'], registers });
+  const counter = <Label extends string = never>(name: string, help: string, labelNames: Label[] = []) =>
+    new Counter<Label>({ name, help, labelNames, registers });
   return {
     registry,
     /** Seconds from a request's headers to its response. `route` is the pattern (`/v1/agents/:id`), never the path. */
@@ -21,9 +21,9 @@ export function createMetrics() {
       registers,
     }),
     /** Outcomes: accepted. */
-    formations: outcomeCounter('cluster_manager_formations_total', 'Formation requests by outcome.'),
+    formations: counter('cluster_manager_formations_total', 'Formation requests by outcome.', ['outcome']),
     /** Outcomes: accepted, or an error code. */
-    heartbeats: outcomeCounter('cluster_manager_heartbeats_total', 'Heartbeats by outcome.'),
+    heartbeats: counter('cluster_manager_heartbeats_total', 'Heartbeats by outcome.', ['outcome']),
     /** Seconds from a message's acceptance to its first delivery (`handed_over`) and to its ack (`acked`). */
     messageSeconds: new Histogram({
       name: 'cluster_manager_message_duration_seconds',
@@ -33,8 +33,10 @@ export function createMetrics() {
       registers,
     }),
     /** Outcomes: accepted, duplicate, dead_letter, or an error code. */
-    messages: outcomeCounter('cluster_manager_messages_total', 'Messages by outcome.'),
+    messages: counter('cluster_manager_messages_total', 'Messages by outcome.', ['outcome']),
     openStreams: new Gauge({ name: 'cluster_manager_open_streams', help: 'Open streams of inboxes.', registers }),
+    failedAuthentications: counter('cluster_manager_failed_authentications_total', 'Requests without a valid token.'),
+    limitRefusals: counter('cluster_manager_limit_refusals_total', 'Requests refused by a limit.', ['limit']),
     heartbeatBatchSize: new Histogram({
       name: 'cluster_manager_heartbeat_batch_size',
       help: 'Heartbeats written by one statement.',

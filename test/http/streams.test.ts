@@ -176,6 +176,24 @@ describe.each([{ wakeUps: true }, { wakeUps: false }])(
       messaging.tune({ maxStreams });
     });
 
+    it('a stream above limits.streams of one agent gets 429, and another agent still gets one', async () => {
+      const { tokenLimits } = test.deps.config();
+      test.configure({ tokenLimits: { ...tokenLimits, streams: 1 } });
+      const [token, other] = [await test.register('st-many'), await test.register('st-one')];
+      const first = await open('st-many', token);
+      expect((await open('st-many', token)).status).toBe(429);
+      const its = await open('st-one', other);
+      expect(its.status).toBe(200);
+      its.leave();
+      first.leave();
+      await waitFor('the stream to close', async () => {
+        const again = await open('st-many', token);
+        again.leave();
+        return again.status === 200;
+      });
+      test.configure({ tokenLimits });
+    });
+
     it('two streams of one agent receive each delivery once between them', async () => {
       const token = await test.register('st-11');
       const readers = [await open('st-11', token), await open('st-11', token)];

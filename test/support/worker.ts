@@ -40,6 +40,7 @@ export const testSettings: ActivitySettings = {
     budgetChanges: 4,
     reversalSeconds: 1800,
     blockSeconds: 1800,
+    maxOverrun: 10,
   },
 };
 

@@ -41,6 +41,7 @@ export const inboxEndpoints = tagged('inbox', {
     summary: 'Acknowledge many deliveries; each has its own result',
     roles: ['agent'],
     body: ackMany,
+    itemsOf: ({ acks }: { readonly acks: readonly unknown[] }) => acks.length,
     responses: ok('One result for each, in the order given', ackResults.meta({ id: 'AckResults' })),
   },
   ackDelivery: {

@@ -27,6 +27,7 @@ export const messageEndpoints = {
       roles: [...operators, 'agent'],
       capability: 'communication_management',
       body: newMessages,
+      itemsOf: ({ messages }: { readonly messages: readonly unknown[] }) => messages.length,
       bodyLimitBytes: messagesLimitBytes,
       responses: {
         202: response('One result for each message, in the order given', messageResults.meta({ id: 'MessageResults' })),

@@ -1,10 +1,5 @@
 import { invalidRequest, ManagerError } from '../../contracts/errors.js';
-
-/** Our own schemas need 6 levels and a message's data may have more; deeper bodies are refused before validation walks them. */
-const maxDepth = 32;
-
-/** NUL and lone surrogates are legal in JSON, but PostgreSQL cannot store them. */
-const unstorable = /[\0\p{Surrogate}]/u;
+import { requireParsable } from './json-structure.js';
 
 interface BodyLimits {
   /** Whether a request without a body is read as `{}`. */
@@ -12,6 +7,8 @@ interface BodyLimits {
   readonly maxBytes: number;
   /** A smaller limit that depends on what the body holds. */
   readonly maxBytesOf: ((body: unknown) => number | undefined) | undefined;
+  /** Counts bytes before they are read; throws when there are too many. */
+  readonly takeBytes: (bytes: number) => Promise<void> | undefined;
 }
 
 /**
@@ -20,9 +17,9 @@ interface BodyLimits {
  */
 export async function readJsonBody(
   request: Request,
-  { isOptional, maxBytes, maxBytesOf }: BodyLimits,
+  { isOptional, maxBytes, maxBytesOf, takeBytes }: BodyLimits,
 ): Promise<unknown> {
-  const text = await readText(request, maxBytes);
+  const text = await readText(request, maxBytes, takeBytes);
   const contentType = request.headers.get('content-type');
   if (text === '') {
     if (!isOptional) throw new ManagerError('invalid_request', 'The body is empty; send a JSON object');
@@ -30,10 +27,11 @@ export async function readJsonBody(
     return {};
   }
   requireJson(contentType);
+  requireParsable(text);
   const body = parseJson(text);
   const limit = maxBytesOf?.(body);
   if (limit !== undefined && Buffer.byteLength(text) > limit) throw tooLarge(limit);
-  requireStorable(body);
+  requireStorable(body, text);
   return body;
 }
 
@@ -41,9 +39,11 @@ const tooLarge = (maxBytes: number): ManagerError =>
   new ManagerError('body_too_large', `The body is larger than ${maxBytes} bytes; send it in smaller parts`);
 
 /** Node reads no further than the announced length; only a body without one must be counted while it is read. */
-async function readText(request: Request, maxBytes: number): Promise<string> {
+async function readText(request: Request, maxBytes: number, takeBytes: BodyLimits['takeBytes']): Promise<string> {
   if (request.headers.get('transfer-encoding') === null) {
-    if (Number(request.headers.get('content-length') ?? 0) > maxBytes) throw tooLarge(maxBytes);
+    const announced = Number(request.headers.get('content-length') ?? 0);
+    if (announced > maxBytes) throw tooLarge(maxBytes);
+    await takeBytes(announced);
     return request.text();
   }
   const chunks: Uint8Array[] = [];
@@ -51,6 +51,7 @@ async function readText(request: Request, maxBytes: number): Promise<string> {
   for await (const chunk of request.body ?? []) {
     bytes += chunk.byteLength;
     if (bytes > maxBytes) throw tooLarge(maxBytes);
+    await takeBytes(chunk.byteLength);
     chunks.push(chunk);
   }
   return new TextDecoder().decode(Buffer.concat(chunks));
@@ -74,25 +75,27 @@ function parseJson(text: string): unknown {
   }
 }
 
-function requireStorable(body: unknown): void {
-  const open: { readonly value: unknown; readonly depth: number; readonly path: string }[] = [
-    { value: body, depth: 0, path: '' },
-  ];
-  for (let next = open.pop(); next; next = open.pop()) {
-    const { value, depth, path } = next;
-    if (typeof value === 'string') refuseUnstorable(value, path);
-    if (typeof value !== 'object' || value === null) continue;
-    if (depth >= maxDepth)
-      throw new ManagerError('invalid_request', `The body is nested deeper than ${maxDepth} levels`);
-    for (const [key, inner] of Object.entries(value)) {
-      refuseUnstorable(key, path);
-      open.push({ value: inner, depth: depth + 1, path: path === '' ? key : `${path}.${key}` });
-    }
-  }
+/**
+ * Refuses NUL and lone surrogates, which JSON allows but PostgreSQL cannot store.
+ * @param text of the body. Its bytes were decoded as UTF-8, so only an escape can write such a character.
+ */
+function requireStorable(body: unknown, text: string): void {
+  const path = text.includes('\\u') ? findUnstorable(body) : undefined;
+  if (!path) return;
+  const message = 'holds a NUL character or half of a surrogate pair; remove it';
+  throw invalidRequest('The request', [{ path: path.join('.') || '(body)', message }]);
 }
 
-function refuseUnstorable(text: string, path: string): void {
-  if (!unstorable.test(text)) return;
-  const problem = { path: path || '(body)', message: 'holds a NUL character or half of a surrogate pair; remove it' };
-  throw invalidRequest('The request', [problem]);
+/** @returns the path of the first string that cannot be stored; the path of its object for a key. */
+function findUnstorable(value: unknown): string[] | undefined {
+  if (typeof value === 'string') return isUnstorable(value) ? [] : undefined;
+  if (typeof value !== 'object' || value === null) return undefined;
+  for (const [key, inner] of Object.entries(value)) {
+    if (isUnstorable(key)) return [];
+    const path = findUnstorable(inner);
+    if (path) return [key, ...path];
+  }
+  return undefined;
 }
+
+const isUnstorable = (text: string): boolean => text.includes('\0') || !text.isWellFormed();

@@ -1,7 +1,7 @@
 import type { Context } from 'hono';
 import type { Endpoint } from '../../contracts/endpoint.js';
 import { ManagerError } from '../../contracts/errors.js';
-import { ErrorWithHeaders } from './problem-details.js';
+import { ErrorWithHeaders } from '../error-with-headers.js';
 
 /** Answers a request that no route matches: 405 with the methods that its path allows, else 404. */
 export function pathNotFound(endpoints: readonly Pick<Endpoint, 'method' | 'path'>[]): (c: Context) => never {

@@ -1,23 +1,31 @@
+import { GroupCommit } from '../../messaging/group-commit.js';
 import {
   hashToken,
-  principalOf,
-  revocationMark,
+  principalsOf,
+  recentlyEndedTokens,
   type ClustersDb,
   type Principal,
 } from '../../stores/clusters/index.js';
 
 const pollMs = 500;
-/** Cache entries are not used when the mark was not confirmed for this long, so a revoked token is refused within a second. */
+/** The cache is used only when it was compared with the database within this time: a revoked token ends within a second. */
 const trustMs = 1000;
+/** After this long without a comparison the tokens that ended meanwhile are no longer listed; a minute of them is. */
+const forgetAllMs = 30_000;
 const unknownMs = 1000;
-const most = 100_000;
+const maxTokens = 100_000;
+const maxLookupsPerQuery = 1000;
 
-/** Caches the principal of each token between requests; the cache is cleared when any token is revoked or expires. */
+/**
+ * Caches the principal of each token between requests, and forgets tokens that were revoked or have expired. Unknown tokens
+ * that arrive at the same time share a query, so that wrong tokens cannot use up the database.
+ */
 export class PrincipalCache {
   readonly #db: ClustersDb;
+  readonly #lookups: GroupCommit<string, Principal | undefined>;
   readonly #known = new Map<string, Principal>();
+  readonly #keyOfToken = new Map<string, string>();
   readonly #unknownUntilMs = new Map<string, number>();
-  #mark: string | undefined;
   #confirmedAtMs = 0;
   #generation = 0;
   #poll: Promise<void> | undefined;
@@ -25,6 +33,7 @@ export class PrincipalCache {
 
   constructor(db: ClustersDb) {
     this.#db = db;
+    this.#lookups = new GroupCommit(async (tokens) => [...(await principalsOf(db, tokens))], maxLookupsPerQuery);
     this.#timer = setInterval(() => void this.#confirm(), pollMs);
     this.#timer.unref();
   }
@@ -35,22 +44,27 @@ export class PrincipalCache {
     const cached = this.#lookUp(key);
     if (cached !== 'ask') return cached;
     const generation = this.#generation;
-    const principal = await principalOf(this.#db, token);
-    // A flush during the query may have been caused by the revocation of this token.
+    const [principal] = await this.#lookups.add([token]);
+    // A token that was forgotten during the query may be this one.
     if (generation === this.#generation) this.#remember(key, principal);
     return principal;
   }
 
-  /** Whether `find` can answer from memory, without a database query. */
+  /** Whether the token is in memory, so that finding it costs the database nothing. */
   has(token: string): boolean {
     return this.#lookUp(hashToken(token).toString('base64url')) !== 'ask';
   }
 
-  /** Clears the cache, for example after this server revoked a token. */
-  flush(): void {
+  /** Forgets tokens that have ended. @param tokenIds from `Principal.tokenId`. */
+  forget(tokenIds: readonly string[]): void {
+    if (tokenIds.length === 0) return;
     this.#generation += 1;
-    this.#known.clear();
-    this.#unknownUntilMs.clear();
+    for (const id of tokenIds) {
+      const key = this.#keyOfToken.get(id);
+      if (key === undefined) continue;
+      this.#known.delete(key);
+      this.#keyOfToken.delete(id);
+    }
   }
 
   async close(): Promise<void> {
@@ -66,28 +80,39 @@ export class PrincipalCache {
   }
 
   #remember(key: string, principal: Principal | undefined): void {
-    if (this.#known.size >= most) this.#known.clear();
-    if (this.#unknownUntilMs.size >= most) this.#unknownUntilMs.clear();
-    if (principal) this.#known.set(key, principal);
-    else this.#unknownUntilMs.set(key, performance.now() + unknownMs);
+    if (this.#known.size >= maxTokens) this.#forgetAll();
+    if (this.#unknownUntilMs.size >= maxTokens) this.#unknownUntilMs.clear();
+    if (principal) {
+      this.#known.set(key, principal);
+      this.#keyOfToken.set(principal.tokenId, key);
+    } else {
+      this.#unknownUntilMs.set(key, performance.now() + unknownMs);
+    }
+  }
+
+  #forgetAll(): void {
+    this.#generation += 1;
+    this.#known.clear();
+    this.#keyOfToken.clear();
+    this.#unknownUntilMs.clear();
   }
 
   #confirm(): Promise<void> {
-    this.#poll ??= this.#compareMark().finally(() => {
+    this.#poll ??= this.#forgetEnded().finally(() => {
       this.#poll = undefined;
     });
     return this.#poll;
   }
 
-  async #compareMark(): Promise<void> {
+  async #forgetEnded(): Promise<void> {
     const askedAtMs = performance.now();
     try {
-      const mark = await revocationMark(this.#db);
-      if (mark !== this.#mark || askedAtMs - this.#confirmedAtMs > trustMs) this.flush();
-      this.#mark = mark;
+      const ended = await recentlyEndedTokens(this.#db);
+      if (ended === undefined || askedAtMs - this.#confirmedAtMs > forgetAllMs) this.#forgetAll();
+      else this.forget(ended);
       this.#confirmedAtMs = askedAtMs;
     } catch {
-      // Entries expire when they are not confirmed; the readiness endpoint reports the database failure.
+      // Unconfirmed entries are not used; readiness reports the database.
     }
   }
 }

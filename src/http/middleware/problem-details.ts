@@ -1,24 +1,11 @@
 import type { Context } from 'hono';
 import { HTTPException } from 'hono/http-exception';
-import { errorTable, ManagerError, type ErrorCode } from '../../contracts/errors.js';
+import { errorTable, ManagerError } from '../../contracts/errors.js';
 import type { ProblemDetails } from '../../contracts/problem.js';
 import type { Logger } from '../../telemetry/index.js';
 import { databaseUnavailable } from '../availability.js';
 import type { ApiEnv } from '../deps.js';
-
-/** An error whose response has headers of its own. */
-export class ErrorWithHeaders extends ManagerError {
-  readonly headers: Readonly<Record<string, string>>;
-
-  constructor(code: ErrorCode, message: string, headers: Readonly<Record<string, string>>) {
-    super(code, message);
-    this.headers = headers;
-  }
-}
-
-/** An error that tells the caller when to try again. */
-export const retryLater = (code: ErrorCode, message: string, seconds: number): ErrorWithHeaders =>
-  new ErrorWithHeaders(code, message, { 'retry-after': String(seconds) });
+import { ErrorWithHeaders } from '../error-with-headers.js';
 
 /**
  * Answers a request whose handler threw. The message of an unexpected error may hold SQL, paths or secrets: it goes to

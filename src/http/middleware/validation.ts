@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { nearestName } from '../../config/nearest-name.js';
 import { shown } from '../../config/problems.js';
-import { invalidRequest, type Problem } from '../../contracts/errors.js';
+import { invalidRequest, maxProblems, type Problem } from '../../contracts/errors.js';
+import { requireBounded, schemaOfField, unwrapped } from './input-bounds.js';
 
 type Part = 'query' | 'path' | 'header' | 'body';
 
@@ -13,15 +14,17 @@ interface Validated {
 
 /**
  * Validates one part of a request.
- * @throws ManagerError `invalid_request` that lists every problem of the part.
+ * @throws ManagerError `invalid_request` that lists the problems of the part, at most `maxProblems`.
  */
 export function validate<Schema extends z.ZodType>(schema: Schema, input: unknown, part: Part): z.output<Schema> {
+  requireBounded(schema, input);
   const result = schema.safeParse(input);
   if (result.success) return result.data;
-  throw invalidRequest(
-    'The request',
-    result.error.issues.flatMap((issue) => problemsOfIssue(issue, { input, schema, part })),
-  );
+  const { issues } = result.error;
+  const total = issues.reduce((sum, issue) => sum + (issue.code === 'unrecognized_keys' ? issue.keys.length : 1), 0);
+  // The suggestion for an unknown field compares names, so only as many as are shown are worded.
+  const problems = issues.slice(0, maxProblems).flatMap((issue) => problemsOfIssue(issue, { input, schema, part }));
+  throw invalidRequest('The request', problems, total);
 }
 
 function problemsOfIssue(issue: z.core.$ZodIssue, { input, schema, part }: Validated): Problem[] {
@@ -29,7 +32,9 @@ function problemsOfIssue(issue: z.core.$ZodIssue, { input, schema, part }: Valid
   const pathOf = (...more: readonly PropertyKey[]): string => [...keys, ...more].map(String).join('.') || '(body)';
   if (issue.code === 'unrecognized_keys') {
     const known = knownKeys(schemaAt(schema, issue.path, input));
-    return issue.keys.map((key) => ({ path: pathOf(key), message: unknownField(key, known) }));
+    return issue.keys
+      .slice(0, maxProblems)
+      .map((key) => ({ path: pathOf(key), message: unknownField(key.slice(0, 100), known) }));
   }
   const value = valueAt(input, issue.path);
   if (value === undefined && issue.code === 'invalid_type') {
@@ -69,22 +74,11 @@ function schemaAt(
   path: readonly PropertyKey[],
   input: unknown,
 ): z.core.$ZodType | undefined {
-  const plain = unwrapped(schema, input);
+  const plain = schema && unwrapped(schema, input);
   const [key, ...rest] = path;
   if (key === undefined || plain === undefined) return plain;
-  const inner = typeof input === 'object' && input !== null ? (input as Record<PropertyKey, unknown>)[key] : undefined;
-  if (plain instanceof z.ZodObject) return schemaAt(plain.shape[String(key)] as z.ZodType | undefined, rest, inner);
-  if (plain instanceof z.ZodArray) return schemaAt(plain.element, rest, inner);
-  if (plain instanceof z.ZodRecord) return schemaAt(plain.valueType, rest, inner);
-  return undefined;
-}
-
-function unwrapped(schema: z.core.$ZodType | undefined, input: unknown): z.core.$ZodType | undefined {
-  if (schema instanceof z.ZodDefault || schema instanceof z.ZodOptional) return unwrapped(schema.unwrap(), input);
-  if (!(schema instanceof z.ZodDiscriminatedUnion)) return schema;
-  const { discriminator } = schema.def;
-  const word = valueAt(input, [discriminator]);
-  return schema.options.find((option) => option._zod.propValues?.[discriminator]?.has(word as string));
+  const inner = plain instanceof z.ZodArray ? plain.element : schemaOfField(plain, String(key));
+  return schemaAt(inner, rest, valueAt(input, [key]));
 }
 
 const knownKeys = (schema: z.core.$ZodType | undefined): string[] =>

@@ -73,7 +73,7 @@ async function register(deps: AgentDeps, principal: Principal, agent: RegisterAg
     );
   }
   await createInbox(deps.communication, agent.id);
-  const registered = await inTransaction(deps.clusters, async (tx) => {
+  const { revoked, answer } = await inTransaction(deps.clusters, async (tx) => {
     const written = await registerAgent(tx, agent, { leaseSeconds, enrolledBy: principal.tokenId });
     // Read after the write, whose row lock excludes another registration of this id at the same moment.
     const enrolment = await enrolmentOf(tx, agent.id);
@@ -83,7 +83,7 @@ async function register(deps: AgentDeps, principal: Principal, agent: RegisterAg
         `Agent "${agent.id}" was registered with another token; register with its own token, or choose another id`,
       );
     }
-    const token = await replaceAgentToken(tx, agent.id);
+    const { token, revoked } = await replaceAgentToken(tx, agent.id);
     if (written.created) {
       await appendEvent(tx, {
         id: `agent.registered:${agent.id}`,
@@ -92,28 +92,29 @@ async function register(deps: AgentDeps, principal: Principal, agent: RegisterAg
         data: { agentId: agent.id, capabilities: written.agent.capabilities },
       });
     }
-    return { ...written, token };
+    return { revoked, answer: { ...written, token } };
   });
+  deps.principals.forget(revoked);
   await openAgentInbox(deps, agent.id);
-  deps.principals.flush();
-  return { ...registered, leaseSeconds, heartbeatSeconds };
+  return { ...answer, leaseSeconds, heartbeatSeconds };
 }
 
 async function remove(deps: AgentDeps, id: string): Promise<void> {
-  await inTransaction(deps.clusters, async (tx) => {
+  const revoked = await inTransaction(deps.clusters, async (tx) => {
     const agent = await findAgent(tx, id);
     if (!agent) throw agentNotFound(id);
     const isFirst = await markAgentLeft(tx, id);
-    await revokeAgentTokens(tx, id);
-    if (!isFirst) return;
+    const tokens = await revokeAgentTokens(tx, id);
+    if (!isFirst) return tokens;
     await appendEvent(tx, {
       id: `agent.left:${id}:${agent.incarnation}`,
       type: 'agent.left',
       subject: id,
       data: { agentId: id, clusters: agent.clusters },
     });
+    return tokens;
   });
-  deps.principals.flush();
+  deps.principals.forget(revoked);
   // If the server stops here, the periodic sync of agent statuses retires the inbox.
   await retireInbox(deps, id);
 }

@@ -1,6 +1,11 @@
 import type { MessageDeps } from '../deps.js';
 import { deliverNext, type SerializedDelivery } from '../../messaging/deliver-next.js';
-import { retryLater } from '../middleware/problem-details.js';
+import { retryLater } from '../error-with-headers.js';
+
+interface OpenStreams {
+  open: number;
+  readonly ofAgent: Map<string, number>;
+}
 
 interface StreamRequest {
   readonly agentId: string;
@@ -13,7 +18,7 @@ interface StreamRequest {
 
 /** @returns a function that answers a request with an agent's inbox as a stream; it counts the open streams. */
 export function inboxStreams(deps: MessageDeps): (request: StreamRequest) => Response {
-  const streams = { open: 0 };
+  const streams = { open: 0, ofAgent: new Map<string, number>() };
   return (request) => streamInbox(deps, streams, request);
 }
 
@@ -22,23 +27,16 @@ export function inboxStreams(deps: MessageDeps): (request: StreamRequest) => Res
  * without one, because proxies cut idle streams and a client must be able to tell an idle stream from a dead one. The
  * next chunk is produced only after the previous one was read, so a slow client delays itself only; deliveries that it
  * does not acknowledge are redelivered when their leases end.
- * @throws ManagerError `too_many_requests` when the server has its maximum of open streams.
+ * @throws ManagerError `too_many_requests` when the server or the agent has its maximum of open streams.
  */
 function streamInbox(
   deps: MessageDeps,
-  streams: { open: number },
+  streams: OpenStreams,
   { agentId, max, signal, reauthenticate }: StreamRequest,
 ): Response {
-  const { maxStreams } = deps.config().communication;
-  if (streams.open >= maxStreams) {
-    throw retryLater(
-      'too_many_requests',
-      `This server has its maximum of ${streams.open} open inbox streams; use another server, or poll with waitSeconds`,
-      10,
-    );
-  }
+  requireRoom(deps, streams, agentId);
   const encoder = new TextEncoder();
-  const close = countStream(deps, streams, signal);
+  const close = countStream(deps, streams, agentId, signal);
   let sentAtMs = performance.now();
   const next = async (): Promise<string | undefined> => {
     if (signal.aborted || deps.stopping.aborted) return undefined;
@@ -82,16 +80,40 @@ function streamInbox(
   });
 }
 
+/** @throws ManagerError `too_many_requests` when the server or the agent has its maximum of open streams. */
+function requireRoom(deps: MessageDeps, streams: OpenStreams, agentId: string): void {
+  const { maxStreams } = deps.config().communication;
+  if (streams.open >= maxStreams) {
+    throw retryLater(
+      'too_many_requests',
+      `This server has its maximum of ${streams.open} open inbox streams; use another server, or poll with waitSeconds`,
+      10,
+    );
+  }
+  const { streams: maxOfAgent } = deps.config().tokenLimits;
+  if ((streams.ofAgent.get(agentId) ?? 0) >= maxOfAgent) {
+    throw retryLater(
+      'too_many_requests',
+      `Agent "${agentId}" has its maximum of ${maxOfAgent} open inbox streams on this server; close one first`,
+      10,
+    );
+  }
+}
+
 /** Counts an open stream. @returns a function that counts it as closed; the client's disconnect does so, too. */
-function countStream({ metrics }: MessageDeps, streams: { open: number }, signal: AbortSignal): () => void {
+function countStream({ metrics }: MessageDeps, streams: OpenStreams, agentId: string, signal: AbortSignal): () => void {
   let isOpen = true;
   const close = (): void => {
     if (!isOpen) return;
     isOpen = false;
     streams.open -= 1;
+    const left = (streams.ofAgent.get(agentId) ?? 1) - 1;
+    if (left > 0) streams.ofAgent.set(agentId, left);
+    else streams.ofAgent.delete(agentId);
     metrics.openStreams.dec();
   };
   streams.open += 1;
+  streams.ofAgent.set(agentId, (streams.ofAgent.get(agentId) ?? 0) + 1);
   metrics.openStreams.inc();
   signal.addEventListener('abort', close, { once: true });
   return close;

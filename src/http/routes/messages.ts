@@ -23,7 +23,7 @@ import {
 import { pageByNumber } from '../cursor.js';
 import type { MessageDeps } from '../deps.js';
 import type { Handlers } from '../handlers.js';
-import { retryLater } from '../middleware/problem-details.js';
+import { retryLater } from '../error-with-headers.js';
 import { senderOf } from '../sender.js';
 import { notFound } from '../visibility.js';
 

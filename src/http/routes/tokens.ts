@@ -18,7 +18,7 @@ export const tokenHandlers = ({ clusters, principals }: AgentDeps) =>
       if (!(await revokeToken(clusters, id))) {
         throw new ManagerError('not_found', `Token "${id}" does not exist or was revoked already`);
       }
-      principals.flush();
+      principals.forget([id]);
       return undefined;
     },
   }) satisfies Partial<Handlers>;

@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { sql } from 'kysely';
 import type { Role, TokenView } from '../../contracts/tokens.js';
-import { countChanged, queryRow, queryValue, secondsFromNow } from '../expressions.js';
+import { countChanged, queryRows, secondsFromNow } from '../expressions.js';
 import { isoDates } from '../../contracts/view.js';
 import type { ClustersDb } from './schema.js';
 
@@ -43,34 +43,62 @@ export async function insertToken(
   return isoDates(row);
 }
 
-/** Replaces an agent's token by a new one; the old ones stop working at once. @returns the new token, shown this once. */
-export async function replaceAgentToken(tx: ClustersDb, agentId: string): Promise<string> {
-  await revokeAgentTokens(tx, agentId);
+/**
+ * Replaces an agent's token by a new one; the old ones stop working at once.
+ * @returns the new token, shown this once, and the ids of those that it replaces.
+ */
+export async function replaceAgentToken(
+  tx: ClustersDb,
+  agentId: string,
+): Promise<{ readonly token: string; readonly revoked: readonly string[] }> {
+  const revoked = await revokeAgentTokens(tx, agentId);
   await sql`
     delete from tokens where agent_id = ${agentId} and revoked_at < now() - interval '1 day'`.execute(tx);
   const token = newToken();
   await insertToken(tx, token, { role: 'agent', name: agentId, agentId });
-  return token;
+  return { token, revoked };
 }
 
-export async function revokeAgentTokens(tx: ClustersDb, agentId: string): Promise<void> {
-  await sql`update tokens set revoked_at = now() where agent_id = ${agentId} and revoked_at is null`.execute(tx);
+/** @returns the ids of the tokens that were valid. */
+export async function revokeAgentTokens(tx: ClustersDb, agentId: string): Promise<readonly string[]> {
+  const rows = await queryRows<{ id: string }>(tx)`
+    update tokens set revoked_at = now() where agent_id = ${agentId} and revoked_at is null returning id`;
+  return rows.map(({ id }) => id);
 }
-
-/** The owner of a token, or undefined when it is unknown, expired or revoked. Found by its hash: no secret is compared as text. */
-export const principalOf = (db: ClustersDb, token: string): Promise<Principal | undefined> => queryRow<Principal>(db)`
-  select id as token_id, role, agent_id from tokens
-  where hash = ${hashToken(token)} and revoked_at is null and (expires_at is null or expires_at > now())`;
 
 /**
- * Changes with each revocation and expiry: caches of principals are dropped when it does. Read from two small indexes;
- * the last minute is counted because revocations need not commit in the order of their times.
+ * The owner of each token, in order; undefined for one that is unknown, expired or revoked. Found by their hashes: no
+ * secret is compared as text.
  */
-export const revocationMark = async (db: ClustersDb): Promise<string> =>
-  (await queryValue<string>(db)`
-    select coalesce((select max(revoked_at) from tokens where revoked_at is not null)::text, '')
-      || '/' || (select count(*) from tokens where revoked_at > now() - interval '1 minute')
-      || '/' || (select count(*) from tokens where expires_at between now() - interval '1 minute' and now())`) ?? '';
+export async function principalsOf(
+  db: ClustersDb,
+  tokens: readonly string[],
+): Promise<readonly (Principal | undefined)[]> {
+  const hashes = tokens.map((token) => hashToken(token).toString('hex'));
+  const rows = await queryRows<Principal & { readonly hash: string }>(db)`
+    select encode(hash, 'hex') as hash, id as token_id, role, agent_id from tokens
+    where hash = any(array(select decode(h, 'hex') from unnest(${hashes}::text[]) h))
+      and revoked_at is null and (expires_at is null or expires_at > now())`;
+  const owners = new Map(rows.map(({ hash, ...principal }) => [hash, principal]));
+  return hashes.map((hash) => owners.get(hash));
+}
+
+/** More than this many tokens do not end within a minute. */
+const maxEnded = 10_000;
+
+/**
+ * The tokens that were revoked or expired within the last minute: caches of principals forget them. The whole minute is
+ * read each time because revocations need not commit in the order of their times.
+ * @returns their ids; undefined when there are too many to list.
+ */
+export async function recentlyEndedTokens(db: ClustersDb): Promise<readonly string[] | undefined> {
+  const rows = await queryRows<{ id: string }>(db)`
+    select id from tokens where revoked_at > now() - interval '1 minute'
+    union all
+    select id from tokens where expires_at between now() - interval '1 minute' and now()
+    limit ${maxEnded}`;
+  return rows.length === maxEnded ? undefined : rows.map(({ id }) => id);
+}
 
 export async function listTokens(db: ClustersDb): Promise<TokenView[]> {
   const tokens = db.selectFrom('tokens').select(viewedColumns).where('agentId', 'is', null).orderBy('createdAt');
