@@ -157,6 +157,27 @@ describe('a budget', () => {
     expect(reserved(await release('r-unused', left.member)).budget).toMatchObject({ reserved: 1, committed: 3 });
   });
 
+  it("another member of the cluster can neither commit nor release an agent's reservation", async () => {
+    await put('b-shared', 10);
+    const other = await fleet.clusterOf('other-spender');
+    await put('b-of-other', 10, { clusterId: other.clusterId });
+    await reserve('b-of-other', 4, { token: test.tokens.orchestrator, reservationId: 'r-of-orchestrator' });
+    expect(refusal(await commit('r-of-orchestrator', 1e12, other.member))).toEqual([404, 'not_found']);
+    expect(refusal(await release('r-of-orchestrator', other.member))).toEqual([404, 'not_found']);
+    expect(reserved(await commit('r-of-orchestrator', 1, test.tokens.orchestrator)).budget).toMatchObject({
+      reserved: 0,
+      committed: 1,
+    });
+  });
+
+  it('a commit above max_overrun times its reservation is refused and leaves the budget as it is', async () => {
+    await put('b-overrun', 10);
+    await reserve('b-overrun', 1, { reservationId: 'r-overrun' });
+    expect(refusal(await commit('r-overrun', 1e12))).toEqual([409, 'budget_exceeded']);
+    expect(refusal(await commit('r-overrun', 10.001))).toEqual([409, 'budget_exceeded']);
+    expect(reserved(await commit('r-overrun', 10)).budget).toMatchObject({ reserved: 0, committed: 10, left: 0 });
+  });
+
   it.each([-1, 1e13, '5', null])(
     'an amount of %s is refused for a budget, a reservation and a commit',
     async (amount) => {

@@ -42,7 +42,7 @@ export const budgetEndpoints = tagged('budgets', {
     params: byIdentifier,
     body: commitOf,
     responses: ok('Committed', reserved),
-    errors: ['not_found', 'state_conflict', 'idempotency_conflict'],
+    errors: ['not_found', 'state_conflict', 'idempotency_conflict', 'budget_exceeded'],
   },
   releaseReservation: {
     route: 'POST /v1/reservations/{id}/release',

@@ -47,23 +47,24 @@ export const budgetHandlers = (deps: ResourceDeps) =>
 
     // A hold that was placed can be committed or released even when scaling was turned off meanwhile.
     commitReservation: async ({ params: { id }, body: { actual }, principal }) => {
-      await requireVisibleHold(deps, principal, id);
-      return answerOf(await commitHold(deps.resources, id, actual));
+      await requireOwnHold(deps, principal, id);
+      return answerOf(await commitHold(deps.resources, id, actual, deps.config().scaling.maxOverrun));
     },
 
     releaseReservation: async ({ params: { id }, principal }) => {
-      await requireVisibleHold(deps, principal, id);
+      await requireOwnHold(deps, principal, id);
       return answerOf(await releaseHold(deps.resources, id));
     },
   }) satisfies Partial<Handlers>;
 
-/** The agent that placed a hold may commit it after it left the cluster, so that its spending is recorded. */
-async function requireVisibleHold(deps: ResourceDeps, principal: Principal, id: string): Promise<void> {
-  const missing = notFound(`Reservation "${id}"`, 'reservations that have ended are deleted when their retention ends');
-  const hold = await findHold(deps.resources, id);
-  const budget = hold && (await findBudget(deps.resources, hold.budgetId));
-  if (budget && principal.agentId !== null && principal.agentId === hold.reservedBy) return;
-  await visibleRow(deps, principal, budget, missing);
+/**
+ * Only the agent that placed a hold, or an operator, ends it: another member could spend what it did not reserve. The agent
+ * may do so after it left the cluster, so that its spending is recorded.
+ */
+async function requireOwnHold({ resources }: ResourceDeps, { agentId }: Principal, id: string): Promise<void> {
+  const hold = await findHold(resources, id);
+  if (hold && (agentId === null || agentId === hold.reservedBy)) return;
+  throw notFound(`Reservation "${id}"`, 'reservations that have ended are deleted when their retention ends');
 }
 
 const answerOf = ({ reservation, budget }: HoldOutcome): HoldAnswer => ({

@@ -82,9 +82,16 @@ const otherContent = (id: string): ManagerError =>
 /**
  * Records what was used: it is spent, and the rest of the hold is free again. More than was held takes what the budget has
  * left, and what goes beyond is overdrawn. A hold that has expired is committed all the same: its amount is spent already.
- * @throws ManagerError `not_found`; `state_conflict` when it was released; `idempotency_conflict` for another amount.
+ * @param maxOverrun the most that may be used, as a multiple of the hold.
+ * @throws ManagerError `not_found`; `state_conflict` when it was released; `idempotency_conflict` for another amount;
+ * `budget_exceeded` above `maxOverrun`.
  */
-export async function commitHold(db: ResourcesDb, holdId: string, used: number): Promise<HoldOutcome> {
+export async function commitHold(
+  db: ResourcesDb,
+  holdId: string,
+  used: number,
+  maxOverrun = Infinity,
+): Promise<HoldOutcome> {
   requireAmount('actual', used);
   const actual = roundAmount(used);
   return endHold(db, holdId, async (hold, tx) => {
@@ -99,6 +106,13 @@ export async function commitHold(db: ResourcesDb, holdId: string, used: number):
       throw new ManagerError(
         'idempotency_conflict',
         `Reservation "${holdId}" was already committed with ${hold.actual}, not ${actual}`,
+      );
+    }
+    if (actual > hold.amount * maxOverrun) {
+      throw new ManagerError(
+        'budget_exceeded',
+        `${actual} was to be committed, but reservation "${holdId}" is for ${hold.amount} and scaling.max_overrun allows ` +
+          `${maxOverrun} times as much; commit what was used, or ask an admin to raise scaling.max_overrun`,
       );
     }
     const held = hold.state === 'open' ? hold.amount : 0;
