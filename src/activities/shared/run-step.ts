@@ -31,7 +31,7 @@ export async function runStep<Result>(
   { accept, onSave }: StepOptions<Result> = {},
 ): Promise<Result> {
   failpoint(`${key.step}:before`);
-  const step = await openStep<Result>(clusters, key, accept ? { accept } : {});
+  const step = await openStep<Result>(clusters, key, { locks: false, ...(accept ? { accept } : {}) });
   if ('done' in step) return step.done;
   const outcome = await work(step);
   if (isUnfinished(outcome)) return outcome[1];

@@ -27,6 +27,8 @@ export const unfinished = Symbol('unfinished');
 interface StepNeeds {
   readonly accept?: NewOperation;
   readonly members?: boolean;
+  /** Whether the operation is locked; false for a check outside a transaction, after which `saveStep` decides. */
+  readonly locks?: boolean;
 }
 
 /** What a step reads when it has locked its operation. */
@@ -80,20 +82,19 @@ interface OpenedRow<Result> extends OperationRow, Pick<OpenStep, 'plan' | 'membe
 }
 
 /**
- * Locks the operation, then reads what was committed up to then: how far this step is. Outside a transaction the lock ends with
- * the call: then it only checks that the step may still run, and a later `saveStep` decides.
+ * Locks the operation, then reads what was committed up to then: how far this step is.
  * @throws ManagerError as `saveStep`.
  */
 export async function openStep<Result>(
   tx: ClustersDb,
   key: StepKey,
-  { accept, members = false }: StepNeeds,
+  { accept, members = false, locks = true }: StepNeeds,
 ): Promise<OpenStep | { readonly done: Result }> {
   const created = accept && (await insertOperation(tx, accept));
   if (created) return { operation: created, plan: undefined, members: [] };
   const row = await queryRow<OpenedRow<Result>>(tx)`
     select o.*, ${members ? sql`members_of(o.cluster_id)` : sql`'[]'::json`} as members
-    from open_step(${key.operationId}, ${key.step}, ${key.round}) o`;
+    from open_step(${key.operationId}, ${key.step}, ${key.round}, ${locks}) o`;
   if (!row) throw new ManagerError('not_found', `Operation "${key.operationId}" does not exist`);
   if (accept) requireSameRequest(row, accept);
   if (row.isDone) return { done: row.done };
