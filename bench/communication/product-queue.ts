@@ -4,7 +4,8 @@ import { expectStatus, openHttp } from './http.js';
 
 export const senderId = (index: number): string => `sender-${index}`;
 export const recipientId = (index: number): string => `recipient-${index}`;
-export const senders = 4;
+/** Enough that none of their tokens reaches its limit of messages a second. */
+export const senders = 16;
 
 const messageTo = (recipient: number) => ({ to: { agent: recipientId(recipient) }, type: 'bench.item', data: body });
 
