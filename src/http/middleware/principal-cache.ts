@@ -10,7 +10,7 @@ import {
 const pollMs = 500;
 /** The cache is used only when it was compared with the database within this time: a revoked token ends within a second. */
 const trustMs = 1000;
-/** After this long without a comparison the tokens that ended meanwhile are no longer listed; a minute of them is. */
+/** After this long without a comparison the whole cache is dropped: the database lists only the tokens that ended within a minute. */
 const forgetAllMs = 30_000;
 const unknownMs = 1000;
 const maxTokens = 100_000;

@@ -1,42 +1,47 @@
 import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible';
+import type { ManagerConfig } from '../../config/index.js';
 import type { ManagerError } from '../../contracts/errors.js';
 import type { Principal } from '../../stores/clusters/index.js';
 import type { Metrics } from '../../telemetry/index.js';
+import { CountByKey } from '../count-by-key.js';
 import { retryLater } from '../error-with-headers.js';
 
-/** What one token may use of one server. Tokens that belong to no agent may use ten times as much. */
-export interface TokenLimits {
-  readonly requestsPerSecond: number;
-  /** Bytes of request bodies. */
-  readonly bytesPerSecond: number;
-  /** Messages sent and deliveries acknowledged. */
-  readonly itemsPerSecond: number;
-  /** Requests in progress, waiting polls and open streams included. */
-  readonly concurrentRequests: number;
-  /** Requests to endpoints that need no token, of each address. */
-  readonly publicRequestsPerSecond: number;
-}
+/** Each limit's settings key, and the part of the error message that says what was used up. */
+const limits = {
+  requestsPerSecond: {
+    key: 'limits.requests_per_second',
+    used: (most) => `This token has used its ${most} requests a second`,
+  },
+  bytesPerSecond: { key: 'limits.kib_per_second', used: (most) => `This token has used its ${most} bytes a second` },
+  itemsPerSecond: {
+    key: 'limits.items_per_second',
+    used: (most) => `This token has used its ${most} messages and acks a second`,
+  },
+  concurrentRequests: {
+    key: 'limits.concurrent_requests',
+    used: (most) => `This token has its maximum of ${most} requests in progress`,
+  },
+  publicRequestsPerSecond: {
+    key: 'limits.public_requests_per_second',
+    used: (most) => `This address has used its ${most} requests a second without a token`,
+  },
+} as const satisfies Record<string, { readonly key: string; readonly used: (most: number) => string }>;
 
-type Rate = keyof typeof rates;
+type Limit = keyof typeof limits;
+type TokenRate = 'requestsPerSecond' | 'bytesPerSecond' | 'itemsPerSecond';
 
-const rates = {
-  requestsPerSecond: { unit: 'requests', key: 'limits.requests_per_second' },
-  bytesPerSecond: { unit: 'bytes', key: 'limits.kib_per_second' },
-  itemsPerSecond: { unit: 'messages and acks', key: 'limits.items_per_second' },
-} as const;
-
-/** Tokens of operators and enrolment tokens act for many. */
+/** Tokens of operators and enrolment tokens act for many, so they may use ten times as much as an agent's token. */
 const sharedFactor = 10;
 
-/** Counts what each token uses, in memory: a limit holds for each server by itself. */
+/** Counts in memory what each token and each address uses of this server. */
 export class RequestLimits {
-  readonly #limits: () => TokenLimits;
+  readonly #settings: () => ManagerConfig['tokenLimits'];
   readonly #metrics: Metrics;
   readonly #limiters = new Map<string, RateLimiterMemory>();
-  readonly #inProgress = new Map<string, number>();
+  readonly #inProgress = new CountByKey();
 
-  constructor(limits: () => TokenLimits, metrics: Metrics) {
-    this.#limits = limits;
+  constructor(settings: () => ManagerConfig['tokenLimits'], metrics: Metrics) {
+    this.#settings = settings;
     this.#metrics = metrics;
   }
 
@@ -44,16 +49,8 @@ export class RequestLimits {
    * Takes an amount from what the token may use in this second.
    * @throws ManagerError `too_many_requests` with `Retry-After`.
    */
-  async take(principal: Principal, rate: Rate, amount: number): Promise<void> {
-    if (amount === 0) return;
-    const most = this.#limits()[rate] * factorOf(principal);
-    const { unit, key } = rates[rate];
-    await this.#consume(rate, principal.tokenId, {
-      amount,
-      most,
-      what: `This token has used its ${most} ${unit} a second`,
-      key,
-    });
+  async take(principal: Principal, rate: TokenRate, amount: number): Promise<void> {
+    if (amount > 0) await this.#consume(rate, principal.tokenId, amount, factorOf(principal));
   }
 
   /**
@@ -61,73 +58,43 @@ export class RequestLimits {
    * @throws ManagerError `too_many_requests` with `Retry-After`.
    */
   async takePublic(address: string): Promise<void> {
-    const most = this.#limits().publicRequestsPerSecond;
-    const what = `This address has used its ${most} requests a second without a token`;
-    await this.#consume('publicRequestsPerSecond', address, {
-      amount: 1,
-      most,
-      what,
-      key: 'limits.public_requests_per_second',
-    });
+    await this.#consume('publicRequestsPerSecond', address, 1, 1);
   }
 
   /**
-   * Counts a request as in progress.
+   * Counts a request as in progress until its response begins.
    * @returns a function that counts it as done.
    * @throws ManagerError `too_many_requests` when the token has its maximum in progress.
    */
   enter(principal: Principal): () => void {
-    const { tokenId } = principal;
-    const most = this.#limits().concurrentRequests * factorOf(principal);
-    const now = this.#inProgress.get(tokenId) ?? 0;
-    if (now >= most) {
-      throw this.#refusal(
-        'concurrentRequests',
-        `This token has its ${most} requests in progress`,
-        'limits.concurrent_requests',
-        1,
-      );
-    }
-    this.#inProgress.set(tokenId, now + 1);
-    return () => {
-      const left = (this.#inProgress.get(tokenId) ?? 1) - 1;
-      if (left > 0) this.#inProgress.set(tokenId, left);
-      else this.#inProgress.delete(tokenId);
-    };
+    const most = this.#settings().concurrentRequests * factorOf(principal);
+    if (this.#inProgress.countOf(principal.tokenId) >= most) throw this.#refusal('concurrentRequests', most, 1);
+    return this.#inProgress.add(principal.tokenId);
   }
 
-  async #consume(
-    limit: keyof TokenLimits,
-    holder: string,
-    {
-      amount,
-      most,
-      what,
-      key,
-    }: { readonly amount: number; readonly most: number; readonly what: string; readonly key: string },
-  ): Promise<void> {
+  async #consume(limit: Limit, holder: string, amount: number, factor: number): Promise<void> {
+    const most = this.#settings()[limit] * factor;
     try {
       await this.#limiterOf(limit, most).consume(holder, amount);
     } catch (error) {
       if (!(error instanceof RateLimiterRes)) throw error;
-      throw this.#refusal(limit, what, key, Math.max(1, Math.ceil(error.msBeforeNext / 1000)));
+      throw this.#refusal(limit, most, Math.max(1, Math.ceil(error.msBeforeNext / 1000)));
     }
   }
 
-  #limiterOf(limit: keyof TokenLimits, points: number): RateLimiterMemory {
+  #limiterOf(limit: Limit, points: number): RateLimiterMemory {
     const name = `${limit} ${points}`;
-    const known = this.#limiters.get(name);
-    if (known) return known;
-    const limiter = new RateLimiterMemory({ points, duration: 1 });
+    const limiter = this.#limiters.get(name) ?? new RateLimiterMemory({ points, duration: 1 });
     this.#limiters.set(name, limiter);
     return limiter;
   }
 
-  #refusal(limit: keyof TokenLimits, what: string, key: string, seconds: number): ManagerError {
+  #refusal(limit: Limit, most: number, seconds: number): ManagerError {
     this.#metrics.limitRefusals.inc({ limit });
+    const { key, used } = limits[limit];
     return retryLater(
       'too_many_requests',
-      `${what} on this server; try again after ${seconds} s, send less, or ask an admin to raise ${key}`,
+      `${used(most)} on this server; try again after ${seconds} s, send less, or ask an admin to raise ${key}`,
       seconds,
     );
   }

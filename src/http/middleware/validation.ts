@@ -22,7 +22,7 @@ export function validate<Schema extends z.ZodType>(schema: Schema, input: unknow
   if (result.success) return result.data;
   const { issues } = result.error;
   const total = issues.reduce((sum, issue) => sum + (issue.code === 'unrecognized_keys' ? issue.keys.length : 1), 0);
-  // The suggestion for an unknown field compares names, so only as many as are shown are worded.
+  // Only the problems that are listed get a message: finding a similar field name compares it with every known one.
   const problems = issues.slice(0, maxProblems).flatMap((issue) => problemsOfIssue(issue, { input, schema, part }));
   throw invalidRequest('The request', problems, total);
 }

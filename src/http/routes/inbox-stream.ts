@@ -1,10 +1,11 @@
 import type { MessageDeps } from '../deps.js';
 import { deliverNext, type SerializedDelivery } from '../../messaging/deliver-next.js';
+import { CountByKey } from '../count-by-key.js';
 import { retryLater } from '../error-with-headers.js';
 
 interface OpenStreams {
   open: number;
-  readonly ofAgent: Map<string, number>;
+  readonly byAgent: CountByKey;
 }
 
 interface StreamRequest {
@@ -18,7 +19,7 @@ interface StreamRequest {
 
 /** @returns a function that answers a request with an agent's inbox as a stream; it counts the open streams. */
 export function inboxStreams(deps: MessageDeps): (request: StreamRequest) => Response {
-  const streams = { open: 0, ofAgent: new Map<string, number>() };
+  const streams = { open: 0, byAgent: new CountByKey() };
   return (request) => streamInbox(deps, streams, request);
 }
 
@@ -91,7 +92,7 @@ function requireRoom(deps: MessageDeps, streams: OpenStreams, agentId: string): 
     );
   }
   const { streams: maxOfAgent } = deps.config().tokenLimits;
-  if ((streams.ofAgent.get(agentId) ?? 0) >= maxOfAgent) {
+  if (streams.byAgent.countOf(agentId) >= maxOfAgent) {
     throw retryLater(
       'too_many_requests',
       `Agent "${agentId}" has its maximum of ${maxOfAgent} open inbox streams on this server; close one first`,
@@ -103,17 +104,15 @@ function requireRoom(deps: MessageDeps, streams: OpenStreams, agentId: string): 
 /** Counts an open stream. @returns a function that counts it as closed; the client's disconnect does so, too. */
 function countStream({ metrics }: MessageDeps, streams: OpenStreams, agentId: string, signal: AbortSignal): () => void {
   let isOpen = true;
+  const leave = streams.byAgent.add(agentId);
   const close = (): void => {
     if (!isOpen) return;
     isOpen = false;
     streams.open -= 1;
-    const left = (streams.ofAgent.get(agentId) ?? 1) - 1;
-    if (left > 0) streams.ofAgent.set(agentId, left);
-    else streams.ofAgent.delete(agentId);
+    leave();
     metrics.openStreams.dec();
   };
   streams.open += 1;
-  streams.ofAgent.set(agentId, (streams.ofAgent.get(agentId) ?? 0) + 1);
   metrics.openStreams.inc();
   signal.addEventListener('abort', close, { once: true });
   return close;

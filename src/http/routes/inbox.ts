@@ -88,7 +88,7 @@ async function poll(deps: MessageDeps, { agentId, max, waitMs, signal, reauthent
   }
 }
 
-/** A client that goes before its response is written has not received the deliveries: they must not wait for their leases. */
+/** Releases the leases when the client disconnects before the response is written, so that the deliveries need not wait for them. */
 function releaseIfUnsent(
   { communication, notifier, logger }: MessageDeps,
   agentId: string,

@@ -83,7 +83,7 @@ export async function principalsOf(
   return hashes.map((hash) => owners.get(hash));
 }
 
-/** More than this many tokens do not end within a minute. */
+/** The most tokens that are listed; a cache drops everything when more have ended within a minute. */
 const maxEnded = 10_000;
 
 /**

@@ -105,7 +105,7 @@ export async function agentsWithDueDeliveries(db: CommunicationDb, agentIds: rea
   return rows.map(({ agentId }) => agentId);
 }
 
-/** Those of these deliveries that exist or existed in the agent's inbox. Malformed ids belong to nobody. */
+/** Selects the ids of deliveries that are or were in the agent's inbox. A malformed id is in no inbox. */
 export async function ownedDeliveries(
   db: CommunicationDb,
   agentId: string,

@@ -83,7 +83,7 @@ export async function topicFigures(
 }
 
 /**
- * Delivers what topics retain to an agent that subscribes, oldest first. What the agent was given before is left out.
+ * Delivers the retained messages of topics to an agent that subscribes, oldest first, except those that it received before.
  * @param topics the names that its pattern takes.
  * @returns how many messages were delivered.
  */
